@@ -1,0 +1,73 @@
+package pipeline
+
+import (
+	"context"
+	"io"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Pin names the exact bytes of a file, so that a later try sends the same ones.
+type Pin struct {
+	// VersionID is set where the bucket keeps versions, else ETag alone pins.
+	VersionID string `json:"version_id,omitempty"`
+	// ETag is S3's entity tag with its quotes. It is compared, never computed:
+	// it is no MD5 for multipart or KMS-encrypted objects.
+	ETag string `json:"etag,omitempty"`
+	// Size is in bytes.
+	Size int64 `json:"size"`
+}
+
+// Object is a file opened at its first byte.
+type Object struct {
+	Pin Pin
+	// ContentType is what the store says of the object; it may be empty.
+	ContentType string
+	// Body yields exactly Pin.Size bytes or an error, never a short clean end.
+	Body io.ReadCloser
+}
+
+// Source opens files. Every error it returns is a *fault.Fault.
+type Source interface {
+	// Open starts to read file. With a nil pin it takes the object as it is
+	// now (within the version and etag the job itself asks for) and says which
+	// one that was; with a pin it opens those bytes or fails with the code
+	// "file_changed". A read that breaks midway resumes inside Body.
+	Open(ctx context.Context, file schemas.File, pin *Pin) (*Object, error)
+}
+
+// Payload is a body of known size that can be opened again for another try.
+type Payload struct {
+	ContentType string
+	// Size is the exact number of bytes Open's reader yields.
+	Size int64
+	Open func(ctx context.Context) (io.ReadCloser, error)
+}
+
+// Parcel is one file on its way to Redox's blob store.
+type Parcel struct {
+	SourceID string
+	Payload
+}
+
+// Letter is one message on its way to a destination.
+type Letter struct {
+	SourceID    string
+	Destination schemas.Destination
+	// Path is the operation's path below the destination, for instance
+	// "DocumentReference/$documentreference-create".
+	Path string
+	Payload
+}
+
+// Redox takes files and messages. Every error it returns is a *fault.Fault,
+// and the Fault of a Send says whether the message can have been taken.
+type Redox interface {
+	// Authorize makes sure that a token is at hand, so that a slow token
+	// endpoint does not hold a file open.
+	Authorize(ctx context.Context) error
+	// Upload stores a file and gives the URL that names it in a message.
+	Upload(ctx context.Context, parcel Parcel) (url string, err error)
+	// Send posts a message. A receipt means that Redox has durably queued it.
+	Send(ctx context.Context, letter Letter) (schemas.Receipt, error)
+}

@@ -1,0 +1,97 @@
+package schemas
+
+import "time"
+
+// Event says what became of a job: a CloudEvent 1.0 in structured JSON.
+// Its JSON form is event.v1.schema.json.
+type Event struct {
+	SpecVersion     string    `json:"specversion"`
+	Type            string    `json:"type"`
+	Source          string    `json:"source"`
+	Subject         string    `json:"subject"`
+	ID              string    `json:"id"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            EventData `json:"data"`
+}
+
+// EventData is the Chartpost part of an Event.
+type EventData struct {
+	JobID       string `json:"job_id"`
+	Operation   string `json:"operation,omitempty"`
+	Class       Class  `json:"class"`
+	Destination string `json:"destination"`
+	Status      Status `json:"status"`
+	// Attempt counts from 1; a try that a crash or a shutdown cut short
+	// continues under the same number.
+	Attempt int     `json:"attempt"`
+	Reason  *Reason `json:"reason,omitempty"`
+	// NextAttemptAt is set with status retrying.
+	NextAttemptAt time.Time `json:"next_attempt_at,omitzero"`
+	// PossibleDuplicate is set on every event after a message was sent again
+	// although Redox may have taken it before.
+	PossibleDuplicate bool              `json:"possible_duplicate"`
+	Files             []EventFile       `json:"files,omitempty"`
+	Receipt           *Receipt          `json:"receipt,omitempty"`
+	Correlation       map[string]string `json:"correlation,omitempty"`
+}
+
+// Class is a job's priority.
+type Class string
+
+// The classes of jobs.
+const (
+	Live     Class = "live"
+	Backfill Class = "backfill"
+)
+
+// Status is what an event says of its job.
+type Status string
+
+const (
+	StatusUploaded  Status = "uploaded"
+	StatusAccepted  Status = "accepted"
+	StatusRetrying  Status = "retrying"
+	StatusFailed    Status = "failed"
+	StatusUnknown   Status = "unknown"
+	StatusDuplicate Status = "duplicate"
+	StatusCancelled Status = "cancelled"
+)
+
+// Final tells whether nothing more happens to the job by itself.
+func (s Status) Final() bool {
+	switch s {
+	case StatusAccepted, StatusFailed, StatusUnknown, StatusDuplicate, StatusCancelled:
+		return true
+	}
+	return false
+}
+
+// Reason says why, in words that are safe to show to anyone.
+type Reason struct {
+	Kind string `json:"kind"`
+	Code string `json:"code"`
+	Text string `json:"text,omitempty"`
+	Path string `json:"path,omitempty"`
+}
+
+// EventFile is what was learned of the job's file at Index.
+type EventFile struct {
+	Index int `json:"index"`
+	// Size is in bytes.
+	Size        int64    `json:"size"`
+	SHA256      string   `json:"sha256,omitempty"`
+	ContentType string   `json:"content_type,omitempty"`
+	Transfer    Transfer `json:"transfer,omitempty"`
+}
+
+// Receipt is what Redox answered when it took the message.
+type Receipt struct {
+	// Status is the HTTP status of the answer.
+	Status   int      `json:"status"`
+	Location string   `json:"location,omitempty"`
+	LogIDs   []string `json:"log_ids,omitempty"`
+	TraceID  string   `json:"trace_id,omitempty"`
+	// AcceptedAt is the worker's clock when the answer had been read.
+	AcceptedAt time.Time `json:"accepted_at"`
+}
