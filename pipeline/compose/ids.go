@@ -1,0 +1,46 @@
+package compose
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Namespace is the UUID v5 namespace of all identifiers that Chartpost makes.
+// It is itself the v5 UUID of the project's URL in the URL namespace of RFC
+// 9562 and never changes: whoever knows a job id can compute the identifiers
+// of its message, and a message sent twice is recognised by them.
+//
+// An identifier's name is the job id, a slash and its role: "bundle",
+// "document" (the masterIdentifier), "header", "patient", "resource" or
+// "entries/<index>". Job ids hold no slash, so no two names are alike.
+const Namespace = "af7c0f42-0589-5e7a-93c5-c63c92cee840"
+
+// namespaceURL is what Namespace is made of.
+const namespaceURL = "https://github.com/chartpost/chartpost"
+
+const urnUUID = "urn:uuid:"
+
+// derive gives the identifier of a role in a job's message.
+func derive(jobID, role string) string { return deriveName(jobID + "/" + role) }
+
+func deriveName(name string) string {
+	return uuid.NewSHA1(uuid.MustParse(Namespace), []byte(name)).String()
+}
+
+// endpoint is MessageHeader.source.endpoint: the Redox source, or one fixed
+// UUID where the job names none.
+func endpoint(sourceID string) string {
+	if id, ok := canonicalUUID(sourceID); ok {
+		return urnUUID + id
+	}
+	return urnUUID + deriveName("source")
+}
+
+// canonicalUUID gives s in lower case if it is a UUID of 36 characters.
+func canonicalUUID(s string) (string, bool) {
+	if len(s) != 36 || uuid.Validate(s) != nil {
+		return "", false
+	}
+	return strings.ToLower(s), true
+}

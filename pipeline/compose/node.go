@@ -1,0 +1,183 @@
+package compose
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxDepth is how deep a message may nest. FHIR sets no bound; real resources
+// stay far below, and the walks over the tree recurse.
+const maxDepth = 200
+
+type kind uint8
+
+const (
+	kindObject kind = iota + 1
+	kindArray
+	kindString
+	// kindOther is a number, true, false or null.
+	kindOther
+	// kindFile is the place of a file's base64; it is never parsed.
+	kindFile
+)
+
+// node is one JSON value that forgets nothing but the whitespace around it: a
+// scalar keeps the bytes that were read.
+type node struct {
+	kind    kind
+	raw     []byte
+	members []member
+	elems   []*node
+	file    int
+}
+
+type member struct {
+	// name is the key as written, with its quotes; key is what it means.
+	name  []byte
+	key   string
+	value *node
+}
+
+var (
+	errTrailing = errors.New("more than one JSON value")
+	errDepth    = errors.New("JSON nested too deeply")
+)
+
+// parse reads exactly one JSON value. Duplicate keys, invalid UTF-8 and lone
+// surrogates are errors: Redox and we could read them differently.
+func parse(raw []byte) (*node, error) {
+	r := reader{
+		dec: jsontext.NewDecoder(bytes.NewBuffer(raw)),
+		raw: raw,
+	}
+	n, err := r.value()
+	if err != nil {
+		return nil, err
+	}
+	switch _, err := r.dec.ReadToken(); {
+	case err == nil:
+		return nil, errTrailing
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	return n, nil
+}
+
+type reader struct {
+	dec *jsontext.Decoder
+	raw []byte
+}
+
+// scalar gives the bytes of the next value, in the caller's own buffer.
+func (r *reader) scalar() ([]byte, error) {
+	v, err := r.dec.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := r.dec.InputOffset()
+	return r.raw[end-int64(len(v)) : end : end], nil
+}
+
+func (r *reader) value() (*node, error) {
+	if r.dec.StackDepth() > maxDepth {
+		return nil, errDepth
+	}
+	switch r.dec.PeekKind() {
+	case '{':
+		return r.object()
+	case '[':
+		return r.array()
+	case '"':
+		raw, err := r.scalar()
+		return &node{kind: kindString, raw: raw}, err
+	default:
+		raw, err := r.scalar()
+		return &node{kind: kindOther, raw: raw}, err
+	}
+}
+
+func (r *reader) object() (*node, error) {
+	n := &node{kind: kindObject}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	for r.dec.PeekKind() == '"' {
+		name, err := r.scalar()
+		if err != nil {
+			return nil, err
+		}
+		v, err := r.value()
+		if err != nil {
+			return nil, err
+		}
+		n.members = append(n.members, member{name: name, key: unquote(name), value: v})
+	}
+	_, err := r.dec.ReadToken()
+	return n, err
+}
+
+func (r *reader) array() (*node, error) {
+	n := &node{kind: kindArray}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	for k := r.dec.PeekKind(); k != ']' && k != jsontext.KindInvalid; k = r.dec.PeekKind() {
+		v, err := r.value()
+		if err != nil {
+			return nil, err
+		}
+		n.elems = append(n.elems, v)
+	}
+	_, err := r.dec.ReadToken()
+	return n, err
+}
+
+func unquote(raw []byte) string {
+	b, _ := jsontext.AppendUnquote(nil, raw)
+	return string(b)
+}
+
+// get gives the member called key, nil where there is none.
+func (n *node) get(key string) *node {
+	if n == nil {
+		return nil
+	}
+	for i := range n.members {
+		if n.members[i].key == key {
+			return n.members[i].value
+		}
+	}
+	return nil
+}
+
+// text gives a string's meaning; false for anything else.
+func (n *node) text() (string, bool) {
+	if n == nil || n.kind != kindString {
+		return "", false
+	}
+	return unquote(n.raw), true
+}
+
+func (n *node) is(k kind) bool { return n != nil && n.kind == k }
+
+// add puts a member of ours at the end of an object.
+func (n *node) add(key string, value *node) {
+	n.members = append(n.members, member{name: quote(key), key: key, value: value})
+}
+
+// object makes an object of ours; with adds to it.
+func object() *node { return &node{kind: kindObject} }
+
+func (n *node) with(key string, value *node) *node {
+	n.add(key, value)
+	return n
+}
+
+func array(elems ...*node) *node { return &node{kind: kindArray, elems: elems} }
+
+func text(s string) *node { return &node{kind: kindString, raw: quote(s)} }
+
+func embedded(file int) *node { return &node{kind: kindFile, file: file} }

@@ -1,0 +1,83 @@
+package compose
+
+import (
+	"regexp"
+	"slices"
+)
+
+// checkPatient makes sure that Redox can match the patient: it matches on
+// identifiers and demographics together, and a message that lacks one of them
+// is lost after it was accepted (Redox docs, FHIR write operations: identifier
+// with system and value, name, gender, birthDate).
+func checkPatient(r resource, p *problems) {
+	checkIdentifiers(r.node.get("identifier"), r.at.to("identifier"), p)
+	checkName(r.node.get("name"), r.at.to("name"), p)
+	checkCode(r.node, r.at, "gender", genders, p)
+
+	birth, where := r.node.get("birthDate"), r.at.to("birthDate")
+	if birth == nil {
+		p.add(codeMissing, where, "Redox matches patients by identifiers and demographics; give it")
+	} else if s, ok := birth.text(); !ok || !date.MatchString(s) {
+		p.add(codeInvalid, where, "birthDate must be YYYY, YYYY-MM or YYYY-MM-DD (FHIR R4, date)")
+	}
+}
+
+func checkIdentifiers(list *node, where path, p *problems) {
+	if list == nil || list.is(kindArray) && len(list.elems) == 0 {
+		p.add(codeMissing, where, "Redox matches patients by identifiers and demographics; give at least one, with system and value")
+		return
+	}
+	if !list.is(kindArray) {
+		p.add(codeInvalid, where, "identifier must be an array")
+		return
+	}
+	for i, id := range list.elems {
+		here := where.index(i)
+		if !id.is(kindObject) {
+			p.add(codeInvalid, here, "an identifier must be an object")
+			continue
+		}
+		for _, key := range []string{"system", "value"} {
+			checkText(id, here, key, "an identifier needs a system and a value to match on; give both", p)
+		}
+	}
+}
+
+func checkName(list *node, where path, p *problems) {
+	switch {
+	case list == nil, list.is(kindArray) && len(list.elems) == 0:
+		p.add(codeMissing, where, "Redox matches patients by identifiers and demographics; give at least one name")
+	case !list.is(kindArray), slices.ContainsFunc(list.elems, func(n *node) bool { return !n.is(kindObject) }):
+		p.add(codeInvalid, where, "name must be an array of objects (FHIR R4, HumanName)")
+	}
+}
+
+// checkText asks for a string that is not empty.
+func checkText(n *node, where path, key, rule string, p *problems) {
+	v := n.get(key)
+	if v == nil {
+		p.add(codeMissing, where.to(key), rule)
+		return
+	}
+	if s, ok := v.text(); !ok || s == "" {
+		p.add(codeInvalid, where.to(key), key+" must be a string that is not empty")
+	}
+}
+
+// checkCode asks for one of a closed set of codes.
+func checkCode(n *node, where path, key string, codes []string, p *problems) {
+	v := n.get(key)
+	if v == nil {
+		p.add(codeMissing, where.to(key), key+" is required: "+oneOf(codes))
+		return
+	}
+	if s, ok := v.text(); !ok || !slices.Contains(codes, s) {
+		p.add(codeInvalid, where.to(key), key+" must be "+oneOf(codes))
+	}
+}
+
+// genders are the codes of FHIR R4's required binding.
+var genders = []string{"male", "female", "other", "unknown"}
+
+// date is FHIR R4's type date.
+var date = regexp.MustCompile(`^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$`)
