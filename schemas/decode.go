@@ -1,0 +1,212 @@
+package schemas
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// MaxJobSize is the most bytes of a job: the default max_payload of a NATS
+// server, so that a job that can be published anywhere can be decoded, and a
+// larger one is refused alike by every deployment.
+const MaxJobSize = 1 << 20
+
+// MaxCorrelation is the most bytes of a job's correlation, names and values
+// together. It is echoed in every event.
+const MaxCorrelation = 1 << 10
+
+// maxKey is S3's limit on object keys, in bytes of UTF-8.
+const maxKey = 1024
+
+// DecodeJob reads a job and holds it to job.v1.schema.json and to the rules a
+// schema cannot state: at most MaxJobSize bytes of UTF-8, one document, no key
+// twice in any object, at most MaxDepth levels, keys of at most 1,024 bytes,
+// expires_at after requested_at, at most MaxCorrelation bytes of correlation.
+//
+// Job.Message holds the bytes of the input unchanged, white space included.
+// The error is always an *Invalid.
+func DecodeJob(data []byte) (Job, error) {
+	var job Job
+	problems := decode(data, jobContract(), jobRules, &job)
+	if len(problems) == 0 {
+		if len(job.Correlation) == 0 {
+			job.Correlation = nil
+		}
+		return job, nil
+	}
+	e := invalid(problems)
+	e.JobID, e.Operation = salvage(data)
+	return Job{}, e
+}
+
+// DecodeEvent reads an event as strictly as DecodeJob reads a job. The error
+// is always an *Invalid, without JobID.
+func DecodeEvent(data []byte) (Event, error) {
+	var event Event
+	if problems := decode(data, eventContract(), nil, &event); len(problems) > 0 {
+		return Event{}, invalid(problems)
+	}
+	return event, nil
+}
+
+// decode fills into, or says why not.
+func decode(data []byte, c *contract, rules func(doc map[string]any) []Problem, into any) []Problem {
+	if len(data) > MaxJobSize {
+		return []Problem{{Code: "too_large", Text: fmt.Sprintf("has %d bytes and must have at most %d", len(data), MaxJobSize)}}
+	}
+	doc, problems, whole := parse(data, c)
+	if doc == nil && !whole {
+		return problems
+	}
+	problems = append(problems, c.check(doc, data)...)
+	if object, ok := doc.(map[string]any); ok && rules != nil {
+		problems = append(problems, place(rules(object), data)...)
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return []Problem{{Code: "schema", Text: "follows the schema but could not be read"}}
+	}
+	return nil
+}
+
+// place gives problems whose paths hold no "*" their offsets.
+func place(problems []Problem, data []byte) []Problem {
+	if len(problems) == 0 {
+		return nil
+	}
+	offsets := map[string]int64{}
+	for _, p := range problems {
+		offsets[p.Path] = -1
+	}
+	locate(data, offsets)
+	for i := range problems {
+		problems[i].at = offsets[problems[i].Path]
+	}
+	return problems
+}
+
+// invalid sorts, drops repeats (two rules can refuse one thing) and caps.
+func invalid(problems []Problem) *Invalid {
+	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.at, b.at) })
+	e := &Invalid{}
+	seen := map[[3]string]bool{}
+	for _, p := range problems {
+		id := [3]string{p.Path, p.Code, p.Key()}
+		switch {
+		case seen[id]:
+		case len(e.Problems) == MaxProblems:
+			e.More++
+		default:
+			e.Problems = append(e.Problems, p)
+		}
+		seen[id] = true
+	}
+	return e
+}
+
+// salvage reads the id and the operation of a job that is not valid, as far
+// as its JSON can be read.
+func salvage(data []byte) (id, operation string) {
+	data = data[:min(len(data), MaxJobSize)]
+	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
+		return "", ""
+	}
+	seen := map[string]int{}
+	for {
+		name, err := dec.ReadToken()
+		if err != nil || name.Kind() != '"' {
+			break
+		}
+		field := name.String()
+		if field != "id" && field != "operation" {
+			if dec.SkipValue() != nil {
+				break
+			}
+			continue
+		}
+		seen[field]++
+		value, err := dec.ReadValue()
+		if err != nil {
+			break
+		}
+		var s string
+		if json.Unmarshal(value, &s) != nil {
+			continue
+		}
+		if field == "id" && ValidJobID(s) {
+			id = s
+		}
+		if field == "operation" && KnownOperation(s) {
+			operation = s
+		}
+	}
+	if seen["id"] > 1 {
+		id = ""
+	}
+	if seen["operation"] > 1 {
+		operation = ""
+	}
+	return id, operation
+}
+
+// ValidJobID tells whether id is 1 to 128 of [A-Za-z0-9_-].
+func ValidJobID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		if !plain(id[i]) && id[i] != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// jobRules are the rules of a job that JSON Schema cannot state.
+func jobRules(job map[string]any) []Problem {
+	var problems []Problem
+	files, _ := job["files"].([]any)
+	for i, f := range files {
+		file, _ := f.(map[string]any)
+		if key, _ := file["key"].(string); len(key) > maxKey {
+			problems = append(problems, Problem{Path: fmt.Sprintf("/files/%d/key", i), Code: "too_long",
+				Text: fmt.Sprintf("has %d bytes and must have at most %d", len(key), maxKey)})
+		}
+	}
+	if size := correlationSize(job); size > MaxCorrelation {
+		problems = append(problems, Problem{Path: "/correlation", Code: "too_large",
+			Text: fmt.Sprintf("has %d bytes of names and values and must have at most %d", size, MaxCorrelation)})
+	}
+	requested, ok := timeOf(job["requested_at"])
+	if expires, set := timeOf(job["expires_at"]); ok && set && !expires.After(requested) {
+		problems = append(problems, Problem{Path: "/expires_at", Code: "expires_before_request", Text: "must be later than requested_at"})
+	}
+	return problems
+}
+
+func correlationSize(job map[string]any) int {
+	size := 0
+	labels, _ := job["correlation"].(map[string]any)
+	for name, value := range labels {
+		s, _ := value.(string)
+		size += len(name) + len(s)
+	}
+	return size
+}
+
+func timeOf(v any) (time.Time, bool) {
+	var t time.Time
+	s, ok := v.(string)
+	if !ok || t.UnmarshalText([]byte(s)) != nil {
+		return time.Time{}, false
+	}
+	return t, true
+}

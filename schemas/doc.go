@@ -1,0 +1,10 @@
+// Package schemas is the public contract of Chartpost: the JSON of jobs and
+// events, the subjects they travel on, and the Go values of both.
+//
+// The JSON Schema files (job.v1.schema.json, event.v1.schema.json) are the
+// contract; the Go values follow them, and a test holds the two together.
+// Nothing in this package reads a clock, a network or a file.
+//
+// No error of this package quotes a value or a key of its input, since any of
+// them may hold patient data.
+package schemas
