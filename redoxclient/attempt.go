@@ -1,0 +1,254 @@
+package redoxclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// expectAbove is the body size from which "100-continue" is worth its round
+	// trip: an early 401, 413 or 429 then costs no byte of the source.
+	expectAbove = 1 << 20
+	// closeGrace is how long a finished attempt waits for a source that does
+	// not return from Read though its context has ended.
+	closeGrace = 5 * time.Second
+)
+
+// call is one authorized POST, whatever its shape; Upload and Send build it, and
+// so can uploads and messages of the Data Model API.
+type call struct {
+	op     Op
+	url    *url.URL
+	header http.Header
+	body   Body
+}
+
+// answer is what came back, read within the limit.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	// readErr says why body is not the whole body; errTooLong for the limit.
+	readErr error
+	// whole is whether the request's body had been handed over completely.
+	whole bool
+	// cancelled is the caller's reason to stop, if it came before the end.
+	cancelled error
+}
+
+var errTooLong = errors.New("the answer is longer than the limit")
+
+// do makes the call, and once more with a new token when the first is refused.
+func (c *Client) do(ctx context.Context, k call) (*answer, error) {
+	for try := 1; ; try++ {
+		token, err := c.token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ans, failed := c.attempt(ctx, k, token)
+		if failed != nil {
+			return nil, failed
+		}
+		if ans.status != http.StatusUnauthorized {
+			return ans, nil
+		}
+		c.cfg.Tokens.Invalidate(token)
+		if try == 2 {
+			e := c.replyError(k.op, ans, Credentials, CodeUnauthorized, nil)
+			e.hint = "two fresh tokens were refused: check that the API key belongs to this environment"
+			return nil, e
+		}
+	}
+}
+
+// Authorize makes sure that a token is at hand, so that a slow token endpoint
+// does not hold a file open.
+func (c *Client) Authorize(ctx context.Context) error {
+	_, err := c.token(ctx)
+	return err
+}
+
+func (c *Client) token(ctx context.Context) (string, error) {
+	token, err := c.cfg.Tokens.TokenContext(ctx)
+	if err == nil && token != nil && token.AccessToken != "" && plainURLText(token.AccessToken) {
+		return token.AccessToken, nil
+	}
+	if judged, ok := errors.AsType[*Error](err); ok {
+		return "", judged
+	}
+	e := &Error{Kind: Retryable, Op: OpToken, Where: BeforeSending, Code: CodeToken, cause: err}
+	if ctx.Err() != nil {
+		e.Kind, e.Code, e.cause = Interrupted, CodeCancelled, context.Cause(ctx)
+	}
+	return "", e
+}
+
+// attempt is one request. It keeps what is needed to judge a break.
+type attempt struct {
+	call
+	caller    context.Context // the caller's, to tell its end from ours
+	ctx       context.Context // ends with the caller's, the watchdog or the attempt
+	cancel    context.CancelCauseFunc
+	dog       *watchdog
+	limits    Timeouts
+	connected atomic.Bool
+
+	mu     sync.Mutex
+	stream *stream // the current opening of the body
+	opened error   // why the body could not be opened
+}
+
+// attempt returns an answer, or the judged break that prevented one.
+func (c *Client) attempt(ctx context.Context, k call, token string) (*answer, *Error) {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(errAttemptOver)
+	a := &attempt{call: k, caller: ctx, cancel: cancel, limits: c.cfg.Timeouts}
+	a.dog = newWatchdog(c.cfg.Timeouts.Stall, cancel, a.why)
+	defer a.dog.stop()
+	a.ctx = httptrace.WithClientTrace(inner, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true); a.dog.moved() },
+	})
+	body, err := a.open()
+	if err != nil {
+		return nil, a.broken(err)
+	}
+	// Deferred calls run last to first: the context ends, then the body is
+	// waited for, so that the caller's source is idle when the call returns.
+	defer a.settle()
+	defer cancel(errAttemptOver)
+
+	resp, err := c.transport.RoundTrip(a.request(body, token, c.cfg.UserAgent))
+	if err != nil {
+		return nil, a.broken(err)
+	}
+	a.dog.await(c.cfg.Timeouts.Stall, false)
+	return a.read(resp, c.cfg.AnswerLimit), nil
+}
+
+func (a *attempt) request(body io.ReadCloser, token, agent string) *http.Request {
+	req := (&http.Request{
+		Method:        http.MethodPost,
+		URL:           a.url,
+		Host:          a.url.Host,
+		Header:        a.header.Clone(),
+		Body:          body,
+		ContentLength: a.body.Size,
+		// The transport calls GetBody only when not one byte was written to a
+		// connection that turned out to be dead. Without it such a request
+		// would look as if it might have been taken. No Idempotency-Key header
+		// is ever set: it would let the transport repeat a POST by itself.
+		GetBody: a.open,
+	}).WithContext(a.ctx)
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", "application/fhir+json, application/json;q=0.9")
+	req.Header.Set("User-Agent", agent)
+	if a.body.Size > expectAbove {
+		req.Header.Set("Expect", "100-continue")
+	}
+	return req
+}
+
+// open opens the body for this attempt and forgets an earlier opening.
+func (a *attempt) open() (io.ReadCloser, error) {
+	a.mu.Lock()
+	a.stream, a.opened = nil, nil
+	a.mu.Unlock()
+	src, err := a.body.Open(a.ctx)
+	if err == nil && src == nil {
+		err = errors.New("the body's source is nil")
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil {
+		a.opened = err
+		return nil, fmt.Errorf("open the body: %w", err)
+	}
+	a.stream = &stream{src: src, size: a.body.Size, moved: a.moved}
+	a.dog.await(a.limits.Stall, false)
+	return a.stream, nil
+}
+
+func (a *attempt) moved(whole bool) {
+	if whole {
+		a.dog.await(a.limits.Answer, true)
+		return
+	}
+	a.dog.moved()
+}
+
+// settle closes the body and waits, within reason, until its source is idle.
+func (a *attempt) settle() {
+	a.mu.Lock()
+	s := a.stream
+	a.mu.Unlock()
+	if s == nil {
+		return
+	}
+	idle := make(chan struct{})
+	go func() { defer close(idle); _ = s.Close() }() //nolint:errcheck // the source was only read
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case <-idle:
+	case <-grace.C:
+	}
+}
+
+// read takes the answer's body within limit.
+func (a *attempt) read(resp *http.Response, limit int64) *answer {
+	ans := &answer{status: resp.StatusCode, header: resp.Header, whole: a.progress() == WhileWaiting}
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	if ans.status < 200 {
+		return ans // 101: what follows is no answer
+	}
+	// An answer may not trickle for ever either.
+	late := time.AfterFunc(a.limits.Answer, func() { a.cancel(errAnswerTimeout) })
+	defer late.Stop()
+	r := io.LimitReader(&movingReader{resp.Body, a.dog.moved}, limit+1)
+	ans.body, ans.readErr = io.ReadAll(r)
+	if int64(len(ans.body)) > limit {
+		ans.body, ans.readErr = ans.body[:limit], errTooLong
+	}
+	if ans.readErr != nil && a.caller.Err() != nil {
+		ans.cancelled = context.Cause(a.caller)
+	}
+	if ans.readErr != nil && a.ctx.Err() != nil {
+		ans.readErr = errors.Join(ans.readErr, context.Cause(a.ctx))
+	}
+	return ans
+}
+
+type movingReader struct {
+	r     io.Reader
+	moved func()
+}
+
+func (m *movingReader) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if n > 0 {
+		m.moved()
+	}
+	return n, err
+}
+
+// retryAfter reads seconds or an HTTP date; a day is the longest wait believed.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	const longest = 24 * time.Hour
+	raw := h.Get("Retry-After")
+	if secs, err := strconv.ParseInt(raw, 10, 64); err == nil {
+		return min(time.Duration(min(max(secs, 0), 1<<20))*time.Second, longest)
+	}
+	if at, err := http.ParseTime(raw); err == nil {
+		return min(max(at.Sub(now), 0), longest)
+	}
+	return 0
+}

@@ -1,0 +1,62 @@
+package redoxclient
+
+import (
+	"net/url"
+	"strings"
+)
+
+const (
+	maxLocation = 1024
+	maxID       = 128
+)
+
+// Receipt says that Redox has durably queued a message. It does not say that
+// the message was delivered. Every field but Status may be empty.
+type Receipt struct {
+	// Status is the HTTP status, 2xx.
+	Status int
+	// Location names the resource that was made, as a URL or a relative
+	// reference without a query, at most 1 KiB. Production answers are not
+	// documented; the sandbox gives one.
+	Location string
+	// LogIDs name the message in Redox's logs, one a destination, at most 16.
+	LogIDs []string
+	// TraceID is Redox-Trace-Id, an undocumented header seen on live answers.
+	TraceID string
+}
+
+// safeID lets an id of 1-128 of [A-Za-z0-9._:-] through and drops others.
+func safeID(s string) string {
+	if len(s) > maxID || strings.ContainsFunc(s, func(r rune) bool { return !idRune(r) }) {
+		return ""
+	}
+	return s
+}
+
+func idRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._:-", r)
+}
+
+// safeLocation lets a URL or relative reference without user, query and
+// fragment through, made of id characters, "/" and "$" alone, and drops others.
+func safeLocation(s string) string {
+	if s == "" || len(s) > maxLocation {
+		return ""
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !idRune(r) && r != '/' && r != '$' }) {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return ""
+	}
+	switch {
+	case u.Scheme == "https" && u.Host != "" && u.Opaque == "":
+		return s
+	case u.Scheme == "http" && loopback(u.Hostname()):
+		return s
+	case u.Scheme == "" && u.Host == "":
+		return s
+	}
+	return ""
+}
