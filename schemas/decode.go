@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -70,7 +71,7 @@ func decode(data []byte, c *contract, rules func(doc map[string]any) []Problem, 
 	if len(problems) > 0 {
 		return problems
 	}
-	if err := json.Unmarshal(data, into); err != nil {
+	if err := jsonv2.Unmarshal(data, into); err != nil {
 		return []Problem{{Code: "schema", Text: "follows the schema but could not be read"}}
 	}
 	return nil
