@@ -29,6 +29,8 @@ type Object struct {
 
 // Source opens files. Every error it returns is a *fault.Fault.
 type Source interface {
+	// Stat learns of file what Open would, without its bytes: Body is nil.
+	Stat(ctx context.Context, file schemas.File, pin *Pin) (*Object, error)
 	// Open starts to read file. With a nil pin it takes the object as it is
 	// now (within the version and etag the job itself asks for) and says which
 	// one that was; with a pin it opens those bytes or fails with the code

@@ -1,0 +1,149 @@
+// Package natsq is Chartpost's side of NATS JetStream: the connection, the
+// streams and buckets, taking jobs from their lanes, and publishing what became
+// of them. It moves bytes and knows no rule of delivery.
+package natsq
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Config says how to reach NATS.
+type Config struct {
+	// URL may list several servers, separated by commas.
+	URL string
+	// Creds is the path of a credentials file; NKey that of a seed file.
+	Creds, NKey string
+	// CA, Cert and Key are PEM files for TLS; Cert and Key go together.
+	CA, Cert, Key string
+	// Prefix starts every subject, stream and bucket.
+	Prefix string
+	// Name is what the server shows of this client.
+	Name string
+	// Options are added last; an in-process connection comes this way.
+	Options []nats.Option
+}
+
+// Conn is a connection to NATS under one prefix.
+type Conn struct {
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	prefix string
+	log    *slog.Logger
+}
+
+// reconnectWait is the pause between tries to reach a lost server again.
+const reconnectWait = 500 * time.Millisecond
+
+// apiTimeout bounds one request to JetStream. A leader election takes 4-9 s, so
+// whoever must get through retries; this bound is for noticing.
+const apiTimeout = 5 * time.Second
+
+// Connect dials NATS and waits for the first connection. Later losses are
+// repaired for ever, quietly for the caller and loudly in the log.
+func Connect(cfg Config, log *slog.Logger) (*Conn, error) {
+	options, err := cfg.options(log)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(cfg.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to NATS: %w", err)
+	}
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(apiTimeout))
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("opening JetStream: %w", err)
+	}
+	return &Conn{nc: nc, js: js, prefix: cfg.Prefix, log: log}, nil
+}
+
+func (cfg Config) options(log *slog.Logger) ([]nats.Option, error) {
+	options := []nats.Option{
+		nats.Name(cfg.Name),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(100*time.Millisecond, time.Second),
+		nats.RetryOnFailedConnect(false),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("nats disconnected", "error", reasonOf(err)) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats reconnected", "server", nc.ConnectedServerId()) }),
+		// A denied publish shows at the caller as a timeout; only here does the
+		// server's reason arrive.
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("nats error", "error", reasonOf(err)) }),
+	}
+	if cfg.Creds != "" {
+		options = append(options, nats.UserCredentials(cfg.Creds))
+	}
+	if cfg.NKey != "" {
+		option, err := nats.NkeyOptionFromSeed(cfg.NKey)
+		if err != nil {
+			return nil, fmt.Errorf("reading the NATS nkey seed file: %w", err)
+		}
+		options = append(options, option)
+	}
+	if cfg.CA != "" || cfg.Cert != "" {
+		tlsConfig, err := cfg.tls()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, nats.Secure(tlsConfig))
+	}
+	return append(options, cfg.Options...), nil
+}
+
+func (cfg Config) tls() (*tls.Config, error) {
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.CA != "" {
+		pem, err := os.ReadFile(cfg.CA)
+		if err != nil {
+			return nil, fmt.Errorf("reading the NATS CA file: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the NATS CA file %s holds no PEM certificate", cfg.CA)
+		}
+	}
+	if cfg.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(cfg.Cert, cfg.Key)
+		if err != nil {
+			return nil, fmt.Errorf("reading the NATS client certificate: %w", err)
+		}
+		out.Certificates = []tls.Certificate{cert}
+	}
+	return out, nil
+}
+
+// reasonOf keeps the library's own words. They name subjects, which hold
+// destinations and job ids, never a payload.
+func reasonOf(err error) string {
+	if err == nil {
+		return "closed by the server"
+	}
+	return err.Error()
+}
+
+// Connected tells whether the connection stands at this moment.
+func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+
+// Server names the server and its version, for people.
+func (c *Conn) Server() string {
+	return fmt.Sprintf("%s (nats-server %s)", c.nc.ConnectedUrlRedacted(), c.nc.ConnectedServerVersion())
+}
+
+// Close sends what is buffered and closes the connection.
+func (c *Conn) Close() error {
+	err := c.nc.FlushTimeout(2 * time.Second)
+	c.nc.Close()
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,40 @@
+package natsq
+
+import "github.com/chartpost/chartpost/schemas"
+
+// The streams and buckets, without their prefix.
+const (
+	jobs    = "JOBS"
+	events  = "EVENTS"
+	dead    = "DEAD"
+	ledger  = "LEDGER"
+	control = "CONTROL"
+)
+
+// Headers on messages of ours.
+const (
+	// HeaderAttempt is on a job that a schedule brings back: the number of the
+	// attempt it is to start.
+	HeaderAttempt = "Chartpost-Attempt"
+	// HeaderJobID and the reason headers are on dead letters.
+	HeaderJobID      = "Chartpost-Job-Id"
+	HeaderStatus     = "Chartpost-Status"
+	HeaderReasonKind = "Chartpost-Reason-Kind"
+	HeaderReasonCode = "Chartpost-Reason-Code"
+	HeaderReasonText = "Chartpost-Reason-Text"
+	HeaderReasonPath = "Chartpost-Reason-Path"
+	// HeaderDuplicate is "true" on the dead letter of a job whose message may
+	// have been taken once already.
+	HeaderDuplicate = "Chartpost-Possible-Duplicate"
+)
+
+// StreamNames are the streams of this prefix in the order of setup.
+func (c *Conn) StreamNames() []string {
+	return []string{c.stream(jobs), c.stream(events), c.stream(dead)}
+}
+
+// BucketNames are the key-value buckets of this prefix.
+func (c *Conn) BucketNames() []string { return []string{c.stream(ledger), c.stream(control)} }
+
+func (c *Conn) stream(name string) string { return schemas.StreamName(c.prefix, name) }
+

@@ -1,0 +1,159 @@
+package natsq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// Outbox publishes what became of jobs. Every message has an id, so that a
+// publish that is tried again, here or by another worker, is stored once as
+// long as the stream remembers ids.
+type Outbox struct{ conn *Conn }
+
+var _ worker.Outbox = (*Outbox)(nil)
+
+// Outbox gives the publishing side of the connection.
+func (c *Conn) Outbox() *Outbox { return &Outbox{conn: c} }
+
+// Tell implements worker.Outbox.
+func (o *Outbox) Tell(ctx context.Context, lane schemas.Lane, event schemas.Event) error {
+	data, err := event.Encode()
+	if err != nil {
+		return fmt.Errorf("encoding an event: %w", err)
+	}
+	msg := nats.NewMsg(schemas.EventSubject(o.conn.prefix, lane, event.Data.Status))
+	msg.Header.Set("Content-Type", "application/cloudevents+json")
+	msg.Data = data
+	return o.publish(ctx, msg, jetstream.WithMsgID(event.ID))
+}
+
+// Bury implements worker.Outbox.
+func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
+	msg := nats.NewMsg(schemas.DeadSubject(o.conn.prefix, letter.Lane))
+	for name, value := range map[string]string{
+		HeaderJobID:      letter.JobID,
+		HeaderStatus:     string(letter.Status),
+		HeaderReasonKind: letter.Reason.Kind,
+		HeaderReasonCode: letter.Reason.Code,
+		HeaderReasonText: letter.Reason.Text,
+		HeaderReasonPath: letter.Reason.Path,
+	} {
+		if value != "" {
+			msg.Header.Set(name, value)
+		}
+	}
+	if letter.PossibleDuplicate {
+		msg.Header.Set(HeaderDuplicate, "true")
+	}
+	msg.Data = letter.Data
+	err := o.publish(ctx, msg, jetstream.WithMsgID(letter.Key))
+	if errors.Is(err, nats.ErrMaxPayload) {
+		// A message as large as the server takes leaves no room for headers.
+		// The job comes first; the event has the reason.
+		msg.Header = nil
+		err = o.publish(ctx, msg)
+	}
+	return err
+}
+
+// Later implements worker.Outbox. JetStream fires schedules on whole seconds,
+// cut off, and so up to a second early: the time is rounded up. A second
+// schedule of the same job replaces the first.
+func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
+	msg := nats.NewMsg(schemas.LaterSubject(o.conn.prefix, s.JobID))
+	msg.Header.Set(HeaderAttempt, strconv.Itoa(s.Attempt))
+	msg.Data = s.Data
+	at := s.At.Add(time.Second - 1).Truncate(time.Second)
+	return o.publish(ctx, msg,
+		jetstream.WithMsgID("later/"+s.JobID+"/"+strconv.Itoa(s.Attempt)),
+		jetstream.WithScheduleAt(at),
+		jetstream.WithScheduleTarget(schemas.JobSubject(o.conn.prefix, s.Lane)),
+	)
+}
+
+// Holds implements worker.Outbox.
+func (o *Outbox) Holds(ctx context.Context, sequence uint64, jobID string) (held bool, err error) {
+	err = insist(ctx, func(ctx context.Context) error {
+		held, err = o.holds(ctx, sequence, jobID)
+		return err
+	})
+	return held, err
+}
+
+func (o *Outbox) holds(ctx context.Context, sequence uint64, jobID string) (bool, error) {
+	stream, err := o.conn.js.Stream(ctx, o.conn.stream(jobs))
+	if err != nil {
+		return false, fmt.Errorf("looking for a copy of a job: %w", err)
+	}
+	for _, look := range []func() (*jetstream.RawStreamMsg, error){
+		func() (*jetstream.RawStreamMsg, error) { return stream.GetMsg(ctx, sequence) },
+		func() (*jetstream.RawStreamMsg, error) {
+			return stream.GetLastMsgForSubject(ctx, schemas.LaterSubject(o.conn.prefix, jobID))
+		},
+	} {
+		_, err := look()
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return false, fmt.Errorf("looking for a copy of a job: %w", err)
+		}
+	}
+	return false, nil
+}
+
+// Submit publishes a job. It reports whether the stream had the id already.
+func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, data []byte) (duplicate bool, err error) {
+	msg := nats.NewMsg(schemas.JobSubject(o.conn.prefix, lane))
+	msg.Data = data
+	err = insist(ctx, func(ctx context.Context) error {
+		ack, err := o.conn.js.PublishMsg(ctx, msg, jetstream.WithMsgID(jobID))
+		if err == nil {
+			duplicate = ack.Duplicate
+		}
+		return err
+	})
+	return duplicate, err
+}
+
+func (o *Outbox) publish(ctx context.Context, msg *nats.Msg, options ...jetstream.PublishOpt) error {
+	return insist(ctx, func(ctx context.Context) error {
+		_, err := o.conn.js.PublishMsg(ctx, msg, options...)
+		return err
+	})
+}
+
+// insist tries op until it succeeds or ctx ends. The wait between two tries
+// grows to 2 s, so that an election of 4-9 s is outlived without a hot loop.
+func insist(ctx context.Context, op func(ctx context.Context) error) error {
+	waits := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(50*time.Millisecond),
+		backoff.WithMaxInterval(2*time.Second),
+		backoff.WithMaxElapsedTime(0),
+	)
+	return backoff.Retry(func() error {
+		try, cancel := context.WithTimeout(ctx, apiTimeout)
+		defer cancel()
+		err := op(try)
+		if hopeless(err) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}, backoff.WithContext(waits, ctx))
+}
+
+// hopeless tells errors that no wait can cure.
+func hopeless(err error) bool {
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) ||
+		errors.Is(err, nats.ErrMsgAlreadyAckd) || errors.Is(err, nats.ErrMsgNoReply)
+}

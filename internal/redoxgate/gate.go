@@ -1,0 +1,117 @@
+// Package redoxgate lets the pipeline speak to Redox through redoxclient: it
+// passes requests on and turns the client's errors into faults. It judges
+// nothing anew but for whose fault a failure is.
+package redoxgate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/redoxclient"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Gate implements pipeline.Redox.
+type Gate struct{ client *redoxclient.Client }
+
+var _ pipeline.Redox = (*Gate)(nil)
+
+// New lets the pipeline use client.
+func New(client *redoxclient.Client) *Gate { return &Gate{client: client} }
+
+// Authorize implements pipeline.Redox.
+func (g *Gate) Authorize(ctx context.Context) error { return faultOf(g.client.Authorize(ctx)) }
+
+// Upload implements pipeline.Redox.
+func (g *Gate) Upload(ctx context.Context, p pipeline.Parcel) (string, error) {
+	up, err := g.client.Upload(ctx, redoxclient.UploadRequest{
+		SourceID: p.SourceID, ContentType: p.ContentType, Body: redoxclient.Body{Size: p.Size, Open: p.Open},
+	})
+	if err != nil {
+		return "", faultOf(err)
+	}
+	return up.URL, nil
+}
+
+// Send implements pipeline.Redox.
+func (g *Gate) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, error) {
+	receipt, err := g.client.Send(ctx, redoxclient.SendRequest{
+		Destination: l.Destination.Slug, Path: l.Path, SourceID: l.SourceID, ContentType: l.ContentType,
+		Body: redoxclient.Body{Size: l.Size, Open: l.Open},
+	})
+	if err != nil {
+		return schemas.Receipt{}, faultOf(err)
+	}
+	return schemas.Receipt{Status: receipt.Status, Location: receipt.Location, LogIDs: receipt.LogIDs, TraceID: receipt.TraceID}, nil
+}
+
+// faultOf turns a client's error into a fault. A fault inside it, of the file
+// that was being read, is the truer reason, unless the outcome is unknown.
+func faultOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*redoxclient.Error](err)
+	if !ok {
+		return err
+	}
+	if inner, ok := errors.AsType[*fault.Fault](e.Unwrap()); ok && e.Kind != redoxclient.UnknownOutcome {
+		return inner
+	}
+	f := &fault.Fault{Kind: kindOf(e), Scope: scopeOf(e), Code: codeOf(e), Text: e.Error(), RetryAfter: e.RetryAfter, Cause: err}
+	if e.Code == redoxclient.CodeSource || e.Code == redoxclient.CodeSourceSize || e.Code == redoxclient.CodeSourceStalled {
+		f.Scope = fault.Store
+	}
+	return f
+}
+
+func kindOf(e *redoxclient.Error) fault.Kind {
+	switch e.Kind {
+	case redoxclient.Permanent, redoxclient.TooLarge:
+		return fault.Permanent
+	case redoxclient.UnknownOutcome:
+		return fault.UnknownOutcome
+	case redoxclient.Interrupted:
+		return fault.Interrupted
+	}
+	// Retryable and RateLimited; and Credentials: a wrong key is mended by an
+	// operator, and until then it is no job's fault.
+	return fault.Retryable
+}
+
+// scopeOf tells whose fault it is. The token endpoint, the credentials and the
+// request budget are everyone's; a connection or an answer that fails is the
+// destination's; a refusal is the job's.
+func scopeOf(e *redoxclient.Error) fault.Scope {
+	switch {
+	case e.Op == redoxclient.OpToken, e.Kind == redoxclient.Credentials, e.Kind == redoxclient.RateLimited:
+		return fault.Redox
+	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge, e.Kind == redoxclient.Interrupted:
+		return fault.Job
+	case e.Op == redoxclient.OpUpload:
+		// Uploads go to one place for all destinations.
+		return fault.Redox
+	}
+	return fault.Destination
+}
+
+// codeOf names the fault for events. What the pipeline itself answers to, a
+// message that is too large, has a name of its own.
+func codeOf(e *redoxclient.Error) string {
+	switch {
+	case e.Kind == redoxclient.TooLarge && e.Op == redoxclient.OpSend:
+		return pipeline.CodeMessageTooLarge
+	case e.Kind == redoxclient.TooLarge:
+		return "upload_too_large"
+	case e.Kind == redoxclient.RateLimited:
+		return "redox_rate_limited"
+	case e.Kind == redoxclient.Credentials:
+		return "redox_credentials"
+	case e.Code == redoxclient.CodeStatus:
+		return fmt.Sprintf("redox_status_%d", e.Status)
+	}
+	return "redox_" + e.Code
+}

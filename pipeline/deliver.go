@@ -1,0 +1,145 @@
+package pipeline
+
+import (
+	"context"
+	"io"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline/compose"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// delivery is one run of one job.
+type delivery struct {
+	*Pipeline
+	job      schemas.Job
+	record   *Record
+	journal  Journal
+	progress Progress
+	// opened is the only file's first reading, kept from the survey so that a
+	// job of one file costs one request to the store.
+	opened *Object
+}
+
+func (d *delivery) close() {
+	if d.opened != nil {
+		d.opened.Body.Close()
+		d.opened = nil
+	}
+}
+
+func (d *delivery) run(ctx context.Context) error {
+	if err := d.redox.Authorize(ctx); err != nil {
+		return err
+	}
+	if err := d.survey(ctx); err != nil {
+		return err
+	}
+	err := d.transfer(ctx)
+	if f := fault.Of(err); f == nil || f.Code != CodeMessageTooLarge || !d.mayUploadInstead() {
+		return err
+	}
+	d.record.NoEmbed = true
+	return d.transfer(ctx)
+}
+
+// mayUploadInstead tells whether a message that was too large with its files
+// inside can be made smaller: only where the caller left the choice to us.
+func (d *delivery) mayUploadInstead() bool {
+	return !d.record.NoEmbed && d.job.Transfer != schemas.Embed && d.transferOf() == schemas.Embed
+}
+
+// transferOf chooses how the files travel. It depends on sizes alone, so that
+// every try of a job chooses the same.
+func (d *delivery) transferOf() schemas.Transfer {
+	switch {
+	case d.job.Transfer == schemas.Upload, d.record.NoEmbed:
+		return schemas.Upload
+	case d.job.Transfer == schemas.Embed:
+		return schemas.Embed
+	}
+	var sum int64
+	for _, f := range d.record.Files {
+		sum += f.Pin.Size
+	}
+	if sum <= d.settings.EmbedLimit {
+		return schemas.Embed
+	}
+	return schemas.Upload
+}
+
+// transfer brings the files and the message to Redox.
+func (d *delivery) transfer(ctx context.Context) error {
+	transfer := d.transferOf()
+	for i := range d.record.Files {
+		d.record.Files[i].Transfer = transfer
+	}
+	if transfer == schemas.Upload {
+		if err := d.uploadAll(ctx); err != nil {
+			return err
+		}
+	}
+	message, err := compose.Compose(d.job, d.attachments())
+	if err != nil {
+		return err
+	}
+	return d.send(ctx, message)
+}
+
+func (d *delivery) attachments() []compose.Attachment {
+	list := make([]compose.Attachment, len(d.record.Files))
+	for i, f := range d.record.Files {
+		list[i] = compose.Attachment{
+			ContentType: f.ContentType,
+			Title:       titleOf(d.job.Files[i]),
+			Size:        f.Pin.Size,
+		}
+		if f.Transfer == schemas.Upload {
+			list[i].URL, list[i].SHA1 = f.URL, f.SHA1
+		}
+	}
+	return list
+}
+
+// send posts the message. Before every post the ledger is made to say so: that
+// proves that this worker still owns the job, and whoever finds the record
+// after a crash knows that the outcome is unknown.
+func (d *delivery) send(ctx context.Context, message *compose.Message) error {
+	letter := Letter{
+		SourceID:    d.job.SourceID,
+		Destination: d.job.Destination,
+		Path:        message.Path,
+		Payload: Payload{
+			ContentType: message.ContentType,
+			Size:        message.Size(),
+			Open: func(ctx context.Context) (io.ReadCloser, error) {
+				return compose.Body(ctx, message, d.open), nil
+			},
+		},
+	}
+	var receipt schemas.Receipt
+	err := d.settings.Retry.do(ctx, func() error {
+		d.record.Phase = Sending
+		if err := d.save(ctx); err != nil {
+			d.record.Phase = Working
+			return err
+		}
+		var err error
+		receipt, err = d.redox.Send(ctx, letter)
+		if f := fault.Of(err); f != nil && f.Kind != fault.UnknownOutcome {
+			d.record.Phase = Working
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	receipt.AcceptedAt = d.now().UTC()
+	d.record.Phase, d.record.Receipt, d.record.Reason = Accepted, &receipt, nil
+	// The message is with Redox: writing that down outlives a shutdown.
+	return d.save(context.WithoutCancel(ctx))
+}
+
+func (d *delivery) save(ctx context.Context) error {
+	return d.journal.Save(ctx, *d.record)
+}

@@ -1,0 +1,165 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"mime"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// survey learns size and type of every file before the first byte is sent, and
+// pins the exact objects, so that no later try sends other bytes.
+func (d *delivery) survey(ctx context.Context) error {
+	if len(d.record.Files) != len(d.job.Files) {
+		d.record.Files = make([]FileRecord, len(d.job.Files))
+	}
+	single := len(d.job.Files) == 1
+	for i := range d.job.Files {
+		known := &d.record.Files[i]
+		if known.Pin != nil {
+			continue
+		}
+		object, err := d.look(ctx, i, single)
+		if err != nil {
+			return err
+		}
+		known.Pin, known.ContentType = &object.Pin, contentTypeOf(d.job.Files[i], object)
+		if err := d.admit(i, object.Pin.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look asks the store for file i. The only file of a job is opened at once and
+// kept for its transfer.
+func (d *delivery) look(ctx context.Context, i int, keep bool) (*Object, error) {
+	var object *Object
+	err := d.settings.Retry.do(ctx, func() (err error) {
+		if keep {
+			object, err = d.source.Open(ctx, d.job.Files[i], nil)
+		} else {
+			object, err = d.source.Stat(ctx, d.job.Files[i], nil)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, at(i, err)
+	}
+	if keep {
+		d.opened = object
+	}
+	return object, nil
+}
+
+// admit refuses what Redox would refuse, before any byte is sent.
+func (d *delivery) admit(i int, size int64) error {
+	switch limit := d.settings.FileLimit; {
+	case size == 0:
+		return at(i, &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "file_empty", Text: "the file has no bytes"})
+	case size > limit:
+		return at(i, &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "file_too_large",
+			Text: fmt.Sprintf("the file has %d bytes, %d are allowed", size, limit)})
+	}
+	return nil
+}
+
+// open reads file i from its first byte, hashing it on the way.
+func (d *delivery) open(ctx context.Context, i int) (io.ReadCloser, error) {
+	known := &d.record.Files[i]
+	object := d.opened
+	d.opened = nil
+	if object == nil {
+		var err error
+		if object, err = d.source.Open(ctx, d.job.Files[i], known.Pin); err != nil {
+			return nil, at(i, err)
+		}
+	}
+	return &hashedFile{
+		body: object.Body, index: i, left: known.Pin.Size, sum: newSums(known.Transfer),
+		want: d.job.Files[i].SHA256, done: func(s sums) { known.SHA256, known.SHA1 = s.sha256(), s.sha1() },
+	}, nil
+}
+
+// uploadAll brings every file that is not yet at Redox there, one after the
+// other, and remembers each URL before it goes on.
+func (d *delivery) uploadAll(ctx context.Context) error {
+	for i := range d.record.Files {
+		if d.record.Files[i].URL != "" {
+			continue
+		}
+		if err := d.upload(ctx, i); err != nil {
+			return err
+		}
+	}
+	d.progress.Uploaded(d.record)
+	return nil
+}
+
+func (d *delivery) upload(ctx context.Context, i int) error {
+	known := &d.record.Files[i]
+	parcel := Parcel{SourceID: d.job.SourceID, Payload: Payload{
+		ContentType: known.ContentType,
+		Size:        known.Pin.Size,
+		Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
+	}}
+	err := d.settings.Retry.do(ctx, func() (err error) {
+		known.URL, err = d.redox.Upload(ctx, parcel)
+		return err
+	})
+	if err != nil {
+		return at(i, err)
+	}
+	return d.save(context.WithoutCancel(ctx))
+}
+
+// at makes a fault of file i point to it, unless it says a place already.
+func at(i int, err error) error {
+	f := fault.Of(err)
+	if f == nil || f.Path != "" {
+		return err
+	}
+	placed := *f
+	placed.Path = "/files/" + strconv.Itoa(i)
+	return &placed
+}
+
+// titleOf is the caller's title or the last element of the key. It is patient
+// data: it goes into the message and nowhere else.
+func titleOf(f schemas.File) string {
+	if f.Title != "" {
+		return f.Title
+	}
+	return path.Base(f.Key)
+}
+
+// typeName is a bare media type of a registered top-level type (RFC 6838).
+var typeName = regexp.MustCompile(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$`)
+
+// octetStream says nothing about a file (RFC 2046, section 4.5.1).
+const octetStream = "application/octet-stream"
+
+// contentTypeOf is the caller's word, else the store's, without parameters:
+// those may hold a file name.
+func contentTypeOf(f schemas.File, object *Object) string {
+	for _, claim := range []string{f.ContentType, object.ContentType} {
+		bare, _, err := mime.ParseMediaType(claim)
+		if err == nil && typeName.MatchString(bare) && !slices.Contains(nothingTypes, bare) {
+			return bare
+		}
+	}
+	return octetStream
+}
+
+// nothingTypes are what stores answer when nobody told them a type.
+var nothingTypes = []string{octetStream, "application/x-www-form-urlencoded"}
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }

@@ -1,0 +1,79 @@
+// Package pipeline takes one job from its JSON to Redox's receipt:
+//
+//	understand → file → compose → send
+//
+// It is resumable: every step that must not be repeated is written to the
+// ledger before the next one starts, and a Record tells where to go on. The
+// network stays behind the ports Source and Redox; what becomes of a job that
+// fails is not decided here but in package worker.
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Settings are the limits and defaults of a Pipeline.
+type Settings struct {
+	// Environment is the only Redox environment this deployment serves.
+	Environment schemas.Environment
+	// SourceID is the Redox source of jobs that name none.
+	SourceID string
+	// EmbedLimit is the largest sum of a job's files, in bytes, that transfer
+	// auto embeds. Redox advises against embedding above 200 KB.
+	EmbedLimit int64
+	// FileLimit is the largest file in bytes. Redox documents 30 MB.
+	FileLimit int64
+	// Retry governs the repeats within seconds, before a job leaves its slot.
+	Retry RetryPolicy
+}
+
+// Pipeline delivers jobs. It holds no state of its own and may be shared.
+type Pipeline struct {
+	source   Source
+	redox    Redox
+	settings Settings
+	now      func() time.Time
+}
+
+// New makes a Pipeline; now is the clock that stamps receipts and records.
+func New(source Source, redox Redox, settings Settings, now func() time.Time) *Pipeline {
+	return &Pipeline{source: source, redox: redox, settings: settings, now: now}
+}
+
+// Progress is told of what happens to a job on its way.
+type Progress interface {
+	// Uploaded is called when every file of the job is at Redox and the ledger
+	// says so, in every try that goes on from there.
+	Uploaded(record *Record)
+}
+
+// Deliver carries a job on from where record says it is until Redox has
+// accepted its message. It changes record as it goes and saves it through
+// journal: when it returns nil, the saved record is Accepted and holds the
+// receipt. Otherwise the error holds a *fault.Fault, and record, with what was
+// learned on the way, is the caller's to save.
+func (p *Pipeline) Deliver(ctx context.Context, job schemas.Job, record *Record, journal Journal, progress Progress) error {
+	d := &delivery{Pipeline: p, job: job, record: record, journal: journal, progress: progress}
+	defer d.close()
+	if err := d.run(ctx); err != nil {
+		return interrupted(ctx, err)
+	}
+	return nil
+}
+
+// interrupted tells a fault of the world from the end of this process: a
+// cancelled context surfaces as all kinds of errors. An outcome nobody knows
+// stays unknown whatever caused it.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	if f := fault.Of(err); f.Kind != fault.Retryable || f.Scope == fault.Ledger {
+		return err
+	}
+	return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted", Text: "the worker was stopped", Cause: err}
+}

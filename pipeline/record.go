@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Phase is how far a job has come.
+type Phase string
+
+const (
+	// Working: a worker has taken the job; nothing irrevocable is under way.
+	Working Phase = "working"
+	// Sending: the message may be on its way to Redox at this moment. Found by
+	// another worker, it means that nobody knows whether Redox has it.
+	Sending Phase = "sending"
+	// Waiting: a schedule brings the job back at NextAttemptAt.
+	Waiting Phase = "waiting"
+	// Accepted, Failed, Held and Cancelled are final.
+	Accepted Phase = "accepted"
+	Failed   Phase = "failed"
+	// Held is the end of a job whose outcome nobody knows.
+	Held      Phase = "unknown"
+	Cancelled Phase = "cancelled"
+)
+
+// Final tells whether the job goes no further by itself.
+func (p Phase) Final() bool {
+	return p == Accepted || p == Failed || p == Held || p == Cancelled
+}
+
+// Record is what the ledger remembers of one job, so that whoever takes it
+// next repeats nothing. It holds no patient data: no key, no title, no name.
+type Record struct {
+	Phase Phase `json:"phase"`
+	// Attempt counts the tries from 1. A try that a crash or a shutdown cut
+	// short goes on under the same number.
+	Attempt int `json:"attempt"`
+	// Sequence is the stream sequence of the copy of the job that Phase speaks
+	// of; it tells a redelivery from a second publish of the same id.
+	Sequence uint64 `json:"sequence"`
+	// Digest is the hex SHA-256 of the job as published.
+	Digest string `json:"digest"`
+	// Owner names the worker that wrote the record last. The fence is the
+	// record's revision, not this name.
+	Owner string       `json:"owner"`
+	Files []FileRecord `json:"files,omitempty"`
+	// NoEmbed is set after Redox found the message with its embedded files too
+	// large: the next try uploads them.
+	NoEmbed bool `json:"no_embed,omitempty"`
+	// PossibleDuplicate stays set once a message was sent while an earlier
+	// sending of it might have been taken.
+	PossibleDuplicate bool             `json:"possible_duplicate,omitempty"`
+	NextAttemptAt     time.Time        `json:"next_attempt_at,omitzero"`
+	Reason            *schemas.Reason  `json:"reason,omitempty"`
+	Receipt           *schemas.Receipt `json:"receipt,omitempty"`
+	UpdatedAt         time.Time        `json:"updated_at"`
+}
+
+// FileRecord is what is known of the job's file at the same index.
+type FileRecord struct {
+	// Pin is the exact object that was read first.
+	Pin         *Pin             `json:"pin,omitempty"`
+	ContentType string           `json:"content_type,omitempty"`
+	Transfer    schemas.Transfer `json:"transfer,omitempty"`
+	SHA256      string           `json:"sha256,omitempty"`
+	SHA1        []byte           `json:"sha1,omitempty"`
+	// URL names the file at Redox once it is uploaded.
+	URL string `json:"url,omitempty"`
+}
+
+// Journal keeps the record of the one job in hand.
+type Journal interface {
+	// Save replaces the record if nobody else has changed it since, else it
+	// fails with a fault of kind superseded. A fault of scope ledger means that
+	// nothing can be proven and nothing may be sent.
+	Save(ctx context.Context, record Record) error
+}
+
+// EventFiles is the part of the record that events may tell.
+func (r *Record) EventFiles() []schemas.EventFile {
+	var files []schemas.EventFile
+	for i, f := range r.Files {
+		if f.Pin == nil {
+			continue
+		}
+		files = append(files, schemas.EventFile{
+			Index: i, Size: f.Pin.Size, SHA256: f.SHA256, ContentType: f.ContentType, Transfer: f.Transfer,
+		})
+	}
+	return files
+}

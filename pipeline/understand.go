@@ -1,0 +1,67 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline/compose"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Understand turns the bytes that came over lane into a job that can be
+// composed, or says what is wrong with them, before any I/O. The job it gives
+// beside an error holds at least the id, where one could be read.
+func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (schemas.Job, error) {
+	job, err := schemas.DecodeJob(data)
+	if err != nil {
+		return readable(err), poison(err)
+	}
+	if err := p.belongs(lane, job); err != nil {
+		return job, err
+	}
+	if job.SourceID == "" {
+		job.SourceID = p.settings.SourceID
+	}
+	if _, known := compose.Lookup(job.Operation); !known {
+		return job, &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "operation_unsupported", Path: "/operation",
+			Text: "this version of the worker does not deliver this operation"}
+	}
+	return job, compose.Check(job)
+}
+
+// belongs refuses a job that came by a subject that is not its own, or that is
+// meant for another environment: a test must never reach production by a typo.
+func (p *Pipeline) belongs(lane schemas.Lane, job schemas.Job) error {
+	if job.Destination.Address() != lane.Destination {
+		return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "subject_mismatch", Path: "/destination",
+			Text: "the job was published to the subject of another destination"}
+	}
+	if job.Destination.Environment != p.settings.Environment {
+		return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "environment_mismatch", Path: "/destination/environment",
+			Text: fmt.Sprintf("this worker serves %s only", p.settings.Environment)}
+	}
+	return nil
+}
+
+// poison says why a job could not be understood: the first problem and the
+// number of the others, since an event has one reason.
+func poison(err error) error {
+	f := &fault.Fault{Kind: fault.Poison, Scope: fault.Job, Code: "job_invalid", Text: "the job could not be read", Cause: err}
+	if invalid, ok := errors.AsType[*schemas.Invalid](err); ok && len(invalid.Problems) > 0 {
+		first := invalid.Problems[0]
+		f.Code, f.Path, f.Text = "job_"+first.Code, first.Path, first.Text
+		if n := len(invalid.Problems) - 1; n > 0 {
+			f.Text += fmt.Sprintf(" (and %d more)", n)
+		}
+	}
+	return f
+}
+
+// readable is what could be read of a job that could not be understood.
+func readable(err error) schemas.Job {
+	if invalid, ok := errors.AsType[*schemas.Invalid](err); ok {
+		return schemas.Job{ID: invalid.JobID, Operation: invalid.Operation}
+	}
+	return schemas.Job{}
+}

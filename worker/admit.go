@@ -1,0 +1,116 @@
+package worker
+
+import "github.com/chartpost/chartpost/pipeline"
+
+// admission is what a copy of a job, just taken, means beside what the ledger
+// already knows of the job.
+type admission string
+
+const (
+	// begin: the ledger knew nothing of the job; its record is made.
+	begin admission = "begin"
+	// resume: the same try goes on where a crash or a shutdown left it.
+	resume admission = "resume"
+	// next: a schedule brought the job back for its next attempt.
+	next admission = "next"
+	// doubt: a worker was cut off while sending; nobody knows the outcome.
+	doubt admission = "doubt"
+	// settled: the decision stands in the ledger; what follows from it (event,
+	// dead letter, schedule, acknowledgement) may be missing and is done again.
+	settled admission = "settled"
+	// stale: an old copy of a job that went on under a newer one.
+	stale admission = "stale"
+	// again: the job was published anew after it had ended without acceptance.
+	again admission = "again"
+	// duplicate: the job was published again after it had been accepted.
+	duplicate admission = "duplicate"
+	// concurrent: the job was published again while it is under way.
+	concurrent admission = "concurrent"
+	// ask: it depends on whether the queue still holds the recorded copy.
+	ask admission = "ask"
+)
+
+// held is what is known of the recorded copy.
+type held int
+
+const (
+	heldUnasked held = iota
+	heldYes
+	heldNo
+)
+
+// copyOf is a copy of a job as far as admission needs it.
+type copyOf struct {
+	sequence uint64
+	// attempt is the number a schedule gave the copy; 0 for a publisher's.
+	attempt int
+}
+
+// admit compares a copy with the record found in the ledger.
+//
+// The rule behind it: the recorded copy (same sequence) is continued or its
+// settlement repeated. A copy that a schedule brought counts only once, by its
+// attempt number. A publisher's other copy starts a job again only if the job
+// has ended without acceptance, or if the recorded copy is gone from the queue,
+// since then nothing else would ever carry the job on.
+func admit(r pipeline.Record, c copyOf, h held) admission {
+	switch {
+	case c.attempt > 0 && c.attempt <= r.Attempt && c.sequence != r.Sequence:
+		return stale
+	case c.sequence == r.Sequence:
+		return admitSame(r)
+	case c.attempt > 0:
+		return admitScheduled(r, h)
+	case r.Phase.Final():
+		return admitAfterEnd(r, c)
+	case h == heldUnasked:
+		return ask
+	case h == heldNo:
+		return inDoubt(r, resume)
+	case c.sequence < r.Sequence:
+		return stale
+	}
+	return concurrent
+}
+
+func admitSame(r pipeline.Record) admission {
+	if r.Phase == pipeline.Waiting || r.Phase.Final() {
+		return settled
+	}
+	return inDoubt(r, resume)
+}
+
+// admitScheduled judges a copy that carries the number of an attempt not yet
+// made.
+func admitScheduled(r pipeline.Record, h held) admission {
+	switch {
+	case r.Phase.Final():
+		return stale
+	case r.Phase == pipeline.Waiting:
+		return next
+	case h == heldUnasked:
+		return ask
+	case h == heldYes:
+		return stale
+	}
+	return inDoubt(r, next)
+}
+
+// admitAfterEnd judges a publisher's copy of a job that has ended. An older
+// copy is a redelivery that the end has overtaken.
+func admitAfterEnd(r pipeline.Record, c copyOf) admission {
+	switch {
+	case c.sequence < r.Sequence:
+		return stale
+	case r.Phase == pipeline.Accepted:
+		return duplicate
+	}
+	return again
+}
+
+func inDoubt(r pipeline.Record, otherwise admission) admission {
+	if r.Phase == pipeline.Sending {
+		return doubt
+	}
+	return otherwise
+}

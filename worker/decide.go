@@ -1,0 +1,104 @@
+package worker
+
+import (
+	"math"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// OnUnknown is what becomes of a job whose message may or may not be at Redox.
+type OnUnknown string
+
+const (
+	// Resend sends again, with the same identifiers, and says so.
+	Resend OnUnknown = "resend"
+	// Hold ends the job as unknown; a person or a check decides.
+	Hold OnUnknown = "hold"
+)
+
+// Patience says how long failing jobs are tried.
+type Patience struct {
+	OnUnknown OnUnknown
+	// First and Longest bound the wait before the next attempt: it doubles from
+	// First with every attempt, up to Longest, and is drawn from the upper half
+	// of that range, so that jobs that failed together do not return together.
+	First, Longest time.Duration
+}
+
+// fate is what becomes of a job after a try that did not end in acceptance.
+type fate struct {
+	// phase is what the ledger is to say: Working (give the copy back), Waiting,
+	// Failed or Held.
+	phase  pipeline.Phase
+	reason schemas.Reason
+	// at is when a Waiting job comes back.
+	at time.Time
+	// possibleDuplicate says that the next sending may be a second one.
+	possibleDuplicate bool
+}
+
+// decide says what becomes of a job that met f in its attempt-th try. jitter is
+// in [0,1). Superseded faults are not for it: they are somebody else's job.
+func decide(f *fault.Fault, attempt int, deadline, now time.Time, p Patience, jitter float64) fate {
+	out := fate{reason: reasonOf(f)}
+	switch f.Kind {
+	case fault.Interrupted:
+		out.phase = pipeline.Working
+		return out
+	case fault.Permanent, fault.Poison:
+		out.phase = pipeline.Failed
+		return out
+	case fault.UnknownOutcome:
+		if p.OnUnknown == Hold {
+			out.phase = pipeline.Held
+			return out
+		}
+		out.possibleDuplicate = true
+	}
+	wait := max(p.wait(attempt, jitter), f.RetryAfter)
+	left := deadline.Sub(now)
+	if left < p.First/2 {
+		return expired(out, f)
+	}
+	out.phase, out.at = pipeline.Waiting, now.Add(min(wait, left))
+	return out
+}
+
+// expired ends a job that has no time left. What nobody knows stays unknown.
+func expired(out fate, f *fault.Fault) fate {
+	if f.Kind == fault.UnknownOutcome {
+		out.phase, out.possibleDuplicate = pipeline.Held, false
+		return out
+	}
+	out.phase = pipeline.Failed
+	out.reason = schemas.Reason{Kind: string(fault.Permanent), Code: codeExpired, Path: f.Path,
+		Text: "the job was not accepted before expires_at; the last reason was " + f.Code}
+	return out
+}
+
+const codeExpired = "expired"
+
+func (p Patience) wait(attempt int, jitter float64) time.Duration {
+	full := float64(p.First) * math.Pow(2, float64(max(attempt, 1)-1))
+	full = min(full, float64(p.Longest))
+	return time.Duration(full/2 + jitter*full/2)
+}
+
+func reasonOf(f *fault.Fault) schemas.Reason {
+	return schemas.Reason{Kind: string(f.Kind), Code: f.Code, Text: f.Text, Path: f.Path}
+}
+
+// overdue is the fault of a job that was taken after its deadline.
+func overdue() *fault.Fault {
+	return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codeExpired, Path: "/expires_at",
+		Text: "the job was taken after its expires_at; nothing was sent"}
+}
+
+// cutOff is the fault of a job that a worker left while sending.
+func cutOff() *fault.Fault {
+	return &fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Job, Code: "interrupted_while_sending",
+		Text: "a worker stopped between sending the message and recording the answer"}
+}

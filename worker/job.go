@@ -1,0 +1,247 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// handling is one copy of one job in the hands of this worker.
+type handling struct {
+	*Worker
+	delivery Delivery
+	lease    *lease
+	job      schemas.Job
+	digest   string
+	page     Page
+	record   pipeline.Record
+	// uploads holds the telling of the uploaded event, which goes on while the
+	// message is sent; the next event waits for it.
+	uploads chan error
+}
+
+// handle works on one delivery until it is settled or must be left to the
+// lease. It never fails: what cannot be settled now comes back.
+func (w *Worker) handle(ctx context.Context, d Delivery) {
+	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data())}
+	defer h.lease.release()
+	defer h.awaitUploads()
+	defer h.survive()
+	h.run(ctx)
+}
+
+// survive turns a panic into a job that comes back. Neither the panic's value
+// nor the record goes to the log: both may hold patient data.
+func (h *handling) survive() {
+	if r := recover(); r != nil {
+		h.log.Error("a panic while working on a job", "job", h.job.ID, "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+		h.giveBack(leaveAlone)
+	}
+}
+
+// leaveAlone is the pause before a job is tried again that could not be settled.
+const leaveAlone = 10 * time.Second
+
+func (h *handling) run(ctx context.Context) {
+	job, refusal := h.deliverer.Understand(h.delivery.Lane(), h.delivery.Data())
+	h.job = job
+	if job.ID == "" {
+		h.buryNameless(ctx, fault.Of(refusal))
+		return
+	}
+	page, created, err := h.ledger.Open(ctx, job.ID, h.fresh())
+	if err != nil {
+		h.setAside(err)
+		return
+	}
+	h.page, h.record = page, page.Record()
+	entry := begin
+	if !created {
+		if entry, err = h.admission(ctx); err != nil {
+			h.setAside(err)
+			return
+		}
+	}
+	h.enter(ctx, entry, refusal)
+}
+
+// fresh is the record of a job that the ledger does not know.
+func (h *handling) fresh() pipeline.Record {
+	return pipeline.Record{
+		Phase:     pipeline.Working,
+		Attempt:   max(h.delivery.Attempt(), 1),
+		Sequence:  h.delivery.Sequence(),
+		Digest:    h.digest,
+		Owner:     h.name,
+		UpdatedAt: h.now().UTC(),
+	}
+}
+
+func (h *handling) admission(ctx context.Context) (admission, error) {
+	c := copyOf{sequence: h.delivery.Sequence(), attempt: h.delivery.Attempt()}
+	entry := admit(h.record, c, heldUnasked)
+	if entry != ask {
+		return entry, nil
+	}
+	there, err := h.outbox.Holds(ctx, h.record.Sequence, h.job.ID)
+	if err != nil {
+		return "", err
+	}
+	if there {
+		return admit(h.record, c, heldYes), nil
+	}
+	return admit(h.record, c, heldNo), nil
+}
+
+// enter acts on the admission.
+func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
+	switch entry {
+	case settled:
+		h.settle(ctx)
+		return
+	case stale:
+		h.log.Info("an old copy of a job was dropped; a newer one carries it on", "job", h.job.ID)
+		h.ack(ctx)
+		return
+	case duplicate, concurrent:
+		h.tellDuplicate(ctx, entry)
+		return
+	case doubt:
+		h.conclude(ctx, cutOff())
+		return
+	case begin:
+	default:
+		if err := h.claim(ctx, entry); err != nil {
+			h.setAside(err)
+			return
+		}
+	}
+	h.try(ctx, refusal)
+}
+
+// claim writes this worker into the record: from then on nobody else's writes
+// succeed.
+func (h *handling) claim(ctx context.Context, entry admission) error {
+	r := &h.record
+	if entry == next || entry == again {
+		r.Attempt++
+	}
+	if entry == again || r.Digest != h.digest {
+		// A person may have mended the file or the job in between.
+		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
+		r.Files, r.NoEmbed = nil, false
+	}
+	r.Phase, r.Reason, r.NextAttemptAt = pipeline.Working, nil, time.Time{}
+	r.Sequence, r.Digest = h.delivery.Sequence(), h.digest
+	return h.save(ctx)
+}
+
+// try runs the job once and concludes it.
+func (h *handling) try(ctx context.Context, refusal error) {
+	if refusal == nil && h.now().After(h.job.Deadline()) {
+		refusal = overdue()
+	}
+	if refusal != nil {
+		h.conclude(ctx, fault.Of(refusal))
+		return
+	}
+	started := h.now()
+	err := h.deliverer.Deliver(ctx, h.job, &h.record, h, h)
+	if err == nil {
+		h.log.Info("accepted", "job", h.job.ID, "attempt", h.record.Attempt, "took", h.now().Sub(started).Round(time.Millisecond).String())
+		h.settle(ctx)
+		return
+	}
+	h.conclude(ctx, fault.Of(err))
+}
+
+// Save implements pipeline.Journal: every write of a record names its owner.
+func (h *handling) Save(ctx context.Context, record pipeline.Record) error {
+	record.Owner, record.UpdatedAt = h.name, h.now().UTC()
+	return h.page.Save(ctx, record)
+}
+
+func (h *handling) save(ctx context.Context) error { return h.Save(ctx, h.record) }
+
+// conclude decides what becomes of a job that was not accepted, writes it down,
+// and settles it.
+func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
+	if f.Kind == fault.Superseded || f.Scope == fault.Ledger {
+		h.setAside(f)
+		return
+	}
+	if f.Kind == fault.UnknownOutcome && ctx.Err() != nil {
+		// This process is ending. The ledger says "sending": whoever takes the
+		// job next decides about the unknown outcome.
+		h.giveBack(0)
+		return
+	}
+	out := decide(f, h.record.Attempt, h.job.Deadline(), h.now(), h.patience, h.jitter())
+	h.log.Warn("not accepted", "job", h.job.ID, "attempt", h.record.Attempt, "outcome", out.phase,
+		"kind", f.Kind, "code", f.Code, "path", f.Path, "text", f.Text)
+	h.record.Phase = out.phase
+	h.record.PossibleDuplicate = h.record.PossibleDuplicate || out.possibleDuplicate
+	if out.phase != pipeline.Working {
+		h.record.Reason, h.record.NextAttemptAt = &out.reason, out.at
+	}
+	settling, cancel := h.outlive(ctx)
+	defer cancel()
+	if err := h.save(settling); err != nil {
+		h.setAside(err)
+		return
+	}
+	if out.phase == pipeline.Working {
+		h.giveBack(0)
+		return
+	}
+	h.settle(ctx)
+}
+
+// setAside leaves a job that cannot be worked on now. One that belongs to
+// another worker is not touched at all.
+func (h *handling) setAside(err error) {
+	f := fault.Of(err)
+	if f.Kind == fault.Superseded {
+		h.log.Warn("stepped back from a job that another worker owns", "job", h.job.ID)
+		return
+	}
+	h.log.Error("a job was set aside and will be taken again", "job", h.job.ID, "code", f.Code, "text", f.Text)
+	h.giveBack(leaveAlone)
+}
+
+func (h *handling) giveBack(delay time.Duration) {
+	h.lease.release()
+	if err := h.delivery.GiveBack(delay); err != nil {
+		h.log.Warn("a job could not be given back; it returns when its lease ends", "job", h.job.ID, "error", err)
+	}
+}
+
+// buryNameless ends a message in which not even an id can be read: a dead
+// letter holds it as it came, and no event can name it.
+func (h *handling) buryNameless(ctx context.Context, f *fault.Fault) {
+	ctx, cancel := h.outlive(ctx)
+	defer cancel()
+	h.log.Warn("a message that names no job went to the dead letters", "sequence", h.delivery.Sequence(), "code", f.Code, "path", f.Path, "text", f.Text)
+	err := h.outbox.Bury(ctx, DeadLetter{
+		Lane: h.delivery.Lane(), Data: h.delivery.Data(), Status: schemas.StatusFailed, Reason: reasonOf(f),
+		Key: "dead/sequence/" + strconv.FormatUint(h.delivery.Sequence(), 10) + "/" + h.digest[:16],
+	})
+	if err != nil {
+		h.setAside(err)
+		return
+	}
+	h.ack(ctx)
+}
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

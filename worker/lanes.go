@@ -1,0 +1,211 @@
+package worker
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// lanes is what this worker believes of the lanes, and how its slots are shared
+// among them. It decides and does nothing: the caller asks, and reports what
+// came. It is not safe for concurrent use.
+type lanes struct {
+	slots       int
+	concurrency int
+	// inHand and promised are slots in use: by jobs, and by asks that may bring
+	// jobs at any moment.
+	inHand, promised int
+	all              map[schemas.Lane]*lane
+	// turn orders the lanes: the one that was asked longest ago comes first.
+	turn uint64
+	// lives counts the picks of live lanes since backfill had one.
+	lives int
+}
+
+// lane is one lane as this worker sees it.
+type lane struct {
+	name schemas.Lane
+	// ready: it is believed to hold jobs that nobody works on.
+	ready bool
+	// asking: an ask is open. promised is how many slots are kept for it; a long
+	// ask keeps none.
+	asking   bool
+	promised int
+	inHand   int
+	asked    uint64
+}
+
+// order is one ask to make.
+type order struct {
+	lane schemas.Lane
+	n    int
+	// long asks wait for a job that does not exist yet and keep no slot.
+	long bool
+}
+
+// livesPerBackfill is how many picks live lanes get before a backfill lane that
+// waits gets one, so that neither class starves.
+const livesPerBackfill = 4
+
+func newLanes(slots, concurrency int) *lanes {
+	return &lanes{slots: slots, concurrency: concurrency, all: map[schemas.Lane]*lane{}}
+}
+
+func (l *lanes) get(name schemas.Lane) *lane {
+	one := l.all[name]
+	if one == nil {
+		one = &lane{name: name}
+		l.all[name] = one
+	}
+	return one
+}
+
+// seen notes how many jobs a lane holds, those in anyone's hands included.
+func (l *lanes) seen(name schemas.Lane, jobs uint64) {
+	one := l.get(name)
+	one.ready = jobs > uint64(one.inHand)
+}
+
+// full tells whether no slot is free.
+func (l *lanes) full() bool { return l.inHand+l.promised >= l.slots }
+
+// orders are the asks to make now: short ones of lanes that are ready, as many
+// as there are slots, fairly shared; and when no lane is ready, a long one of
+// every lane, so that a new job is here at once.
+func (l *lanes) orders() []order {
+	var out []order
+	for !l.full() {
+		one := l.pick()
+		if one == nil {
+			break
+		}
+		out = append(out, l.short(one))
+	}
+	if l.full() || l.anyReady() {
+		return out
+	}
+	for _, one := range l.all {
+		if !one.asking {
+			one.asking = true
+			out = append(out, order{lane: one.name, n: 1, long: true})
+		}
+	}
+	return out
+}
+
+// pick chooses the next lane to ask: of its class the one asked longest ago,
+// live before backfill but for backfill's share.
+func (l *lanes) pick() *lane {
+	live, backfill := l.oldest(schemas.Live), l.oldest(schemas.Backfill)
+	switch {
+	case live == nil:
+		return backfill
+	case backfill != nil && l.lives >= livesPerBackfill:
+		l.lives = 0
+		return backfill
+	}
+	l.lives++
+	return live
+}
+
+func (l *lanes) oldest(class schemas.Class) *lane {
+	var oldest *lane
+	for _, one := range l.all {
+		if one.name.Class != class || !l.askable(one) {
+			continue
+		}
+		if oldest == nil || cmp.Or(cmp.Compare(one.asked, oldest.asked), cmp.Compare(one.name.Destination, oldest.name.Destination)) < 0 {
+			oldest = one
+		}
+	}
+	return oldest
+}
+
+func (l *lanes) askable(one *lane) bool {
+	return one.ready && !one.asking && one.inHand < l.concurrency
+}
+
+func (l *lanes) anyReady() bool {
+	for _, one := range l.all {
+		if l.askable(one) {
+			return true
+		}
+	}
+	return false
+}
+
+// short makes an order of the lane's fair share of the free slots.
+func (l *lanes) short(one *lane) order {
+	ready := 0
+	for _, other := range l.all {
+		if l.askable(other) {
+			ready++
+		}
+	}
+	free := l.slots - l.inHand - l.promised
+	n := min(max(free/ready, 1), l.concurrency-one.inHand)
+	l.turn++
+	one.asking, one.promised, one.asked = true, n, l.turn
+	l.promised += n
+	return order{lane: one.name, n: n}
+}
+
+// arrived books a delivery of a lane, behind which pending jobs wait. It tells
+// whether a slot is there for it; if not, it must be given back.
+func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
+	one := l.get(name)
+	one.ready = pending > 0
+	if one.promised > 0 {
+		one.promised--
+		l.promised--
+	} else if l.full() {
+		one.ready = true
+		return false
+	}
+	one.inHand++
+	l.inHand++
+	return true
+}
+
+// refused books the end of an ask that the queue would not serve. The lane is
+// forgotten until it is seen to hold jobs again.
+func (l *lanes) refused(name schemas.Lane) {
+	l.answered(name, 1)
+	if one := l.all[name]; one.inHand == 0 {
+		delete(l.all, name)
+	} else {
+		one.ready = false
+	}
+}
+
+// answered books the end of an ask.
+func (l *lanes) answered(name schemas.Lane, unfilled int) {
+	one := l.get(name)
+	l.promised -= one.promised
+	if unfilled > 0 && one.promised > 0 {
+		// Asked for more than there was: believe it is empty until something
+		// says otherwise.
+		one.ready = false
+	}
+	one.asking, one.promised = false, 0
+}
+
+// finished books the end of a job.
+func (l *lanes) finished(name schemas.Lane) {
+	one := l.get(name)
+	one.inHand--
+	l.inHand--
+}
+
+// names lists the lanes in order, for people and tests.
+func (l *lanes) names() []schemas.Lane {
+	out := make([]schemas.Lane, 0, len(l.all))
+	for name := range l.all {
+		out = append(out, name)
+	}
+	slices.SortFunc(out, func(a, b schemas.Lane) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Destination, b.Destination))
+	})
+	return out
+}

@@ -1,0 +1,116 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Delivery is one copy of a job, leased to this worker.
+type Delivery interface {
+	Lane() schemas.Lane
+	// Data is the job as it was published.
+	Data() []byte
+	// Sequence is the copy's place in the stream; a redelivery keeps it.
+	Sequence() uint64
+	// Attempt is the number a schedule gave the copy that it brought back, and
+	// 0 for a copy that a publisher sent.
+	Attempt() int
+	// Pending is how many jobs waited behind this one in its lane.
+	Pending() uint64
+	// Extend renews the lease.
+	Extend() error
+	// Ack ends the copy; nil means that the server has confirmed it.
+	Ack(ctx context.Context) error
+	// GiveBack ends the lease, so that the copy is delivered again after delay.
+	GiveBack(delay time.Duration) error
+}
+
+// Depth is how many jobs a lane holds, leased ones included.
+type Depth struct {
+	Lane schemas.Lane
+	Jobs uint64
+}
+
+// Answer is what came of an Ask: a delivery, or the end of the asking.
+type Answer struct {
+	Lane schemas.Lane
+	// Ask is the ask's number, 0 for a delivery whose ask is over.
+	Ask      uint64
+	Delivery Delivery
+	// Done ends the ask; Unfilled is how many deliveries did not come, and
+	// Refused says that the queue would not serve it: the lane may be gone.
+	Done     bool
+	Unfilled int
+	Refused  bool
+}
+
+// Intake takes jobs from lanes. Nothing is delivered that was not asked for.
+type Intake interface {
+	// Lanes lists the lanes that hold jobs, and makes them ready to be asked.
+	Lanes(ctx context.Context) ([]Depth, error)
+	// Ask requests up to n jobs of lane; what has not come after wait does not
+	// come any more. It returns at once with the number of the ask. A lane has
+	// one open ask at a time.
+	Ask(lane schemas.Lane, n int, wait time.Duration) (ask uint64, err error)
+	// Answers carries what the asks bring.
+	Answers() <-chan Answer
+	// Stop gives up all asks and gives back what still arrives.
+	Stop()
+}
+
+// DeadLetter is a job that needs a person.
+type DeadLetter struct {
+	Lane schemas.Lane
+	Data []byte
+	// Key is the same for every burial of the same end of the same job.
+	Key               string
+	JobID             string
+	Status            schemas.Status
+	Reason            schemas.Reason
+	PossibleDuplicate bool
+}
+
+// Schedule brings a job back to its lane.
+type Schedule struct {
+	Lane  schemas.Lane
+	JobID string
+	Data  []byte
+	// Attempt is the number the job is to start when it is back.
+	Attempt int
+	At      time.Time
+}
+
+// Outbox publishes. Each call returns once the server has stored the message,
+// or fails after having tried for as long as the context allows; a message that
+// was stored twice is dropped by its id.
+type Outbox interface {
+	Tell(ctx context.Context, lane schemas.Lane, event schemas.Event) error
+	Bury(ctx context.Context, letter DeadLetter) error
+	Later(ctx context.Context, schedule Schedule) error
+	// Holds tells whether the queue still has the copy with this sequence, or
+	// a schedule of the job.
+	Holds(ctx context.Context, sequence uint64, jobID string) (bool, error)
+}
+
+// Page is the ledger's record of one job, open for compare-and-set.
+type Page interface {
+	pipeline.Journal
+	// Record is the record as it was found or made.
+	Record() pipeline.Record
+}
+
+// Ledger remembers jobs.
+type Ledger interface {
+	// Open makes a record for the job if there is none, and says whether it
+	// did; otherwise the page holds what was found.
+	Open(ctx context.Context, jobID string, fresh pipeline.Record) (page Page, created bool, err error)
+}
+
+// Deliverer is the pipeline.
+type Deliverer interface {
+	Understand(lane schemas.Lane, data []byte) (schemas.Job, error)
+	Deliver(ctx context.Context, job schemas.Job, record *pipeline.Record, journal pipeline.Journal, progress pipeline.Progress) error
+}

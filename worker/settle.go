@@ -1,0 +1,167 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// settleTime bounds the publishing of what the ledger already says. It outlasts
+// an election of a new leader several times.
+const settleTime = time.Minute
+
+// outlive gives a context for what must be finished although the worker stops.
+func (h *handling) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+}
+
+// settle does what follows from the record: schedule or bury, tell, acknowledge,
+// in this order. Each step may be repeated, here or by another worker, and the
+// acknowledgement comes last, so that nothing is lost in between.
+func (h *handling) settle(ctx context.Context) {
+	ctx, cancel := h.outlive(ctx)
+	defer cancel()
+	if err := h.publish(ctx); err != nil {
+		// The ledger has the decision: the redelivery comes back to this step.
+		h.setAside(err)
+		return
+	}
+	h.ack(ctx)
+}
+
+func (h *handling) publish(ctx context.Context) error {
+	r := &h.record
+	status := statusOf(r.Phase)
+	switch r.Phase {
+	case pipeline.Waiting:
+		err := h.outbox.Later(ctx, Schedule{
+			Lane: h.delivery.Lane(), JobID: h.job.ID, Data: h.delivery.Data(), Attempt: r.Attempt + 1, At: r.NextAttemptAt,
+		})
+		if err != nil {
+			return fmt.Errorf("scheduling the next attempt: %w", err)
+		}
+	case pipeline.Failed, pipeline.Held:
+		if err := h.bury(ctx, status, *r.Reason); err != nil {
+			return err
+		}
+	}
+	return h.tell(ctx, status, r.Reason)
+}
+
+func (h *handling) bury(ctx context.Context, status schemas.Status, reason schemas.Reason) error {
+	err := h.outbox.Bury(ctx, DeadLetter{
+		Lane: h.delivery.Lane(), Data: h.delivery.Data(), JobID: h.job.ID, Status: status, Reason: reason,
+		Key:               fmt.Sprintf("dead/%s/%d/%s", h.job.ID, h.record.Attempt, status),
+		PossibleDuplicate: h.record.PossibleDuplicate,
+	})
+	if err != nil {
+		return fmt.Errorf("writing the dead letter: %w", err)
+	}
+	return nil
+}
+
+// tellDuplicate ends a second copy of a job that needs no second delivery. If
+// it is not the same job but another under the same id, it goes to the dead
+// letters too: a document must not vanish because of a reused id.
+func (h *handling) tellDuplicate(ctx context.Context, entry admission) {
+	ctx, cancel := h.outlive(ctx)
+	defer cancel()
+	var reason *schemas.Reason
+	if entry == concurrent {
+		reason = &schemas.Reason{Kind: kindPermanent, Code: "in_progress", Text: "a job with this id is under way; this copy was dropped"}
+	}
+	if h.record.Digest != h.digest {
+		reason = &schemas.Reason{Kind: kindPermanent, Code: "id_reused", Path: "/id",
+			Text: "another job with this id came before and its content differs; this one was not sent and is in the dead letters"}
+		if err := h.bury(ctx, schemas.StatusDuplicate, *reason); err != nil {
+			h.setAside(err)
+			return
+		}
+	}
+	if err := h.tell(ctx, schemas.StatusDuplicate, reason); err != nil {
+		h.setAside(err)
+		return
+	}
+	h.ack(ctx)
+}
+
+const kindPermanent = "permanent"
+
+// Uploaded implements pipeline.Progress: the event is on its way while the
+// message is sent.
+func (h *handling) Uploaded(record *pipeline.Record) {
+	event := h.event(schemas.StatusUploaded, record, nil)
+	h.uploads = make(chan error, 1)
+	ctx, cancel := h.outlive(context.Background())
+	go func() {
+		defer cancel()
+		h.uploads <- h.outbox.Tell(ctx, h.delivery.Lane(), event)
+	}()
+}
+
+func (h *handling) tell(ctx context.Context, status schemas.Status, reason *schemas.Reason) error {
+	if err := h.awaitUploads(); err != nil {
+		return fmt.Errorf("publishing an event: %w", err)
+	}
+	if err := h.outbox.Tell(ctx, h.delivery.Lane(), h.event(status, &h.record, reason)); err != nil {
+		return fmt.Errorf("publishing an event: %w", err)
+	}
+	return nil
+}
+
+// awaitUploads waits until the uploaded event is out, if one is on its way.
+func (h *handling) awaitUploads() error {
+	if h.uploads == nil {
+		return nil
+	}
+	err := <-h.uploads
+	h.uploads = nil
+	return err
+}
+
+func (h *handling) event(status schemas.Status, r *pipeline.Record, reason *schemas.Reason) schemas.Event {
+	data := schemas.EventData{
+		JobID:             h.job.ID,
+		Operation:         h.job.Operation,
+		Class:             h.delivery.Lane().Class,
+		Destination:       h.delivery.Lane().Destination,
+		Status:            status,
+		Attempt:           r.Attempt,
+		Reason:            reason,
+		PossibleDuplicate: r.PossibleDuplicate,
+		Files:             r.EventFiles(),
+		Receipt:           r.Receipt,
+		Correlation:       h.job.Correlation,
+	}
+	if status == schemas.StatusRetrying {
+		data.NextAttemptAt = r.NextAttemptAt
+	}
+	return schemas.NewEvent(h.prefix, data, h.now())
+}
+
+// ack ends the copy. An acknowledgement that cannot be confirmed is no fault:
+// the copy comes back and is settled again from the ledger.
+func (h *handling) ack(ctx context.Context) {
+	h.lease.release()
+	if err := h.delivery.Ack(ctx); err != nil {
+		h.log.Warn("an acknowledgement was not confirmed; the copy will come back and be dropped", "job", h.job.ID, "error", err)
+	}
+}
+
+// statusOf is what an event says of a job whose record is at phase.
+func statusOf(phase pipeline.Phase) schemas.Status {
+	switch phase {
+	case pipeline.Waiting:
+		return schemas.StatusRetrying
+	case pipeline.Accepted:
+		return schemas.StatusAccepted
+	case pipeline.Held:
+		return schemas.StatusUnknown
+	case pipeline.Cancelled:
+		return schemas.StatusCancelled
+	}
+	return schemas.StatusFailed
+}

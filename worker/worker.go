@@ -1,0 +1,94 @@
+// Package worker takes jobs from their lanes, delivers them through the
+// pipeline, and settles them: ledger, event, dead letter or schedule, and last
+// the acknowledgement.
+//
+// It reaches no network package: the queue, the ledger and the pipeline are
+// ports. What a copy of a job means (admit), what becomes of a job that failed
+// (decide) and which lane is asked next (lanes) are pure and tested as tables.
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Settings govern a worker.
+type Settings struct {
+	// Name tells this worker from the others in logs and records.
+	Name string
+	// Prefix is the subject prefix; events name it as their source.
+	Prefix string
+	// Slots is how many jobs the worker has in hand at once.
+	Slots int
+	// LaneConcurrency is how many jobs of one lane the whole fleet works at once.
+	LaneConcurrency int
+	// Lease is how long the server waits for a sign of life about a job.
+	Lease time.Duration
+	// Grace is how long jobs in hand may take after the worker is told to stop.
+	Grace    time.Duration
+	Patience Patience
+}
+
+// Worker delivers jobs until it is stopped.
+type Worker struct {
+	name      string
+	prefix    string
+	settings  Settings
+	patience  Patience
+	intake    Intake
+	outbox    Outbox
+	ledger    Ledger
+	deliverer Deliverer
+	leases    *leases
+	log       *slog.Logger
+	now       func() time.Time
+	jitter    func() float64
+}
+
+// New makes a Worker.
+func New(s Settings, intake Intake, outbox Outbox, ledger Ledger, deliverer Deliverer, log *slog.Logger) *Worker {
+	return &Worker{
+		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
+		intake: intake, outbox: outbox, ledger: ledger, deliverer: deliverer,
+		leases: newLeases(log), log: log, now: time.Now, jitter: rand.Float64,
+	}
+}
+
+const (
+	// lookPeriod is how often the lanes are listed: how soon the first job of a
+	// destination never seen before is found.
+	lookPeriod = 500 * time.Millisecond
+	// shortWait bounds an ask that keeps slots; longWait one that keeps none.
+	shortWait = 100 * time.Millisecond
+	longWait  = 30 * time.Second
+)
+
+// Answers is how many answers an Intake for this many slots must be able to
+// hold: each slot and each of the lanes can have a delivery and an end.
+func Answers(slots int) int { return 2*slots + 4096 }
+
+// Run works until ctx ends, then takes nothing new, lets the jobs in hand
+// finish within the grace time, and gives the rest back. It returns when nothing
+// is in hand any more.
+func (w *Worker) Run(ctx context.Context) {
+	working, interrupt := context.WithCancel(context.WithoutCancel(ctx))
+	defer interrupt()
+	renewing, endRenewing := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	background.Go(func() { w.leases.run(renewing, w.settings.Lease/3) })
+
+	d := &dispatcher{Worker: w, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency), finished: make(chan schemas.Lane)}
+	d.run(ctx, working)
+
+	w.log.Info("stopping", "in_hand", d.lanes.inHand, "grace", w.settings.Grace.String())
+	stopped := make(chan struct{})
+	background.Go(func() { w.intake.Stop(); close(stopped) })
+	d.finish(interrupt, stopped)
+	endRenewing()
+	background.Wait()
+}
