@@ -7,17 +7,14 @@ import (
 )
 
 // Namespace is the UUID v5 namespace of all identifiers that Chartpost makes.
-// It is itself the v5 UUID of the project's URL in the URL namespace of RFC
-// 9562 and never changes: whoever knows a job id can compute the identifiers
+// It is itself the v5 UUID of https://github.com/chartpost/chartpost in the URL
+// namespace of RFC 9562 and never changes: whoever knows a job id can compute the identifiers
 // of its message, and a message sent twice is recognised by them.
 //
 // An identifier's name is the job id, a slash and its role: "bundle",
 // "document" (the masterIdentifier), "header", "patient", "resource" or
 // "entries/<index>". Job ids hold no slash, so no two names are alike.
 const Namespace = "af7c0f42-0589-5e7a-93c5-c63c92cee840"
-
-// namespaceURL is what Namespace is made of.
-const namespaceURL = "https://github.com/chartpost/chartpost"
 
 const urnUUID = "urn:uuid:"
 
