@@ -41,6 +41,9 @@ func parseBase(raw string) (*url.URL, error) {
 	case !loopback(u.Hostname()):
 		return nil, errors.New("must be an https URL: plain http is for loopback hosts only")
 	}
+	if u.Path == "" {
+		u.Path = "/" // JoinPath keeps a relative path relative
+	}
 	return u, nil
 }
 

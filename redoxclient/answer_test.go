@@ -1,0 +1,186 @@
+package redoxclient
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// shapes of a 2xx to Send. kind "" is success.
+var shapes = map[string]struct {
+	body     string
+	kind     Kind
+	location string
+	logs     []string
+}{
+	"empty":             {body: ""},
+	"white space":       {body: " \r\n"},
+	"empty object":      {body: "{}"},
+	"sandbox bundle":    {body: `{"resourceType":"Bundle","entry":[{"response":{"status":"201 Created","location":"https://fhir.redoxengine.com/fhir-sandbox/DocumentReference/1/_history/1"}}]}`, location: "https://fhir.redoxengine.com/fhir-sandbox/DocumentReference/1/_history/1"},
+	"relative location": {body: `{"entry":[{"response":{"location":"DocumentReference/1"}}]}`, location: "DocumentReference/1"},
+	"with a BOM":        {body: "\ufeff{}"},
+	"data model":        {body: `{"Meta":{"Logs":[{"ID":"d9f5d293-7110-461e-a875-3beb089e79f3","AttemptID":"x"},{"ID":123}],"Errors":[]}}`, logs: []string{"d9f5d293-7110-461e-a875-3beb089e79f3", "123"}},
+	"odd log ids":       {body: `{"Meta":{"Logs":[{"ID":"CANARY text"},{"ID":{}},{"ID":true},{},{"ID":"ok"}]}}`, logs: []string{"ok"}},
+	"logs of a shape":   {body: `{"Meta":{"Logs":"CANARY"}}`},
+	"fhir meta":         {body: `{"resourceType":"Bundle","meta":{"errors":["x"]}}`},
+	"warning":           {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"warning","code":"value"},{"severity":"information"}]}`},
+	"header ok":         {body: `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"MessageHeader","response":{"code":"ok"}}}]}`},
+	"foreign resource":  {body: `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Other","response":"text","issue":7,"entry":"x"}}]}`},
+	"null parts":        {body: `{"entry":null,"issue":null,"Meta":null,"errorDetail":null,"response":null}`},
+	"query in location": {body: `{"entry":[{"response":{"location":"https://x.org/a?CANARY=1"}}]}`},
+	"text in location":  {body: `{"entry":[{"response":{"location":"CANARY was here"}}]}`},
+	"user in location":  {body: `{"entry":[{"response":{"location":"https://CANARY@x.org/a"}}]}`},
+	"repeated names":    {body: `{"a":1,"a":2}`},
+
+	"outcome error":    {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid","diagnostics":"CANARY"}]}`, kind: Permanent},
+	"outcome fatal":    {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"warning"},{"severity":"FATAL"}]}`, kind: Permanent},
+	"outcome in entry": {body: `{"entry":[{"resource":{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]}}]}`, kind: Permanent},
+	"entry outcome":    {body: `{"entry":[{"response":{"status":"200","outcome":{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]}}}]}`, kind: Permanent},
+	"entry status":     {body: `{"entry":[{"response":{"status":"201"}},{"response":{"status":"422 CANARY"}}]}`, kind: Permanent},
+	"entry number":     {body: `{"entry":[{"response":{"status":500}}]}`, kind: Permanent},
+	"header transient": {body: `{"entry":[{"resource":{"resourceType":"MessageHeader","response":{"code":"transient-error"}}},{"resource":{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]}}]}`, kind: Retryable},
+	"header fatal":     {body: `{"entry":[{"resource":{"resourceType":"MessageHeader","response":{"code":"fatal-error"}}}]}`, kind: Permanent},
+	"header alone":     {body: `{"resourceType":"MessageHeader","response":{"code":"transient-error"}}`, kind: Retryable},
+	"meta errors":      {body: `{"Meta":{"Logs":[{"ID":"1"}],"Errors":[{"ID":1,"Text":"CANARY"}]}}`, kind: Permanent},
+	"meta error text":  {body: `{"Meta":{"Errors":"CANARY"}}`, kind: Permanent},
+	"error detail":     {body: `{"errorDetail":"CANARY"}`, kind: Permanent},
+
+	"text":              {body: "CANARY", kind: UnknownOutcome},
+	"html":              {body: "<html>CANARY", kind: UnknownOutcome},
+	"cut json":          {body: `{"entry":[{"response":{"location":"CANARY`, kind: UnknownOutcome},
+	"two values":        {body: `{}{}`, kind: UnknownOutcome},
+	"array":             {body: `[]`, kind: UnknownOutcome},
+	"null":              {body: `null`, kind: UnknownOutcome},
+	"string":            {body: `"CANARY"`, kind: UnknownOutcome},
+	"issue of a shape":  {body: `{"resourceType":"OperationOutcome","issue":{"severity":"error"}}`, kind: UnknownOutcome},
+	"entry of a shape":  {body: `{"entry":"CANARY"}`, kind: UnknownOutcome},
+	"severity a number": {body: `{"issue":[{"severity":5}]}`, kind: UnknownOutcome},
+	"deep":              {body: `{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, kind: UnknownOutcome},
+}
+
+func TestShapesOfSuccess(t *testing.T) {
+	var body atomic.Value
+	var status atomic.Int64
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Redox-Trace-Id", "trace-1")
+		w.WriteHeader(int(status.Load()))
+		_, _ = io.WriteString(w, body.Load().(string))
+	})
+	c := newClient(t, url)
+	for name, tc := range shapes {
+		for _, code := range []int64{200, 201, 202} {
+			t.Run(name, func(t *testing.T) {
+				body.Store(tc.body)
+				status.Store(code)
+				receipt, err := send(t.Context(), c, canaryBody())
+				if tc.kind == UnknownOutcome {
+					wantError(t, err, UnknownOutcome, CodeAnswerUnreadable)
+					return
+				}
+				if tc.kind != "" {
+					wantError(t, err, tc.kind, CodeRefused)
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if receipt.Status != int(code) || receipt.Location != tc.location || !slices.Equal(receipt.LogIDs, tc.logs) || receipt.TraceID != "trace-1" {
+					t.Errorf("got %+v", receipt)
+				}
+			})
+		}
+	}
+}
+
+func TestUploadLocation(t *testing.T) {
+	cases := map[string]struct {
+		header, body string
+		want, code   string
+		kind         Kind
+	}{
+		"header":           {header: blobURL, body: "CANARY", want: blobURL},
+		"header wins":      {header: blobURL, body: `{"location":"https://evil.example/CANARY"}`, want: blobURL},
+		"body":             {body: `{"location":"` + blobURL + `"}`, want: blobURL},
+		"port 443":         {header: "https://BLOB.redoxengine.com:443/a", want: "https://BLOB.redoxengine.com:443/a"},
+		"none":             {code: CodeNoLocation, kind: Permanent},
+		"html":             {body: "<html>CANARY", code: CodeNoLocation, kind: Permanent},
+		"body of a shape":  {body: `{"location":5}`, code: CodeNoLocation, kind: Permanent},
+		"http":             {header: "http://blob.redoxengine.com/CANARY", code: CodeBlobURL, kind: Permanent},
+		"foreign":          {header: "https://CANARY.example/abc", code: CodeBlobURL, kind: Permanent},
+		"suffix":           {header: "https://blob.redoxengine.com.evil.example/a", code: CodeBlobURL, kind: Permanent},
+		"prefix":           {header: "https://evilblob.redoxengine.com/a", code: CodeBlobURL, kind: Permanent},
+		"user":             {header: "https://blob.redoxengine.com@evil.example/a", code: CodeBlobURL, kind: Permanent},
+		"user of ours":     {header: "https://CANARY@blob.redoxengine.com/a", code: CodeBlobURL, kind: Permanent},
+		"backslash":        {header: `https://evil.example\@blob.redoxengine.com/a`, code: CodeBlobURL, kind: Permanent},
+		"port":             {header: "https://blob.redoxengine.com:8443/a", code: CodeBlobURL, kind: Permanent},
+		"relative":         {header: "/a", code: CodeBlobURL, kind: Permanent},
+		"no path":          {header: "https://blob.redoxengine.com/", code: CodeBlobURL, kind: Permanent},
+		"fragment":         {header: blobURL + "#CANARY", code: CodeBlobURL, kind: Permanent},
+		"spaces":           {header: blobURL + " CANARY", code: CodeBlobURL, kind: Permanent},
+		"long":             {header: blobURL + strings.Repeat("a", maxURL), code: CodeBlobURL, kind: Permanent},
+		"foreign in body":  {body: `{"location":"https://CANARY.example/a"}`, code: CodeBlobURL, kind: Permanent},
+		"script":           {header: "javascript:CANARY", code: CodeBlobURL, kind: Permanent},
+		"quote in body":    {body: `{"location":"https://blob.redoxengine.com/\"CANARY"}`, code: CodeBlobURL, kind: Permanent},
+		"newline in body":  {body: `{"location":"https://blob.redoxengine.com/a\nCANARY"}`, code: CodeBlobURL, kind: Permanent},
+		"allowed sim host": {header: "https://sim.test:7443/a", want: "https://sim.test:7443/a"},
+	}
+	var header, body atomic.Value
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if h := header.Load().(string); h != "" {
+			w.Header().Set("Location", h)
+		}
+		w.WriteHeader(201)
+		_, _ = io.WriteString(w, body.Load().(string))
+	})
+	c := newClient(t, url, func(cfg *Config) { cfg.BlobHosts = []string{"Blob.RedoxEngine.com", "sim.test:7443"} })
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			header.Store(tc.header)
+			body.Store(tc.body)
+			up, err := upload(t.Context(), c, canaryBody())
+			if tc.kind != "" {
+				wantError(t, err, tc.kind, tc.code)
+				return
+			}
+			if err != nil || up.URL != tc.want {
+				t.Fatalf("got %+v, %v", up, err)
+			}
+		})
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	if len(shapes) == 0 {
+		f.Fatal("no shapes")
+	}
+	for _, s := range shapes {
+		f.Add([]byte(s.body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		v := parseAnswer(body)
+		for _, code := range v.codes {
+			if !slices.Contains(issueTypes, code) {
+				t.Errorf("code %q", code)
+			}
+		}
+		for _, id := range v.logIDs {
+			if id == "" || safeID(id) != id {
+				t.Errorf("log id %q", id)
+			}
+		}
+		if len(v.codes) > maxCodes || len(v.logIDs) > maxLogIDs {
+			t.Error("too many")
+		}
+		if u, err := checkBlobURL(bodyLocation(body), []string{DefaultBlobHost}); err == nil && !strings.HasPrefix(strings.ToLower(u), "https://blob.redoxengine.com") {
+			t.Errorf("blob URL %q", u)
+		}
+		if l := safeLocation(v.location); len(l) > maxLocation || strings.ContainsAny(l, " ?#@\"\n") {
+			t.Errorf("location %q", l)
+		}
+	})
+}
