@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -179,6 +178,3 @@ func (s *Server) SetAudience(tokenURL string) {
 	defer s.mu.Unlock()
 	s.audience = tokenURL
 }
-
-// spoolPath is where a kept body lives.
-func (sp *spool) path(name string) string { return filepath.Join(sp.dir, name) }

@@ -1,0 +1,3 @@
+package redoxsim
+
+func (s *Server) serveDataModel(x *exchange) *answer { return nil }
