@@ -43,8 +43,8 @@ func parse(data []byte, c *contract) (doc any, problems []Problem, ok bool) {
 	if !ok {
 		return nil, p.problems, false
 	}
+	at := p.dec.InputOffset()
 	if _, err := p.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		at := p.dec.InputOffset()
 		p.report(at, "trailing_data", fmt.Sprintf("has more after the end of the document at byte %d: send one document", at), nil)
 		return doc, p.problems, false
 	}
