@@ -1,0 +1,68 @@
+// Package devtest gives tests the servers of devstack, each ended with the
+// test that asked for it. It is apart from devstack so that a command which
+// uses that package does not link testing.
+package devtest
+
+import (
+	"context"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+)
+
+// Main is a TestMain that lets the test binary be a NATS server and a server of
+// each further role:
+//
+//	func TestMain(m *testing.M) { devtest.Main(m, s3dev.Role()) }
+func Main(m *testing.M, roles ...devstack.Role) {
+	devstack.ServeIfAsked(append(roles, devstack.NATSRole())...)
+	os.Exit(m.Run())
+}
+
+// NATS starts a server inside the test process. An empty Dir is a folder of
+// the test.
+func NATS(t testing.TB, options devstack.NATSOptions) *devstack.NATS {
+	t.Helper()
+	if options.Dir == "" {
+		options.Dir = t.TempDir()
+	}
+	n, err := devstack.StartNATS(options)
+	closed(t, n, err)
+	return n
+}
+
+// NATSProcess starts a server in a process of its own. An empty Dir is a
+// folder of the test.
+func NATSProcess(t testing.TB, options devstack.NATSOptions) *devstack.ServerProcess {
+	t.Helper()
+	if options.Dir == "" {
+		options.Dir = t.TempDir()
+	}
+	return Process(t, devstack.StartNATSProcess, options)
+}
+
+// Process starts any server process for the length of a test:
+//
+//	store := devtest.Process(t, s3dev.StartProcess, s3dev.Options{Dir: t.TempDir()})
+func Process[O any](t testing.TB, start func(context.Context, O) (*devstack.ServerProcess, error), options O) *devstack.ServerProcess {
+	t.Helper()
+	p, err := start(t.Context(), options)
+	closed(t, p, err)
+	return p
+}
+
+// closed fails the test when the server did not start, and else closes it at
+// the test's end.
+func closed(t testing.TB, server io.Closer, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
