@@ -129,7 +129,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redoxsim: directory for arrived bytes: %w", err)
 	}
-	s.spool = dir
+	s.spool, s.sim = dir, s.inspection()
 	return s, nil
 }
 

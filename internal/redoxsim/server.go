@@ -15,6 +15,7 @@ type Server struct {
 	parsing chan struct{}
 	done    chan struct{}
 	closing sync.Once
+	sim     http.Handler
 
 	mu       sync.Mutex
 	audience string
@@ -58,7 +59,7 @@ type target struct {
 // ServeHTTP serves Redox's hosts, all under one address, and /_sim/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/_sim/") {
-		s.inspect(w, r)
+		s.sim.ServeHTTP(w, r)
 		return
 	}
 	x := &exchange{s: s, w: w, r: r, t: s.route(r)}
