@@ -307,6 +307,11 @@ func TestAllProblemsAtOnce(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 
+	job.Message = json.RawMessage(strings.Replace(baseMessage, "Patient/p1", "Patient/p2", 1))
+	if err := compose.Check(job); err == nil || strings.Contains(err.Error(), "more") {
+		t.Errorf("an unresolved subject is one problem, got %v", err)
+	}
+
 	var entries []string
 	for i := range 40 {
 		entries = append(entries, fmt.Sprintf(`{"id": "bad_%d_Zqxcanary"}`, i))

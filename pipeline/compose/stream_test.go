@@ -195,8 +195,12 @@ func TestBodyRefusesAnotherSize(t *testing.T) {
 				if !ok || f.Kind != fault.Retryable || f.Code != "file_size" || f.Path != "/files/1" || strings.Contains(f.Text, "%!") {
 					t.Fatalf("got %v", err)
 				}
-				if !strings.Contains(f.Text, fmt.Sprint(announced)) {
-					t.Errorf("the text does not name the size: %v", f)
+				want := fmt.Sprintf("longer than the %d bytes", announced)
+				if change < 0 {
+					want = fmt.Sprintf("after %d of the %d bytes", announced+change, announced)
+				}
+				if !strings.Contains(f.Text, want) {
+					t.Errorf("the text does not name the sizes: %v", f)
 				}
 				last := m.Parts()[len(m.Parts())-1].Literal
 				if int64(len(got)) > m.Size()-int64(len(last)) {
@@ -288,3 +292,60 @@ func TestStreamsDoNotMix(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestCloseWhileOpening: a file that opens after Close is closed at once.
+func TestCloseWhileOpening(t *testing.T) {
+	m := embedding(t, 10, 10)
+	s := &store{files: [][]byte{content(10, 1), content(10, 2)}}
+	var r io.ReadCloser
+	r = compose.Body(t.Context(), m, func(ctx context.Context, i int) (io.ReadCloser, error) {
+		r.Close()
+		return s.Open(ctx, i)
+	})
+	got, err := io.ReadAll(r)
+	if !errors.Is(err, os.ErrClosed) || len(got) != len(m.Parts()[0].Literal) {
+		t.Errorf("got %d bytes and %v", len(got), err)
+	}
+	if opened, open := s.state(); len(opened) != 1 || open != 0 {
+		t.Errorf("opened %v, still open %d", opened, open)
+	}
+}
+
+// TestCloseKeepsTheBuffer: a file's Read may outlast Close, and until it
+// returns no other stream may work in its buffer.
+func TestCloseKeepsTheBuffer(t *testing.T) {
+	m := embedding(t, 48<<10, 48<<10)
+	first := &stuckFile{entered: make(chan *byte), resume: make(chan struct{})}
+	r := compose.Body(t.Context(), m, func(context.Context, int) (io.ReadCloser, error) { return first, nil })
+	done := make(chan struct{})
+	go func() {
+		io.ReadAll(r)
+		close(done)
+	}()
+	inUse := <-first.entered
+	r.Close()
+	for range 20 {
+		next := &stuckFile{entered: make(chan *byte, 1), resume: make(chan struct{})}
+		close(next.resume)
+		io.ReadAll(compose.Body(t.Context(), m, func(context.Context, int) (io.ReadCloser, error) { return next, nil }))
+		if <-next.entered == inUse {
+			t.Fatal("two streams share a buffer")
+		}
+	}
+	close(first.resume)
+	<-done
+}
+
+// stuckFile says where its reader's buffer lies, then waits, then fails.
+type stuckFile struct {
+	entered chan *byte
+	resume  chan struct{}
+}
+
+func (f *stuckFile) Read(p []byte) (int, error) {
+	f.entered <- &p[0]
+	<-f.resume
+	return 0, io.ErrClosedPipe
+}
+
+func (f *stuckFile) Close() error { return nil }
