@@ -60,21 +60,29 @@ func decode(data []byte, c *contract, rules func(doc map[string]any) []Problem, 
 	if len(data) > MaxJobSize {
 		return []Problem{{Code: "too_large", Text: fmt.Sprintf("has %d bytes and must have at most %d", len(data), MaxJobSize)}}
 	}
-	doc, problems, whole := parse(data, c)
-	if doc == nil && !whole {
-		return problems
+	if !c.skim(data, rules) {
+		if problems := c.judge(data, rules); len(problems) > 0 {
+			return problems
+		}
 	}
-	problems = append(problems, c.check(doc, data)...)
-	if object, ok := doc.(map[string]any); ok && rules != nil {
-		problems = append(problems, place(rules(object), data)...)
-	}
-	if len(problems) > 0 {
-		return problems
-	}
-	if err := jsonv2.Unmarshal(data, into); err != nil {
+	// Both have looked for keys twice already.
+	if err := jsonv2.Unmarshal(data, into, jsontext.AllowDuplicateNames(true)); err != nil {
 		return []Problem{{Code: "schema", Text: "follows the schema but could not be read"}}
 	}
 	return nil
+}
+
+// judge finds all problems of data.
+func (k *contract) judge(data []byte, rules func(doc map[string]any) []Problem) []Problem {
+	doc, problems, whole := parse(data, k)
+	if doc == nil && !whole {
+		return problems
+	}
+	problems = append(problems, k.check(doc, data)...)
+	if object, ok := doc.(map[string]any); ok && rules != nil {
+		problems = append(problems, place(rules(object), data)...)
+	}
+	return problems
 }
 
 // place gives problems whose paths hold no "*" their offsets.

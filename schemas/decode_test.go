@@ -224,19 +224,27 @@ func TestHugeNumbersAreCheap(t *testing.T) {
 	}
 }
 
+// BenchmarkDecodeJob pads a job inside a resource, where the schema does not
+// look, and with further resources, each of which it checks.
 func BenchmarkDecodeJob(b *testing.B) {
-	job := read(b, "examples/job/documentreference-create.json")
+	job := string(read(b, "examples/job/documentreference-create.json"))
+	const resource = `{"resourceType":"Observation","status":"final","code":{"text":"sodium"},"valueQuantity":{"value":140.0,"unit":"mmol/L"}},`
 	for _, size := range []int{len(job), 3 << 10, 64 << 10} {
-		pad := strings.Repeat(`{"resourceType":"Observation","status":"final","code":{"text":"sodium"},"valueQuantity":{"value":140.0,"unit":"mmol/L"}},`, max(0, size-len(job))/121)
-		data := []byte(strings.Replace(string(job), `"entries": [`, `"entries": [`+pad, 1))
-		b.Run(fmt.Sprintf("%dB", len(data)), func(b *testing.B) {
-			b.SetBytes(int64(len(data)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := DecodeJob(data); err != nil {
-					b.Fatal(err)
+		pad := strings.Repeat(resource, max(0, size-len(job))/len(resource))
+		for what, padded := range map[string]string{
+			"inside":  strings.Replace(job, `"status": "current"`, `"contained": [`+strings.TrimSuffix(pad, ",")+`], "status": "current"`, 1),
+			"entries": strings.Replace(job, `"entries": [`, `"entries": [`+pad, 1),
+		} {
+			b.Run(fmt.Sprintf("%s/%dKB", what, (len(padded)+512)>>10), func(b *testing.B) {
+				data := []byte(padded)
+				b.SetBytes(int64(len(data)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := DecodeJob(data); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -18,6 +18,10 @@ func FuzzDecodeJob(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		job, err := DecodeJob(data)
+		c := jobContract()
+		if quick, problems := c.skim(data, jobRules), c.judge(data, jobRules); quick != (len(problems) == 0) && len(data) <= MaxJobSize {
+			t.Fatalf("skim says %v, judge says %v", quick, problems)
+		}
 		if err != nil {
 			checkInvalid(t, data, err)
 			return

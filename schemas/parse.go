@@ -62,14 +62,20 @@ func (p *parser) value() (any, bool) {
 		return p.object()
 	case '[':
 		return p.array()
-	case '"':
-		return tok.String(), true
-	case '0':
-		return number(tok.String()), true
-	case 't', 'f':
-		return tok.Bool(), true
 	}
-	return nil, true
+	return scalar(tok), true
+}
+
+func scalar(tok jsontext.Token) any {
+	switch tok.Kind() {
+	case '"':
+		return tok.String()
+	case '0':
+		return number(tok.String())
+	case 't', 'f':
+		return tok.Bool()
+	}
+	return nil
 }
 
 func (p *parser) object() (any, bool) {

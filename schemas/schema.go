@@ -32,6 +32,7 @@ type contract struct {
 	// titles maps a sub-schema's location to its title, which in these files
 	// states the rule: "must be " + title is a sentence.
 	titles map[string]string
+	shape  *shape
 }
 
 var (
@@ -59,6 +60,7 @@ func compile(name string) *contract {
 		panic(err)
 	}
 	k := &contract{root: c.MustCompile(url), titles: map[string]string{}}
+	k.shape = shapeOf([]*jsonschema.Schema{k.root})
 	k.collect(k.root, map[*jsonschema.Schema]bool{})
 	return k
 }
