@@ -35,7 +35,7 @@ func (s *Server) parse(body Body) (*document, error) {
 	}
 	defer r.Close()
 	d := &document{body: body, prefix: "lifted-" + uuid.NewString() + "-"}
-	skeleton, spans, err := lift(r, d.prefix)
+	skeleton, spans, err := lift(r, d.prefix, longString)
 	if err != nil {
 		return nil, err
 	}

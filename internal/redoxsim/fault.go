@@ -24,7 +24,8 @@ const (
 	Redirect Action = "redirect"
 	// CutBeforeBody resets the connection at once.
 	CutBeforeBody Action = "cut-before-body"
-	// HangBeforeBody reads nothing and answers nothing until the client leaves.
+	// HangBeforeBody asks for no body, discards what comes unasked, and
+	// answers nothing until the client leaves.
 	HangBeforeBody Action = "hang-before-body"
 )
 

@@ -34,13 +34,14 @@ type lifter struct {
 	at     int64
 	out    bytes.Buffer
 	prefix string
+	long   int64
 	spans  []span
 }
 
-// lift reads all of r. Names are prefix and a number; the prefix must not
-// occur in the text otherwise.
-func lift(r io.Reader, prefix string) ([]byte, []span, error) {
-	l := &lifter{in: bufio.NewReaderSize(r, 64<<10), prefix: prefix}
+// lift reads all of r and lifts the strings longer than long bytes. Names are
+// prefix and a number; the prefix must not occur in the text otherwise.
+func lift(r io.Reader, prefix string, long int64) ([]byte, []span, error) {
+	l := &lifter{in: bufio.NewReaderSize(r, 64<<10), prefix: prefix, long: long}
 	for {
 		outside, err := l.in.ReadSlice('"')
 		l.at += int64(len(outside))
@@ -76,7 +77,7 @@ func (l *lifter) str() error {
 			}
 			return err
 		}
-		if l.at-start <= longString {
+		if l.at-start <= l.long {
 			l.out.Write(part)
 		} else {
 			l.out.Truncate(mark)
@@ -93,7 +94,7 @@ func (l *lifter) str() error {
 			escaped = false
 			continue
 		}
-		if l.at-start > longString {
+		if l.at-start > l.long {
 			fmt.Fprintf(&l.out, `%s%d"`, l.prefix, len(l.spans))
 			l.spans = append(l.spans, span{start, l.at - 1 - start})
 		}
