@@ -1,6 +1,10 @@
 package compose
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/chartpost/chartpost/schemas"
+)
 
 // API is the Redox interface that an operation speaks to.
 type API int
@@ -54,7 +58,7 @@ const (
 func operations() []Operation {
 	return []Operation{
 		{
-			Name:         "documentreference-create",
+			Name:         schemas.DocumentReferenceCreate,
 			API:          FHIR,
 			Path:         "DocumentReference/$documentreference-create",
 			EventURI:     eventDefinitions + "DocumentReferenceCreate",

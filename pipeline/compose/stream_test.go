@@ -315,31 +315,43 @@ func TestCloseWhileOpening(t *testing.T) {
 // returns no other stream may work in its buffer.
 func TestCloseKeepsTheBuffer(t *testing.T) {
 	m := embedding(t, 48<<10, 48<<10)
-	first := &stuckFile{entered: make(chan *byte), resume: make(chan struct{})}
-	r := compose.Body(t.Context(), m, func(context.Context, int) (io.ReadCloser, error) { return first, nil })
-	done := make(chan struct{})
-	go func() {
-		io.ReadAll(r)
-		close(done)
-	}()
-	inUse := <-first.entered
-	r.Close()
 	for range 20 {
-		next := &stuckFile{entered: make(chan *byte, 1), resume: make(chan struct{})}
-		close(next.resume)
-		io.ReadAll(compose.Body(t.Context(), m, func(context.Context, int) (io.ReadCloser, error) { return next, nil }))
-		if <-next.entered == inUse {
-			t.Fatal("two streams share a buffer")
+		first := stuckStream(t, m)
+		inUse := <-first.entered
+		first.stream.Close()
+		var others []*stuckFile
+		for range 8 {
+			others = append(others, stuckStream(t, m))
+		}
+		for _, o := range others {
+			if <-o.entered == inUse {
+				t.Error("two streams share a buffer")
+			}
+		}
+		for _, o := range append(others, first) {
+			close(o.resume)
+			<-o.done
 		}
 	}
-	close(first.resume)
-	<-done
+}
+
+// stuckStream starts to read a stream whose file does not move.
+func stuckStream(t *testing.T, m *compose.Message) *stuckFile {
+	f := &stuckFile{entered: make(chan *byte), resume: make(chan struct{}), done: make(chan struct{})}
+	f.stream = compose.Body(t.Context(), m, func(context.Context, int) (io.ReadCloser, error) { return f, nil })
+	go func() {
+		defer close(f.done)
+		io.ReadAll(f.stream)
+	}()
+	return f
 }
 
 // stuckFile says where its reader's buffer lies, then waits, then fails.
 type stuckFile struct {
 	entered chan *byte
 	resume  chan struct{}
+	done    chan struct{}
+	stream  io.ReadCloser
 }
 
 func (f *stuckFile) Read(p []byte) (int, error) {
