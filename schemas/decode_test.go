@@ -112,6 +112,15 @@ func TestMessageKeepsItsBytes(t *testing.T) {
 	}
 }
 
+// The event and the job of an empty correlation and of none are the same.
+func TestEmptyCorrelationIsNone(t *testing.T) {
+	in := strings.Replace(string(read(t, "examples/job/smallest.json")), "{", `{"correlation":{},`, 1)
+	job, err := DecodeJob([]byte(in))
+	if err != nil || job.Correlation != nil {
+		t.Errorf("%v, %v", job.Correlation, err)
+	}
+}
+
 func TestSize(t *testing.T) {
 	small := read(t, "examples/job/smallest.json")
 	full := append(small, bytes.Repeat([]byte(" "), MaxJobSize-len(small))...)
@@ -136,10 +145,14 @@ func TestDepthIsAllowedUpToItsBound(t *testing.T) {
 	if _, err := DecodeJob([]byte(deep)); err != nil {
 		t.Error(err)
 	}
-	deeper := strings.Replace(deep, "[", "[[", 1)
-	deeper = strings.Replace(deeper, "]", "]]", 1)
-	if _, err := DecodeJob([]byte(deeper)); err == nil {
-		t.Error("one level more is accepted")
+	// Quotes and brackets in a string before it must not confuse the count.
+	for _, before := range []string{"", `"q": "\"", `, `"q": "\\", `, `"q": "]]]\"]]]", `, `"]}": "\\\"", `} {
+		deeper := strings.Replace(deep, `"x": [`, before+`"x": [[`, 1)
+		deeper = strings.Replace(deeper, "[]", "[]]", 1)
+		_, err := DecodeJob([]byte(deeper))
+		if e, ok := errors.AsType[*Invalid](err); !ok || len(e.Problems) != 1 || e.Problems[0].Code != "too_deep" {
+			t.Errorf("one level more after %s: %v", before, err)
+		}
 	}
 }
 
@@ -195,7 +208,7 @@ func TestKnownNameIsSuggested(t *testing.T) {
 	for key, want := range map[string]string{
 		"sourceId": "source_id", "SOURCE-ID": "source_id", "requestedAt": "requested_at", "expiers_at": "expires_at",
 		"Files": "files", "corelation": "correlation", "mesage": "message",
-		"xy": "", "priority": "", "smith": "", strings.Repeat("id", 40): "",
+		"xy": "", "ix": "", "priority": "", "smith": "", strings.Repeat("id", 40): "",
 	} {
 		job := strings.Replace(string(read(t, "examples/job/smallest.json")), "{", fmt.Sprintf("{%q:0,", key), 1)
 		_, err := DecodeJob([]byte(job))
