@@ -1,0 +1,196 @@
+package s3source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// want is an object as a request names it.
+type want struct {
+	bucket, key string
+	// versionID and etag are empty where anything will do. Both are sent where
+	// both are known: the version "null" can be overwritten.
+	versionID, etag string
+	// size is -1 where it is not known.
+	size int64
+}
+
+// anySize is the size of a file that nobody pinned.
+const anySize = -1
+
+func wanted(file schemas.File, pin *pipeline.Pin) want {
+	w := want{bucket: file.Bucket, key: file.Key, versionID: file.VersionID, etag: quoted(file.ETag), size: anySize}
+	if pin != nil {
+		w.versionID, w.etag, w.size = pin.VersionID, quoted(pin.ETag), pin.Size
+	}
+	return w
+}
+
+// quoted is the ETag with its quotes: callers copy it from tools that show it
+// without them.
+func quoted(etag string) string {
+	if etag == "" || strings.HasPrefix(etag, `"`) {
+		return etag
+	}
+	return `"` + etag + `"`
+}
+
+// sendable tells whether an ETag can stand in a header. One that cannot was
+// never S3's.
+func sendable(etag string) bool {
+	return !strings.ContainsFunc(etag, func(c rune) bool { return c < ' ' || c > '~' })
+}
+
+// answer is what GET and HEAD both say of an object.
+type answer struct {
+	versionID, etag, contentType string
+	length                       *int64
+}
+
+// Stat implements pipeline.Source. A HEAD has no body, so that its errors name
+// no code: for those a GET is asked, and its body left unread.
+func (s *Source) Stat(ctx context.Context, file schemas.File, pin *pipeline.Pin) (*pipeline.Object, error) {
+	w, f := s.ask(file, pin)
+	if f != nil {
+		return nil, f
+	}
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.etag),
+	})
+	if err == nil {
+		return w.object(answer{aws.ToString(out.VersionId), aws.ToString(out.ETag), aws.ToString(out.ContentType), out.ContentLength})
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a, body, err := s.get(ctx, w, 0)
+	if err != nil {
+		return nil, err
+	}
+	// The end of ctx drops the connection; how closing fails tells nothing.
+	_ = body.Close()
+	return w.object(a)
+}
+
+// Open implements pipeline.Source.
+func (s *Source) Open(ctx context.Context, file schemas.File, pin *pipeline.Pin) (*pipeline.Object, error) {
+	w, f := s.ask(file, pin)
+	if f != nil {
+		return nil, f
+	}
+	b := newBody(ctx, s)
+	a, first, err := b.open(w, 0)
+	if err != nil {
+		b.cancel()
+		return nil, err
+	}
+	object, err := w.object(a)
+	if err != nil {
+		first.close()
+		b.cancel()
+		return nil, err
+	}
+	w.versionID, w.etag, w.size = object.Pin.VersionID, object.Pin.ETag, object.Pin.Size
+	b.want, b.current = w, first
+	object.Body = b
+	return object, nil
+}
+
+// ask is what to request for a file that may be requested.
+func (s *Source) ask(file schemas.File, pin *pipeline.Pin) (want, *fault.Fault) {
+	if f := s.admit(file); f != nil {
+		return want{}, f
+	}
+	w := wanted(file, pin)
+	if !sendable(w.etag) {
+		return want{}, fileChanged.fault(nil)
+	}
+	return w, nil
+}
+
+// object checks the answer against what was wanted, since not every store
+// honours If-Match, and pins it.
+func (w want) object(a answer) (*pipeline.Object, error) {
+	switch {
+	case a.length == nil || *a.length < 0:
+		return nil, protocol.fault(nil)
+	case a.etag == "" && (a.versionID == "" || a.versionID == "null"):
+		return nil, fileUnpinned.fault(nil)
+	case !w.is(a), w.size != anySize && w.size != *a.length:
+		return nil, fileChanged.fault(nil)
+	}
+	return &pipeline.Object{
+		Pin:         pipeline.Pin{VersionID: a.versionID, ETag: a.etag, Size: *a.length},
+		ContentType: a.contentType,
+	}, nil
+}
+
+// is tells whether the answer is of the wanted version. A store without
+// versions names none.
+func (w want) is(a answer) bool {
+	return (w.etag == "" || w.etag == a.etag) && (w.versionID == "" || a.versionID == "" || w.versionID == a.versionID)
+}
+
+// get asks for the object from offset on. Its errors are judged.
+func (s *Source) get(ctx context.Context, w want, offset int64) (answer, bodyReader, error) {
+	in := &s3.GetObjectInput{Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.etag)}
+	var adjust []func(*s3.Options)
+	if offset > 0 {
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))
+		adjust = append(adjust, func(o *s3.Options) {
+			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		})
+	}
+	out, err := s.client.GetObject(ctx, in, adjust...)
+	if err != nil {
+		return answer{}, nil, w.judge(ctx, err)
+	}
+	a := answer{aws.ToString(out.VersionId), aws.ToString(out.ETag), aws.ToString(out.ContentType), out.ContentLength}
+	if offset == 0 {
+		return a, out.Body, nil
+	}
+	err = w.continues(a, aws.ToString(out.ContentRange), offset)
+	if err != nil {
+		_ = out.Body.Close()
+		return answer{}, nil, err
+	}
+	return a, out.Body, nil
+}
+
+// judge knows what judge alone cannot: that a version was asked for.
+func (w want) judge(ctx context.Context, err error) error {
+	f := judge(ctx, err)
+	api, ok := errors.AsType[smithy.APIError](f.Cause)
+	if ok && w.versionID != "" && api.ErrorCode() == "InvalidArgument" {
+		return versionInvalid.fault(f.Cause)
+	}
+	return f
+}
+
+// continues checks that an answer is the rest of the pinned object.
+func (w want) continues(a answer, contentRange string, offset int64) error {
+	switch {
+	case !w.is(a):
+		return fileChanged.fault(nil)
+	case contentRange != fmt.Sprintf("bytes %d-%d/%d", offset, w.size-1, w.size),
+		a.length == nil || *a.length != w.size-offset:
+		return protocol.fault(nil)
+	}
+	return nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return aws.String(s)
+}
