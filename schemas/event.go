@@ -22,7 +22,7 @@ type EventData struct {
 	Class       Class  `json:"class"`
 	Destination string `json:"destination"`
 	Status      Status `json:"status"`
-	// Attempt counts from 1; a try that a crash or a shutdown cut short
+	// Attempt counts from 1, and is 0 where none was made; a try that a crash or a shutdown cut short
 	// continues under the same number.
 	Attempt int     `json:"attempt"`
 	Reason  *Reason `json:"reason,omitempty"`

@@ -16,8 +16,8 @@ type Job struct {
 	SourceID string   `json:"source_id,omitempty"`
 	Files    []File   `json:"files"`
 	Transfer Transfer `json:"transfer,omitempty"`
-	// Message is what the caller says about the files, as it came: its shape
-	// belongs to the operation.
+	// Message is what the caller says about the files, byte for byte as it
+	// came: its shape belongs to the operation.
 	Message     json.RawMessage   `json:"message"`
 	RequestedAt time.Time         `json:"requested_at"`
 	ExpiresAt   time.Time         `json:"expires_at,omitzero"`
