@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"io"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline/compose"
@@ -105,18 +104,7 @@ func (d *delivery) attachments() []compose.Attachment {
 // proves that this worker still owns the job, and whoever finds the record
 // after a crash knows that the outcome is unknown.
 func (d *delivery) send(ctx context.Context, message *compose.Message) error {
-	letter := Letter{
-		SourceID:    d.job.SourceID,
-		Destination: d.job.Destination,
-		Path:        message.Path,
-		Payload: Payload{
-			ContentType: message.ContentType,
-			Size:        message.Size(),
-			Open: func(ctx context.Context) (io.ReadCloser, error) {
-				return compose.Body(ctx, message, d.open), nil
-			},
-		},
-	}
+	letter := d.letter(message)
 	var receipt schemas.Receipt
 	err := d.settings.Retry.do(ctx, func() error {
 		d.record.Phase = Sending

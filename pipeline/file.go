@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -21,8 +22,12 @@ func (d *delivery) survey(ctx context.Context) error {
 	if len(d.record.Files) != len(d.job.Files) {
 		d.record.Files = make([]FileRecord, len(d.job.Files))
 	}
+	stated, err := compose.DeclaredTypes(d.job)
+	if err != nil {
+		return err
+	}
 	single := len(d.job.Files) == 1
-	for i := range d.job.Files {
+	for i, file := range d.job.Files {
 		known := &d.record.Files[i]
 		if known.Pin != nil {
 			continue
@@ -31,7 +36,7 @@ func (d *delivery) survey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		known.Pin, known.ContentType = &object.Pin, contentTypeOf(d.job.Files[i], object)
+		known.Pin, known.ContentType = &object.Pin, contentTypeOf(stated[i], file.ContentType, object.ContentType)
 		if err := d.admit(i, object.Pin.Size); err != nil {
 			return err
 		}
@@ -147,10 +152,10 @@ var typeName = regexp.MustCompile(`^(application|audio|font|image|message|model|
 // octetStream says nothing about a file (RFC 2046, section 4.5.1).
 const octetStream = "application/octet-stream"
 
-// contentTypeOf is the caller's word, else the store's, without parameters:
-// those may hold a file name.
-func contentTypeOf(f schemas.File, object *Object) string {
-	for _, claim := range []string{f.ContentType, object.ContentType} {
+// contentTypeOf is the first claim that says something: the message's own, the
+// job's, the store's. It has no parameters: those may hold a file name.
+func contentTypeOf(claims ...string) string {
+	for _, claim := range claims {
 		bare, _, err := mime.ParseMediaType(claim)
 		if err == nil && typeName.MatchString(bare) && !slices.Contains(nothingTypes, bare) {
 			return bare

@@ -12,10 +12,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxJobSize is the most bytes of a job: the default max_payload of a NATS
-// server, so that a job that can be published anywhere can be decoded, and a
-// larger one is refused alike by every deployment.
-const MaxJobSize = 1 << 20
+// MaxJobSize is the most bytes of a job. The default max_payload of a NATS
+// server is 1,048,576 bytes and counts headers too: the difference leaves room
+// for those that a schedule or a dead letter puts on the same job.
+const MaxJobSize = 1_000_000
 
 // MaxCorrelation is the most bytes of a job's correlation, names and values
 // together. It is echoed in every event.

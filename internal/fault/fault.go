@@ -26,6 +26,9 @@ const (
 	UnknownOutcome Kind = "unknown_outcome"
 	// Interrupted means this process stopped; it says nothing of the job.
 	Interrupted Kind = "interrupted"
+	// Superseded means another worker owns the job now: this one must send,
+	// write and tell nothing more of it. It never reaches an event.
+	Superseded Kind = "superseded"
 )
 
 // Scope is whose fault it is: what else will meet the same fault.
@@ -41,6 +44,9 @@ const (
 	Redox Scope = "redox"
 	// Store is a fault of the object store.
 	Store Scope = "store"
+	// Ledger is a fault of the records: nothing can be proven, so nothing may
+	// be sent.
+	Ledger Scope = "ledger"
 )
 
 // Fault is an error that has been judged.

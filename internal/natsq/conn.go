@@ -73,7 +73,11 @@ func (cfg Config) options(log *slog.Logger) ([]nats.Option, error) {
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(100*time.Millisecond, time.Second),
 		nats.RetryOnFailedConnect(false),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("nats disconnected", "error", reasonOf(err)) }),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if !nc.IsClosed() { // not our own Close
+				log.Warn("nats disconnected", "error", reasonOf(err))
+			}
+		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats reconnected", "server", nc.ConnectedServerId()) }),
 		// A denied publish shows at the caller as a timeout; only here does the
 		// server's reason arrive.

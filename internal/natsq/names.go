@@ -37,4 +37,3 @@ func (c *Conn) StreamNames() []string {
 func (c *Conn) BucketNames() []string { return []string{c.stream(ledger), c.stream(control)} }
 
 func (c *Conn) stream(name string) string { return schemas.StreamName(c.prefix, name) }
-

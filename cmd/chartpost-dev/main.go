@@ -1,0 +1,61 @@
+// Command chartpost-dev is the whole world of Chartpost in one process, to try
+// it, to develop against it, and to test one's own code: NATS, an S3 server
+// over a folder, a simulator of Redox, and a worker. Nothing of it belongs into
+// production.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// CLI is the whole command line.
+type CLI struct {
+	Up    upCmd    `cmd:"" default:"withargs" help:"Run everything, send the sample documents, show their events, and stay up (the default)."`
+	Redox redoxCmd `cmd:"" help:"Run the simulator of Redox alone."`
+	S3    s3Cmd    `cmd:"" help:"Run the S3 server alone."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run gives the exit code: 0 done, 1 failed, 2 wrong usage.
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	var cli CLI
+	exited := -1
+	parser, err := kong.New(&cli,
+		kong.Name("chartpost-dev"),
+		kong.Description("NATS, an S3 server, a simulator of Redox and a worker in one process, for trying and testing. Not for production."),
+		kong.Writers(out, errs),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(out, (*io.Writer)(nil)),
+	)
+	if err != nil {
+		fmt.Fprintln(errs, "chartpost-dev:", err)
+		return 1
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case exited >= 0:
+		return exited
+	case err != nil:
+		fmt.Fprintln(errs, "chartpost-dev:", err)
+		return 2
+	}
+	if err := command.Run(); err != nil {
+		fmt.Fprintln(errs, "chartpost-dev:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/show"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+type upCmd struct {
+	Dir   string `default:".dev" type:"path" placeholder:"DIR" help:"Folder of all data; it survives a restart."`
+	Once  bool   `help:"End once the samples have ended: exit code 0 when all were accepted."`
+	Ports ports  `embed:""`
+}
+
+// sampleTime is how long --once waits for the samples.
+const sampleTime = time.Minute
+
+func (c *upCmd) Run(ctx context.Context, out io.Writer) error {
+	w, err := open(ctx, c.Dir, c.Ports)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	logFile, err := os.OpenFile(filepath.Join(w.dir, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	log := slog.New(slog.NewJSONHandler(logFile, nil))
+	if err := w.writeConfig(); err != nil {
+		return err
+	}
+	queue, err := app.Queue(w.settings.NATS, "dev", log)
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+	if _, err := queue.Setup(ctx, layout()); err != nil {
+		return fmt.Errorf("setting up the streams: %w", err)
+	}
+	return c.live(ctx, w, queue, log, out)
+}
+
+// layout is how a folder keeps its streams; everything but the replicas is as
+// in production.
+func layout() natsq.Layout {
+	day := 24 * time.Hour
+	return natsq.Layout{Replicas: 1, EventsAge: 30 * day, DeadAge: 90 * day, LedgerAge: 14 * day, Duplicates: 10 * time.Minute}
+}
+
+// live runs the worker beside the table of events until the samples are done
+// (--once) or a signal comes.
+func (c *upCmd) live(ctx context.Context, w *world, queue *natsq.Conn, log *slog.Logger, out io.Writer) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var worker sync.WaitGroup
+	worker.Go(func() {
+		if err := app.RunWorker(ctx, w.settings, log, func() {}); err != nil {
+			stop(fmt.Errorf("the worker: %w", err))
+		}
+	})
+	defer worker.Wait()
+	defer stop(nil)
+
+	w.printAddresses(out)
+	watching := ctx
+	if c.Once {
+		var cancel context.CancelFunc
+		watching, cancel = context.WithTimeoutCause(ctx, sampleTime, errors.New("the samples had not all ended after a minute"))
+		defer cancel()
+	}
+	samples := &samplesRun{world: w, queue: queue, run: time.Now(), open: map[string]bool{}}
+	table := show.NewEvents(out, isTerminal(out))
+	err := queue.Watch(watching, nil, samples.run, func() error { return samples.submit(watching) }, func(e schemas.Event) bool {
+		table.Add(e)
+		if samples.ended(e) {
+			if c.Once {
+				return false
+			}
+			w.printTryIt(out)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if c.Once && len(samples.open) > 0 {
+		return context.Cause(watching)
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return samples.failure()
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// writeConfig writes the settings for chartpost's own commands.
+func (w *world) writeConfig() error {
+	s := w.settings
+	var y bytes.Buffer
+	fmt.Fprintf(&y, "# Settings that reach this world; written at every start.\n")
+	fmt.Fprintf(&y, "nats:\n  url: %s\n  prefix: %s\n", s.NATS.URL, s.NATS.Prefix)
+	fmt.Fprintf(&y, "s3:\n  endpoint: %s\n  region: %s\n  path-style: true\n  buckets: [%s]\n", s.S3.Endpoint, s.S3.Region, bucket)
+	fmt.Fprintf(&y, "redox:\n  environment: %s\n  api-url: %s\n  token-url: %s\n  blob-hosts: [%s]\n  client-id: %s\n  key-file: %s\n  key-id: %s\n  source-id: %s\n",
+		s.Redox.Environment, s.Redox.APIURL, s.Redox.TokenURL, blobHost, s.Redox.ClientID, s.Redox.KeyFile, s.Redox.KeyID, s.Redox.SourceID)
+	fmt.Fprintf(&y, "bucket: %s\n", bucket)
+	if err := os.WriteFile(filepath.Join(w.dir, "chartpost.yaml"), y.Bytes(), 0o600); err != nil {
+		return err
+	}
+	env := fmt.Sprintf("export CHARTPOST_CONFIG=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n",
+		filepath.Join(w.dir, "chartpost.yaml"), os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"))
+	return os.WriteFile(filepath.Join(w.dir, "env"), []byte(env), 0o600)
+}

@@ -1,0 +1,115 @@
+// Command chartpost delivers files into patient charts through Redox. It is the
+// worker and the commands of its operators in one binary.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitOK = 0
+	// exitFailed: the command could not do its work.
+	exitFailed = 1
+	// exitUsage: a flag, a setting or an input file is wrong; nothing was done.
+	exitUsage = 2
+	// exitNotAccepted: the job that was waited for ended otherwise.
+	exitNotAccepted = 3
+	// exitTimeout: the wait was over before the job had ended.
+	exitTimeout = 4
+)
+
+// failure is an error with its exit code.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{exitUsage, err}
+}
+
+// CLI is the whole command line. Every flag is also an environment variable
+// (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file.
+type CLI struct {
+	Config kong.ConfigFlag `short:"c" type:"path" placeholder:"FILE" help:"YAML file of settings; its keys are the names of the flags. Flags come before the environment, the environment before the file."`
+	Log    logFlags        `embed:"" prefix:"log-" group:"Logging"`
+
+	Setup      setupCmd      `cmd:"" help:"Create or update the streams and buckets on NATS."`
+	Worker     workerCmd     `cmd:"" help:"Deliver jobs until stopped."`
+	Send       sendCmd       `cmd:"" help:"Publish one job and follow it to its end."`
+	Preview    previewCmd    `cmd:"" help:"Print the exact message of a job; send nothing."`
+	Check      checkCmd      `cmd:"" help:"Try the settings, NATS, S3 and Redox, one line each."`
+	Schema     schemaCmd     `cmd:"" help:"Print a JSON Schema of the contract."`
+	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+}
+
+const description = `Delivers files from S3 into patient charts through Redox. Jobs arrive on NATS JetStream.
+
+Exit codes: 0 done; 1 it could not be done; 2 a flag, a setting or an input file is wrong; 3 the job ended without being accepted; 4 the wait for the job was over.`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run parses and executes one command line and gives its exit code.
+func run(ctx context.Context, args []string, std streams) int {
+	var cli CLI
+	exited := -1
+	parser, err := kong.New(&cli,
+		kong.Name("chartpost"),
+		kong.Description(description),
+		kong.DefaultEnvars("CHARTPOST"),
+		kong.Configuration(loadYAML),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if err != nil {
+		fmt.Fprintln(std.err, "chartpost:", err)
+		return exitFailed
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 { // --help was answered
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(std.err, "chartpost:", err)
+		fmt.Fprintln(std.err, "Run `chartpost --help`, or a command with --help.")
+		return exitUsage
+	}
+	if err := command.Run(parser); err != nil {
+		fmt.Fprintln(std.err, "chartpost:", err)
+		if f, ok := errors.AsType[*failure](err); ok {
+			return f.code
+		}
+		return exitFailed
+	}
+	return exitOK
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+type versionCmd struct{}
+
+func (versionCmd) Run(std streams) error {
+	_, err := fmt.Fprintf(std.out, "chartpost %s (%s, %s/%s)\n", app.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+type schemaCmd struct {
+	Name string `arg:"" enum:"job.v1,event.v1" help:"job.v1 or event.v1."`
+}
+
+func (c schemaCmd) Run(std streams) error {
+	text, err := schemas.Schema(c.Name)
+	if err != nil {
+		return usage(err)
+	}
+	_, err = std.out.Write(text)
+	return err
+}

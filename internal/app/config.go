@@ -1,0 +1,242 @@
+// Package app is the wiring: it knows every setting, builds the parts, puts
+// them together, and takes them apart in the reverse order.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// NATS says how to reach the queue.
+type NATS struct {
+	URL    string `default:"nats://127.0.0.1:4222" help:"Servers, separated by commas."`
+	Creds  string `type:"path" placeholder:"FILE" help:"Credentials file of the NATS user."`
+	Nkey   string `type:"path" placeholder:"FILE" help:"Seed file of an NKey user."`
+	TLSCA  string `name:"tls-ca" type:"path" placeholder:"FILE" help:"PEM file of the authority that signed the servers' certificates."`
+	TLSCrt string `name:"tls-cert" type:"path" placeholder:"FILE" help:"PEM file of this client's certificate."`
+	TLSKey string `name:"tls-key" type:"path" placeholder:"FILE" help:"PEM file of this client's key."`
+	Prefix string `default:"chartpost" help:"Start of every subject; streams and buckets carry it in capitals."`
+}
+
+// Streams says how the streams and buckets are kept.
+type Streams struct {
+	Replicas    int           `default:"1" help:"Copies of each stream: 1, 3 or 5. Use 3 where losing a server must lose nothing."`
+	EventsAge   time.Duration `default:"720h" help:"How long events are kept."`
+	EventsBytes int64         `default:"0" help:"Most bytes of events on disk, oldest out first; 0 is no limit."`
+	DeadAge     time.Duration `default:"2160h" help:"How long dead letters are kept."`
+	LedgerAge   time.Duration `default:"336h" help:"How long the ledger remembers a job after its last change."`
+	Duplicates  time.Duration `name:"dedup-window" default:"10m" help:"How long a message id is remembered; it must outlast every retry of a publish."`
+}
+
+// S3 says how to reach the files.
+type S3 struct {
+	Endpoint  string   `placeholder:"URL" help:"Base URL of an S3 server; empty is AWS."`
+	Region    string   `placeholder:"NAME" help:"Region of the buckets; empty takes the AWS environment's, and us-east-1 with an endpoint."`
+	PathStyle bool     `help:"Put the bucket into the path instead of the host name. Most servers other than AWS need it."`
+	Buckets   []string `placeholder:"BUCKET[/PREFIX],…" help:"Buckets, each with an optional key prefix, that jobs may name; empty is any."`
+}
+
+// Redox says which Redox to deliver to, and as whom.
+type Redox struct {
+	Environment   string   `required:"" placeholder:"NAME" help:"Development, Staging or Production. It has no default, so that a test cannot reach production by a typo."`
+	APIURL        string   `name:"api-url" default:"https://api.redoxengine.com" help:"Base URL of the API."`
+	TokenURL      string   `name:"token-url" default:"https://api.redoxengine.com/v2/auth/token" help:"Where tokens are asked for."`
+	TokenAudience string   `placeholder:"URL" help:"Audience of the assertion; empty is the token URL."`
+	BlobHosts     []string `default:"blob.redoxengine.com" help:"Hosts whose URLs are believed in the answer to an upload."`
+	ClientID      string   `name:"client-id" placeholder:"ID" help:"Client ID of the API key."`
+	KeyFile       string   `type:"path" placeholder:"FILE" help:"Private key, PEM or JWK: RSA of 2048 bits or more, or P-384. It is read again when it changes."`
+	KeyID         string   `name:"key-id" placeholder:"KID" help:"Key id (kid) of the API key; empty where the JWK names it."`
+	SourceID      string   `name:"source-id" placeholder:"UUID" help:"Redox source of jobs that name none."`
+	TLSCA         string   `name:"tls-ca" type:"path" placeholder:"FILE" help:"PEM file of a further authority to trust, for a proxy or a simulator."`
+}
+
+// Delivery says how jobs are worked on.
+type Delivery struct {
+	Concurrency     int           `default:"16" help:"Jobs this worker has in hand at once."`
+	LaneConcurrency int           `default:"8" help:"Jobs of one lane (class and destination) that all workers together have in hand."`
+	EmbedLimit      int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds."`
+	FileLimit       int64         `default:"30000000" help:"Largest file, in bytes."`
+	OnUnknown       string        `default:"resend" enum:"resend,hold" help:"What to do when nobody can know whether Redox has a message: resend (and say so), or hold it for a person."`
+	RetryFirst      time.Duration `default:"30s" help:"Wait before the second attempt; it doubles with each further one."`
+	RetryLongest    time.Duration `default:"1h" help:"Longest wait between two attempts."`
+	Lease           time.Duration `default:"30s" help:"How long a worker may be silent about a job before another one takes it."`
+	Grace           time.Duration `default:"25s" help:"How long jobs in hand may take after a signal to stop."`
+	Stall           time.Duration `default:"60s" help:"How long a file or an answer may stand still before its transfer is cut off."`
+	Name            string        `name:"worker-name" placeholder:"NAME" help:"Name of this worker in logs and records; empty is the host name and the process id."`
+}
+
+// faults collects every fault of a configuration, so that a person mends them
+// in one go.
+type faults []error
+
+func (f *faults) add(flag, format string, args ...any) {
+	*f = append(*f, fmt.Errorf("--%s (%s): %s", flag, EnvironmentName(flag), fmt.Sprintf(format, args...)))
+}
+
+func (f *faults) join() error { return errors.Join(*f...) }
+
+// EnvironmentName is the environment variable of a flag.
+func EnvironmentName(flag string) string {
+	return "CHARTPOST_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// Check reports every fault of the settings.
+func (n NATS) Check() error {
+	var f faults
+	for one := range strings.SplitSeq(n.URL, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			f.add("nats-url", "must be URLs like nats://host:4222, separated by commas")
+			break
+		}
+		if _, secret := u.User.Password(); secret {
+			f.add("nats-url", "must hold no password; use --nats-creds or --nats-nkey")
+			break
+		}
+	}
+	if err := schemas.CheckPrefix(n.Prefix); err != nil {
+		f.add("nats-prefix", "%v", err)
+	}
+	if (n.TLSCrt == "") != (n.TLSKey == "") {
+		f.add("nats-tls-cert", "goes together with --nats-tls-key")
+	}
+	f.files("nats-creds", n.Creds)
+	f.files("nats-nkey", n.Nkey)
+	f.files("nats-tls-ca", n.TLSCA)
+	f.files("nats-tls-cert", n.TLSCrt)
+	f.files("nats-tls-key", n.TLSKey)
+	return f.join()
+}
+
+// files reports a file that was named and cannot be read.
+func (f *faults) files(flag, path string) {
+	if path == "" {
+		return
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		f.add(flag, "%v", err)
+		return
+	}
+	file.Close()
+}
+
+func (n NATS) config(name string) natsq.Config {
+	return natsq.Config{URL: n.URL, Creds: n.Creds, NKey: n.Nkey, CA: n.TLSCA, Cert: n.TLSCrt, Key: n.TLSKey, Prefix: n.Prefix, Name: name}
+}
+
+// Check reports every fault of the settings.
+func (s Streams) Check() error {
+	var f faults
+	if !slices.Contains([]int{1, 3, 5}, s.Replicas) {
+		f.add("replicas", "must be 1, 3 or 5")
+	}
+	for flag, d := range map[string]time.Duration{"events-age": s.EventsAge, "dead-age": s.DeadAge, "ledger-age": s.LedgerAge} {
+		if d < time.Hour {
+			f.add(flag, "must be at least 1h")
+		}
+	}
+	if s.Duplicates < 2*time.Minute {
+		f.add("dedup-window", "must be at least 2m: a publish is retried for up to a minute")
+	}
+	if s.EventsBytes < 0 {
+		f.add("events-bytes", "must not be negative")
+	}
+	return f.join()
+}
+
+// Layout is the settings in the words of the queue.
+func (s Streams) Layout() natsq.Layout {
+	return natsq.Layout{
+		Replicas: s.Replicas, EventsBytes: s.EventsBytes, EventsAge: s.EventsAge,
+		DeadAge: s.DeadAge, LedgerAge: s.LedgerAge, Duplicates: s.Duplicates,
+	}
+}
+
+// Check reports every fault of the settings.
+func (s S3) Check() error {
+	var f faults
+	if s.Endpoint != "" {
+		if u, err := url.Parse(s.Endpoint); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			f.add("s3-endpoint", "must be a URL like https://s3.example.org")
+		}
+	}
+	for _, b := range s.Buckets {
+		if bucket, _, _ := strings.Cut(b, "/"); bucket == "" {
+			f.add("s3-buckets", "each entry must be BUCKET or BUCKET/PREFIX")
+		}
+	}
+	return f.join()
+}
+
+var sourceID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// Check reports every fault of the settings. URLs and the key itself are
+// checked by the client that is made with them.
+func (r Redox) Check() error {
+	var f faults
+	if !slices.Contains(environments, schemas.Environment(r.Environment)) {
+		f.add("redox-environment", "must be exactly Development, Staging or Production")
+	}
+	if r.ClientID == "" {
+		f.add("redox-client-id", "is required: the client ID of the API key in the Redox dashboard")
+	}
+	if r.KeyFile == "" {
+		f.add("redox-key-file", "is required: the private key of the API key")
+	}
+	f.files("redox-key-file", r.KeyFile)
+	f.files("redox-tls-ca", r.TLSCA)
+	if r.SourceID != "" && !sourceID.MatchString(r.SourceID) {
+		f.add("redox-source-id", "must be a UUID")
+	}
+	return f.join()
+}
+
+var environments = []schemas.Environment{schemas.Development, schemas.Staging, schemas.Production}
+
+// Check reports every fault of the settings.
+func (d Delivery) Check() error {
+	var f faults
+	positive := func(flag string, n int64) {
+		if n < 1 {
+			f.add(flag, "must be at least 1")
+		}
+	}
+	positive("concurrency", int64(d.Concurrency))
+	positive("lane-concurrency", int64(d.LaneConcurrency))
+	positive("file-limit", d.FileLimit)
+	if d.EmbedLimit < 0 || d.EmbedLimit > d.FileLimit {
+		f.add("embed-limit", "must be between 0 and --file-limit")
+	}
+	if d.Lease < 3*time.Second {
+		f.add("lease", "must be at least 3s")
+	}
+	if d.RetryFirst < time.Second || d.RetryLongest < d.RetryFirst {
+		f.add("retry-first", "must be at least 1s and at most --retry-longest")
+	}
+	if d.Grace < 0 {
+		f.add("grace", "must not be negative")
+	}
+	if d.Stall < time.Second {
+		f.add("stall", "must be at least 1s")
+	}
+	return f.join()
+}
+
+func (d Delivery) settings(name, prefix string) worker.Settings {
+	return worker.Settings{
+		Name: name, Prefix: prefix, Slots: d.Concurrency, LaneConcurrency: d.LaneConcurrency,
+		Lease: d.Lease, Grace: d.Grace,
+		Patience: worker.Patience{OnUnknown: worker.OnUnknown(d.OnUnknown), First: d.RetryFirst, Longest: d.RetryLongest},
+	}
+}

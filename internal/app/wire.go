@@ -1,0 +1,162 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/ledger"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/redoxgate"
+	"github.com/chartpost/chartpost/internal/s3source"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/redoxclient"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// Settings are everything a worker needs.
+type Settings struct {
+	NATS     NATS
+	S3       S3
+	Redox    Redox
+	Delivery Delivery
+}
+
+// Check reports every fault of the settings.
+func (s Settings) Check() error {
+	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Delivery.Check())
+}
+
+// Queue connects to NATS.
+func Queue(n NATS, name string, log *slog.Logger) (*natsq.Conn, error) {
+	return natsq.Connect(n.config("chartpost "+name), log)
+}
+
+// Source opens the object store.
+func Source(ctx context.Context, s S3, d Delivery) (*s3source.Source, error) {
+	source, err := s3source.New(ctx, s3source.Config{
+		Endpoint: s.Endpoint, Region: s.Region, PathStyle: s.PathStyle, Buckets: s.Buckets,
+		Concurrency: d.Concurrency, Stall: d.Stall,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the object store: %w", err)
+	}
+	return source, nil
+}
+
+// Client makes the client of Redox. A key file that changes to something that
+// cannot be used is told to the log, and the old key stays.
+func Client(r Redox, d Delivery, log *slog.Logger) (*redoxclient.Client, error) {
+	trust, err := r.trust()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := redoxclient.NewTokenSource(redoxclient.TokenConfig{
+		ClientID: r.ClientID, KeyFile: r.KeyFile, KeyID: r.KeyID, TokenURL: r.TokenURL, Audience: r.TokenAudience, TLS: trust,
+		OnKeyError: func(err error) { log.Error("the new Redox key cannot be used; the old one stays", "error", err) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the Redox credentials: %w", err)
+	}
+	client, err := redoxclient.New(redoxclient.Config{
+		APIURL: r.APIURL, Environment: r.Environment, BlobHosts: r.BlobHosts, Tokens: tokens,
+		Concurrency: d.Concurrency, Timeouts: redoxclient.Timeouts{Stall: d.Stall}, TLS: trust, UserAgent: "chartpost/" + Version(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the Redox client: %w", err)
+	}
+	return client, nil
+}
+
+func (r Redox) trust() (*tls.Config, error) {
+	if r.TLSCA == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(r.TLSCA)
+	if err != nil {
+		return nil, fmt.Errorf("--redox-tls-ca: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("--redox-tls-ca: the file holds no PEM certificate")
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// Pipeline puts a pipeline together. redox may be nil where nothing is sent.
+func Pipeline(source pipeline.Source, redox pipeline.Redox, r Redox, d Delivery) *pipeline.Pipeline {
+	return pipeline.New(source, redox, pipeline.Settings{
+		Environment: schemas.Environment(r.Environment), SourceID: r.SourceID,
+		EmbedLimit: d.EmbedLimit, FileLimit: d.FileLimit, Retry: inSlot,
+	}, time.Now)
+}
+
+// inSlot is how a step is repeated while its job keeps the slot: long enough
+// for a hiccup, too short to matter to the jobs behind it.
+var inSlot = pipeline.RetryPolicy{Tries: 3, First: time.Second, Longest: 5 * time.Second}
+
+// RunWorker delivers jobs until ctx ends and nothing is in hand any more. It
+// fails only at the start. ready is called once the worker takes jobs.
+func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) error {
+	name := s.Delivery.WorkerName()
+	log = log.With("worker", name)
+	var open stack
+	defer open.close(log)
+
+	queue, err := Queue(s.NATS, name, log)
+	if err != nil {
+		return err
+	}
+	open.push("nats", queue.Close)
+	if err := queue.Verify(ctx); err != nil {
+		return err
+	}
+	bucket, err := queue.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	source, err := Source(ctx, s.S3, s.Delivery)
+	if err != nil {
+		return err
+	}
+	client, err := Client(s.Redox, s.Delivery, log)
+	if err != nil {
+		return err
+	}
+	open.push("redox", func() error { client.Close(); return nil })
+	intake, err := queue.Intake(
+		natsq.LaneSettings{Concurrency: s.Delivery.LaneConcurrency, Lease: s.Delivery.Lease},
+		worker.Answers(s.Delivery.Concurrency))
+	if err != nil {
+		return err
+	}
+	w := worker.New(s.Delivery.settings(name, s.NATS.Prefix), intake, queue.Outbox(), ledger.New(bucket, ledger.Patience),
+		Pipeline(source, redoxgate.New(client), s.Redox, s.Delivery), log)
+
+	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)
+	ready()
+	w.Run(ctx)
+	log.Info("worker stopped")
+	return nil
+}
+
+// WorkerName is the name that was set, or one that no other worker has.
+func (d Delivery) WorkerName() string {
+	if d.Name != "" {
+		return d.Name
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}

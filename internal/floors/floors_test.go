@@ -1,0 +1,168 @@
+// Package floors holds the rules of who may import whom, as a test. The
+// project is a house: data runs down its floors, and an import upwards, or out
+// of a room that must stay shut, fails here with the name of the offender.
+package floors
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/chartpost/chartpost"
+
+// room is what one package may import of this project, tests left aside.
+type room struct {
+	// rooms are the packages of this project it may import.
+	rooms []string
+	// shut are prefixes of foreign packages it must not reach, not even
+	// through what it imports.
+	shut []string
+}
+
+var (
+	ground = room{}
+	// network is what the pure floors never reach.
+	network = []string{"net/http", "github.com/nats-io/", "github.com/aws/"}
+	// servers is what production never links.
+	servers = []string{
+		"github.com/nats-io/nats-server/", "github.com/versity/",
+		module + "/internal/redoxsim", module + "/internal/devstack",
+	}
+)
+
+// house lists every package. A package that is not here fails the test: give
+// it a floor first.
+var house = map[string]room{
+	// The ground floor imports nothing of the project.
+	"schemas":           {shut: network},
+	"redoxclient":       ground,
+	"internal/fault":    {shut: network},
+	"internal/redoxsim": ground,
+	"internal/samples":  ground,
+	"internal/floors":   ground,
+
+	"internal/samples/generate": ground,
+
+	// Pure: what we say to Redox.
+	"pipeline/compose": {rooms: []string{"schemas", "internal/fault"}, shut: network},
+	// One job, and the loop around it. The network is behind their ports.
+	"pipeline": {rooms: []string{"schemas", "internal/fault", "pipeline/compose"}, shut: network},
+	"worker":   {rooms: []string{"schemas", "internal/fault", "pipeline"}, shut: network},
+
+	// The edges implement the ports; none knows another.
+	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
+	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker"}},
+	"internal/ledger":    {rooms: []string{"internal/fault", "pipeline", "worker"}},
+	"internal/show":      {rooms: []string{"schemas"}, shut: network},
+
+	// The wiring.
+	"internal/app": {rooms: []string{
+		"schemas", "redoxclient", "pipeline", "worker",
+		"internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
+	}, shut: servers},
+	"cmd/chartpost": {rooms: []string{
+		"schemas", "pipeline", "pipeline/compose", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
+	}, shut: servers},
+
+	// Real servers for development and tests.
+	"internal/devstack":         ground,
+	"internal/devstack/s3dev":   {rooms: []string{"internal/devstack"}},
+	"internal/devstack/devtest": {rooms: []string{"internal/devstack"}},
+	"cmd/chartpost-dev": {rooms: []string{
+		"schemas", "internal/app", "internal/natsq", "internal/s3source", "internal/show", "internal/samples", "internal/redoxsim",
+		"internal/devstack", "internal/devstack/s3dev",
+	}},
+}
+
+// listed is what the go command says of a package.
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func TestEveryPackageKeepsToItsFloor(t *testing.T) {
+	packages := list(t)
+	if len(packages) < len(house) {
+		t.Errorf("go list found %d packages, the house has %d rooms: remove those that are gone", len(packages), len(house))
+	}
+	for _, p := range packages {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		rules, ok := house[name]
+		if !ok {
+			t.Errorf("%s is on no floor: add it to the house with what it may import", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			below, ours := strings.CutPrefix(imported, module+"/")
+			if ours && !slices.Contains(rules.rooms, below) {
+				t.Errorf("%s imports %s, which is not below it; it may import %v", name, below, rules.rooms)
+			}
+		}
+		for _, dep := range p.Deps {
+			for _, shut := range rules.shut {
+				if strings.HasPrefix(dep, shut) {
+					t.Errorf("%s reaches %s, which must stay out of it", name, dep)
+				}
+			}
+		}
+	}
+}
+
+// TestTheHouseHasNoCircles makes sure that the table itself runs one way.
+func TestTheHouseHasNoCircles(t *testing.T) {
+	done := map[string]bool{}
+	var visit func(name string, above []string)
+	visit = func(name string, above []string) {
+		if slices.Contains(above, name) {
+			t.Fatalf("the house has a circle: %v", append(above, name))
+		}
+		if _, ok := house[name]; !ok {
+			t.Fatalf("%v may import %s, which is no room", above, name)
+		}
+		if done[name] {
+			return
+		}
+		for _, below := range house[name].rooms {
+			visit(below, append(slices.Clone(above), name))
+		}
+		done[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(house)) {
+		visit(name, nil)
+	}
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", module+"/...")
+	out, err := cmd.Output()
+	if err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	var packages []listed
+	for {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	if len(packages) == 0 {
+		t.Fatal("go list found no package")
+	}
+	return packages
+}

@@ -1,0 +1,53 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/chartpost/chartpost/pipeline/compose"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// previewURL stands in a preview where the URL of an uploaded file will be:
+// Redox gives it only with the upload.
+const previewURL = "https://blob.redoxengine.com/preview-of-file-%d"
+
+// Preview composes the message of a job as Deliver would and sends nothing. It
+// reads the files' sizes and types from the store, and their bytes where they
+// are embedded, when the letter is opened. The caller closes what it opens.
+func (p *Pipeline) Preview(ctx context.Context, job schemas.Job) (Letter, error) {
+	d := &delivery{Pipeline: p, job: job, record: &Record{}}
+	defer d.close()
+	if err := d.survey(ctx); err != nil {
+		return Letter{}, err
+	}
+	transfer := d.transferOf()
+	for i := range d.record.Files {
+		d.record.Files[i].Transfer = transfer
+		if transfer == schemas.Upload {
+			d.record.Files[i].URL = fmt.Sprintf(previewURL, i)
+		}
+	}
+	message, err := compose.Compose(job, d.attachments())
+	if err != nil {
+		return Letter{}, err
+	}
+	return d.letter(message), nil
+}
+
+// letter addresses a message.
+func (d *delivery) letter(message *compose.Message) Letter {
+	return Letter{
+		SourceID:    d.job.SourceID,
+		Destination: d.job.Destination,
+		Path:        message.Path,
+		Payload: Payload{
+			ContentType: message.ContentType,
+			Size:        message.Size(),
+			Open: func(ctx context.Context) (io.ReadCloser, error) {
+				return compose.Body(ctx, message, d.open), nil
+			},
+		},
+	}
+}

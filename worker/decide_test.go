@@ -1,0 +1,96 @@
+package worker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+)
+
+var (
+	noon     = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	patience = Patience{OnUnknown: Resend, First: 30 * time.Second, Longest: time.Hour}
+)
+
+func TestDecide(t *testing.T) {
+	hold := patience
+	hold.OnUnknown = Hold
+	far, near, past := noon.Add(72*time.Hour), noon.Add(20*time.Second), noon.Add(-time.Second)
+	for _, c := range []struct {
+		name     string
+		f        fault.Fault
+		attempt  int
+		deadline time.Time
+		p        Patience
+		jitter   float64
+
+		phase     pipeline.Phase
+		code      string
+		in        time.Duration
+		duplicate bool
+	}{
+		{name: "permanent", f: fault.Fault{Kind: fault.Permanent, Code: "file_missing"}, deadline: far, phase: pipeline.Failed, code: "file_missing"},
+		{name: "poison", f: fault.Fault{Kind: fault.Poison, Code: "job_type"}, deadline: far, phase: pipeline.Failed, code: "job_type"},
+		{name: "poison has no deadline", f: fault.Fault{Kind: fault.Poison, Code: "job_type"}, deadline: time.Time{}, phase: pipeline.Failed, code: "job_type"},
+		{name: "interrupted goes back", f: fault.Fault{Kind: fault.Interrupted, Code: "interrupted"}, deadline: far, phase: pipeline.Working, code: "interrupted"},
+		{name: "interrupted goes back even when late", f: fault.Fault{Kind: fault.Interrupted, Code: "interrupted"}, deadline: past, phase: pipeline.Working, code: "interrupted"},
+
+		{name: "first wait, least", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 1, deadline: far, phase: pipeline.Waiting, code: "x", in: 15 * time.Second},
+		{name: "first wait, most", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 1, deadline: far, jitter: 1, phase: pipeline.Waiting, code: "x", in: 30 * time.Second},
+		{name: "third wait", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 3, deadline: far, jitter: 1, phase: pipeline.Waiting, code: "x", in: 2 * time.Minute},
+		{name: "longest wait", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 99, deadline: far, jitter: 1, phase: pipeline.Waiting, code: "x", in: time.Hour},
+		{name: "the server's wish", f: fault.Fault{Kind: fault.Retryable, Code: "x", RetryAfter: 5 * time.Minute}, attempt: 1, deadline: far, phase: pipeline.Waiting, code: "x", in: 5 * time.Minute},
+		{name: "a last try at the deadline", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: near, phase: pipeline.Waiting, code: "x", in: 20 * time.Second},
+		{name: "no time left", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: noon.Add(14 * time.Second), phase: pipeline.Failed, code: "expired"},
+		{name: "too late", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: past, phase: pipeline.Failed, code: "expired"},
+
+		{name: "unknown, resend", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: far, phase: pipeline.Waiting, code: "u", in: 15 * time.Second, duplicate: true},
+		{name: "unknown, hold", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: far, p: hold, phase: pipeline.Held, code: "u"},
+		{name: "unknown and late stays unknown", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: past, phase: pipeline.Held, code: "u"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := c.p
+			if p == (Patience{}) {
+				p = patience
+			}
+			got := decide(&c.f, c.attempt, c.deadline, noon, p, c.jitter)
+			if got.phase != c.phase || got.reason.Code != c.code || got.possibleDuplicate != c.duplicate {
+				t.Errorf("got %s %s duplicate=%t, want %s %s duplicate=%t", got.phase, got.reason.Code, got.possibleDuplicate, c.phase, c.code, c.duplicate)
+			}
+			if c.in > 0 && !got.at.Equal(noon.Add(c.in)) {
+				t.Errorf("comes back in %s, want %s", got.at.Sub(noon), c.in)
+			}
+			if c.in == 0 && !got.at.IsZero() {
+				t.Errorf("comes back at %s, want never", got.at)
+			}
+		})
+	}
+}
+
+// TestDecideAlwaysEnds: whatever the fault, a job that keeps failing reaches an
+// end, and never schedules anything after its deadline.
+func TestDecideAlwaysEnds(t *testing.T) {
+	deadline := noon.Add(72 * time.Hour)
+	for _, kind := range []fault.Kind{fault.Retryable, fault.UnknownOutcome} {
+		for _, jitter := range []float64{0, 0.5, 0.999} {
+			t.Run(fmt.Sprintf("%s/%g", kind, jitter), func(t *testing.T) {
+				now := noon
+				for attempt := 1; ; attempt++ {
+					out := decide(&fault.Fault{Kind: kind, Code: "x"}, attempt, deadline, now, patience, jitter)
+					if out.phase != pipeline.Waiting {
+						if attempt < 50 {
+							t.Errorf("ended as %s after only %d attempts", out.phase, attempt)
+						}
+						return
+					}
+					if out.at.After(deadline) || !out.at.After(now) {
+						t.Fatalf("attempt %d: next at %s, now %s, deadline %s", attempt, out.at, now, deadline)
+					}
+					now = out.at
+				}
+			})
+		}
+	}
+}

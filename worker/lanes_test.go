@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+func liveLane(name string) schemas.Lane { return schemas.Lane{Class: schemas.Live, Destination: name} }
+func backfillLane(name string) schemas.Lane {
+	return schemas.Lane{Class: schemas.Backfill, Destination: name}
+}
+
+// queue is a model of the queue: how many jobs each lane has.
+type queue map[schemas.Lane]uint64
+
+// serve answers short orders at once, as a queue with jobs does, and gives the
+// jobs that were started.
+func (q queue) serve(l *lanes, orders []order) []schemas.Lane {
+	var started []schemas.Lane
+	for _, o := range orders {
+		if o.long {
+			continue
+		}
+		n := min(uint64(o.n), q[o.lane])
+		for range n {
+			q[o.lane]--
+			if l.arrived(o.lane, q[o.lane]) {
+				started = append(started, o.lane)
+			}
+		}
+		l.answered(o.lane, o.n-int(n))
+	}
+	return started
+}
+
+func TestLanesFillEverySlotAndNoMore(t *testing.T) {
+	for _, c := range []struct{ slots, concurrency, lanes int }{{1, 1, 1}, {16, 8, 1}, {16, 8, 3}, {16, 1, 300}, {7, 3, 5}} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			l, q := newLanes(c.slots, c.concurrency), queue{}
+			for i := range c.lanes {
+				lane := liveLane(fmt.Sprint(i))
+				q[lane] = 1000
+				l.seen(lane, 1000)
+			}
+			for range 3 { // the shares of a first round may leave slots over
+				q.serve(l, l.orders())
+			}
+			want := min(c.slots, c.lanes*c.concurrency)
+			if l.inHand != want {
+				t.Errorf("%d jobs in hand, want %d", l.inHand, want)
+			}
+			for name, one := range l.all {
+				if one.inHand > c.concurrency {
+					t.Errorf("lane %s has %d in hand, %d are allowed", name, one.inHand, c.concurrency)
+				}
+			}
+		})
+	}
+}
+
+// TestLanesAreServedInTurn: a lane with a deep backlog gets no more than the
+// lanes beside it.
+func TestLanesAreServedInTurn(t *testing.T) {
+	l, q := newLanes(4, 4), queue{}
+	for i := range 10 {
+		lane := liveLane(fmt.Sprint(i))
+		q[lane] = uint64(100 + 10000*i)
+		l.seen(lane, q[lane])
+	}
+	done := map[schemas.Lane]int{}
+	for range 250 {
+		for _, lane := range q.serve(l, l.orders()) {
+			done[lane]++
+		}
+		for name, one := range l.all {
+			for one.inHand > 0 {
+				l.finished(name)
+			}
+		}
+	}
+	least, most := 1<<30, 0
+	for i := range 10 {
+		n := done[liveLane(fmt.Sprint(i))]
+		least, most = min(least, n), max(most, n)
+	}
+	if most-least > 4 {
+		t.Errorf("between %d and %d jobs a lane; all had a backlog", least, most)
+	}
+}
+
+// TestLanesPreferLiveWithoutStarvingBackfill counts the picks of two lanes that
+// both never run dry.
+func TestLanesPreferLiveWithoutStarvingBackfill(t *testing.T) {
+	l, q := newLanes(1, 1), queue{liveLane("a"): 1e6, backfillLane("a"): 1e6}
+	for lane, n := range q {
+		l.seen(lane, n)
+	}
+	done := map[schemas.Class]int{}
+	for range 1000 {
+		for _, lane := range q.serve(l, l.orders()) {
+			done[lane.Class]++
+			l.finished(lane)
+		}
+	}
+	if done[schemas.Live] != 800 || done[schemas.Backfill] != 200 {
+		t.Errorf("live %d, backfill %d; want 800 and 200", done[schemas.Live], done[schemas.Backfill])
+	}
+}
+
+// TestIdleLanesAreListenedTo: with nothing to do, every lane has a long ask, and
+// only one.
+func TestIdleLanesAreListenedTo(t *testing.T) {
+	l := newLanes(2, 2)
+	for i := range 5 {
+		l.seen(liveLane(fmt.Sprint(i)), 0)
+	}
+	orders := l.orders()
+	if len(orders) != 5 {
+		t.Fatalf("%d asks for 5 idle lanes", len(orders))
+	}
+	for _, o := range orders {
+		if !o.long || o.n != 1 {
+			t.Errorf("lane %s: %+v, want a long ask of one job", o.lane.Destination, o)
+		}
+	}
+	if again := l.orders(); len(again) != 0 {
+		t.Errorf("asked again: %v", again)
+	}
+	if l.promised != 0 {
+		t.Errorf("long asks keep %d slots, they must keep none", l.promised)
+	}
+}
+
+// TestAJobWithoutASlotGoesBack: three long asks bring jobs, two slots take them.
+func TestAJobWithoutASlotGoesBack(t *testing.T) {
+	l := newLanes(2, 2)
+	names := []schemas.Lane{liveLane("a"), liveLane("b"), liveLane("c")}
+	for _, name := range names {
+		l.seen(name, 0)
+	}
+	l.orders()
+	taken := 0
+	for _, name := range names {
+		if l.arrived(name, 0) {
+			taken++
+		}
+		l.answered(name, 0)
+	}
+	if taken != 2 {
+		t.Fatalf("%d jobs taken into 2 slots", taken)
+	}
+	if got := l.orders(); len(got) != 0 {
+		t.Errorf("asks without a free slot: %v", got)
+	}
+	l.finished(names[0])
+	orders := l.orders()
+	if len(orders) != 1 || orders[0].lane != names[2] || orders[0].long {
+		t.Errorf("after a slot is free: %v, want a short ask of lane c, whose job went back", orders)
+	}
+}
+
+// TestSlotsComeBack: whatever an ask brings, the books are even afterwards.
+func TestSlotsComeBack(t *testing.T) {
+	lane := liveLane("a")
+	for _, c := range []struct {
+		name     string
+		brings   int
+		unfilled int
+		refused  bool
+	}{{"all", 4, 0, false}, {"some", 1, 3, false}, {"none", 0, 4, false}, {"refused", 0, 4, true}, {"some, then refused", 2, 2, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLanes(4, 4)
+			l.seen(lane, 100)
+			if orders := l.orders(); len(orders) != 1 || orders[0].n != 4 {
+				t.Fatalf("orders %v, want 4 jobs of one lane", orders)
+			}
+			for range c.brings {
+				l.arrived(lane, 1)
+			}
+			if c.refused {
+				l.refused(lane)
+			} else {
+				l.answered(lane, c.unfilled)
+			}
+			if l.promised != 0 || l.inHand != c.brings {
+				t.Errorf("promised %d, in hand %d; want 0 and %d", l.promised, l.inHand, c.brings)
+			}
+			for range c.brings {
+				l.finished(lane)
+			}
+			if l.inHand != 0 {
+				t.Errorf("%d in hand after all ended", l.inHand)
+			}
+		})
+	}
+}
+
+// TestARefusedLaneIsNotAskedInCircles: it waits until it is seen again.
+func TestARefusedLaneIsNotAskedInCircles(t *testing.T) {
+	l, lane := newLanes(4, 4), liveLane("a")
+	l.seen(lane, 0)
+	l.orders()
+	l.refused(lane)
+	if orders := l.orders(); len(orders) != 0 {
+		t.Errorf("asked at once again: %v", orders)
+	}
+	l.seen(lane, 1)
+	if orders := l.orders(); len(orders) != 1 {
+		t.Errorf("not asked after it was seen: %v", orders)
+	}
+}
