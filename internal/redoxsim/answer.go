@@ -178,7 +178,8 @@ const defaultOversize = 64 << 20
 
 // disfigured is the answer as the fault wants it, on success only.
 func (a *answer) disfigured(f *Fault) *answer {
-	if a.status >= 300 {
+	relocates := f.Action == NoLocation || f.Action == PlainLocation || f.Action == ForeignLocation
+	if a.status >= 300 || relocates && a.location == "" {
 		return a
 	}
 	c := *a

@@ -132,7 +132,7 @@ type Fault struct {
 	Header map[string]string `json:"header,omitzero"`
 	Body   string            `json:"body,omitzero"`
 	// Delay in JSON is a Go duration string, "1.5s".
-	Delay time.Duration `json:"delay,omitzero,format:units"`
+	Delay time.Duration `json:"delay,omitzero"`
 	// Bytes is a rate, a position or a size, as the action says.
 	Bytes int64  `json:"bytes,omitzero"`
 	URL   string `json:"url,omitzero"`
