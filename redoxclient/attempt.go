@@ -14,14 +14,9 @@ import (
 	"time"
 )
 
-const (
-	// expectAbove is the body size from which "100-continue" is worth its round
-	// trip: an early 401, 413 or 429 then costs no byte of the source.
-	expectAbove = 1 << 20
-	// closeGrace is how long a finished attempt waits for a source that does
-	// not return from Read though its context has ended.
-	closeGrace = 5 * time.Second
-)
+// closeGrace is how long a finished attempt waits for a source that does not
+// return from Read though its context has ended.
+const closeGrace = 5 * time.Second
 
 // call is one authorized POST, whatever its shape; Upload and Send build it, and
 // so can uploads and messages of the Data Model API.
@@ -101,6 +96,7 @@ type attempt struct {
 	dog       *watchdog
 	limits    Timeouts
 	connected atomic.Bool
+	expect    expectation
 
 	mu     sync.Mutex
 	stream *stream // the current opening of the body
@@ -114,9 +110,8 @@ func (c *Client) attempt(ctx context.Context, k call, token string) (*answer, *E
 	a := &attempt{call: k, caller: ctx, cancel: cancel, limits: c.cfg.Timeouts}
 	a.dog = newWatchdog(c.cfg.Timeouts.Stall, cancel, a.why)
 	defer a.dog.stop()
-	a.ctx = httptrace.WithClientTrace(inner, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true); a.dog.moved() },
-	})
+	a.expect.informed = make(chan struct{})
+	a.ctx = httptrace.WithClientTrace(inner, a.trace())
 	body, err := a.open()
 	if err != nil {
 		return nil, a.broken(err)
@@ -139,6 +134,9 @@ func (a *attempt) request(body io.ReadCloser, token, agent string) *http.Request
 		Method:        http.MethodPost,
 		URL:           a.url,
 		Host:          a.url.Host,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1, // without it the transport sends "Expect" and does not wait
+		ProtoMinor:    1,
 		Header:        a.header.Clone(),
 		Body:          body,
 		ContentLength: a.body.Size,
@@ -151,7 +149,7 @@ func (a *attempt) request(body io.ReadCloser, token, agent string) *http.Request
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/fhir+json, application/json;q=0.9")
 	req.Header.Set("User-Agent", agent)
-	if a.body.Size > expectAbove {
+	if a.expects() {
 		req.Header.Set("Expect", "100-continue")
 	}
 	return req
@@ -173,6 +171,9 @@ func (a *attempt) open() (io.ReadCloser, error) {
 		return nil, fmt.Errorf("open the body: %w", err)
 	}
 	a.stream = &stream{src: src, size: a.body.Size, moved: a.moved}
+	if a.expects() {
+		a.stream.gate = a.awaitContinue
+	}
 	a.dog.await(a.limits.Stall, false)
 	return a.stream, nil
 }

@@ -51,6 +51,8 @@ type stream struct {
 	// moved is called after every read with whether the whole body was now
 	// handed over.
 	moved func(whole bool)
+	// gate, if set, may keep the first byte back; its error ends the stream.
+	gate func() error
 
 	reads  sync.Mutex // held while the source is read
 	mu     sync.Mutex // guards what follows
@@ -63,6 +65,12 @@ type stream struct {
 func (s *stream) Read(p []byte) (int, error) {
 	s.reads.Lock()
 	defer s.reads.Unlock()
+	if s.gate != nil {
+		if err := s.gate(); err != nil {
+			return 0, err
+		}
+		s.gate = nil
+	}
 	left, err := s.begin()
 	if err != nil {
 		return 0, err
@@ -123,8 +131,9 @@ func (s *stream) begin() (left int64, err error) {
 	if s.closed {
 		return 0, errBodyClosed
 	}
-	s.inRead = true
-	return s.size - s.given, nil
+	left = s.size - s.given
+	s.inRead = left > 0
+	return left, nil
 }
 
 func (s *stream) end(n int, err error) {
@@ -135,7 +144,9 @@ func (s *stream) end(n int, err error) {
 	s.err = err
 }
 
-// Close ends reading; the source is closed once no Read is in it.
+// Close ends reading; the source is closed once no Read is in it. What the
+// source says to that is dropped: the transport would take it for a failure to
+// write, though every byte may have left.
 func (s *stream) Close() error {
 	s.mu.Lock()
 	was := s.closed
@@ -146,7 +157,8 @@ func (s *stream) Close() error {
 	}
 	s.reads.Lock()
 	defer s.reads.Unlock()
-	return s.src.Close()
+	_ = s.src.Close() //nolint:errcheck // see above
+	return nil
 }
 
 // state is how far the stream came: bytes handed over, the source's fault, and

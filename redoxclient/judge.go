@@ -136,6 +136,10 @@ func (a *attempt) why(answering bool) error {
 // broken judges a request that got no answer.
 func (a *attempt) broken(err error) *Error {
 	e := &Error{Kind: Retryable, Op: a.op, Where: a.progress(), cause: err}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "write" && e.Where == WhileWaiting {
+		// The kernel did not take the last bytes, so Redox has not got them.
+		e.Where = WhileSending
+	}
 	if e.Where == WhileWaiting && a.op == OpSend {
 		e.Kind = UnknownOutcome
 	}
