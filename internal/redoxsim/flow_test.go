@@ -25,7 +25,7 @@ func TestTokenBothAlgorithms(t *testing.T) {
 				}
 				b := newBench(t, func(cfg *Config) { cfg.Clients = []Client{c} })
 				b.cred = cred
-				if b.token() == b.token() {
+				if one, two := b.token(), b.token(); one == two {
 					t.Error("two requests got the same token")
 				}
 			})

@@ -100,7 +100,7 @@ func serve(w http.ResponseWriter, open func() (io.ReadCloser, error), size int64
 
 func (s *Server) addFault(w http.ResponseWriter, r *http.Request) {
 	var f Fault
-	if err := json.UnmarshalRead(http.MaxBytesReader(w, r.Body, 1<<20), &f, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.UnmarshalRead(http.MaxBytesReader(w, r.Body, 1<<20), &f); err != nil {
 		show(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 		return
 	}
