@@ -43,9 +43,9 @@ func (c *Client) Send(ctx context.Context, r SendRequest) (*Receipt, error) {
 func (c *Client) sendCall(r SendRequest) (call, error) {
 	switch {
 	case !slugShape.MatchString(r.Destination):
-		return call{}, errors.New("Destination is not a slug of [A-Za-z0-9._-]")
+		return call{}, errors.New("the destination is not a slug of [A-Za-z0-9._-]")
 	case !pathShape.MatchString(r.Path):
-		return call{}, errors.New("Path is not Resource/$operation")
+		return call{}, errors.New("the path is not Resource/$operation")
 	}
 	header, err := requestHeader(r.SourceID, cmp.Or(r.ContentType, "application/fhir+json"), r.Body)
 	if err != nil {

@@ -61,7 +61,7 @@ func (s *tokenServer) verify(form url.Values) {
 		form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
 		s.t.Errorf("form: %v", form)
 	}
-	signed, err := jose.ParseSigned(form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.RS384, jose.ES384})
+	signed, err := jose.ParseSignedCompact(form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.RS384, jose.ES384})
 	if err != nil {
 		s.t.Error(err)
 		return

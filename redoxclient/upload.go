@@ -95,13 +95,13 @@ func bodyLocation(body []byte) string {
 func requestHeader(sourceID, contentType string, body Body) (http.Header, error) {
 	switch {
 	case !checkSourceID(sourceID):
-		return nil, errors.New("SourceID is not a UUID")
+		return nil, errors.New("the source id is not a UUID")
 	case !checkContentType(contentType):
-		return nil, errors.New("ContentType is not a media type")
+		return nil, errors.New("the content type is not a media type")
 	case body.Open == nil:
-		return nil, errors.New("Body.Open is missing")
+		return nil, errors.New("the body has no Open")
 	case body.Size < 1:
-		return nil, errors.New("Body.Size is not positive")
+		return nil, errors.New("the size of the body is not positive")
 	}
 	h := http.Header{"Content-Type": {contentType}}
 	if sourceID != "" {
