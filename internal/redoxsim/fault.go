@@ -178,6 +178,7 @@ func (f *Fault) check() error {
 
 // Inject adds faults after those already there.
 func (s *Server) Inject(faults ...Fault) error {
+	faults = slices.Clone(faults)
 	for i := range faults {
 		if err := faults[i].check(); err != nil {
 			return err

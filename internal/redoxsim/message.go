@@ -30,7 +30,7 @@ func (x *exchange) takeBody(media string) (body Body, refused *answer, ok bool) 
 			return body, refuse(a.status, a.refused[0]), false
 		}
 	}
-	body, _, err = x.s.spool.take(x.body(limit), "message")
+	body, err = x.s.spool.take(x.body(limit), "message", messageDigests())
 	if err != nil {
 		return body, x.broken(err, refuse(http.StatusRequestEntityTooLarge, "too-large")), false
 	}

@@ -25,8 +25,8 @@ type spool struct {
 	temporary bool
 }
 
-// digests are the hashes of one stream: SHA-256 for the records, and SHA-1
-// because FHIR R4 defines Attachment.hash so.
+// digests are the hashes of one stream: SHA-256 for the records, and for files
+// SHA-1, because FHIR R4 defines Attachment.hash so.
 type digests struct {
 	size   int64
 	sha256 hash.Hash
@@ -35,37 +35,42 @@ type digests struct {
 
 func newDigests() *digests { return &digests{sha256: sha256.New(), sha1: sha1.New()} }
 
+// messageDigests leave out what only files need.
+func messageDigests() *digests { return &digests{sha256: sha256.New()} }
+
 func (d *digests) Write(p []byte) (int, error) {
 	d.size += int64(len(p))
 	d.sha256.Write(p)
-	d.sha1.Write(p)
+	if d.sha1 != nil {
+		d.sha1.Write(p)
+	}
 	return len(p), nil
 }
 
 func (d *digests) hex() string { return hex.EncodeToString(d.sha256.Sum(nil)) }
 
-// take stores what r yields. On an error nothing is left behind.
-func (sp *spool) take(r io.Reader, name string) (Body, *digests, error) {
-	d := newDigests()
+// take stores what r yields and sums it up in d. On an error nothing is left
+// behind.
+func (sp *spool) take(r io.Reader, name string, d *digests) (Body, error) {
 	r = io.TeeReader(r, d)
 	var head bytes.Buffer
 	if sp.temporary {
 		if _, err := io.CopyN(&head, r, inMemory); errors.Is(err, io.EOF) {
-			return Body{Size: d.size, SHA256: d.hex(), mem: head.Bytes()}, d, nil
+			return Body{Size: d.size, SHA256: d.hex(), mem: head.Bytes()}, nil
 		} else if err != nil {
-			return Body{}, nil, err
+			return Body{}, err
 		}
 	}
 	path := filepath.Join(sp.dir, name+"-"+uuid.NewString())
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return Body{}, nil, err
+		return Body{}, err
 	}
 	_, err = io.Copy(f, io.MultiReader(&head, r))
 	if err = errors.Join(err, f.Close()); err != nil {
-		return Body{}, nil, errors.Join(err, os.Remove(path))
+		return Body{}, errors.Join(err, os.Remove(path))
 	}
-	return Body{Size: d.size, SHA256: d.hex(), Path: path}, d, nil
+	return Body{Size: d.size, SHA256: d.hex(), Path: path}, nil
 }
 
 // drop forgets a body that was not accepted.

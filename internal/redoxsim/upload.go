@@ -87,7 +87,8 @@ func (x *exchange) lengthWithin(limit int64) *answer {
 func (x *exchange) takeUpload(r io.Reader, contentType string) (*Upload, *answer) {
 	s := x.s
 	started := x.log.Start
-	body, sums, err := s.spool.take(r, "upload")
+	sums := newDigests()
+	body, err := s.spool.take(r, "upload", sums)
 	if err != nil {
 		return nil, x.broken(err, refuseFHIR(http.StatusRequestEntityTooLarge, "too-large"))
 	}
@@ -150,7 +151,8 @@ func (x *exchange) takePart(form *multipart.Reader) (*Upload, *answer) {
 	if part.FormName() != "file" || name == "" || contentType == "" {
 		return nil, refuseFHIR(http.StatusBadRequest, "upload-part-file")
 	}
-	body, sums, err := x.s.spool.take(&limited{r: part, left: x.s.cfg.FileLimit}, "upload")
+	sums := newDigests()
+	body, err := x.s.spool.take(&limited{r: part, left: x.s.cfg.FileLimit}, "upload", sums)
 	if err != nil {
 		return nil, x.broken(err, refuseFHIR(http.StatusRequestEntityTooLarge, "too-large"))
 	}
