@@ -191,7 +191,7 @@ func TestRefusedMultipart(t *testing.T) {
 			if c.spoil != nil {
 				body = c.spoil(body)
 			}
-			if got := b.post("/upload", contentType, body); got.status != c.status {
+			if got := b.post("/upload", contentType, body, "Expect", "100-continue"); got.status != c.status {
 				t.Errorf("%d %s %v", got.status, got.body, got.err)
 			}
 		})

@@ -63,7 +63,7 @@ func TestRefusedRequests(t *testing.T) {
 	}
 	b := newBench(t, func(c *Config) {
 		c.Environments, c.Destinations = []string{"Development"}, []string{"good-health"}
-		c.FileLimit, c.RequestLimit = 10_000, 20_000
+		c.FileLimit, c.RequestLimit, c.Dir = 10_000, 20_000, t.TempDir()
 	})
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -79,6 +79,14 @@ func TestRefusedRequests(t *testing.T) {
 		if got := b.do(r); got.status != status {
 			t.Errorf("%s chunked: %d %v", name, got.status, got.err)
 		}
+	}
+	for _, body := range []string{"{", document1("{}")} { // refused after it was stored
+		if got := b.post(docPath, fhirType, []byte(body)); got.status != 400 {
+			t.Errorf("bad message: %d", got.status)
+		}
+	}
+	if got := b.post("/endpoint", "application/json", []byte("{}")); got.status != 403 {
+		t.Errorf("bad Data Model message: %d", got.status)
 	}
 	if got := b.do(b.request("GET", docPath, nil)); got.status != 405 || got.header.Get("Allow") != "POST" {
 		t.Errorf("GET: %d", got.status)
