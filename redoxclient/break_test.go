@@ -108,6 +108,25 @@ func TestRefusalBeforeTheBody(t *testing.T) {
 	}
 }
 
+// A server that means to keep the connection would be sent the whole body by
+// net/http after its refusal.
+func TestRefusalOnAConnectionToKeep(t *testing.T) {
+	var read atomic.Int64
+	url := serveRaw(t, func(conn net.Conn, r *bufio.Reader) {
+		readHead(r, false)
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+		_, _ = io.Copy(io.Discard, r)
+	})
+	body := Body{Size: large, Open: func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(countReader{&read}), nil
+	}}
+	c := newClient(t, url, func(cfg *Config) { cfg.Timeouts.Continue = time.Minute })
+	wantError(t, callOp(t.Context(), c, OpSend, body), TooLarge, CodeStatus)
+	if read.Load() != 0 {
+		t.Errorf("%d reads of the source", read.Load())
+	}
+}
+
 type countReader struct{ n *atomic.Int64 }
 
 func (c countReader) Read(p []byte) (int, error) { c.n.Add(1); return len(p), nil }
