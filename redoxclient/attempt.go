@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -239,17 +238,4 @@ func (m *movingReader) Read(p []byte) (int, error) {
 		m.moved()
 	}
 	return n, err
-}
-
-// retryAfter reads seconds or an HTTP date; a day is the longest wait believed.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	const longest = 24 * time.Hour
-	raw := h.Get("Retry-After")
-	if secs, err := strconv.ParseInt(raw, 10, 64); err == nil {
-		return min(time.Duration(min(max(secs, 0), 1<<20))*time.Second, longest)
-	}
-	if at, err := http.ParseTime(raw); err == nil {
-		return min(max(at.Sub(now), 0), longest)
-	}
-	return 0
 }

@@ -164,3 +164,27 @@ func plainHeader(s string) bool {
 	}
 	return true
 }
+
+func requirePlain(s string) error {
+	if s == "" {
+		return errors.New("is required")
+	}
+	if !plainURLText(s) || len(s) > 256 {
+		return errors.New("must be printable ASCII without spaces")
+	}
+	return nil
+}
+
+func requireVerify(c *tls.Config) error {
+	if c != nil && c.InsecureSkipVerify {
+		return errors.New("must verify certificates")
+	}
+	return nil
+}
+
+func requirePositive(d time.Duration) error {
+	if d <= 0 {
+		return errors.New("must be positive")
+	}
+	return nil
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // judgeStatus is what a status other than 2xx means, by Redox's list of
@@ -209,4 +210,17 @@ func safeMediaType(raw string) string {
 		return raw
 	}
 	return "other"
+}
+
+// retryAfter reads seconds or an HTTP date; a day is the longest wait believed.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	const longest = 24 * time.Hour
+	raw := h.Get("Retry-After")
+	if secs, err := strconv.ParseInt(raw, 10, 64); err == nil {
+		return min(time.Duration(min(max(secs, 0), 1<<20))*time.Second, longest)
+	}
+	if at, err := http.ParseTime(raw); err == nil {
+		return min(max(at.Sub(now), 0), longest)
+	}
+	return 0
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -239,28 +238,4 @@ func (g *grant) copy() *oauth2.Token {
 
 func interrupted(ctx context.Context) *Error {
 	return &Error{Kind: Interrupted, Op: OpToken, Where: BeforeSending, Code: CodeCancelled, cause: context.Cause(ctx)}
-}
-
-func requirePlain(s string) error {
-	if s == "" {
-		return errors.New("is required")
-	}
-	if !plainURLText(s) || len(s) > 256 {
-		return errors.New("must be printable ASCII without spaces")
-	}
-	return nil
-}
-
-func requireVerify(c *tls.Config) error {
-	if c != nil && c.InsecureSkipVerify {
-		return errors.New("must verify certificates")
-	}
-	return nil
-}
-
-func requirePositive(d time.Duration) error {
-	if d <= 0 {
-		return errors.New("must be positive")
-	}
-	return nil
 }
