@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/fault"
@@ -97,7 +98,10 @@ func (l *Ledger) read(ctx context.Context, p *page) ([]byte, error) {
 	}
 	var record pipeline.Record
 	if err := json.Unmarshal(entry.Value(), &record); err != nil {
-		return nil, backoff.Permanent(err)
+		return nil, backoff.Permanent(unreadable(err))
+	}
+	if record.Phase == "" {
+		return nil, backoff.Permanent(unreadable(errNoPhase))
 	}
 	p.record, p.revision = record, entry.Revision()
 	return entry.Value(), nil
@@ -137,28 +141,38 @@ func (p *page) contested(ctx context.Context, value []byte, lost error) error {
 	case err == nil && bytes.Equal(entry.Value(), value):
 		p.revision = entry.Revision()
 		return json.Unmarshal(value, &p.record)
-	case err == nil && entry.Revision() == p.revision:
+	case err == nil && entry.Revision() <= p.revision:
+		// Below it, a replica answered that lags behind.
 		return lost
 	}
 	return backoff.Permanent(&fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "superseded",
 		Text: "another worker owns the job now", Cause: lost})
 }
 
-// insist tries op until it succeeds, fails for good, or patience ends. again is
-// true from the second try on.
+// insist tries op until it succeeds, fails for good, or patience or ctx ends.
+// again is true from the second try on.
 func (l *Ledger) insist(ctx context.Context, op func(ctx context.Context, again bool) error) error {
+	ctx, cancel := context.WithTimeout(ctx, l.patience)
+	defer cancel()
 	again := false
 	waits := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second),
-		backoff.WithMaxElapsedTime(l.patience),
+		backoff.WithMaxElapsedTime(0),
 	)
+	var last error
 	err := backoff.Retry(func() error {
+		if err := ctx.Err(); err != nil {
+			return backoff.Permanent(err)
+		}
 		try, cancel := context.WithTimeout(ctx, tryTimeout)
 		defer cancel()
-		err := op(try, again)
+		last = op(try, again)
 		again = true
-		return err
+		if hopeless(last) {
+			return backoff.Permanent(last)
+		}
+		return last
 	}, backoff.WithContext(waits, ctx))
 	if err == nil {
 		return nil
@@ -166,12 +180,27 @@ func (l *Ledger) insist(ctx context.Context, op func(ctx context.Context, again 
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		return f
 	}
-	return unavailable(err)
+	return unavailable(errors.Join(err, last))
 }
 
+// hopeless tells errors that no wait can cure.
+func hopeless(err error) bool {
+	return errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrMaxPayload) ||
+		errors.Is(err, jetstream.ErrInvalidKey)
+}
+
+// unavailable says nothing of what was sent: the write that failed may be the
+// one after the sending.
 func unavailable(err error) error {
 	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unavailable",
-		Text: "the ledger could not be read or written; nothing was sent", Cause: err}
+		Text: "the job's record could not be read or written", Cause: err}
+}
+
+var errNoPhase = errors.New("the record has no phase")
+
+func unreadable(err error) error {
+	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unreadable",
+		Text: "the job's record is not one of this version; mend or delete it, and the job goes on", Cause: err}
 }
 
 // conflict tells a lost compare-and-set.

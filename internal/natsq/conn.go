@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -72,6 +73,10 @@ func (cfg Config) options(log *slog.Logger) ([]nats.Option, error) {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(100*time.Millisecond, time.Second),
+		// Nothing is kept to be sent after a reconnect: an ask or a write of the
+		// ledger that was given up must not happen later. Who must get through
+		// tries again.
+		nats.ReconnectBufSize(-1),
 		nats.RetryOnFailedConnect(false),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() { // not our own Close
@@ -125,17 +130,30 @@ func (cfg Config) tls() (*tls.Config, error) {
 	return out, nil
 }
 
-// reasonOf keeps the library's own words. They name subjects, which hold
-// destinations and job ids, never a payload.
+// reasonOf keeps the library's own words up to the first quoted part. They name
+// subjects in double quotes, which hold destinations and job ids; but between
+// single quotes a protocol error shows what was read from the connection, and
+// that may be a job.
 func reasonOf(err error) string {
 	if err == nil {
 		return "closed by the server"
 	}
-	return err.Error()
+	words, _, _ := strings.Cut(err.Error(), "'")
+	return strings.TrimRight(words, " :")
 }
 
 // Connected tells whether the connection stands at this moment.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+
+// life numbers the connection's lives: it changes with every reconnect.
+func (c *Conn) life() uint64 { return c.nc.Stats().Reconnects }
+
+// flush waits until the server has taken what was sent, if it can be reached.
+func (c *Conn) flush() {
+	if c.Connected() {
+		c.nc.FlushTimeout(2 * time.Second)
+	}
+}
 
 // Server names the server and its version, for people.
 func (c *Conn) Server() string {

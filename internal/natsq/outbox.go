@@ -58,8 +58,12 @@ func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
 	msg.Data = letter.Data
 	err := o.publish(ctx, msg, jetstream.WithMsgID(letter.Key))
 	if errors.Is(err, nats.ErrMaxPayload) {
-		// A message as large as the server takes leaves no room for headers.
-		// The job comes first; the event has the reason.
+		// A message about as large as the server takes leaves no room for
+		// headers. The job comes first; the event has the reason.
+		msg.Header = nats.Header{}
+		err = o.publish(ctx, msg, jetstream.WithMsgID(letter.Key))
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
 		msg.Header = nil
 		err = o.publish(ctx, msg)
 	}
@@ -135,25 +139,34 @@ func (o *Outbox) publish(ctx context.Context, msg *nats.Msg, options ...jetstrea
 
 // insist tries op until it succeeds or ctx ends. The wait between two tries
 // grows to 2 s, so that an election of 4-9 s is outlived without a hot loop.
+// The error says what the last try met, not only that time was up.
 func insist(ctx context.Context, op func(ctx context.Context) error) error {
 	waits := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second),
 		backoff.WithMaxElapsedTime(0),
 	)
-	return backoff.Retry(func() error {
-		try, cancel := context.WithTimeout(ctx, apiTimeout)
-		defer cancel()
-		err := op(try)
-		if hopeless(err) {
+	var last error
+	err := backoff.Retry(func() error {
+		if err := ctx.Err(); err != nil {
 			return backoff.Permanent(err)
 		}
-		return err
+		try, cancel := context.WithTimeout(ctx, apiTimeout)
+		defer cancel()
+		if last = op(try); hopeless(last) {
+			return backoff.Permanent(last)
+		}
+		return last
 	}, backoff.WithContext(waits, ctx))
+	if err == nil || last == nil || errors.Is(err, last) {
+		return err
+	}
+	return fmt.Errorf("%w; the last try: %w", err, last)
 }
 
 // hopeless tells errors that no wait can cure.
 func hopeless(err error) bool {
 	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) ||
-		errors.Is(err, nats.ErrMsgAlreadyAckd) || errors.Is(err, nats.ErrMsgNoReply)
+		errors.Is(err, nats.ErrMsgAlreadyAckd) || errors.Is(err, nats.ErrMsgNoReply) ||
+		errors.Is(err, nats.ErrMsgNotBound) || errors.Is(err, nats.ErrBadSubject)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // Layout is how the streams and buckets are kept.
@@ -63,8 +65,9 @@ func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
 			Storage:     jetstream.FileStorage,
 			Replicas:    l.Replicas,
 			Duplicates:  l.Duplicates,
-			AllowDirect: true,
-
+			// Whether a copy of a job is still there is a question for the
+			// leader: a replica may lag.
+			AllowDirect:       false,
 			AllowMsgSchedules: true,
 		},
 		{
@@ -192,9 +195,21 @@ func (c *Conn) Verify(ctx context.Context) error {
 		}
 	}
 	if len(faults) == 0 {
-		return nil
+		return c.verifySize()
 	}
 	return fmt.Errorf("%w\nrun `chartpost setup` with the permissions of an administrator", errors.Join(faults...))
+}
+
+// headerRoom is more than the headers of a schedule or a dead letter take.
+const headerRoom = 8 << 10
+
+// verifySize makes sure that whatever job can be published can be scheduled and
+// buried too: else one that is almost too large could never leave its lane.
+func (c *Conn) verifySize() error {
+	if most := c.nc.MaxPayload(); most < schemas.MaxJobSize+headerRoom {
+		return fmt.Errorf("the NATS server's max_payload is %d bytes and must be at least %d, the largest job and its headers", most, schemas.MaxJobSize+headerRoom)
+	}
+	return nil
 }
 
 // Ledger opens the bucket that remembers jobs.
