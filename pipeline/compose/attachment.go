@@ -13,32 +13,69 @@ import (
 // representation) and would stand beside ours.
 var fileMembers = []string{"data", "url", "size", "hash", "_data", "_url", "_size", "_hash"}
 
-// attachmentSlot gives the Attachment of a content element, made where it is
-// absent, and refuses what the caller must not say.
-func attachmentSlot(element *node, where path, p *problems) (slot, bool) {
-	a, where := element.get("attachment"), where.to("attachment")
+// attachmentIn gives the Attachment that is the member key of an element, made
+// where it is absent.
+func attachmentIn(element *node, key string, where path, p *problems) (slot, bool) {
+	a := element.get(key)
 	if a == nil {
 		a = object()
-		element.add("attachment", a)
+		element.add(key, a)
 	}
+	return attachmentSlot(a, where.to(key), p)
+}
+
+// attachmentSlot refuses in an Attachment what the caller must not say.
+func attachmentSlot(a *node, where path, p *problems) (slot, bool) {
 	if !a.is(kindObject) {
-		p.add(codeInvalid, where, "attachment must be an object")
+		p.add(codeInvalid, where, "an attachment must be an object")
 		return slot{}, false
 	}
+	s := slot{node: a, at: where}
 	for _, key := range fileMembers {
 		if a.get(key) != nil {
 			p.add(codeAttachment, where.to(key), "the file itself decides this; name the file in /files and leave it out")
 		}
 	}
 	if t := a.get("contentType"); t != nil {
-		if s, ok := t.text(); !ok || !isMIMEType(s) {
+		var ok bool
+		if s.stated, ok = t.text(); !ok || !isMIMEType(s.stated) {
 			p.add(codeInvalid, where.to("contentType"), "contentType must be a MIME type; leave it out to have the file's own")
 		}
 	}
 	if t := a.get("title"); t != nil && !t.is(kindString) {
 		p.add(codeInvalid, where.to("title"), "title must be a string")
 	}
-	return slot{node: a, at: where}, true
+	return s, true
+}
+
+// attachmentList gives one Attachment per file: the caller's own elements of
+// the array key in their order, or new ones where there is no such array. of
+// takes the Attachment out of an element, which is an object.
+func (b *bundle) attachmentList(key string, of func(element *node, where path, p *problems) (slot, bool)) []slot {
+	list, where := b.main.node.get(key), b.main.at.to(key)
+	if list == nil {
+		list = array()
+		for range b.job.Files {
+			list.elems = append(list.elems, object())
+		}
+		b.main.node.add(key, list)
+	}
+	if !list.is(kindArray) || len(list.elems) != len(b.job.Files) {
+		b.p.add(codeContent, where, key+" must be an array with one element for each file, in their order; leave it out to have it built")
+		return nil
+	}
+	var slots []slot
+	for i, e := range list.elems {
+		here := where.index(i)
+		if !e.is(kindObject) {
+			b.p.add(codeInvalid, here, "an element of "+key+" must be an object")
+			continue
+		}
+		if s, ok := of(e, here, b.p); ok {
+			slots = append(slots, s)
+		}
+	}
+	return slots
 }
 
 // fillAttachment adds what is known of a file to its Attachment: contentType,
@@ -55,8 +92,7 @@ func fillAttachment(s slot, file int, a Attachment, p *problems) {
 	if title := cleanTitle(a.Title); title != "" && s.node.get("title") == nil {
 		s.node.add("title", text(title))
 	}
-	if a.Size < 1 || a.Size > math.MaxInt32 {
-		p.add(codeInvalid, where, "a FHIR attachment has 1 to 2147483647 bytes")
+	if !checkSize(a, where, p) {
 		return
 	}
 	s.node.add("size", &node{kind: kindOther, raw: strconv.AppendInt(nil, a.Size, 10)})
@@ -68,6 +104,16 @@ func fillAttachment(s slot, file int, a Attachment, p *problems) {
 	} else {
 		s.node.add("data", embedded(file))
 	}
+}
+
+// checkSize asks for what FHIR R4's unsignedInt can say. No message of Redox's
+// comes near it.
+func checkSize(a Attachment, where path, p *problems) bool {
+	if a.Size < 1 || a.Size > math.MaxInt32 {
+		p.add(codeInvalid, where, "a file has 1 to 2147483647 bytes")
+		return false
+	}
+	return true
 }
 
 // isMIMEType asks for type/subtype with well-formed parameters.

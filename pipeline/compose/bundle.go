@@ -3,9 +3,8 @@ package compose
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
-
-	"github.com/chartpost/chartpost/schemas"
 )
 
 // resource is one resource of the message.
@@ -19,9 +18,7 @@ type resource struct {
 
 // bundle is a FHIR message in the making.
 type bundle struct {
-	op  Operation
-	job schemas.Job
-	p   *problems
+	request
 
 	header, patient, main resource
 	entries               []resource
@@ -38,23 +35,35 @@ type mainBuilder func(b *bundle) []slot
 // further resources in their order (Redox docs, FHIR write operations; FHIR
 // R4, Bundle invariant bdl-12).
 func fhirMessage(complete mainBuilder) builder {
-	return func(op Operation, job schemas.Job, message *node, p *problems) draft {
-		before := p.total
-		refuseUnknown(message, fhirMembers, p)
-		b := &bundle{op: op, job: job, p: p}
-		b.read(message)
-		if p.total > before {
+	return func(r request) draft {
+		before := r.p.total
+		b := &bundle{request: r}
+		b.refuseUnknown()
+		b.read(r.message)
+		if r.p.total > before {
 			// The parts have no sound shape; their rules would only repeat it.
 			return draft{}
 		}
-		b.index = indexOf(b.all(), p)
-		checkPatient(b.patient, p)
+		b.index = indexOf(b.all(), b.p)
+		checkPatient(b.patient, b.p)
 		for _, r := range b.all() {
-			b.index.resolve(r, p)
+			b.index.resolve(r, b.p)
 		}
 		slots := complete(b)
 		b.completeHeader()
-		return draft{root: b.assemble(), slots: slots, typeMember: "contentType", fill: fillAttachment}
+		return draft{root: b.assemble(), slots: slots, fill: fillAttachment}
+	}
+}
+
+// fhirMembers are those of /message that the FHIR operations know.
+var fhirMembers = []string{"patient", "resource", "entries", "header"}
+
+// refuseUnknown makes sure that nothing of the caller's is dropped unsaid.
+func (b *bundle) refuseUnknown() {
+	for _, m := range b.message.members {
+		if !slices.Contains(fhirMembers, m.key) {
+			b.p.add(codeInvalid, at("message").key(m.key), "the message of this operation has no such member; it would be lost")
+		}
 	}
 }
 
@@ -66,7 +75,7 @@ func (b *bundle) all() []resource {
 func (b *bundle) read(message *node) {
 	root := at("message")
 	b.patient = b.resource(message.get("patient"), root.to("patient"), "patient", "Patient")
-	b.main = b.resource(message.get("resource"), root.to("resource"), "resource", b.op.ResourceType)
+	b.main = b.resource(message.get("resource"), root.to("resource"), "resource", b.op.Main)
 	b.readEntries(message.get("entries"), root.to("entries"))
 
 	header, where := message.get("header"), root.to("header")
@@ -95,6 +104,11 @@ func (b *bundle) readEntries(n *node, where path) {
 			b.p.add(codeInvalid, here.to("resourceType"), "a message is about one patient, who stands in /message/patient")
 		case "MessageHeader":
 			b.p.add(codeInvalid, here.to("resourceType"), "the message header stands in /message/header")
+		case "":
+		default:
+			if len(b.op.Entries) > 0 && !slices.Contains(b.op.Entries, r.typ) {
+				b.p.add(codeInvalid, here.to("resourceType"), "beside the main resource this operation takes only "+oneOf(b.op.Entries))
+			}
 		}
 		b.entries = append(b.entries, r)
 	}

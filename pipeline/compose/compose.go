@@ -8,13 +8,13 @@
 // What the caller gives is kept byte for byte: unknown members, extensions,
 // key order, the digits of numbers and the escapes of strings. Only three
 // things differ in the message that leaves: whitespace between tokens is
-// dropped, members of ours come at the end of their object, and the strings of
-// references to resources of the message are set to those resources' fullUrl.
+// dropped, members of ours come at the end of their object, and in FHIR the
+// strings of references to resources of the message are set to those
+// resources' fullUrl.
 package compose
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -39,8 +39,8 @@ type Attachment struct {
 // would refuse and that does not depend on the files. Every error is a
 // *fault.Fault of the scope Job: Poison when the message could not be
 // understood, else Permanent.
-func Check(job schemas.Job) error {
-	_, _, err := prepare(job)
+func (c Composer) Check(job schemas.Job) error {
+	_, _, err := c.prepare(job)
 	return err
 }
 
@@ -48,14 +48,14 @@ func Check(job schemas.Job) error {
 // file, "" where it states none. Such a type leaves in place of
 // Attachment.ContentType, so whoever compares declared types with bytes has to
 // compare this one too. Errors are those of Check.
-func DeclaredTypes(job schemas.Job) ([]string, error) {
-	d, _, err := prepare(job)
+func (c Composer) DeclaredTypes(job schemas.Job) ([]string, error) {
+	d, _, err := c.prepare(job)
 	if err != nil {
 		return nil, err
 	}
 	types := make([]string, len(d.slots))
 	for i, s := range d.slots {
-		types[i], _ = s.node.get(d.typeMember).text()
+		types[i] = s.stated
 	}
 	return types, nil
 }
@@ -64,8 +64,8 @@ func DeclaredTypes(job schemas.Job) ([]string, error) {
 // in its order. Errors are those of Check, and in addition a Permanent
 // *fault.Fault for a file that no message can name (of no known type, empty,
 // or too large); an error that is no Fault is a mistake of the program.
-func Compose(job schemas.Job, files []Attachment) (*Message, error) {
-	d, op, err := prepare(job)
+func (c Composer) Compose(job schemas.Job, files []Attachment) (*Message, error) {
+	d, op, err := c.prepare(job)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func Compose(job schemas.Job, files []Attachment) (*Message, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	m := &Message{ContentType: op.ContentType, Path: op.Path}
+	m := &Message{API: op.API, ContentType: op.ContentType, Path: op.Path}
 	m.render(d.root, files)
 	return m, nil
 }
@@ -92,8 +92,6 @@ type draft struct {
 	root *node
 	// slots are the places of the files, in the job's order.
 	slots []slot
-	// typeMember is the slot's member that states a MIME type.
-	typeMember string
 	// fill puts what is known of a file into its slot.
 	fill func(s slot, file int, a Attachment, p *problems)
 }
@@ -102,20 +100,31 @@ type draft struct {
 type slot struct {
 	node *node
 	at   path
+	// stated is the MIME type that the message states, "" for none.
+	stated string
 }
 
-// builder makes the draft of one operation. It adds what it finds wrong to p,
-// and its draft is used only when p stays empty.
-type builder func(op Operation, job schemas.Job, message *node, p *problems) draft
+// request is what a builder works from.
+type request struct {
+	op       Operation
+	job      schemas.Job
+	settings Composer
+	message  *node
+	p        *problems
+}
 
-func prepare(job schemas.Job) (draft, Operation, error) {
+// builder makes the draft of one operation. It adds what it finds wrong to
+// the request's problems, and its draft is used only when they stay empty.
+type builder func(r request) draft
+
+func (c Composer) prepare(job schemas.Job) (draft, Operation, error) {
 	var p problems
 	op, ok := Lookup(job.Operation)
 	if !ok {
 		p.poison(codeOperation, at("operation"), "the operation is not one this version knows; see the list of operations")
 		return draft{}, op, p.err()
 	}
-	checkEnvelope(job, &p)
+	checkEnvelope(op, job, &p)
 	message, err := parse(job.Message)
 	if err != nil {
 		p.unreadable(at("message"), err)
@@ -125,25 +134,28 @@ func prepare(job schemas.Job) (draft, Operation, error) {
 		p.poison(codeMessage, at("message"), "the message must be a JSON object")
 		return draft{}, op, p.err()
 	}
-	d := op.build(op, job, message, &p)
+	d := op.build(request{op: op, job: job, settings: c, message: message, p: &p})
 	return d, op, p.err()
 }
 
 // checkEnvelope looks at what every message takes from the job around it. The
 // job's schema has checked it before; a message with an empty identifier or
 // time must not leave even if that was forgotten.
-func checkEnvelope(job schemas.Job, p *problems) {
+func checkEnvelope(op Operation, job schemas.Job, p *problems) {
 	if job.ID == "" {
 		p.add(codeMissing, at("id"), "all identifiers of the message derive from the job's id; give one")
 	}
-	if len(job.Files) == 0 {
+	switch n := len(job.Files); {
+	case n == 0:
 		p.add(codeMissing, at("files"), "a job carries at least one file")
+	case n > op.MaxFiles:
+		p.add(codeContent, at("files"), fmt.Sprintf("a message of this operation carries at most %d; send a job for each further file", op.MaxFiles))
 	}
 	switch year := job.RequestedAt.UTC().Year(); {
 	case job.RequestedAt.IsZero():
 		p.add(codeMissing, at("requested_at"), "it is the message's timestamp; give it")
 	case year < 1 || year > 9999:
-		p.add(codeInvalid, at("requested_at"), "a FHIR instant has a year from 0001 to 9999")
+		p.add(codeInvalid, at("requested_at"), "a message's time has a year from 0001 to 9999")
 	}
 	if _, ok := canonicalUUID(job.SourceID); job.SourceID != "" && !ok {
 		p.add(codeInvalid, at("source_id"), "a Redox source id is a UUID of 36 characters")
@@ -152,15 +164,3 @@ func checkEnvelope(job schemas.Job, p *problems) {
 
 // sha1Size is the length of a SHA-1 in bytes.
 const sha1Size = 20
-
-// members of /message that the FHIR operations know.
-var fhirMembers = []string{"patient", "resource", "entries", "header"}
-
-// refuseUnknown makes sure that nothing of the caller's is dropped unsaid.
-func refuseUnknown(message *node, known []string, p *problems) {
-	for _, m := range message.members {
-		if !slices.Contains(known, m.key) {
-			p.add(codeInvalid, at("message").key(m.key), "the message of this operation has no such member; it would be lost")
-		}
-	}
-}

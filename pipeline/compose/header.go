@@ -19,10 +19,10 @@ func (b *bundle) event(h *node) {
 	}
 	given := h.get("eventUri")
 	if given == nil {
-		h.add("eventUri", text(b.op.EventURI))
+		h.add("eventUri", text(b.op.Event))
 		return
 	}
-	if uri, ok := given.text(); !ok || uri != b.op.EventURI {
+	if uri, ok := given.text(); !ok || uri != b.op.Event {
 		b.p.add(codeHeader, b.header.at.to("eventUri"), "the eventUri is not that of the operation; leave it out")
 	}
 }

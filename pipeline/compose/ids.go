@@ -12,7 +12,7 @@ import (
 // of its message, and a message sent twice is recognised by them.
 //
 // An identifier's name is the job id, a slash and its role: "bundle",
-// "document" (the masterIdentifier), "header", "patient", "resource" or
+// "document" (the masterIdentifier, identifier or DocumentID), "header", "patient", "resource" or
 // "entries/<index>". Job ids hold no slash, so no two names are alike.
 const Namespace = "af7c0f42-0589-5e7a-93c5-c63c92cee840"
 

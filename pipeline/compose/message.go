@@ -11,9 +11,11 @@ import (
 // them. It is never changed once built, and any number of streams may be
 // opened over it (see Body).
 type Message struct {
+	// API is the interface that takes the message.
+	API API
 	// ContentType is the message's own MIME type.
 	ContentType string
-	// Path is the operation's path below the destination.
+	// Path is the operation's, see Operation.
 	Path string
 
 	parts []Part

@@ -142,7 +142,7 @@ func TestOperationNames(t *testing.T) {
 			t.Errorf("the row of %s is not sound", op.Name)
 		}
 		seen[op.Name] = true
-		if op.API == compose.FHIR && !strings.HasPrefix(op.Path, op.ResourceType+"/$") {
+		if op.API == compose.FHIR && !strings.HasPrefix(op.Path, op.Main+"/$") {
 			t.Errorf("the path of %s does not begin with its resource", op.Name)
 		}
 	}

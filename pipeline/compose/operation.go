@@ -1,10 +1,6 @@
 package compose
 
-import (
-	"slices"
-
-	"github.com/chartpost/chartpost/schemas"
-)
+import "slices"
 
 // API is the Redox interface that an operation speaks to.
 type API int
@@ -31,18 +27,40 @@ type Operation struct {
 	// Name is what a job calls it.
 	Name string
 	API  API
-	// Path is below the destination, for instance
-	// "DocumentReference/$documentreference-create" (Redox docs, FHIR write
-	// operations); it is empty for the Data Model, which has one endpoint.
+	// Path is below the destination for FHIR, for instance
+	// "DocumentReference/$documentreference-create", and "endpoint" for the
+	// Data Model, which has one (Redox docs).
 	Path string
-	// EventURI is MessageHeader.eventUri.
-	EventURI string
-	// ResourceType is the main resource's.
-	ResourceType string
 	// ContentType is the message's own.
 	ContentType string
+	// Event says what happened: MessageHeader.eventUri, or Meta.EventType.
+	Event string
+	// Main is the type of the main resource, or Meta.DataModel.
+	Main string
+	// Entries are the types of further resources; empty takes any.
+	Entries []string
+	// MaxFiles is how many files one message carries at most.
+	MaxFiles int
+	// About is what docs/operations.md says beside the row.
+	About About
 
 	build builder
+}
+
+// About is what people are told of an operation. The tests hold Required and
+// Filled against what Check and Compose do. Their elements are named from the
+// top of the job's message, "[]" standing for each element of an array.
+type About struct {
+	// File is where a file goes.
+	File string
+	// Required are the elements without which a job is refused.
+	Required []string
+	// Filled are those that are made where the job's message lacks them.
+	Filled []string
+	// Notes are further rules.
+	Notes []string
+	// Uncertain is what Redox's public docs leave open.
+	Uncertain []string
 }
 
 const (
@@ -51,23 +69,14 @@ const (
 	// it for the diagnostic report and observation operations; for
 	// DocumentReferenceCreate it was seen in working clients.
 	eventDefinitions = "https://fhir.redoxengine.com/EventDefinition/"
+	// maxFiles is the most that a job can name.
+	maxFiles = 10
 )
 
-// operations returns the table. Adding an operation is one row here and its
-// builder in a file of its own; the tests then ask for its golden files.
-func operations() []Operation {
-	return []Operation{
-		{
-			Name:         schemas.DocumentReferenceCreate,
-			API:          FHIR,
-			Path:         "DocumentReference/$documentreference-create",
-			EventURI:     eventDefinitions + "DocumentReferenceCreate",
-			ResourceType: "DocumentReference",
-			ContentType:  fhirJSON,
-			build:        fhirMessage(documentReference),
-		},
-	}
-}
+// operations returns the table. Adding an operation is one row here or in the
+// two files below and its builder in a file of its own; the tests then ask for
+// its golden files and its place in docs/operations.md.
+func operations() []Operation { return append(fhirOperations(), dataModelOperations()...) }
 
 // Operations gives the table in its order.
 func Operations() []Operation { return operations() }

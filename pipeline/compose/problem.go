@@ -26,11 +26,11 @@ const (
 	codeSubject = "subject_mismatch"
 	// codeAttachment: the caller gave what only the files can say.
 	codeAttachment = "attachment_given"
-	// codeContent: the content elements do not fit the files.
+	// codeContent: the places for files do not fit the files.
 	codeContent = "content_mismatch"
 	// codeDuplicate: two resources of the message have one name.
 	codeDuplicate = "duplicate_resource"
-	// codeHeader: the caller's header contradicts the operation.
+	// codeHeader: the caller's header or Meta contradicts the job.
 	codeHeader = "header_conflict"
 )
 

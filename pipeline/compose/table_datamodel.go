@@ -1,0 +1,3 @@
+package compose
+
+func dataModelOperations() []Operation { return nil }
