@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -17,10 +18,18 @@ import (
 
 // CLI is the whole command line.
 type CLI struct {
-	Up    upCmd    `cmd:"" default:"withargs" help:"Run everything, send the sample documents, show their events, and stay up (the default)."`
+	Up    upCmd    `cmd:"" default:"withargs" help:"Run everything, send the sample documents, show their events, and stay up. This is what happens without a command."`
 	Redox redoxCmd `cmd:"" help:"Run the simulator of Redox alone."`
-	S3    s3Cmd    `cmd:"" help:"Run the S3 server alone."`
+	S3    s3Cmd    `cmd:"" name:"s3" help:"Run the S3 server alone."`
 }
+
+const description = `NATS, an S3 server, a simulator of Redox and a worker in one process, for trying and testing. Not for production.
+
+Exit codes:
+
+  0  done, or ended by a signal
+  1  it could not be done, or with --once: a sample was not accepted
+  2  a flag is wrong`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -34,7 +43,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	exited := -1
 	parser, err := kong.New(&cli,
 		kong.Name("chartpost-dev"),
-		kong.Description("NATS, an S3 server, a simulator of Redox and a worker in one process, for trying and testing. Not for production."),
+		kong.Description(description),
 		kong.Writers(out, errs),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.Exit(func(code int) { exited = code }),
@@ -50,12 +59,20 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	case exited >= 0:
 		return exited
 	case err != nil:
-		fmt.Fprintln(errs, "chartpost-dev:", err)
+		fail(errs, err)
+		fmt.Fprintln(errs, "Run `chartpost-dev --help`, or a command with --help.")
 		return 2
 	}
 	if err := command.Run(); err != nil {
-		fmt.Fprintln(errs, "chartpost-dev:", err)
+		fail(errs, err)
 		return 1
 	}
 	return 0
+}
+
+// fail tells every fault on a line of its own.
+func fail(w io.Writer, err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(w, "chartpost-dev:", line)
+	}
 }

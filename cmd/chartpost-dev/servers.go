@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,12 +19,23 @@ type redoxCmd struct {
 	Port         int           `default:"8443" help:"Port on 127.0.0.1; 0 is a free one."`
 	Rate         int           `default:"0" help:"Requests in the window; 0 is no limit."`
 	Window       time.Duration `default:"5m" help:"The rolling window of --rate."`
-	Destinations []string      `placeholder:"SLUG,…" help:"Destinations that exist; empty is any."`
+	Destinations []string      `placeholder:"SLUG" help:"Destinations that exist; empty is any."`
 }
 
 // Help adds to the command's --help.
 func (redoxCmd) Help() string {
-	return `It verifies tokens, refuses what Redox is known to refuse, keeps what arrived, and misbehaves on command (POST /_sim/faults). The first line of output is JSON with its URL and the client's settings; what it does not know of Redox is said in the documentation of its package.`
+	return `It verifies tokens, refuses what Redox is known to refuse, keeps what arrived, and misbehaves on command (POST /_sim/faults). What it assumes and does not know of Redox is said in the documentation of its package.
+
+The first line of output is JSON: its URLs and the settings of its one client. What arrived survives a restart; tokens and the URLs of uploaded files do not, they are kept in memory.`
+}
+
+// Validate implements kong's check of a command's values.
+func (c *redoxCmd) Validate() error {
+	var rate error
+	if c.Rate < 0 || c.Window <= 0 {
+		rate = errors.New("--rate must not be negative, and --window must be more than 0")
+	}
+	return errors.Join(checkPort("port", c.Port), rate)
 }
 
 func (c *redoxCmd) Run(ctx context.Context, out io.Writer) error {
@@ -61,13 +73,16 @@ func (c *redoxCmd) Run(ctx context.Context, out io.Writer) error {
 type s3Cmd struct {
 	Dir    string   `default:".dev/s3" type:"path" placeholder:"DIR" help:"Folder of the objects."`
 	Port   int      `default:"9000" help:"Port on 127.0.0.1; 0 is a free one."`
-	Bucket []string `placeholder:"NAME,…" help:"Buckets to create."`
+	Bucket []string `placeholder:"NAME" help:"Buckets to create."`
 }
 
 // Help adds to the command's --help.
 func (s3Cmd) Help() string {
 	return fmt.Sprintf("The first line of output is JSON with its URL. Access key %s, secret %s.", s3dev.DefaultAccessKey, s3dev.DefaultSecretKey)
 }
+
+// Validate implements kong's check of a command's values.
+func (c *s3Cmd) Validate() error { return checkPort("port", c.Port) }
 
 func (c *s3Cmd) Run(ctx context.Context, out io.Writer) error {
 	options := s3dev.Options{Dir: c.Dir, Port: c.Port}

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
@@ -24,6 +22,22 @@ type upCmd struct {
 	Dir   string `default:".dev" type:"path" placeholder:"DIR" help:"Folder of all data; it survives a restart."`
 	Once  bool   `help:"End once the samples have ended: exit code 0 when all were accepted."`
 	Ports ports  `embed:""`
+}
+
+// Validate implements kong's check of a command's values.
+func (c *upCmd) Validate() error { return c.Ports.Validate() }
+
+// Help adds to the command's --help.
+func (upCmd) Help() string {
+	return `Examples:
+
+  chartpost-dev
+  chartpost-dev --once --dir /tmp/world
+  chartpost-dev up --nats-port 0 --s3-port 0 --redox-port 0
+
+The addresses are printed and written into the folder: ". DIR/env" makes chartpost's own commands use them.
+
+The folder keeps streams, objects and what arrived at the simulator. The simulator keeps tokens and the URLs of uploaded files in memory: after a restart it knows no URL that an earlier one gave.`
 }
 
 // sampleTime is how long --once waits for the samples.
@@ -84,7 +98,7 @@ func (c *upCmd) live(ctx context.Context, w *world, queue *natsq.Conn, log *slog
 		defer cancel()
 	}
 	samples := &samplesRun{world: w, queue: queue, run: time.Now(), open: map[string]bool{}}
-	table := show.NewEvents(out, isTerminal(out))
+	table := show.NewEvents(out, show.Colour(show.IsTerminal(out), os.Getenv))
 	err := queue.Watch(watching, nil, samples.run, func() error { return samples.submit(watching) }, func(e schemas.Event) bool {
 		table.Add(e)
 		if samples.ended(e) {
@@ -98,18 +112,18 @@ func (c *upCmd) live(ctx context.Context, w *world, queue *natsq.Conn, log *slog
 	if err != nil {
 		return err
 	}
-	if c.Once && len(samples.open) > 0 {
-		return context.Cause(watching)
-	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return cause
+		return cause // the worker's
 	}
-	return samples.failure()
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	switch {
+	case !c.Once:
+		return nil // a signal ended it
+	case len(samples.open) == 0:
+		return samples.failure()
+	case ctx.Err() != nil:
+		return errors.New("interrupted before the samples had ended")
+	}
+	return context.Cause(watching)
 }
 
 // writeConfig writes the settings for chartpost's own commands.
@@ -117,7 +131,7 @@ func (w *world) writeConfig() error {
 	s := w.settings
 	var y bytes.Buffer
 	fmt.Fprintf(&y, "# Settings that reach this world; written at every start.\n")
-	fmt.Fprintf(&y, "nats:\n  url: %s\n  prefix: %s\n", s.NATS.URL, s.NATS.Prefix)
+	fmt.Fprintf(&y, "nats:\n  url: %s\nprefix: %s\n", s.NATS.URL, s.NATS.Prefix)
 	fmt.Fprintf(&y, "s3:\n  endpoint: %s\n  region: %s\n  path-style: true\n  buckets: [%s]\n", s.S3.Endpoint, s.S3.Region, bucket)
 	fmt.Fprintf(&y, "redox:\n  environment: %s\n  api-url: %s\n  token-url: %s\n  blob-hosts: [%s]\n  client-id: %s\n  key-file: %s\n  key-id: %s\n  source-id: %s\n",
 		s.Redox.Environment, s.Redox.APIURL, s.Redox.TokenURL, blobHost, s.Redox.ClientID, s.Redox.KeyFile, s.Redox.KeyID, s.Redox.SourceID)

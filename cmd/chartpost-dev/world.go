@@ -27,9 +27,21 @@ type world struct {
 // ports are where the servers listen on 127.0.0.1. One that is taken is
 // replaced by a free one: the addresses are printed and written down anyway.
 type ports struct {
-	NATS  int `name:"nats-port" default:"4222" help:"Port of NATS; a free one where it is taken."`
-	S3    int `name:"s3-port" default:"9000" help:"Port of the S3 server."`
-	Redox int `name:"redox-port" default:"8443" help:"Port of the simulator of Redox."`
+	NATS  int `name:"nats-port" default:"4222" help:"Port of NATS on 127.0.0.1; 0 is a free one, and so is one that is taken."`
+	S3    int `name:"s3-port" default:"9000" help:"Port of the S3 server, likewise."`
+	Redox int `name:"redox-port" default:"8443" help:"Port of the simulator of Redox, likewise."`
+}
+
+// Validate implements kong's check of a command's values.
+func (p ports) Validate() error {
+	return errors.Join(checkPort("nats-port", p.NATS), checkPort("s3-port", p.S3), checkPort("redox-port", p.Redox))
+}
+
+func checkPort(flag string, port int) error {
+	if port < 0 || port > 65535 {
+		return fmt.Errorf("--%s: must be from 0 to 65535", flag)
+	}
+	return nil
 }
 
 // bucket is where the samples live.
@@ -127,8 +139,14 @@ func serve(ctx context.Context, handler http.Handler, port int) (url string, sto
 		return "", nil, err
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second}
-	go server.Serve(listener)
-	return "http://" + listener.Addr().String(), server.Close, nil
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	stop = func() error {
+		err := server.Close()
+		<-ended
+		return err
+	}
+	return "http://" + listener.Addr().String(), stop, nil
 }
 
 // freePort is the wanted port if nobody has it, else 0: any.

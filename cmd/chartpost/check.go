@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,20 +18,35 @@ type checkCmd struct {
 
 // Help adds to the command's --help.
 func (checkCmd) Help() string {
-	return "Takes the worker's flags, tries what the worker will need, and sends no message. Exit code 0 when everything works, 2 when the settings are wrong, 1 when something else does not work."
+	return `Takes the worker's flags, tries what the worker will need, and sends no message. Exit code 0 when everything works; 2 when the settings are wrong, and then nothing is tried; 1 when something else does not work.
+
+Give it the worker's own settings, and run it where the worker runs:
+
+  CHARTPOST_CONFIG=/etc/chartpost/chartpost.yaml chartpost check`
 }
 
 // checkTime bounds each line.
 const checkTime = 15 * time.Second
 
+// What an operator can do about a part that does not work.
+var (
+	adviceNATS    = "see " + flags("nats-url", "nats-creds", "nats-nkey", "nats-tls-ca") + ": is the server there, and does it let this user in?"
+	adviceStreams = "if they are missing, run `chartpost setup` as an administrator; if they exist, see " + flags("prefix", "nats-creds") + " and the permissions of this user"
+	adviceS3      = "see " + flags("s3-endpoint", "s3-region", "s3-path-style", "s3-buckets") + " and the credentials of the AWS SDK's own chain (AWS_ACCESS_KEY_ID, AWS_PROFILE, a role)"
+	adviceKey     = "see " + flags("redox-key-file", "redox-key-id", "redox-client-id", "redox-tls-ca")
+	adviceToken   = "see " + flags("redox-client-id", "redox-key-id", "redox-token-url", "redox-token-audience", "redox-tls-ca") + "; the dashboard of Redox shows which keys the client has"
+)
+
+// flags lists flags as a person may set them.
+func flags(names ...string) string {
+	last := len(names) - 1
+	return "--" + strings.Join(names[:last], ", --") + " and --" + names[last]
+}
+
 func (c *checkCmd) Run(ctx context.Context, std streams) error {
 	s := c.settings()
 	r := &report{w: std.out}
-	if err := s.Check(); err != nil {
-		r.line("settings", err)
-		return usage(errors.New("the settings are wrong; nothing else was tried"))
-	}
-	r.line("settings", nil)
+	r.line("settings", nil, "")
 	// The library's own chatter about a lost connection would only repeat a line.
 	silent := slog.New(slog.DiscardHandler)
 	c.checkQueue(ctx, s, r, silent)
@@ -48,12 +62,12 @@ func (c *checkCmd) checkQueue(ctx context.Context, s app.Settings, r *report, lo
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	queue, err := app.Queue(s.NATS, "check", log)
-	r.line("nats connection", err)
+	r.line("nats connection", err, adviceNATS)
 	if err != nil {
 		return
 	}
 	defer queue.Close()
-	r.line("nats streams and buckets", queue.Verify(ctx))
+	r.line("nats streams and buckets", queue.Verify(ctx), adviceStreams)
 }
 
 func (c *checkCmd) checkFiles(ctx context.Context, s app.Settings, r *report) {
@@ -61,18 +75,18 @@ func (c *checkCmd) checkFiles(ctx context.Context, s app.Settings, r *report) {
 	defer cancel()
 	source, err := app.Source(ctx, s.S3, s.Delivery)
 	if err != nil {
-		r.line("s3", err)
+		r.line("s3", err, adviceS3)
 		return
 	}
 	for _, one := range source.Check(ctx) {
 		what := strings.TrimSuffix("s3 "+one.Bucket, " ")
 		switch {
 		case one.Fault == nil:
-			r.line(what, nil)
+			r.line(what, nil, "")
 		case one.Fault.Kind == fault.Permanent && one.Fault.Code == "list_forbidden":
 			r.warn(what, one.Fault)
 		default:
-			r.line(what, one.Fault)
+			r.line(what, one.Fault, adviceS3)
 		}
 	}
 }
@@ -81,12 +95,12 @@ func (c *checkCmd) checkRedox(ctx context.Context, s app.Settings, r *report, lo
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	client, err := app.Client(s.Redox, s.Delivery, log)
-	r.line("redox key", err)
+	r.line("redox key", err, adviceKey)
 	if err != nil {
 		return
 	}
 	defer client.Close()
-	r.line("redox token", client.Authorize(ctx))
+	r.line("redox token", client.Authorize(ctx), adviceToken)
 }
 
 // report prints one line a check, and what to do under the ones that failed.
@@ -95,14 +109,17 @@ type report struct {
 	done, failed int
 }
 
-func (r *report) line(what string, err error) {
+func (r *report) line(what string, err error, advice string) {
 	r.done++
 	if err == nil {
 		fmt.Fprintf(r.w, "ok    %s\n", what)
 		return
 	}
 	r.failed++
-	fmt.Fprintf(r.w, "FAIL  %s\n      %s\n", what, strings.ReplaceAll(err.Error(), "\n", "\n      "))
+	fmt.Fprintf(r.w, "FAIL  %s\n", what)
+	for line := range strings.SplitSeq(err.Error()+"\n"+advice, "\n") {
+		fmt.Fprintf(r.w, "      %s\n", line)
+	}
 }
 
 // warn prints a line for what may or may not be a fault.

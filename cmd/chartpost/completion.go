@@ -14,7 +14,9 @@ type completionCmd struct {
 
 // Help adds to the command's --help.
 func (completionCmd) Help() string {
-	return `  bash:  source <(chartpost completion bash)
+	return `Put the line of your shell into its start-up file:
+
+  bash:  source <(chartpost completion bash)
   zsh:   source <(chartpost completion zsh)
   fish:  chartpost completion fish | source`
 }

@@ -1,29 +1,22 @@
 package main
 
-import (
-	"io"
-	"log/slog"
-	"os"
-
-	"golang.org/x/term"
-)
+import "log/slog"
 
 // logFlags say how to log. Logs go to standard error; they hold no patient data
 // at any level.
 type logFlags struct {
-	Level  slog.Level `default:"info" help:"debug, info, warn or error."`
-	Format string     `default:"auto" enum:"auto,json,text" help:"json, text, or auto: text on a terminal, else json."`
+	Level  string `default:"info" enum:"debug,info,warn,error" placeholder:"info" help:"Least level to log: debug, info, warn or error."`
+	Format string `default:"auto" enum:"auto,json,text" placeholder:"auto" help:"json, text, or auto: text on a terminal, else json."`
 }
 
-func (l logFlags) logger(w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: l.Level}
-	if l.Format == "text" || l.Format == "auto" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, options))
+func (l logFlags) logger(std streams) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo // cannot be: the flag takes no other words
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	options := &slog.HandlerOptions{Level: level}
+	if l.Format == "text" || l.Format == "auto" && std.errTerminal {
+		return slog.New(slog.NewTextHandler(std.err, options))
+	}
+	return slog.New(slog.NewJSONHandler(std.err, options))
 }

@@ -9,9 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/show"
 )
 
 // Exit codes, the same for every command.
@@ -46,8 +50,8 @@ func usage(err error) error {
 // CLI is the whole command line. Every flag is also an environment variable
 // (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file.
 type CLI struct {
-	Config kong.ConfigFlag `short:"c" type:"path" placeholder:"FILE" help:"YAML file of settings; its keys are the names of the flags. Flags come before the environment, the environment before the file."`
-	Log    logFlags        `embed:"" prefix:"log-" group:"Logging"`
+	Config string   `short:"c" type:"path" placeholder:"FILE" help:"YAML file of settings; its keys are the names of the flags. A flag goes before its variable, the variable before the file."`
+	Log    logFlags `embed:"" prefix:"log-"`
 
 	Setup      setupCmd      `cmd:"" help:"Create or update the streams and buckets on NATS."`
 	Worker     workerCmd     `cmd:"" help:"Deliver jobs until stopped."`
@@ -59,53 +63,110 @@ type CLI struct {
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
+// BeforeResolve is kong's hook between the command line and the other sources.
+func (*CLI) BeforeResolve(k *kong.Context, s *settings) error {
+	for _, f := range k.Model.Flags {
+		if path, ok := k.FlagValue(f).(string); ok && f.Name == "config" {
+			s.load(path, k.Model.Node)
+		}
+	}
+	k.AddResolver(s)
+	return nil
+}
+
 const description = `Delivers files from S3 into patient charts through Redox. Jobs arrive on NATS JetStream.
 
-Exit codes: 0 done; 1 it could not be done; 2 a flag, a setting or an input file is wrong; 3 the job ended without being accepted; 4 the wait for the job was over.`
+Exit codes:
+
+  0  done
+  1  it could not be done
+  2  a flag, a setting or an input file is wrong; nothing was done
+  3  the job ended without being accepted
+  4  the wait for the job was over; the job goes on`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], streams{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		outTerminal: show.IsTerminal(os.Stdout), errTerminal: show.IsTerminal(os.Stderr),
+	}))
 }
 
 // streams are where a command reads and writes.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	// outTerminal and errTerminal tell that a person reads there.
+	outTerminal, errTerminal bool
+}
+
+// fail tells every fault on a line of its own.
+func (s streams) fail(err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(s.err, "chartpost:", line)
+	}
+}
+
+// newParser gives the parser of cli and the settings it fills it with.
+func newParser(cli *CLI, options ...kong.Option) (*kong.Kong, *settings, error) {
+	s := &settings{}
+	parser, err := kong.New(cli, append([]kong.Option{
+		kong.Name("chartpost"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.ValueFormatter(helpOf),
+		kong.PostBuild(s.prepare),
+		kong.Bind(s),
+	}, options...)...)
+	return parser, s, err
+}
+
+// helpOf is a flag's help with its variable.
+func helpOf(v *kong.Value) string {
+	if v.Flag == nil || v.Name == "help" {
+		return v.Help
+	}
+	return strings.TrimSuffix(v.Help, ".") + " ($" + app.EnvironmentName(v.Name) + ")."
+}
+
+// checker is a command that can tell what is wrong with its settings before
+// anything is done.
+type checker interface {
+	check(k *kong.Context) error
 }
 
 // run parses and executes one command line and gives its exit code.
 func run(ctx context.Context, args []string, std streams) int {
 	var cli CLI
 	exited := -1
-	parser, err := kong.New(&cli,
-		kong.Name("chartpost"),
-		kong.Description(description),
-		kong.DefaultEnvars("CHARTPOST"),
-		kong.Configuration(loadYAML),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+	parser, settings, err := newParser(&cli,
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
 	)
 	if err != nil {
-		fmt.Fprintln(std.err, "chartpost:", err)
+		std.fail(err)
 		return exitFailed
 	}
 	command, err := parser.Parse(args)
 	if exited >= 0 { // --help was answered
 		return exited
 	}
-	if err != nil {
-		fmt.Fprintln(std.err, "chartpost:", err)
+	faults := append(settings.faults, err)
+	if err == nil && !settings.unread {
+		if c, ok := command.Selected().Target.Addr().Interface().(checker); ok {
+			faults = append(faults, c.check(command))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		std.fail(err)
 		fmt.Fprintln(std.err, "Run `chartpost --help`, or a command with --help.")
 		return exitUsage
 	}
 	if err := command.Run(parser); err != nil {
-		fmt.Fprintln(std.err, "chartpost:", err)
+		std.fail(err)
 		if f, ok := errors.AsType[*failure](err); ok {
 			return f.code
 		}

@@ -7,48 +7,76 @@ import (
 	"io"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 type previewCmd struct {
-	jobFlags   `embed:""`
-	SourceID   string `name:"redox-source-id" placeholder:"UUID" help:"Redox source where the job names none." group:"Job"`
-	EmbedLimit int64  `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Job"`
-	FileLimit  int64  `default:"30000000" help:"Largest file, in bytes." group:"Job"`
+	Job string `arg:"" optional:"" help:"Job as a JSON file; - reads standard input. Without it the flags below make one."`
+
+	jobFlags `embed:"" group:"Job"`
+
+	SourceID   string `name:"redox-source-id" placeholder:"UUID" help:"Redox source where the job names none, as the worker has it." group:"Worker"`
+	EmbedLimit int64  `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Worker"`
+	FileLimit  int64  `default:"30000000" help:"Largest file, in bytes." group:"Worker"`
 	S3         app.S3 `embed:"" prefix:"s3-" group:"S3"`
 }
 
 // Help adds to the command's --help.
 func (previewCmd) Help() string {
-	return `The message goes to standard output, byte for byte as the worker would post it; where it would go is on standard error. It holds patient data, as the message does. Files are read from S3; the URL of an uploaded file is known only after the upload, so a preview shows a stand-in.`
+	return `Examples:
+
+  chartpost preview job.json | jq .
+  chartpost preview job.json > message.json
+
+The message goes to standard output, byte for byte as the worker would post it, patient data and all; where it would go is on standard error. What the worker would refuse is refused here; only whether the worker serves the job's environment is not known.
+
+Files are read from S3. The URL of an uploaded file is known only after the upload, so a preview shows a stand-in.`
+}
+
+func (c *previewCmd) check(k *kong.Context) error {
+	var noFile error
+	if c.Job == "" && len(c.File) == 0 {
+		noFile = errors.New("--file s3://BUCKET/KEY is required without a job file")
+	}
+	return errors.Join(c.withJob(c.Job, k), noFile, app.CheckSourceID(c.SourceID), c.delivery().CheckLimits(), c.S3.Check())
+}
+
+func (c *previewCmd) delivery() app.Delivery {
+	return app.Delivery{Concurrency: 1, Stall: time.Minute, EmbedLimit: c.EmbedLimit, FileLimit: c.FileLimit}
 }
 
 func (c *previewCmd) Run(ctx context.Context, std streams) error {
-	if c.Upload != "" {
-		return usage(errors.New("--upload changes S3 and a preview changes nothing; name a file that is in S3 already"))
-	}
-	_, job, err := c.load(std.in, time.Now())
+	data, err := c.read(std, time.Now())
 	if err != nil {
-		return err
-	}
-	if err := c.S3.Check(); err != nil {
 		return usage(err)
 	}
-	delivery := app.Delivery{Concurrency: 1, Stall: time.Minute, EmbedLimit: c.EmbedLimit, FileLimit: c.FileLimit}
-	source, err := app.Source(ctx, c.S3, delivery)
+	job, err := understand(data, c.SourceID, std.errTerminal)
 	if err != nil {
 		return err
 	}
-	if job.SourceID == "" {
-		job.SourceID = c.SourceID
-	}
-	letter, err := app.Pipeline(source, nil, app.Redox{}, delivery).Preview(ctx, job)
+	source, err := app.Source(ctx, c.S3, c.delivery())
 	if err != nil {
 		return err
+	}
+	letter, err := app.Pipeline(source, nil, app.Redox{}, c.delivery()).Preview(ctx, job)
+	if err != nil {
+		return fmt.Errorf("%w\nif it is about S3: %s", err, adviceS3)
 	}
 	return c.print(ctx, std, job, letter)
+}
+
+func (c *previewCmd) read(std streams, now time.Time) ([]byte, error) {
+	if c.Job != "" {
+		return readJob(c.Job, std.in)
+	}
+	if c.ID == "" {
+		c.ID = newID(now)
+	}
+	return c.build(now, nil)
 }
 
 func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, letter pipeline.Letter) error {
@@ -57,15 +85,16 @@ func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, le
 	if letter.SourceID != "" {
 		fmt.Fprintf(std.err, "Redox-source-Id: %s\n", letter.SourceID)
 	}
-	fmt.Fprintln(std.err)
 	body, err := letter.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	if _, err := io.Copy(std.out, body); err != nil {
-		return err
+		return fmt.Errorf("the message: %w", err)
 	}
-	_, err = fmt.Fprintln(std.out)
-	return err
+	if std.outTerminal {
+		fmt.Fprintln(std.out)
+	}
+	return nil
 }

@@ -8,20 +8,25 @@ import (
 	"os"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/internal/s3source"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 type sendCmd struct {
-	jobFlags `embed:""`
-	Class    string        `default:"live" enum:"live,backfill" help:"Lane: live or backfill." group:"Job"`
-	Wait     time.Duration `default:"1m" help:"How long to follow the job; 0 returns once it is published."`
-	JSON     bool          `name:"json" help:"Print the events as JSON, one a line."`
-	NATS     app.NATS      `embed:"" prefix:"nats-" group:"NATS"`
-	S3       app.S3        `embed:"" prefix:"s3-" group:"S3"`
+	Job string `arg:"" optional:"" help:"Job as a JSON file; - reads standard input. Without it the flags below make one."`
+
+	Wait time.Duration `default:"1m" help:"How long to follow the job; 0 returns once it is published."`
+	JSON bool          `name:"json" help:"Print the events as JSON, one a line."`
+
+	jobFlags    `embed:"" group:"Job"`
+	uploadFlags `embed:"" group:"Job"`
+	Class       string   `default:"live" enum:"live,backfill" placeholder:"live" help:"Lane of the job: live or backfill; live goes first." group:"Publishing"`
+	NATS        app.NATS `embed:"" group:"NATS"`
+	S3          app.S3   `embed:"" prefix:"s3-" group:"S3"`
 }
 
 // Help adds to the command's --help.
@@ -29,112 +34,139 @@ func (sendCmd) Help() string {
 	return `Examples:
 
   chartpost send job.json
-  chartpost send --to good-health --patient patient.json --upload report.pdf --bucket reports
-  chartpost send --to good-health --patient patient.json --file s3://reports/2026/11/a.pdf --json
+  chartpost send job.json --upload report.pdf --wait 0
+  chartpost send --to good-health --redox-environment Development \
+      --patient patient.json --upload report.pdf --bucket reports
+  chartpost send --to good-health --redox-environment Development \
+      --patient patient.json --file s3://reports/2026/11/a.pdf --json
 
-The job is checked as the worker checks it before anything is uploaded or published. It is then followed to its end: exit code 0 when it was accepted, 3 when it ended otherwise, 4 when --wait was over first.`
+The job is checked as the worker checks it before anything is uploaded or published. It is then followed to its end: exit code 0 when it was accepted, 3 when it ended otherwise, 4 when --wait was over first.
+
+S3 is used with --upload only; its credentials come by the AWS SDK's own chain.`
+}
+
+func (c *sendCmd) check(k *kong.Context) error {
+	var wait error
+	if c.Wait < 0 {
+		wait = errors.New("--wait must not be negative; 0 returns once the job is published")
+	}
+	return errors.Join(c.withJob(c.Job, k, "upload"), c.uploadFlags.check(c.Job != "", len(c.File)), wait, c.NATS.Check(), c.S3.Check())
 }
 
 func (c *sendCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	data, job, err := c.load(std.in, time.Now())
+	data, err := c.read(std, time.Now())
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(c.NATS.Check(), c.S3.Check()); err != nil {
 		return usage(err)
 	}
-	log := cli.Log.logger(std.err)
-	queue, err := app.Queue(c.NATS, "send", log)
+	job, err := understand(data, "", std.errTerminal)
 	if err != nil {
 		return err
+	}
+	queue, err := app.Queue(c.NATS, "send", cli.Log.logger(std))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}
 	defer queue.Close()
 	if c.Upload != "" {
-		if err := c.put(ctx, job.Files[0]); err != nil {
+		if err := c.put(ctx, c.S3, job.Files[0]); err != nil {
 			return err
 		}
 	}
-	lane := schemas.Lane{Class: schemas.Class(c.Class), Destination: job.Destination.Address()}
+	p := publication{queue: queue, lane: schemas.Lane{Class: schemas.Class(c.Class), Destination: job.Destination.Address()}, id: job.ID, data: data, std: std}
 	if c.Wait == 0 {
-		return submit(ctx, queue, lane, job.ID, data, std)
+		return p.submit(ctx)
 	}
-	return c.follow(ctx, queue, lane, job.ID, data, std)
+	return p.follow(ctx, c.Wait, c.printer(std))
 }
 
-// put brings the local file to where the job says it is.
-func (c *sendCmd) put(ctx context.Context, target schemas.File) error {
-	file, err := os.Open(c.Upload)
-	if err != nil {
-		return usage(fmt.Errorf("--upload: %w", err))
+// read gives the job's bytes.
+func (c *sendCmd) read(std streams, now time.Time) ([]byte, error) {
+	if c.Job != "" {
+		return readJob(c.Job, std.in)
 	}
-	defer file.Close()
-	source, err := app.Source(ctx, c.S3, app.Delivery{Concurrency: 1, Stall: time.Minute})
-	if err != nil {
-		return err
+	if c.ID == "" {
+		c.ID = newID(now)
 	}
-	about, err := file.Stat()
+	first, err := c.target(&c.jobFlags)
 	if err != nil {
-		return usage(fmt.Errorf("--upload: %w", err))
+		return nil, err
 	}
-	_, err = source.Put(ctx, s3source.Upload{
-		Bucket: target.Bucket, Key: target.Key, ContentType: target.ContentType, Body: file, Size: about.Size(),
-	})
-	if err != nil {
-		return fmt.Errorf("--upload: %w", err)
-	}
-	return nil
+	return c.build(now, first)
 }
 
-func submit(ctx context.Context, queue *natsq.Conn, lane schemas.Lane, id string, data []byte, std streams) error {
-	ctx, cancel := context.WithTimeout(ctx, submitTime)
-	defer cancel()
-	known, err := queue.Outbox().Submit(ctx, lane, id, data)
-	switch {
-	case err != nil:
-		return fmt.Errorf("publishing the job: %w", err)
-	case known:
-		return fmt.Errorf("the queue has seen a job with the id %s a short while ago and dropped this one; give it another id if it is another job", id)
+// printer shows one event.
+func (c *sendCmd) printer(std streams) func(schemas.Event) {
+	if !c.JSON {
+		return show.NewEvents(std.out, show.Colour(std.outTerminal, os.Getenv)).Add
 	}
-	fmt.Fprintln(std.err, "published", id)
-	return nil
+	encoder := json.NewEncoder(std.out)
+	encoder.SetEscapeHTML(false)
+	return func(e schemas.Event) { encoder.Encode(e) }
+}
+
+// publication is one job on its way into the queue.
+type publication struct {
+	queue *natsq.Conn
+	lane  schemas.Lane
+	id    string
+	data  []byte
+	std   streams
 }
 
 // submitTime is how long a publish is tried.
 const submitTime = 30 * time.Second
 
-// follow publishes the job and prints its events until the last one.
-func (c *sendCmd) follow(ctx context.Context, queue *natsq.Conn, lane schemas.Lane, id string, data []byte, std streams) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.Wait, errWaited)
+func (p publication) submit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, submitTime)
 	defer cancel()
-	last := schemas.Status("")
-	table := show.NewEvents(std.out, isTerminal(std.out))
-	encoder := json.NewEncoder(std.out)
-	encoder.SetEscapeHTML(false)
-	err := queue.Watch(ctx, &lane, time.Now().Add(-time.Second),
-		func() error { return submit(ctx, queue, lane, id, data, std) },
+	known, err := p.queue.Outbox().Submit(ctx, p.lane, p.id, p.data)
+	switch {
+	case err != nil:
+		return fmt.Errorf("publishing the job: %w\n%s", err, adviceStreams)
+	case known:
+		return fmt.Errorf("the queue has seen a job with the id %s a short while ago and dropped this one; give it another id if it is another job", p.id)
+	}
+	fmt.Fprintln(p.std.err, "published", p.id)
+	return nil
+}
+
+var errWaited = errors.New("the wait is over")
+
+// follow publishes the job and prints its events until the last one. The wait
+// begins with the publish: it cannot end with a job that is not on its way.
+func (p publication) follow(ctx context.Context, wait time.Duration, print func(schemas.Event)) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var published bool
+	var last schemas.Status
+	err := p.queue.Watch(ctx, &p.lane, time.Now().Add(-time.Second),
+		func() error {
+			if err := p.submit(ctx); err != nil {
+				return err
+			}
+			published = true
+			time.AfterFunc(wait, func() { stop(errWaited) })
+			return nil
+		},
 		func(event schemas.Event) bool {
-			if event.Data.JobID != id {
+			if event.Data.JobID != p.id {
 				return true
 			}
-			if c.JSON {
-				encoder.Encode(event)
-			} else {
-				table.Add(event)
-			}
+			print(event)
 			last = event.Data.Status
 			return !last.Final()
 		})
 	switch {
+	case err != nil && published:
+		return fmt.Errorf("%w\nthe job %s is published and goes on by itself", err, p.id)
 	case err != nil:
-		return err
+		return fmt.Errorf("%w\nthe job was not published; %s", err, adviceStreams)
 	case last == schemas.StatusAccepted:
 		return nil
 	case last.Final():
-		return &failure{exitNotAccepted, fmt.Errorf("the job %s ended as %s", id, last)}
+		return &failure{exitNotAccepted, fmt.Errorf("the job %s ended as %s", p.id, last)}
 	case errors.Is(context.Cause(ctx), errWaited):
-		return &failure{exitTimeout, fmt.Errorf("the job %s had not ended after %s; it goes on by itself", id, c.Wait)}
+		return &failure{exitTimeout, fmt.Errorf("the job %s had not ended after %s; it goes on by itself", p.id, wait)}
 	}
 	return errors.New("interrupted; the job goes on by itself")
 }
-
-var errWaited = errors.New("the wait is over")

@@ -9,11 +9,13 @@ import (
 	"syscall"
 	"text/tabwriter"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/chartpost/chartpost/internal/app"
 )
 
 type setupCmd struct {
-	NATS    app.NATS    `embed:"" prefix:"nats-" group:"NATS"`
+	NATS    app.NATS    `embed:"" group:"NATS"`
 	Streams app.Streams `embed:"" group:"Streams"`
 }
 
@@ -22,11 +24,12 @@ func (setupCmd) Help() string {
 	return "Doing it twice changes nothing, and it deletes nothing. It needs the permissions of an administrator; workers need fewer."
 }
 
+func (c *setupCmd) check(*kong.Context) error {
+	return errors.Join(c.NATS.Check(), c.Streams.Check())
+}
+
 func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	if err := errors.Join(c.NATS.Check(), c.Streams.Check()); err != nil {
-		return usage(err)
-	}
-	queue, err := app.Queue(c.NATS, "setup", cli.Log.logger(std.err))
+	queue, err := app.Queue(c.NATS, "setup", cli.Log.logger(std))
 	if err != nil {
 		return err
 	}
@@ -41,7 +44,7 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 }
 
 type workerCmd struct {
-	NATS     app.NATS     `embed:"" prefix:"nats-" group:"NATS"`
+	NATS     app.NATS     `embed:"" group:"NATS"`
 	S3       app.S3       `embed:"" prefix:"s3-" group:"S3"`
 	Redox    app.Redox    `embed:"" prefix:"redox-" group:"Redox"`
 	Delivery app.Delivery `embed:"" group:"Delivery"`
@@ -58,13 +61,11 @@ func (c *workerCmd) settings() app.Settings {
 	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Delivery: c.Delivery}
 }
 
+func (c *workerCmd) check(*kong.Context) error { return c.settings().Check() }
+
 func (c *workerCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	s := c.settings()
-	if err := s.Check(); err != nil {
-		return usage(err)
-	}
 	go forceOnSecondSignal(ctx)
-	return app.RunWorker(ctx, s, cli.Log.logger(std.err), func() {})
+	return app.RunWorker(ctx, c.settings(), cli.Log.logger(std), func() {})
 }
 
 // forceOnSecondSignal ends the process at the signal after the one that ended

@@ -4,80 +4,106 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
+	"os"
 	"strings"
 
-	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v4"
 )
 
-// settings are the keys of a YAML file, each named like its flag. Nested maps
-// are joined with "-", so that "nats: {url: …}" and "nats-url: …" are the same.
-type settings map[string]any
-
-// loadYAML reads a configuration file for kong.
-func loadYAML(r io.Reader) (kong.Resolver, error) {
-	var tree map[string]any
-	if err := yaml.NewDecoder(r).Decode(&tree); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("the configuration file is no YAML map: %w", err)
-	}
-	flat := settings{}
-	return flat, flat.add("", tree)
+// setting is a value as it was written, before anything made sense of it.
+type setting struct {
+	text string
+	// list is not nil where the file has a list of values.
+	list []string
+	// origin names the place for a person: a variable, or a file, line and key.
+	origin string
 }
 
-func (s settings) add(prefix string, tree map[string]any) error {
-	for key, value := range tree {
-		name := strings.ReplaceAll(prefix+key, "_", "-")
-		if branch, ok := value.(map[string]any); ok {
-			if err := s.add(name+"-", branch); err != nil {
-				return err
-			}
+// readYAML gives the settings of a file by the names of their flags, and every
+// fault of the file. Nested maps are joined with "-", and "_" is as good as
+// "-": "nats: {url: …}", "nats-url: …" and "nats_url: …" are the same.
+//
+// Values are kept as they are written, so that a key id of digits stays one.
+func readYAML(path string) (map[string]setting, []error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, []error{fmt.Errorf("--config (CHARTPOST_CONFIG): %s: %w", path, cause(err))}
+	}
+	defer file.Close()
+	decoder := yaml.NewDecoder(file)
+	var document, second yaml.Node
+	switch err := decoder.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, []error{fmt.Errorf("%s is no YAML: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))}
+	}
+	r := &yamlReader{path: path, found: map[string]setting{}}
+	if !errors.Is(decoder.Decode(&second), io.EOF) {
+		r.fault(&document, "the file must hold one document")
+	}
+	if root := document.Content[0]; root.Kind == yaml.MappingNode {
+		r.add(nil, root)
+	} else if root.Tag != "!!null" {
+		r.fault(root, "the file must be a map of settings, like \"prefix: chartpost\"")
+	}
+	return r.found, r.faults
+}
+
+type yamlReader struct {
+	path   string
+	found  map[string]setting
+	faults []error
+}
+
+func (r *yamlReader) fault(at *yaml.Node, format string, args ...any) {
+	r.faults = append(r.faults, fmt.Errorf("%s:%d: %s", r.path, max(at.Line, 1), fmt.Sprintf(format, args...)))
+}
+
+func (r *yamlReader) add(above []string, tree *yaml.Node) {
+	for i := 0; i+1 < len(tree.Content); i += 2 {
+		key, value := tree.Content[i], tree.Content[i+1]
+		path := append(above[:len(above):len(above)], key.Value)
+		dotted := strings.Join(path, ".")
+		if value.Kind == yaml.MappingNode {
+			r.add(path, value)
 			continue
 		}
-		if _, twice := s[name]; twice {
-			return fmt.Errorf("the configuration file sets %s twice", name)
+		one, ok := valueOf(value)
+		if !ok {
+			r.fault(value, "%s: must be one value, or a list of values", dotted)
+			continue
 		}
-		s[name] = value
+		if one == nil {
+			continue
+		}
+		name := strings.ReplaceAll(strings.Join(path, "-"), "_", "-")
+		if _, twice := r.found[name]; twice {
+			r.fault(key, "%s: is set twice", dotted)
+			continue
+		}
+		one.origin = fmt.Sprintf("%s:%d: %s", r.path, key.Line, dotted)
+		r.found[name] = *one
 	}
-	return nil
 }
 
-// Validate implements kong.Resolver: a key that no flag of any command has is
-// most likely a misspelt one.
-func (s settings) Validate(app *kong.Application) error {
-	known := map[string]bool{}
-	var walk func(*kong.Node)
-	walk = func(n *kong.Node) {
-		for _, f := range n.Flags {
-			known[f.Name] = true
-		}
-		for _, child := range n.Children {
-			walk(child)
-		}
+// valueOf is a value or a list of values; nil of a null. Anchors are not
+// followed: a file of settings needs none.
+func valueOf(n *yaml.Node) (*setting, bool) {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
+		return nil, true
+	case n.Kind == yaml.ScalarNode:
+		return &setting{text: n.Value}, true
+	case n.Kind != yaml.SequenceNode:
+		return nil, false
 	}
-	walk(app.Node)
-	var faults []error
-	for _, key := range slices.Sorted(maps.Keys(s)) {
-		if !known[key] {
-			faults = append(faults, fmt.Errorf("the configuration file has the unknown key %s", key))
+	list := make([]string, len(n.Content))
+	for i, one := range n.Content {
+		if one.Kind != yaml.ScalarNode || one.Tag == "!!null" {
+			return nil, false
 		}
+		list[i] = one.Value
 	}
-	return errors.Join(faults...)
-}
-
-// Resolve implements kong.Resolver.
-func (s settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	switch v := s[flag.Name].(type) {
-	case []any:
-		parts := make([]string, len(v))
-		for i, one := range v {
-			parts[i] = fmt.Sprint(one)
-		}
-		return strings.Join(parts, ","), nil
-	case nil:
-		return nil, nil
-	default:
-		return fmt.Sprint(v), nil
-	}
+	return &setting{list: list}, true
 }

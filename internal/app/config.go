@@ -3,10 +3,7 @@
 package app
 
 import (
-	"errors"
-	"fmt"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,15 +14,16 @@ import (
 	"github.com/chartpost/chartpost/worker"
 )
 
-// NATS says how to reach the queue.
+// NATS says how to reach the queue. Its flags carry their whole names, because
+// the prefix of all subjects is a setting of the deployment: --prefix.
 type NATS struct {
-	URL    string `default:"nats://127.0.0.1:4222" help:"Servers, separated by commas."`
-	Creds  string `type:"path" placeholder:"FILE" help:"Credentials file of the NATS user."`
-	Nkey   string `type:"path" placeholder:"FILE" help:"Seed file of an NKey user."`
-	TLSCA  string `name:"tls-ca" type:"path" placeholder:"FILE" help:"PEM file of the authority that signed the servers' certificates."`
-	TLSCrt string `name:"tls-cert" type:"path" placeholder:"FILE" help:"PEM file of this client's certificate."`
-	TLSKey string `name:"tls-key" type:"path" placeholder:"FILE" help:"PEM file of this client's key."`
-	Prefix string `default:"chartpost" help:"Start of every subject; streams and buckets carry it in capitals."`
+	URL    string `name:"nats-url" default:"nats://127.0.0.1:4222" help:"Servers, separated by commas."`
+	Creds  string `name:"nats-creds" type:"path" placeholder:"FILE" help:"Credentials file of the NATS user."`
+	Nkey   string `name:"nats-nkey" type:"path" placeholder:"FILE" help:"Seed file of an NKey user."`
+	TLSCA  string `name:"nats-tls-ca" type:"path" placeholder:"FILE" help:"PEM file of the authority that signed the servers' certificates."`
+	TLSCrt string `name:"nats-tls-cert" type:"path" placeholder:"FILE" help:"PEM file of this client's certificate."`
+	TLSKey string `name:"nats-tls-key" type:"path" placeholder:"FILE" help:"PEM file of this client's key."`
+	Prefix string `name:"prefix" default:"chartpost" help:"Start of every subject; streams and buckets carry it in capitals."`
 }
 
 // Streams says how the streams and buckets are kept.
@@ -43,18 +41,18 @@ type S3 struct {
 	Endpoint  string   `placeholder:"URL" help:"Base URL of an S3 server; empty is AWS."`
 	Region    string   `placeholder:"NAME" help:"Region of the buckets; empty takes the AWS environment's, and us-east-1 with an endpoint."`
 	PathStyle bool     `help:"Put the bucket into the path instead of the host name. Most servers other than AWS need it."`
-	Buckets   []string `placeholder:"BUCKET[/PREFIX],…" help:"Buckets, each with an optional key prefix, that jobs may name; empty is any."`
+	Buckets   []string `placeholder:"BUCKET[/PREFIX]" help:"Buckets, each with an optional key prefix, that jobs may name; empty is any."`
 }
 
 // Redox says which Redox to deliver to, and as whom.
 type Redox struct {
-	Environment   string   `required:"" placeholder:"NAME" help:"Development, Staging or Production. It has no default, so that a test cannot reach production by a typo."`
+	Environment   string   `placeholder:"NAME" help:"Development, Staging or Production. Required: it has no default, so that a test cannot reach production by a typo."`
 	APIURL        string   `name:"api-url" default:"https://api.redoxengine.com" help:"Base URL of the API."`
 	TokenURL      string   `name:"token-url" default:"https://api.redoxengine.com/v2/auth/token" help:"Where tokens are asked for."`
 	TokenAudience string   `placeholder:"URL" help:"Audience of the assertion; empty is the token URL."`
 	BlobHosts     []string `default:"blob.redoxengine.com" help:"Hosts whose URLs are believed in the answer to an upload."`
-	ClientID      string   `name:"client-id" placeholder:"ID" help:"Client ID of the API key."`
-	KeyFile       string   `type:"path" placeholder:"FILE" help:"Private key, PEM or JWK: RSA of 2048 bits or more, or P-384. It is read again when it changes."`
+	ClientID      string   `name:"client-id" placeholder:"ID" help:"Client ID of the API key. Required."`
+	KeyFile       string   `type:"path" placeholder:"FILE" help:"Private key. Required. PEM or JWK: RSA of 2048 bits or more, or P-384. It is read again when it changes."`
 	KeyID         string   `name:"key-id" placeholder:"KID" help:"Key id (kid) of the API key; empty where the JWK names it."`
 	SourceID      string   `name:"source-id" placeholder:"UUID" help:"Redox source of jobs that name none."`
 	TLSCA         string   `name:"tls-ca" type:"path" placeholder:"FILE" help:"PEM file of a further authority to trust, for a proxy or a simulator."`
@@ -75,21 +73,6 @@ type Delivery struct {
 	Name            string        `name:"worker-name" placeholder:"NAME" help:"Name of this worker in logs and records; empty is the host name and the process id."`
 }
 
-// faults collects every fault of a configuration, so that a person mends them
-// in one go.
-type faults []error
-
-func (f *faults) add(flag, format string, args ...any) {
-	*f = append(*f, fmt.Errorf("--%s (%s): %s", flag, EnvironmentName(flag), fmt.Sprintf(format, args...)))
-}
-
-func (f *faults) join() error { return errors.Join(*f...) }
-
-// EnvironmentName is the environment variable of a flag.
-func EnvironmentName(flag string) string {
-	return "CHARTPOST_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
 // Check reports every fault of the settings.
 func (n NATS) Check() error {
 	var f faults
@@ -99,13 +82,13 @@ func (n NATS) Check() error {
 			f.add("nats-url", "must be URLs like nats://host:4222, separated by commas")
 			break
 		}
-		if _, secret := u.User.Password(); secret {
-			f.add("nats-url", "must hold no password; use --nats-creds or --nats-nkey")
+		if u.User != nil {
+			f.add("nats-url", "must hold no user, password or token; use --nats-creds or --nats-nkey")
 			break
 		}
 	}
 	if err := schemas.CheckPrefix(n.Prefix); err != nil {
-		f.add("nats-prefix", "%v", err)
+		f.add("prefix", "%v", err)
 	}
 	if (n.TLSCrt == "") != (n.TLSKey == "") {
 		f.add("nats-tls-cert", "goes together with --nats-tls-key")
@@ -118,19 +101,6 @@ func (n NATS) Check() error {
 	return f.join()
 }
 
-// files reports a file that was named and cannot be read.
-func (f *faults) files(flag, path string) {
-	if path == "" {
-		return
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		f.add(flag, "%v", err)
-		return
-	}
-	file.Close()
-}
-
 func (n NATS) config(name string) natsq.Config {
 	return natsq.Config{URL: n.URL, Creds: n.Creds, NKey: n.Nkey, CA: n.TLSCA, Cert: n.TLSCrt, Key: n.TLSKey, Prefix: n.Prefix, Name: name}
 }
@@ -141,11 +111,14 @@ func (s Streams) Check() error {
 	if !slices.Contains([]int{1, 3, 5}, s.Replicas) {
 		f.add("replicas", "must be 1, 3 or 5")
 	}
-	for flag, d := range map[string]time.Duration{"events-age": s.EventsAge, "dead-age": s.DeadAge, "ledger-age": s.LedgerAge} {
+	hour := func(flag string, d time.Duration) {
 		if d < time.Hour {
 			f.add(flag, "must be at least 1h")
 		}
 	}
+	hour("events-age", s.EventsAge)
+	hour("dead-age", s.DeadAge)
+	hour("ledger-age", s.LedgerAge)
 	if s.Duplicates < 2*time.Minute {
 		f.add("dedup-window", "must be at least 2m: a publish is retried for up to a minute")
 	}
@@ -169,6 +142,8 @@ func (s S3) Check() error {
 	if s.Endpoint != "" {
 		if u, err := url.Parse(s.Endpoint); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			f.add("s3-endpoint", "must be a URL like https://s3.example.org")
+		} else if u.User != nil {
+			f.add("s3-endpoint", "must hold no user and no password; credentials come by the AWS SDK's own chain")
 		}
 	}
 	for _, b := range s.Buckets {
@@ -181,11 +156,13 @@ func (s S3) Check() error {
 
 var sourceID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// Check reports every fault of the settings. URLs and the key itself are
-// checked by the client that is made with them.
+// Check reports every fault of the settings. The key itself is checked by the
+// client that is made with it.
 func (r Redox) Check() error {
 	var f faults
-	if !slices.Contains(environments, schemas.Environment(r.Environment)) {
+	if r.Environment == "" {
+		f.add("redox-environment", "is required: Development, Staging or Production")
+	} else if !slices.Contains(environments, schemas.Environment(r.Environment)) {
 		f.add("redox-environment", "must be exactly Development, Staging or Production")
 	}
 	if r.ClientID == "" {
@@ -194,9 +171,18 @@ func (r Redox) Check() error {
 	if r.KeyFile == "" {
 		f.add("redox-key-file", "is required: the private key of the API key")
 	}
+	f.urls("redox-api-url", r.APIURL)
+	f.urls("redox-token-url", r.TokenURL)
 	f.files("redox-key-file", r.KeyFile)
 	f.files("redox-tls-ca", r.TLSCA)
-	if r.SourceID != "" && !sourceID.MatchString(r.SourceID) {
+	f.errors(CheckSourceID(r.SourceID))
+	return f.join()
+}
+
+// CheckSourceID refuses what is neither empty nor a UUID.
+func CheckSourceID(id string) error {
+	var f faults
+	if id != "" && !sourceID.MatchString(id) {
 		f.add("redox-source-id", "must be a UUID")
 	}
 	return f.join()
@@ -207,17 +193,14 @@ var environments = []schemas.Environment{schemas.Development, schemas.Staging, s
 // Check reports every fault of the settings.
 func (d Delivery) Check() error {
 	var f faults
-	positive := func(flag string, n int64) {
+	positive := func(flag string, n int) {
 		if n < 1 {
 			f.add(flag, "must be at least 1")
 		}
 	}
-	positive("concurrency", int64(d.Concurrency))
-	positive("lane-concurrency", int64(d.LaneConcurrency))
-	positive("file-limit", d.FileLimit)
-	if d.EmbedLimit < 0 || d.EmbedLimit > d.FileLimit {
-		f.add("embed-limit", "must be between 0 and --file-limit")
-	}
+	positive("concurrency", d.Concurrency)
+	positive("lane-concurrency", d.LaneConcurrency)
+	f.errors(d.CheckLimits())
 	if d.Lease < 3*time.Second {
 		f.add("lease", "must be at least 3s")
 	}
@@ -229,6 +212,18 @@ func (d Delivery) Check() error {
 	}
 	if d.Stall < time.Second {
 		f.add("stall", "must be at least 1s")
+	}
+	return f.join()
+}
+
+// CheckLimits reports every fault of the limits of size.
+func (d Delivery) CheckLimits() error {
+	var f faults
+	if d.FileLimit < 1 {
+		f.add("file-limit", "must be at least 1")
+	}
+	if d.EmbedLimit < 0 || d.EmbedLimit > d.FileLimit {
+		f.add("embed-limit", "must be between 0 and --file-limit")
 	}
 	return f.join()
 }

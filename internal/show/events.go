@@ -2,6 +2,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -21,28 +22,50 @@ type Events struct {
 // NewEvents writes to w, with colour only where the caller knows of a terminal.
 func NewEvents(w io.Writer, colour bool) *Events { return &Events{w: w, colour: colour} }
 
-const row = "%-12s  %-30s  %-9s  %-7s  %-26s  %s\n"
+// row leaves 54 of 120 columns to the detail: as many as a DocumentReference with
+// a UUID takes.
+const row = "%-8s  %-24s  %-9s %3s  %-13s  %s"
 
 // Add writes one event.
 func (t *Events) Add(e schemas.Event) {
 	if !t.headed {
-		fmt.Fprintf(t.w, row, "TIME", "JOB", "STATUS", "ATTEMPT", "FILES", "DETAIL")
+		fmt.Fprintf(t.w, row+"\n", "TIME", "JOB", "STATUS", "TRY", "FILES", "DETAIL")
 		t.headed = true
 	}
-	line := fmt.Sprintf(row, e.Time.Local().Format("15:04:05.000"), e.Data.JobID, e.Data.Status,
-		fmt.Sprint(e.Data.Attempt), files(e.Data.Files), detail(e.Data))
+	status := fmt.Sprintf("%-9s", e.Data.Status)
 	if t.colour {
-		line = strings.Replace(line, string(e.Data.Status), paint(e.Data.Status), 1)
+		status = paint(e.Data.Status, status)
 	}
-	io.WriteString(t.w, line)
+	line := fmt.Sprintf(row, e.Time.Local().Format(time.TimeOnly), e.Data.JobID, status,
+		fmt.Sprint(e.Data.Attempt), files(e.Data.Files), detail(e.Data))
+	fmt.Fprintln(t.w, strings.TrimRight(line, " "))
 }
 
+// files is the sum of a job's files and how they travel.
 func files(list []schemas.EventFile) string {
-	var parts []string
-	for _, f := range list {
-		parts = append(parts, fmt.Sprintf("%d B %s", f.Size, f.Transfer))
+	if len(list) == 0 {
+		return ""
 	}
-	return strings.TrimSuffix(strings.Join(parts, ", "), " ")
+	var sum int64
+	for _, f := range list {
+		sum += f.Size
+	}
+	text := size(sum)
+	if len(list) > 1 {
+		text = fmt.Sprintf("%d: %s", len(list), text)
+	}
+	return strings.TrimSpace(text + " " + string(list[0].Transfer))
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1_000_000:
+		return fmt.Sprintf("%d kB", n/1000)
+	}
+	return fmt.Sprintf("%d MB", n/1_000_000)
 }
 
 func detail(d schemas.EventData) string {
@@ -54,7 +77,7 @@ func detail(d schemas.EventData) string {
 		parts = append(parts, "next try at "+d.NextAttemptAt.Local().Format(time.TimeOnly))
 	}
 	if r := d.Receipt; r != nil {
-		parts = append(parts, strings.TrimSuffix(fmt.Sprintf("%d %s", r.Status, resource(r.Location)), " "))
+		parts = append(parts, cmp.Or(resource(r.Location), fmt.Sprintf("HTTP %d", r.Status)))
 	}
 	if d.PossibleDuplicate {
 		parts = append(parts, "POSSIBLE DUPLICATE")
@@ -71,7 +94,7 @@ func resource(location string) string {
 
 // paint colours a status: green for accepted, red for what needs a person,
 // yellow for what is still under way.
-func paint(s schemas.Status) string {
+func paint(s schemas.Status, text string) string {
 	code := "33"
 	switch s {
 	case schemas.StatusAccepted, schemas.StatusDuplicate:
@@ -79,5 +102,5 @@ func paint(s schemas.Status) string {
 	case schemas.StatusFailed, schemas.StatusUnknown:
 		code = "31"
 	}
-	return "\x1b[" + code + "m" + string(s) + "\x1b[0m"
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }

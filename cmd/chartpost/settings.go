@@ -1,0 +1,188 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+)
+
+// settings give flags that the command line leaves open their value: from the
+// environment, else from the YAML file. They collect what cannot be understood
+// instead of stopping at the first, so that a person mends all in one go.
+type settings struct {
+	file   map[string]setting
+	faults []error
+	// unread tells that the file could not be read: what it would have said is
+	// missing everywhere.
+	unread bool
+}
+
+// prepare puts a collector before each flag's decoder. Kong's own handling of
+// variables is not used: it lets a file win over them.
+func (s *settings) prepare(k *kong.Kong) error {
+	eachFlag(k.Model.Node, func(f *kong.Flag) {
+		if f.Name != "help" {
+			f.Mapper = collector{decode: f.Mapper, into: s}
+		}
+	})
+	return nil
+}
+
+func eachFlag(n *kong.Node, do func(*kong.Flag)) {
+	for _, f := range n.Flags {
+		do(f)
+	}
+	for _, child := range n.Children {
+		eachFlag(child, do)
+	}
+}
+
+// load reads the YAML file, if one is named, and refuses keys that no flag of
+// any command has: they are most likely misspelt.
+func (s *settings) load(path string, root *kong.Node) {
+	if path == "" {
+		path = os.Getenv(app.EnvironmentName("config"))
+	}
+	if path == "" {
+		return
+	}
+	var faults []error
+	s.file, faults = readYAML(kong.ExpandPath(path))
+	s.faults = append(s.faults, faults...)
+	s.unread = s.file == nil && len(faults) > 0
+	known := map[string]bool{}
+	eachFlag(root, func(f *kong.Flag) { known[f.Name] = f.Name != "help" && f.Name != "config" })
+	for _, key := range slices.Sorted(maps.Keys(s.file)) {
+		if !known[key] {
+			s.faults = append(s.faults, fmt.Errorf("%s: is no setting; the keys are the names of the flags, without --", s.file[key].origin))
+		}
+	}
+}
+
+// Validate implements kong.Resolver; load has done it.
+func (s *settings) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver. An empty variable counts as none, since
+// that is what templates make of a value that is not there.
+func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, error) {
+	if text := os.Getenv(app.EnvironmentName(f.Name)); text != "" {
+		return setting{text: text, origin: app.EnvironmentName(f.Name)}, nil
+	}
+	if found, ok := s.file[f.Name]; ok {
+		return found, nil
+	}
+	return nil, nil
+}
+
+// collector decodes a flag's value. A value that cannot be understood is noted,
+// and the default stands in for it, so that what follows finds more faults and
+// no false ones.
+type collector struct {
+	decode kong.Mapper
+	into   *settings
+}
+
+// Decode implements kong.Mapper.
+func (c collector) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	flag, origin := ctx.Value.Flag, "--"+ctx.Value.Name
+	next := ctx.Scan.Peek()
+	found, resolved := next.Value.(setting)
+	if !resolved && !ctx.Value.IsBool() && (next.IsEOL() || !next.IsValue()) {
+		return fmt.Errorf("needs a value; one that starts with a hyphen is written %s=-…", origin)
+	}
+	before := reflect.New(target.Type()).Elem()
+	before.Set(target)
+	text, decode := next.String(), func() error { return c.decode.Decode(ctx, target) }
+	if resolved {
+		ctx.Scan.Pop()
+		origin, text = found.origin, found.text
+		decode = func() error { return c.decodeFound(ctx, found, target) }
+	}
+	err := decode()
+	if err == nil && (flag.Enum == "" || slices.Contains(flag.EnumSlice(), target.String())) {
+		return nil
+	}
+	c.into.faults = append(c.into.faults, fmt.Errorf("%s: %s", origin, complaint(flag, text, err)))
+	target.Set(before)
+	if !flag.HasDefault {
+		return nil
+	}
+	return c.decodeText(ctx, flag.Default, target)
+}
+
+var errList = errors.New("must be one value, not a list")
+
+// decodeFound decodes what the environment or the file says.
+func (c collector) decodeFound(ctx *kong.DecodeContext, found setting, target reflect.Value) error {
+	if found.list == nil {
+		return c.decodeText(ctx, found.text, target)
+	}
+	if !ctx.Value.IsCumulative() {
+		return errList
+	}
+	for _, one := range found.list {
+		if sep := ctx.Value.Tag.Sep; sep != -1 {
+			one = kong.JoinEscaped([]string{one}, sep)
+		}
+		if err := c.decodeText(ctx, one, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c collector) decodeText(ctx *kong.DecodeContext, text string, target reflect.Value) error {
+	return c.decode.Decode(ctx.WithScanner(kong.ScanFromTokens(kong.Token{Value: text, Type: kong.FlagValueToken})), target)
+}
+
+// complaint says what a flag takes and, unless it can be about a patient, what
+// it was given.
+func complaint(flag *kong.Flag, text string, err error) string {
+	if errors.Is(err, errList) {
+		return err.Error()
+	}
+	given := fmt.Sprintf(", not %q", text)
+	if flag.Group != nil && flag.Group.Key == jobGroup {
+		given = ""
+	}
+	switch flag.Target.Interface().(type) {
+	case time.Duration:
+		return "must be a length of time like 30s, 10m or 72h" + given
+	case map[string]string:
+		return "must look like KEY=VALUE"
+	}
+	switch kind := flag.Target.Kind(); {
+	case flag.Enum != "":
+		return "must be " + alternatives(flag.EnumSlice()) + given
+	case flag.IsBool():
+		return "must be true or false" + given
+	case kind == reflect.Int || kind == reflect.Int64:
+		return "must be a whole number" + given
+	}
+	return cause(err).Error()
+}
+
+// alternatives is "a, b or c".
+func alternatives(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// cause is what the system says of a file, without its path: the path of a
+// document can name a patient.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}

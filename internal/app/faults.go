@@ -1,0 +1,75 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// faults collects every fault of a configuration, so that a person mends them
+// in one go.
+type faults []error
+
+func (f *faults) add(flag, format string, args ...any) {
+	*f = append(*f, fmt.Errorf("--%s (%s): %s", flag, EnvironmentName(flag), fmt.Sprintf(format, args...)))
+}
+
+func (f *faults) errors(err error) {
+	if err != nil {
+		*f = append(*f, err)
+	}
+}
+
+func (f *faults) join() error { return errors.Join(*f...) }
+
+// EnvironmentName is the environment variable of a flag.
+func EnvironmentName(flag string) string {
+	return "CHARTPOST_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// files reports a file that was named and cannot be read.
+func (f *faults) files(flag, path string) {
+	if path == "" {
+		return
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		f.add(flag, "%s: %v", path, reason(err))
+		return
+	}
+	defer file.Close()
+	if about, err := file.Stat(); err == nil && about.IsDir() {
+		f.add(flag, "%s is a folder and must be a file", path)
+	}
+}
+
+// reason is what the system says of a file, without its path.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// urls reports what is no URL, and a plain http URL of another machine: what
+// goes to it is patient data or opens the door to it.
+func (f *faults) urls(flag, text string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		f.add(flag, "must be a URL like https://host.example.org")
+	case u.User != nil:
+		f.add(flag, "must hold no user and no password")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		f.add(flag, "must be https: plain http is for this machine alone")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

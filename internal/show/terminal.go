@@ -1,0 +1,20 @@
+package show
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// IsTerminal tells whether a person reads what is written to w.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Colour tells whether a terminal wants colours: none where NO_COLOR is set to
+// anything (no-color.org), nor on a terminal that calls itself dumb.
+func Colour(terminal bool, getenv func(string) string) bool {
+	return terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+}
