@@ -108,11 +108,14 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	var receipt schemas.Receipt
 	err := d.settings.Retry.do(ctx, func() error {
 		d.record.Phase = Sending
-		if err := d.save(ctx); err != nil {
+		err := d.save(ctx)
+		if err == nil && ctx.Err() != nil {
+			err = stopped(ctx.Err())
+		}
+		if err != nil {
 			d.record.Phase = Working
 			return err
 		}
-		var err error
 		receipt, err = d.redox.Send(ctx, letter)
 		if f := fault.Of(err); f != nil && f.Kind != fault.UnknownOutcome {
 			d.record.Phase = Working
@@ -124,10 +127,11 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	}
 	receipt.AcceptedAt = d.now().UTC()
 	d.record.Phase, d.record.Receipt, d.record.Reason = Accepted, &receipt, nil
-	// The message is with Redox: writing that down outlives a shutdown.
-	return d.save(context.WithoutCancel(ctx))
+	return d.save(ctx)
 }
 
+// save writes the record to its end even while the worker is being stopped: a
+// write that was cut off would leave in doubt what is known.
 func (d *delivery) save(ctx context.Context) error {
-	return d.journal.Save(ctx, *d.record)
+	return d.journal.Save(context.WithoutCancel(ctx), *d.record)
 }

@@ -123,7 +123,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 	if err != nil {
 		return at(i, err)
 	}
-	return d.save(context.WithoutCancel(ctx))
+	return d.save(ctx)
 }
 
 // at makes a fault of file i point to it, unless it says a place already.

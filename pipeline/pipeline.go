@@ -75,5 +75,9 @@ func interrupted(ctx context.Context, err error) error {
 	if f := fault.Of(err); f.Kind != fault.Retryable || f.Scope == fault.Ledger {
 		return err
 	}
-	return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted", Text: "the worker was stopped", Cause: err}
+	return stopped(err)
+}
+
+func stopped(cause error) error {
+	return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted", Text: "the worker was stopped", Cause: cause}
 }

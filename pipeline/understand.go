@@ -23,7 +23,7 @@ func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (schemas.Job, erro
 	if job.SourceID == "" {
 		job.SourceID = p.settings.SourceID
 	}
-	if _, known := compose.Lookup(job.Operation); !known {
+	if op, known := compose.Lookup(job.Operation); !known || op.API != compose.FHIR {
 		return job, &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "operation_unsupported", Path: "/operation",
 			Text: "this version of the worker does not deliver this operation"}
 	}

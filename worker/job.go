@@ -59,14 +59,14 @@ func (h *handling) run(ctx context.Context) {
 	}
 	page, created, err := h.ledger.Open(ctx, job.ID, h.fresh())
 	if err != nil {
-		h.setAside(err)
+		h.setAside(ctx, err)
 		return
 	}
 	h.page, h.record = page, page.Record()
 	entry := begin
 	if !created {
 		if entry, err = h.admission(ctx); err != nil {
-			h.setAside(err)
+			h.setAside(ctx, err)
 			return
 		}
 	}
@@ -120,7 +120,7 @@ func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
 	case begin:
 	default:
 		if err := h.claim(ctx, entry); err != nil {
-			h.setAside(err)
+			h.setAside(ctx, err)
 			return
 		}
 	}
@@ -175,7 +175,7 @@ func (h *handling) save(ctx context.Context) error { return h.Save(ctx, h.record
 // and settles it.
 func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 	if f.Kind == fault.Superseded || f.Scope == fault.Ledger {
-		h.setAside(f)
+		h.setAside(ctx, f)
 		return
 	}
 	if f.Kind == fault.UnknownOutcome && ctx.Err() != nil {
@@ -195,7 +195,7 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 	settling, cancel := h.outlive(ctx)
 	defer cancel()
 	if err := h.save(settling); err != nil {
-		h.setAside(err)
+		h.setAside(ctx, err)
 		return
 	}
 	if out.phase == pipeline.Working {
@@ -207,10 +207,14 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 
 // setAside leaves a job that cannot be worked on now. One that belongs to
 // another worker is not touched at all.
-func (h *handling) setAside(err error) {
+func (h *handling) setAside(ctx context.Context, err error) {
 	f := fault.Of(err)
 	if f.Kind == fault.Superseded {
 		h.log.Warn("stepped back from a job that another worker owns", "job", h.job.ID)
+		return
+	}
+	if ctx.Err() != nil {
+		h.giveBack(0)
 		return
 	}
 	h.log.Error("a job was set aside and will be taken again", "job", h.job.ID, "code", f.Code, "text", f.Text)
@@ -235,7 +239,7 @@ func (h *handling) buryNameless(ctx context.Context, f *fault.Fault) {
 		Key: "dead/sequence/" + strconv.FormatUint(h.delivery.Sequence(), 10) + "/" + h.digest[:16],
 	})
 	if err != nil {
-		h.setAside(err)
+		h.setAside(ctx, err)
 		return
 	}
 	h.ack(ctx)

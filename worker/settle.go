@@ -26,7 +26,7 @@ func (h *handling) settle(ctx context.Context) {
 	defer cancel()
 	if err := h.publish(ctx); err != nil {
 		// The ledger has the decision: the redelivery comes back to this step.
-		h.setAside(err)
+		h.setAside(ctx, err)
 		return
 	}
 	h.ack(ctx)
@@ -77,12 +77,12 @@ func (h *handling) tellDuplicate(ctx context.Context, entry admission) {
 		reason = &schemas.Reason{Kind: kindPermanent, Code: "id_reused", Path: "/id",
 			Text: "another job with this id came before and its content differs; this one was not sent and is in the dead letters"}
 		if err := h.bury(ctx, schemas.StatusDuplicate, *reason); err != nil {
-			h.setAside(err)
+			h.setAside(ctx, err)
 			return
 		}
 	}
 	if err := h.tell(ctx, schemas.StatusDuplicate, reason); err != nil {
-		h.setAside(err)
+		h.setAside(ctx, err)
 		return
 	}
 	h.ack(ctx)

@@ -239,6 +239,7 @@ func (s *Server) pick(t target, late bool) *Fault {
 			continue
 		}
 		r.Fired++
+		s.announce()
 		return &f
 	}
 	return nil

@@ -154,7 +154,7 @@ func (s *Server) AwaitMessages(ctx context.Context, n int) ([]Message, error) {
 }
 
 // Await waits until the condition holds, asking it again after every request,
-// acceptance and upload.
+// acceptance and upload, and whenever a fault fires.
 func (s *Server) Await(ctx context.Context, holds func() bool) error {
 	for {
 		s.mu.Lock()

@@ -1,0 +1,393 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/devstack/s3dev"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/internal/s3source"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m, s3dev.Role()) }
+
+// patienceOfTests bounds every wait: far more than a slow machine needs.
+const patienceOfTests = 2 * time.Minute
+
+// world is the servers of one test and a worker's settings that reach them: a
+// NATS server, an S3 server in a process of its own, the simulator of Redox.
+type world struct {
+	t        *testing.T
+	sim      *redoxsim.Server
+	queue    *natsq.Conn
+	js       jetstream.JetStream
+	source   *s3source.Source
+	settings Settings
+	log      *logBuffer
+	events   *eventLog
+}
+
+const testBucket = "reports"
+
+// newWorld starts everything but the worker; natsURL may name a server that
+// the test runs itself.
+func newWorld(t *testing.T, natsURL string) *world {
+	t.Helper()
+	w := &world{t: t, log: &logBuffer{}}
+	if natsURL == "" {
+		natsURL = devtest.NATS(t, devstack.NATSOptions{LazySync: true}).URL()
+	}
+	w.startRedox()
+	w.settings.NATS = NATS{URL: natsURL, Prefix: "chartpost"}
+	w.settings.S3 = S3{Endpoint: storeURL(t), PathStyle: true}
+	w.settings.Delivery = Delivery{
+		Concurrency: 8, LaneConcurrency: 8, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",
+		RetryFirst: time.Second, RetryLongest: 2 * time.Second, Lease: 30 * time.Second, Grace: 10 * time.Second, Stall: 30 * time.Second,
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", s3dev.DefaultAccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s3dev.DefaultSecretKey)
+
+	var err error
+	if w.queue, err = Queue(w.settings.NATS, "test", w.log.logger()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.queue.Close() })
+	if _, err := w.queue.Setup(t.Context(), natsq.Layout{
+		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 10 * time.Minute,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if w.source, err = Source(t.Context(), w.settings.S3, w.settings.Delivery); err != nil {
+		t.Fatal(err)
+	}
+	w.follow()
+	return w
+}
+
+// storeURL is the S3 server of this test binary: a process of its own that ends
+// with it, since a store can serve every test.
+var storeURL = func() func(*testing.T) string {
+	var once sync.Once
+	var url string
+	var err error
+	return func(t *testing.T) string {
+		once.Do(func() {
+			var dir string
+			if dir, err = os.MkdirTemp("", "chartpost-s3-"); err != nil {
+				return
+			}
+			options := s3dev.Options{Dir: dir, Users: []s3dev.User{{AccessKey: "stranger", SecretKey: "stranger-secret"}}}
+			var p *devstack.ServerProcess
+			if p, err = s3dev.StartProcess(context.Background(), options); err != nil {
+				return
+			}
+			url = p.URL()
+			err = s3dev.Bucket(context.Background(), s3dev.Client(url, options), testBucket, false)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return url
+	}
+}()
+
+func (w *world) startRedox() {
+	w.t.Helper()
+	credentials, err := redoxsim.GenerateClient(redoxsim.ES384)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.sim, err = redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client}}); err != nil {
+		w.t.Fatal(err)
+	}
+	server := httptest.NewServer(w.sim)
+	w.t.Cleanup(func() { w.sim.Close(); server.Close() })
+	keyFile := filepath.Join(w.t.TempDir(), "key.pem")
+	if err := os.WriteFile(keyFile, credentials.PEM, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settings.Redox = Redox{
+		Environment: "Development", APIURL: server.URL, TokenURL: server.URL + "/v2/auth/token",
+		BlobHosts: []string{"blob.simulator.invalid"}, ClientID: credentials.ClientID, KeyFile: keyFile, KeyID: credentials.KeyID,
+		SourceID: credentials.Client.Sources[0],
+	}
+}
+
+// worker runs a worker until the test ends, or until stop is called, which
+// waits for its end.
+func (w *world) worker() (stop func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	settings := w.settings
+	go func() { ended <- RunWorker(ctx, settings, w.log.logger(), func() { close(ready) }) }()
+	select {
+	case <-ready:
+	case err := <-ended:
+		cancel()
+		w.t.Fatalf("the worker did not start: %v", err)
+	}
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-ended; err != nil {
+				w.t.Errorf("the worker: %v", err)
+			}
+		})
+	}
+	w.t.Cleanup(stop)
+	return stop
+}
+
+// put stores a file and gives how a job names it.
+func (w *world) put(key string, data []byte) schemas.File {
+	w.t.Helper()
+	key = w.t.Name() + "/" + key
+	_, err := w.source.Put(w.t.Context(), s3source.Upload{
+		Bucket: testBucket, Key: key, ContentType: "application/pdf", Body: bytes.NewReader(data), Size: int64(len(data)),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return schemas.File{Bucket: testBucket, Key: key}
+}
+
+const (
+	patientJSON  = `{"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.3","value":"MRN-1"}],"name":[{"family":"Example"}],"gender":"female","birthDate":"1970-01-01"}`
+	documentJSON = `{"resourceType":"DocumentReference","status":"current"}`
+)
+
+// job is a job for files, changed by the changes.
+func (w *world) job(id string, files []schemas.File, changes ...func(*schemas.Job)) schemas.Job {
+	job := schemas.Job{
+		ID: id, Operation: "documentreference-create", Files: files,
+		Destination: schemas.Destination{Slug: "good-health", Environment: schemas.Development},
+		Message:     json.RawMessage(`{"patient":` + patientJSON + `,"resource":` + documentJSON + `}`),
+		RequestedAt: time.Now().UTC().Truncate(time.Second),
+	}
+	for _, change := range changes {
+		change(&job)
+	}
+	return job
+}
+
+func transfer(t schemas.Transfer) func(*schemas.Job) { return func(j *schemas.Job) { j.Transfer = t } }
+func to(slug string) func(*schemas.Job)              { return func(j *schemas.Job) { j.Destination.Slug = slug } }
+
+// publish sends jobs as any client would, each to its own lane.
+func (w *world) publish(jobs ...schemas.Job) {
+	w.t.Helper()
+	for _, job := range jobs {
+		data, err := json.Marshal(job)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.publishRaw(schemas.JobSubject("chartpost", schemas.Lane{Class: schemas.Live, Destination: job.Destination.Address()}), data)
+	}
+}
+
+func (w *world) publishRaw(subject string, data []byte) {
+	w.t.Helper()
+	if _, err := w.js.Publish(w.t.Context(), subject, data); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// follow collects every event from here on.
+func (w *world) follow() {
+	w.t.Helper()
+	nc, err := nats.Connect(w.settings.NATS.URL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(nc.Close)
+	if w.js, err = jetstream.New(nc); err != nil {
+		w.t.Fatal(err)
+	}
+	w.events = &eventLog{changed: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, started := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := w.queue.Watch(ctx, nil, time.Now().Add(-time.Minute), func() error { close(started); return nil }, w.events.add)
+		if err != nil {
+			w.t.Errorf("following the events: %v", err)
+		}
+	}()
+	w.t.Cleanup(func() { cancel(); <-ended })
+	<-started
+}
+
+// final waits for a job's final event.
+func (w *world) final(id string) schemas.Event {
+	w.t.Helper()
+	return w.await(id, func(e schemas.Event) bool { return e.Data.Status.Final() })
+}
+
+// await waits for an event of the job that fits.
+func (w *world) await(id string, fits func(schemas.Event) bool) schemas.Event {
+	w.t.Helper()
+	timeout := time.NewTimer(patienceOfTests)
+	defer timeout.Stop()
+	for {
+		events, changed := w.events.of(id)
+		if i := slices.IndexFunc(events, fits); i >= 0 {
+			return events[i]
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			w.t.Fatalf("no such event of job %s; its events: %s\nend of the log:\n%s", id, describe(events), w.log.tail())
+		}
+	}
+}
+
+// statuses are the job's events in order, for comparison.
+func (w *world) statuses(id string) string {
+	events, _ := w.events.of(id)
+	return describe(events)
+}
+
+func describe(events []schemas.Event) string {
+	var parts []string
+	for _, e := range events {
+		part := fmt.Sprintf("%d/%s", e.Data.Attempt, e.Data.Status)
+		if e.Data.PossibleDuplicate {
+			part += "!"
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, " ")
+}
+
+// dead reads every dead letter.
+func (w *world) dead() []*nats.Msg {
+	w.t.Helper()
+	stream, err := w.js.Stream(w.t.Context(), "CHARTPOST_DEAD")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	info, err := stream.Info(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var letters []*nats.Msg
+	for seq := info.State.FirstSeq; seq <= info.State.LastSeq && info.State.Msgs > 0; seq++ {
+		raw, err := stream.GetMsg(w.t.Context(), seq)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		letters = append(letters, &nats.Msg{Subject: raw.Subject, Header: raw.Header, Data: raw.Data})
+	}
+	return letters
+}
+
+// drained waits until the queue holds no job and no schedule.
+func (w *world) drained() {
+	w.t.Helper()
+	deadline := time.Now().Add(patienceOfTests)
+	for {
+		stream, err := w.js.Stream(w.t.Context(), "CHARTPOST_JOBS")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if left := stream.CachedInfo().State.Msgs; left == 0 {
+			return
+		} else if time.Now().After(deadline) {
+			w.t.Fatalf("the queue still holds %d messages\nend of the log:\n%s", left, w.log.tail())
+		}
+	}
+}
+
+// eventLog is every event seen, in order.
+type eventLog struct {
+	mu      sync.Mutex
+	all     []schemas.Event
+	changed chan struct{}
+}
+
+func (l *eventLog) add(e schemas.Event) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, e)
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return true
+}
+
+func (l *eventLog) of(id string) ([]schemas.Event, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []schemas.Event
+	for _, e := range l.all {
+		if e.Data.JobID == id {
+			out = append(out, e)
+		}
+	}
+	return out, l.changed
+}
+
+// logBuffer is a log at debug level that tests read.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *logBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// document is a file of size bytes that is no two times the same.
+func document(size int, salt string) []byte {
+	data := make([]byte, 0, size+sha256.Size)
+	block := sha256.Sum256([]byte(salt))
+	for len(data) < size {
+		data = append(data, block[:]...)
+		block = sha256.Sum256(block[:])
+	}
+	return data[:size]
+}
+
+func sha(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// tail is the end of the log, for a failing test to print.
+func (b *logBuffer) tail() string {
+	text := b.String()
+	return text[max(len(text)-3000, 0):]
+}
