@@ -93,8 +93,10 @@ type draft struct {
 	// slots are the places of the files, in the job's order.
 	slots []slot
 	// fill puts what is known of a file into its slot.
-	fill func(s slot, file int, a Attachment, p *problems)
+	fill filler
 }
+
+type filler func(s slot, file int, a Attachment, p *problems)
 
 // slot is the object that receives one file.
 type slot struct {
