@@ -1,0 +1,183 @@
+package natsq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// TestPublishingOutlivesAKill tells while the server is away, and once more
+// with the answer lost to the kill: each is stored once.
+func TestPublishingOutlivesAKill(t *testing.T) {
+	t.Parallel()
+	w, server := farWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	told := make(chan error, 3)
+	tell := func(id string) { told <- w.Outbox().Tell(ctx, lane1, eventOf(lane1, id, schemas.StatusUploaded)) }
+
+	if err := server.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	sent := w.nc.Stats().OutMsgs
+	go tell("unanswered")
+	until(t, "it is sent", func() bool { return w.nc.Stats().OutMsgs > sent })
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the connection is lost", func() bool { return !w.Connected() })
+	go tell("away")
+	go func() {
+		_, err := w.Outbox().Submit(ctx, lane1, "away", []byte("x"))
+		told <- err
+	}()
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
+	}
+	if n, m := w.stored(events, ">"), w.stored(jobs, ">"); n != 2 || m != 1 {
+		t.Errorf("%d events and %d jobs, want 2 and 1", n, m)
+	}
+}
+
+// TestNothingIsSentAfterItWasGivenUp: what failed while the server was away
+// does not happen when it is back.
+func TestNothingIsSentAfterItWasGivenUp(t *testing.T) {
+	t.Parallel()
+	w, server := farWorld(t)
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the connection is lost", func() bool { return !w.Connected() })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := w.Outbox().Submit(ctx, lane1, "a", []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want the deadline", err)
+	}
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the connection is back", w.Connected)
+	w.send(&nats.Msg{Subject: schemas.JobSubject(w.prefix, lane2)})
+	if n := w.stored(jobs, ">"); n != 1 {
+		t.Errorf("%d jobs, want the second alone", n)
+	}
+}
+
+func TestTheEndOfTheContextStopsPublishing(t *testing.T) {
+	t.Parallel()
+	w, server := farWorld(t)
+	if err := server.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	calls := map[string]func(context.Context) error{
+		"tell": func(ctx context.Context) error {
+			return w.Outbox().Tell(ctx, lane1, eventOf(lane1, "a", schemas.StatusUploaded))
+		},
+		"bury": func(ctx context.Context) error { return w.Outbox().Bury(ctx, letter) },
+		"later": func(ctx context.Context) error {
+			return w.Outbox().Later(ctx, worker.Schedule{Lane: lane1, JobID: "a"})
+		},
+		"holds": func(ctx context.Context) error { _, err := w.Outbox().Holds(ctx, 1, "a"); return err },
+		"submit": func(ctx context.Context) error {
+			_, err := w.Outbox().Submit(ctx, lane1, "a", nil)
+			return err
+		},
+	}
+	for name, call := range calls {
+		ended, end := context.WithCancel(t.Context())
+		end()
+		sent := w.nc.Stats().OutMsgs
+		if err := call(ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s after the end: %v", name, err)
+		}
+		if w.nc.Stats().OutMsgs != sent {
+			t.Errorf("%s sent something after the end", name)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error, 1)
+		go func() { result <- call(ctx) }()
+		until(t, name+" is under way", func() bool { return w.nc.Stats().OutMsgs > sent })
+		cancel()
+		// Far below the 5 s of one try.
+		select {
+		case err := <-result:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(3 * time.Second):
+			t.Errorf("%s goes on after its context has ended", name)
+		}
+	}
+	if err := server.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDeniedPublish: the caller gets an error, and the log has the reason.
+func TestDeniedPublish(t *testing.T) {
+	t.Parallel()
+	admin := &server.User{Username: "admin", Password: "a"}
+	poor := &server.User{Username: "poor", Password: "p", Permissions: &server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"chartpost.events.>"}},
+	}}
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Users: []*server.User{admin, poor},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(limit) {
+		t.Fatal("not ready")
+	}
+	joinWorld(t, s.ClientURL(), nats.UserInfo("admin", "a"))
+	w := dial(t, s.ClientURL(), nats.UserInfo("poor", "p"))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := w.Outbox().Tell(ctx, lane1, eventOf(lane1, "a", schemas.StatusUploaded)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want the deadline", err)
+	}
+	until(t, "the log has the reason", func() bool {
+		said := w.said.String()
+		return strings.Contains(said, "ermissions") && strings.Contains(said, "chartpost.events.live.good-health.uploaded")
+	})
+	if err := w.Outbox().Bury(t.Context(), letter); err != nil {
+		t.Errorf("what is allowed: %v", err)
+	}
+}
+
+func TestInsistGivesUpAtOnceWhereNothingHelps(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{nats.ErrMaxPayload, nats.ErrConnectionClosed, nats.ErrMsgAlreadyAckd} {
+		tries := 0
+		err := insist(t.Context(), func(context.Context) error { tries++; return fmt.Errorf("x: %w", cause) })
+		if tries != 1 || !errors.Is(err, cause) {
+			t.Errorf("%v: %d tries, %v", cause, tries, err)
+		}
+	}
+	tries := 0
+	if err := insist(t.Context(), func(context.Context) error {
+		if tries++; tries < 3 {
+			return nats.ErrNoResponders
+		}
+		return nil
+	}); err != nil || tries != 3 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+}

@@ -1,0 +1,224 @@
+package natsq
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m) }
+
+const day = 24 * time.Hour
+
+var (
+	testLayout = Layout{Replicas: 1, EventsAge: 30 * day, DeadAge: 90 * day, LedgerAge: 14 * day, Duplicates: 10 * time.Minute}
+	lane1      = schemas.Lane{Class: schemas.Live, Destination: "good-health"}
+	lane2      = schemas.Lane{Class: schemas.Backfill, Destination: "other"}
+	// patient lets no lease end and no ask fall silent while a test runs.
+	patient = LaneSettings{Concurrency: 100, Lease: time.Hour}
+	calm    = pace{heartbeat: 5 * time.Second, grace: time.Minute, sweep: 50 * time.Millisecond}
+)
+
+// limit is how long a test waits for what must happen.
+const limit = time.Minute
+
+// world is a server, a connection to it, and what was logged.
+type world struct {
+	*Conn
+	t    *testing.T
+	said *record
+}
+
+// newWorld connects to a server inside this process and sets it up.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
+	return joinWorld(t, "", stack.InProcess())
+}
+
+// farWorld does so with a server in a process of its own.
+func farWorld(t *testing.T) (*world, *devstack.ServerProcess) {
+	t.Helper()
+	server := devtest.NATSProcess(t, devstack.NATSOptions{LazySync: true})
+	return joinWorld(t, server.URL()), server
+}
+
+func joinWorld(t *testing.T, url string, options ...nats.Option) *world {
+	t.Helper()
+	w := dial(t, url, options...)
+	if _, err := w.Setup(t.Context(), testLayout); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func dial(t *testing.T, url string, options ...nats.Option) *world {
+	t.Helper()
+	said := &record{}
+	conn, err := Connect(Config{URL: url, Prefix: "chartpost", Name: t.Name(), Options: options}, slog.New(slog.NewTextHandler(said, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &world{Conn: conn, t: t, said: said}
+}
+
+// record is a log that can be read while it is written.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(limit)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not so after %s", what, limit)
+		}
+	}
+}
+
+// take opens an intake that stops with the test.
+func (w *world) take(settings LaneSettings, capacity int, p pace) *Intake {
+	w.t.Helper()
+	in, err := w.intake(settings, capacity, p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(in.Stop)
+	return in
+}
+
+// publish puts n jobs into a lane as a stranger does.
+func (w *world) publish(lane schemas.Lane, n int) {
+	w.t.Helper()
+	for i := range n {
+		w.send(&nats.Msg{Subject: schemas.JobSubject(w.prefix, lane), Data: fmt.Appendf(nil, "job %d", i)})
+	}
+}
+
+func (w *world) send(msg *nats.Msg) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
+	defer cancel()
+	if err := insist(ctx, func(ctx context.Context) error { _, err := w.js.PublishMsg(ctx, msg); return err }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// look lists the lanes until the listing succeeds.
+func look(t *testing.T, in *Intake) []worker.Depth {
+	t.Helper()
+	var depths []worker.Depth
+	until(t, "the lanes are listed", func() bool {
+		var err error
+		depths, err = in.Lanes(t.Context())
+		return err == nil
+	})
+	return depths
+}
+
+func askFor(t *testing.T, in *Intake, lane schemas.Lane, n int, wait time.Duration) uint64 {
+	t.Helper()
+	number, err := in.Ask(lane, n, wait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
+func next(t *testing.T, in *Intake) worker.Answer {
+	t.Helper()
+	select {
+	case a := <-in.Answers():
+		return a
+	case <-time.After(limit):
+		t.Fatal("no answer came")
+		return worker.Answer{}
+	}
+}
+
+// job is the next answer, which must be a delivery.
+func job(t *testing.T, in *Intake) worker.Delivery {
+	t.Helper()
+	a := next(t, in)
+	if a.Delivery == nil {
+		t.Fatalf("%+v, want a delivery", a)
+	}
+	return a.Delivery
+}
+
+func wantDone(t *testing.T, in *Intake, number uint64, lane schemas.Lane, unfilled int, refused bool) {
+	t.Helper()
+	want := worker.Answer{Lane: lane, Ask: number, Done: true, Unfilled: unfilled, Refused: refused}
+	if got := next(t, in); got != want {
+		t.Fatalf("%+v, want %+v", got, want)
+	}
+}
+
+func ack(t *testing.T, d worker.Delivery) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	if err := d.Ack(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stored counts the messages of a stream under a subject.
+func (w *world) stored(stream, subject string) int {
+	w.t.Helper()
+	s, err := w.js.Stream(w.t.Context(), w.stream(stream))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	info, err := s.Info(w.t.Context(), jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n := 0
+	for _, count := range info.State.Subjects {
+		n += int(count)
+	}
+	return n
+}
+
+// consumer tells of a lane's consumer.
+func (w *world) consumer(lane schemas.Lane) *jetstream.ConsumerInfo {
+	w.t.Helper()
+	c, err := w.js.Consumer(w.t.Context(), w.stream(jobs), consumerName(lane))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c.CachedInfo()
+}
