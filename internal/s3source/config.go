@@ -46,7 +46,8 @@ type Config struct {
 	// resumed; 0 is 60 s. The whole read may take as long as it moves.
 	Stall time.Duration
 	// ResumeWait is the first wait before a broken read is resumed; it doubles
-	// up to 5 s, with jitter. 0 is 200 ms.
+	// up to 5 s, with jitter. Ten times it is the longest wait between two
+	// attempts to open. 0 is 200 ms.
 	ResumeWait time.Duration
 	// ValidateChecksums compares the checksum that the store keeps, where it
 	// keeps one, before the last bytes are handed out. It is off by default: it
@@ -84,7 +85,7 @@ func New(ctx context.Context, c Config) (*Source, error) {
 	}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(httpClient(c)),
-		config.WithRetryer(retryer),
+		config.WithRetryer(c.retryer),
 	}
 	if c.Region != "" {
 		options = append(options, config.WithRegion(c.Region))
@@ -136,10 +137,10 @@ func (c Config) client(o *s3.Options) {
 // retryer is for the opening of a read alone: three attempts within seconds.
 // What stays broken is the job's to retry. The SDK's token bucket, shared by
 // all requests, is off: in an outage it would hide the store's own answer.
-func retryer() aws.Retryer {
+func (c Config) retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = 3
-		o.MaxBackoff = 2 * time.Second
+		o.MaxBackoff = 10 * c.ResumeWait
 		o.RateLimiter = ratelimit.None
 	})
 }

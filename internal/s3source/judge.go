@@ -64,14 +64,12 @@ func (v verdict) fault(cause error) *fault.Fault {
 	return &fault.Fault{Kind: v.kind, Scope: v.scope, Code: v.code, Text: v.text, Cause: cause}
 }
 
-// verdicts is by S3's error code (AWS, "Error responses"). The SDK makes
-// NotFound and Forbidden of answers without a body. A 404 or 403 of any other
-// code is not here: it may come from a proxy or a wrong endpoint, and no job
-// should end on that.
+// verdicts is by S3's error code (AWS, "Error responses"). NotFound and
+// Forbidden are not here: the SDK makes them up for a 404 or 403 that names no
+// code, which comes from a proxy or a wrong endpoint, and no job should end on
+// that. S3 itself names a code wherever its answer may have a body.
 var verdicts = map[string]verdict{
 	"NoSuchKey":          fileMissing,
-	"NotFound":           fileMissing,
-	"MethodNotAllowed":   fileMissing, // the named version is a delete marker
 	"KeyTooLongError":    fileMissing,
 	"NoSuchBucket":       bucketMissing,
 	"InvalidBucketName":  bucketMissing,
@@ -79,7 +77,6 @@ var verdicts = map[string]verdict{
 	"PreconditionFailed": fileChanged,
 	"InvalidRange":       fileChanged, // only a resumed read asks for a range
 	"AccessDenied":       fileForbidden,
-	"Forbidden":          fileForbidden,
 	"AllAccessDisabled":  fileForbidden,
 	"InvalidObjectState": fileArchived,
 
@@ -156,7 +153,7 @@ func judge(ctx context.Context, err error) *fault.Fault {
 			return answered(v, answer, err)
 		}
 	}
-	if answer == nil || answer.Response == nil {
+	if answer == nil || answer.HTTPStatusCode() == 0 {
 		return unavailable.fault(err)
 	}
 	f := answered(statusVerdict(answer.HTTPStatusCode()), answer, err)

@@ -170,8 +170,14 @@ func (s *Source) get(ctx context.Context, w want, offset int64) (answer, bodyRea
 func (w want) judge(ctx context.Context, err error) error {
 	f := judge(ctx, err)
 	api, ok := errors.AsType[smithy.APIError](f.Cause)
-	if ok && w.versionID != "" && api.ErrorCode() == "InvalidArgument" {
+	if !ok || w.versionID == "" {
+		return f
+	}
+	switch api.ErrorCode() {
+	case "InvalidArgument":
 		return versionInvalid.fault(f.Cause)
+	case "MethodNotAllowed": // that version is a delete marker
+		return fileMissing.fault(f.Cause)
 	}
 	return f
 }

@@ -53,12 +53,11 @@ func keepsAttributes(dir string) error {
 	return nil
 }
 
-// accountsOf is nil where the owner is the only account.
 func accountsOf(options Options, dirs folders) (auth.IAMService, error) {
-	if len(options.Users) == 0 {
-		return nil, nil
-	}
 	owner := auth.Account{Access: options.AccessKey, Secret: options.SecretKey, Role: auth.RoleAdmin}
+	if len(options.Users) == 0 {
+		return auth.NewIAMServiceSingle(owner), nil
+	}
 	accounts, err := auth.NewInternal(owner, dirs.accounts)
 	if err != nil {
 		return nil, fmt.Errorf("s3dev: accounts: %w", err)

@@ -1,0 +1,309 @@
+package s3source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+)
+
+const big = 3_000_000
+
+func TestReadResumes(t *testing.T) {
+	shelf, content := newShelf(t, false), noise(big)
+	file := shelf.put(t, "k", content)
+	for name, c := range map[string]struct {
+		tricks []trick
+		ranges []string
+	}{
+		"no break":             {nil, []string{""}},
+		"before the first":     {[]trick{cutAt(0)}, []string{"", ""}},
+		"once":                 {[]trick{cutAt(1_000_001)}, []string{"", "bytes=1000001-"}},
+		"before the last":      {[]trick{cutAt(big - 1)}, []string{"", "bytes=2999999-"}},
+		"thrice":               {[]trick{cutAt(10), cutAt(100_000), cutAt(1)}, []string{"", "bytes=10-", "bytes=100010-", "bytes=100011-"}},
+		"the resume is 503":    {[]trick{cutAt(5), answers(503, "SlowDown")}, []string{"", "bytes=5-", "bytes=5-"}},
+		"the resume is cut":    {[]trick{cutAt(5), cutAt(0)}, []string{"", "bytes=5-", "bytes=5-"}},
+		"the resume is denied": {append([]trick{cutAt(5)}, answers(403, "ExpiredToken")), []string{"", "bytes=5-", "bytes=5-"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := newCrook(t, c.tricks...)
+			if !bytes.Equal(read(t, open(t, source(t, proxy.URL), file, nil)), content) {
+				t.Error("other content")
+			}
+			if got := proxy.seen(); !slices.Equal(got, c.ranges) {
+				t.Errorf("asked for %q, want %q", got, c.ranges)
+			}
+		})
+	}
+}
+
+// TestProgressRenewsResumes: thirty breaks are well as long as bytes come, and
+// six are too many when none do.
+func TestProgressRenewsResumes(t *testing.T) {
+	shelf, content := newShelf(t, false), noise(big)
+	file := shelf.put(t, "k", content)
+	proxy := newCrook(t, times(big/100_000, cutAt(100_000))...)
+	if !bytes.Equal(read(t, open(t, source(t, proxy.URL), file, nil)), content) {
+		t.Error("other content")
+	}
+	for name, sent := range map[string]int64{"nothing": 0, "a trickle": 1000} {
+		t.Run(name, func(t *testing.T) {
+			const first = 1000 // so that the file opens
+			proxy := newCrook(t, append([]trick{cutAt(first)}, times(50, cutAt(sent))...)...)
+			object := open(t, source(t, proxy.URL), file, nil)
+			defer object.Body.Close()
+			n, err := io.Copy(io.Discard, object.Body)
+			wantFault(t, err, fault.Retryable, "s3_unavailable")
+			if n != first+sent*resumes {
+				t.Errorf("%d bytes before it gave up", n)
+			}
+			// A connection that closes with no byte of the body may take the
+			// head along, and then the SDK asks again by itself.
+			if got := len(proxy.seen()); got < resumes+1 || got > 3*(resumes+1) {
+				t.Errorf("%d requests for %d resumes", got, resumes)
+			}
+			if _, again := object.Body.Read(make([]byte, 1)); again != err {
+				t.Errorf("the next Read gives %v", again)
+			}
+		})
+	}
+}
+
+// TestCleanEndTooEarly: a store that closes in good order before the size is a
+// break like any other.
+func TestCleanEndTooEarly(t *testing.T) {
+	shelf, content := newShelf(t, false), noise(1000)
+	object := open(t, source(t, storeURL), shelf.put(t, "k", content), nil)
+	b := object.Body.(*body)
+	b.current.body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(b.current.body, 400), b.current.body}
+	if !bytes.Equal(read(t, object), content) {
+		t.Error("other content")
+	}
+}
+
+func TestBodyIsAWellBehavedReader(t *testing.T) {
+	shelf, content := newShelf(t, false), noise(200_000)
+	file := shelf.put(t, "k", content)
+	object := open(t, source(t, newCrook(t, cutAt(70_000), cutAt(70_000)).URL), file, nil)
+	defer object.Body.Close()
+	if err := iotest.TestReader(object.Body, content); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReplacedMidway(t *testing.T) {
+	content, other := noise(big), noise(big + 1)[:big]
+	for name, c := range map[string]struct {
+		versions bool
+		change   func(*testing.T, shelf)
+		code     string // none: the read goes on
+	}{
+		"replaced":            {false, func(t *testing.T, s shelf) { s.put(t, "k", other) }, "file_changed"},
+		"cut short":           {false, func(t *testing.T, s shelf) { s.put(t, "k", content[:100]) }, "file_changed"},
+		"deleted":             {false, func(t *testing.T, s shelf) { s.remove(t, s.file("k")) }, "file_missing"},
+		"replaced, versioned": {true, func(t *testing.T, s shelf) { s.put(t, "k", other) }, ""},
+		"deleted, versioned":  {true, func(t *testing.T, s shelf) { s.remove(t, s.file("k")) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shelf := newShelf(t, c.versions)
+			object := open(t, source(t, newCrook(t, cutAt(1_000_000)).URL), shelf.put(t, "k", content), nil)
+			defer object.Body.Close()
+			first := make([]byte, 500_000)
+			if _, err := io.ReadFull(object.Body, first); err != nil {
+				t.Fatal(err)
+			}
+			c.change(t, shelf)
+			rest, err := io.ReadAll(object.Body)
+			if c.code != "" {
+				wantFault(t, err, fault.Permanent, c.code)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if got := append(first, rest...); !bytes.HasPrefix(content, got) {
+				t.Error("bytes of another object were handed out")
+			}
+		})
+	}
+}
+
+func TestStoresThatIgnoreRanges(t *testing.T) {
+	shelf := newShelf(t, false)
+	file := shelf.put(t, "k", noise(10_000))
+	whole := trick{answer: func(r *http.Response) {
+		r.StatusCode = http.StatusOK
+		r.Header.Del("Content-Range")
+	}}
+	object := open(t, source(t, newCrook(t, cutAt(100), whole).URL), file, nil)
+	defer object.Body.Close()
+	_, err := io.Copy(io.Discard, object.Body)
+	wantFault(t, err, fault.Retryable, "s3_protocol")
+}
+
+func TestStallIsResumed(t *testing.T) {
+	shelf, content := newShelf(t, false), noise(big)
+	file := shelf.put(t, "k", content)
+	soon := func(c *Config) { c.Stall = time.Second }
+	if !bytes.Equal(read(t, open(t, source(t, newCrook(t, stallAt(1_000_000)).URL, soon), file, nil)), content) {
+		t.Error("other content")
+	}
+	object := open(t, source(t, newCrook(t, stallAt(1_000_000)).URL, soon), file, nil)
+	defer object.Body.Close()
+	b := object.Body.(*body)
+	first := make([]byte, progress/2)
+	if _, err := io.ReadFull(b, first); err != nil {
+		t.Fatal(err)
+	}
+	b.left, b.gained = 0, -big // as after many stalls
+	_, err := io.Copy(io.Discard, b)
+	wantFault(t, err, fault.Retryable, "s3_stalled")
+}
+
+// TestWatchdogCountsOnlyReads: a consumer may take its time.
+func TestWatchdogCountsOnlyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		from, to := io.Pipe()
+		r := watch(from, cancel, time.Minute)
+		go func() {
+			for range 3 {
+				time.Sleep(59 * time.Second)
+				to.Write([]byte("x"))
+			}
+			<-ctx.Done()
+			to.CloseWithError(ctx.Err())
+		}()
+		one := make([]byte, 1)
+		for range 3 {
+			time.Sleep(time.Hour)
+			if _, err := r.Read(one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := time.Now()
+		if _, err := r.Read(one); !errors.Is(err, errStalled) {
+			t.Errorf("got %v, want a stall", err)
+		}
+		if waited := time.Since(before); waited != time.Minute {
+			t.Errorf("bitten after %v", waited)
+		}
+	})
+}
+
+func TestCancelled(t *testing.T) {
+	shelf := newShelf(t, false)
+	file := shelf.put(t, "k", noise(1000))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := source(t, storeURL).Open(gone, file, nil)
+	wantFault(t, err, fault.Interrupted, "interrupted")
+	_, err = source(t, storeURL).Stat(gone, file, nil)
+	wantFault(t, err, fault.Interrupted, "interrupted")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	object, err := source(t, newCrook(t, stallAt(100)).URL).Open(ctx, file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer object.Body.Close()
+	if _, err := io.ReadFull(object.Body, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	go cancel()
+	_, err = object.Body.Read(make([]byte, 1))
+	wantFault(t, err, fault.Interrupted, "interrupted")
+	if !errors.Is(err, context.Canceled) {
+		t.Error("the cause is not the context's")
+	}
+}
+
+// TestCloseEndsARead: net/http closes a request's body while it reads it.
+func TestCloseEndsARead(t *testing.T) {
+	shelf := newShelf(t, false)
+	object := open(t, source(t, newCrook(t, stallAt(100)).URL), shelf.put(t, "k", noise(1000)), nil)
+	if _, err := io.ReadFull(object.Body, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := object.Body.Read(make([]byte, 1))
+		ended <- err
+	}()
+	for range 2 {
+		if err := object.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	wantFault(t, <-ended, fault.Retryable, "read_closed")
+	_, err := object.Body.Read(make([]byte, 1))
+	wantFault(t, err, fault.Retryable, "read_closed")
+}
+
+func TestChecksums(t *testing.T) {
+	shelf, content := newShelf(t, false), noise(100_000)
+	file := shelf.put(t, "k", content)
+	strict := func(c *Config) { c.ValidateChecksums = true }
+	if !bytes.Equal(read(t, open(t, source(t, storeURL, strict), file, nil)), content) {
+		t.Error("other content")
+	}
+	object := open(t, source(t, newCrook(t, flipped(50_000)).URL, strict), file, nil)
+	defer object.Body.Close()
+	n, err := io.Copy(io.Discard, object.Body)
+	wantFault(t, err, fault.Retryable, "s3_unverified")
+	if n >= int64(len(content)) {
+		t.Error("the last bytes were handed out before the comparison")
+	}
+	// A resumed read cannot be compared, and must not fail for it.
+	if !bytes.Equal(read(t, open(t, source(t, newCrook(t, cutAt(70_000)).URL, strict), file, nil)), content) {
+		t.Error("other content")
+	}
+}
+
+// TestManyStreamsNeedLittleMemory: 64 files of 30 MB, each open and midway.
+func TestManyStreamsNeedLittleMemory(t *testing.T) {
+	const streams, size = 64, 30_000_000
+	shelf := newShelf(t, false)
+	file, s := shelf.put(t, "k", noise(size)), source(t, storeURL, func(c *Config) { c.Concurrency = streams })
+	before := heap()
+	objects := make([]*pipeline.Object, streams)
+	var all sync.WaitGroup
+	for i := range objects {
+		objects[i] = open(t, s, file, nil)
+		all.Go(func() {
+			if _, err := io.CopyN(io.Discard, objects[i].Body, 1<<20); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	used := heap() - before
+	for _, object := range objects {
+		object.Body.Close()
+	}
+	t.Logf("%d KiB a stream", used/streams/1024)
+	if used > 4<<20 {
+		t.Errorf("%d streams hold %d KiB", streams, used/1024)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

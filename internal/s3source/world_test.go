@@ -1,0 +1,293 @@
+package s3source
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/s3dev"
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// The S3 server of this package's tests, in a process of its own.
+var (
+	storeURL     string
+	storeOptions = s3dev.Options{Versioning: true, Users: []s3dev.User{{AccessKey: "stranger", SecretKey: "stranger-secret"}}}
+)
+
+func TestMain(m *testing.M) {
+	devstack.ServeIfAsked(s3dev.Role())
+	os.Exit(withStore(m))
+}
+
+func withStore(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "s3source-")
+	if err != nil {
+		log.Print(err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	storeOptions.Dir = dir
+	store, err := s3dev.StartProcess(context.Background(), storeOptions)
+	if err != nil {
+		log.Print(err)
+		return 1
+	}
+	defer store.Close()
+	storeURL = store.URL()
+	return m.Run()
+}
+
+// shelf is a bucket of one test.
+type shelf struct {
+	client *s3.Client
+	bucket string
+}
+
+var shelves atomic.Int32
+
+func newShelf(t *testing.T, versions bool) shelf {
+	t.Helper()
+	s := shelf{client: s3dev.Client(storeURL, storeOptions), bucket: fmt.Sprintf("shelf-%d", shelves.Add(1))}
+	if err := s3dev.Bucket(t.Context(), s.client, s.bucket, versions); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s shelf) put(t *testing.T, key string, content []byte) schemas.File {
+	t.Helper()
+	_, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String(s.bucket), Key: aws.String(key), Body: bytes.NewReader(content), ContentType: aws.String("application/pdf"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schemas.File{Bucket: s.bucket, Key: key}
+}
+
+func (s shelf) file(key string) schemas.File { return schemas.File{Bucket: s.bucket, Key: key} }
+
+func (s shelf) remove(t *testing.T, file schemas.File) {
+	t.Helper()
+	if _, err := s.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(file.Bucket), Key: aws.String(file.Key)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// noise is content in which no two stretches are alike.
+func noise(size int) []byte {
+	content := make([]byte, size)
+	seed := sha256.Sum256(fmt.Append(nil, size))
+	rand.NewChaCha8(seed).Read(content)
+	return content
+}
+
+// source reads through the given endpoint as the store's owner.
+func source(t *testing.T, endpoint string, adjust ...func(*Config)) *Source {
+	t.Helper()
+	c := Config{Endpoint: endpoint, PathStyle: true, Credentials: storeOptions.Credentials(), ResumeWait: time.Millisecond}
+	for _, f := range adjust {
+		f(&c)
+	}
+	s, err := New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func as(accessKey, secretKey string) func(*Config) {
+	return func(c *Config) {
+		c.Credentials = awscredentials.NewStaticCredentialsProvider(accessKey, secretKey, "")
+	}
+}
+
+func wantFault(t *testing.T, err error, kind fault.Kind, code string) {
+	t.Helper()
+	f, ok := err.(*fault.Fault)
+	if !ok {
+		t.Fatalf("got %T %v, want a fault", err, err)
+	}
+	if f.Kind != kind || f.Code != code {
+		t.Errorf("got %s %s (cause %v), want %s %s", f.Kind, f.Code, f.Cause, kind, code)
+	}
+	if f.Path != "" {
+		t.Errorf("path %q: the source knows no index", f.Path)
+	}
+}
+
+// crook sits between the SDK and the store and does to the next answers of GET
+// what its tricks say, one trick an answer.
+type crook struct {
+	*httptest.Server
+	connections atomic.Int32
+
+	mu     sync.Mutex
+	tricks []trick
+	ranges []string // of the GETs seen
+}
+
+// trick changes an answer, or the request before it is passed on.
+type trick struct {
+	request func(*http.Request)
+	answer  func(*http.Response)
+}
+
+func newCrook(t *testing.T, tricks ...trick) *crook {
+	t.Helper()
+	store, err := url.Parse(storeURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &crook{tricks: tricks}
+	proxy := &httputil.ReverseProxy{
+		// The Host header stays: it is signed.
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(store); r.Out.Host = r.In.Host },
+		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0),
+		ModifyResponse: func(r *http.Response) error {
+			if next, ok := r.Request.Context().Value(trickKey{}).(trick); ok && next.answer != nil {
+				next.answer(r)
+			}
+			return nil
+		},
+	}
+	c.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			if next, ok := c.next(r); ok {
+				r = r.WithContext(context.WithValue(r.Context(), trickKey{}, next))
+				if next.request != nil {
+					next.request(r)
+				}
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	c.Config.ErrorLog = log.New(io.Discard, "", 0)
+	c.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			c.connections.Add(1)
+		}
+	}
+	c.Start()
+	t.Cleanup(c.Close)
+	return c
+}
+
+type trickKey struct{}
+
+func (c *crook) next(r *http.Request) (trick, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ranges = append(c.ranges, r.Header.Get("Range"))
+	if len(c.tricks) == 0 {
+		return trick{}, false
+	}
+	first := c.tricks[0]
+	c.tricks = c.tricks[1:]
+	return first, true
+}
+
+func (c *crook) add(tricks ...trick) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tricks = append(c.tricks, tricks...)
+}
+
+func (c *crook) seen() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.ranges...)
+}
+
+func honest() trick { return trick{} }
+
+// cutAt breaks the connection after n bytes of the body.
+func cutAt(n int64) trick {
+	return trick{answer: func(r *http.Response) {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(io.LimitReader(r.Body, n), broken{}), r.Body}
+	}}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// stallAt sends n bytes and then nothing until the client goes away.
+func stallAt(n int64) trick {
+	return trick{answer: func(r *http.Response) {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(io.LimitReader(r.Body, n), silent{r.Request.Context()}), r.Body}
+	}}
+}
+
+type silent struct{ ctx context.Context }
+
+func (s silent) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, s.ctx.Err() }
+
+// flipped changes the byte at n.
+func flipped(n int64) trick {
+	return trick{answer: func(r *http.Response) {
+		whole, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(err)
+		}
+		whole[n] ^= 1
+		r.Body = io.NopCloser(bytes.NewReader(whole))
+	}}
+}
+
+// answers puts an error of S3's form, or a page of a proxy without a code, in
+// place of what the store said.
+func answers(status int, code string, headers ...string) trick {
+	return trick{answer: func(r *http.Response) {
+		body := fmt.Sprintf("<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>canary</Message></Error>", code)
+		if code == "" {
+			body = "<html>canary</html>"
+		}
+		r.StatusCode = status
+		r.Header = http.Header{"Content-Type": {"application/xml"}}
+		for _, h := range headers {
+			name, value, _ := strings.Cut(h, ": ")
+			r.Header.Set(name, value)
+		}
+		r.ContentLength = int64(len(body))
+		r.Header.Set("Content-Length", fmt.Sprint(len(body)))
+		r.Body = io.NopCloser(strings.NewReader(body))
+	}}
+}
+
+func times(n int, one trick) []trick {
+	all := make([]trick, n)
+	for i := range all {
+		all[i] = one
+	}
+	return all
+}
