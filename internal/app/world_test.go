@@ -37,7 +37,7 @@ const patienceOfTests = 2 * time.Minute
 // world is the servers of one test and a worker's settings that reach them: a
 // NATS server, an S3 server in a process of its own, the simulator of Redox.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	sim      *redoxsim.Server
 	queue    *natsq.Conn
 	js       jetstream.JetStream
@@ -51,7 +51,7 @@ const testBucket = "reports"
 
 // newWorld starts everything but the worker; natsURL may name a server that
 // the test runs itself.
-func newWorld(t *testing.T, natsURL string) *world {
+func newWorld(t testing.TB, natsURL string) *world {
 	t.Helper()
 	w := &world{t: t, log: &logBuffer{}}
 	if natsURL == "" {
@@ -86,11 +86,11 @@ func newWorld(t *testing.T, natsURL string) *world {
 
 // storeURL is the S3 server of this test binary: a process of its own that ends
 // with it, since a store can serve every test.
-var storeURL = func() func(*testing.T) string {
+var storeURL = func() func(testing.TB) string {
 	var once sync.Once
 	var url string
 	var err error
-	return func(t *testing.T) string {
+	return func(t testing.TB) string {
 		once.Do(func() {
 			var dir string
 			if dir, err = os.MkdirTemp("", "chartpost-s3-"); err != nil {

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// memoryLimit is the peak resident memory a worker may need for 64 files of
+// 30 MB in flight.
+const memoryLimit = 64 << 20
+
+// BenchmarkMemory runs the worker as its own process with 64 files of 29.9 MB in
+// flight against a receiver that reads 4 MB/s of each, and reports the worker's
+// peak resident memory. It fails when that is over the limit, or when the files
+// were not in flight at the same time.
+func BenchmarkMemory(b *testing.B) {
+	if runtime.GOOS != "linux" {
+		b.Fatal("peak memory is read from /proc")
+	}
+	program := buildWorker(b)
+	for _, how := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
+		b.Run(string(how), func(b *testing.B) {
+			for b.Loop() {
+				peak, inFlight := peakOf(b, program, how, 64, 29_900_000)
+				b.ReportMetric(float64(peak)/(1<<20), "MiB-peak")
+				b.ReportMetric(float64(inFlight), "in-flight")
+				if peak > memoryLimit {
+					b.Errorf("peak memory %d bytes, the limit is %d", peak, memoryLimit)
+				}
+				if inFlight < 64 {
+					b.Errorf("only %d files were in flight at once", inFlight)
+				}
+			}
+		})
+	}
+}
+
+func buildWorker(b *testing.B) string {
+	b.Helper()
+	program := filepath.Join(b.TempDir(), "chartpost")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "github.com/chartpost/chartpost/cmd/chartpost").CombinedOutput(); err != nil {
+		b.Fatalf("building the worker: %v\n%s", err, out)
+	}
+	return program
+}
+
+// peakOf delivers n files of size bytes at once and gives the worker's peak
+// memory and how many files were in flight together.
+func peakOf(b *testing.B, program string, how schemas.Transfer, n, size int) (peak int64, inFlight int) {
+	b.Helper()
+	w := newWorld(b, "")
+	file := w.put("large.pdf", document(size, "large"))
+	w.inject(
+		redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.UploadRequest}, Action: redoxsim.SlowRead, Bytes: 4_000_000},
+		redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.SlowRead, Bytes: 4_000_000},
+	)
+	w.settings.Delivery.Concurrency, w.settings.Delivery.LaneConcurrency = n, n
+	worker := w.process(program)
+	for i := range n {
+		w.publish(w.job(fmt.Sprintf("large-%d", i), []schemas.File{file}, transfer(how)))
+	}
+	for i := range n {
+		id := fmt.Sprintf("large-%d", i)
+		if event := w.final(id); event.Data.Status != schemas.StatusAccepted {
+			b.Fatalf("%s: %s %+v", id, event.Data.Status, event.Data.Reason)
+		}
+	}
+	peak = peakMemory(b, worker.Process.Pid)
+	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
+		b.Fatal(err)
+	}
+	if err := worker.Wait(); err != nil {
+		b.Fatalf("the worker did not end in order: %v", err)
+	}
+	return peak, together(w.sim.Requests(), int64(size))
+}
+
+// process runs the worker as a user does, by environment variables.
+func (w *world) process(program string) *exec.Cmd {
+	w.t.Helper()
+	s := w.settings
+	cmd := exec.Command(program, "worker")
+	cmd.Env = append(os.Environ(),
+		"CHARTPOST_NATS_URL="+s.NATS.URL,
+		"CHARTPOST_S3_ENDPOINT="+s.S3.Endpoint, "CHARTPOST_S3_PATH_STYLE=true",
+		"CHARTPOST_REDOX_ENVIRONMENT="+s.Redox.Environment, "CHARTPOST_REDOX_API_URL="+s.Redox.APIURL,
+		"CHARTPOST_REDOX_TOKEN_URL="+s.Redox.TokenURL, "CHARTPOST_REDOX_BLOB_HOSTS="+strings.Join(s.Redox.BlobHosts, ","),
+		"CHARTPOST_REDOX_CLIENT_ID="+s.Redox.ClientID, "CHARTPOST_REDOX_KEY_FILE="+s.Redox.KeyFile,
+		"CHARTPOST_REDOX_KEY_ID="+s.Redox.KeyID, "CHARTPOST_REDOX_SOURCE_ID="+s.Redox.SourceID,
+		"CHARTPOST_CONCURRENCY="+strconv.Itoa(s.Delivery.Concurrency), "CHARTPOST_LANE_CONCURRENCY="+strconv.Itoa(s.Delivery.LaneConcurrency),
+	)
+	cmd.Stdout, cmd.Stderr = w.log, w.log
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { cmd.Process.Kill() })
+	return cmd
+}
+
+// peakMemory is VmHWM of /proc/<pid>/status, in bytes.
+func peakMemory(b *testing.B, pid int) int64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmHWM:" {
+			kib, err := strconv.ParseInt(fields[1], 10, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	b.Fatal("no VmHWM")
+	return 0
+}
+
+// together is the largest number of requests of at least size bytes that
+// overlapped.
+func together(requests []redoxsim.Request, size int64) int {
+	most := 0
+	for _, r := range requests {
+		n := 0
+		for _, other := range requests {
+			if other.BodyRead >= size && !other.Start.After(r.Start) && other.End.After(r.Start) {
+				n++
+			}
+		}
+		if r.BodyRead >= size {
+			most = max(most, n)
+		}
+	}
+	return most
+}
