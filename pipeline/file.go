@@ -111,11 +111,17 @@ func (d *delivery) uploadAll(ctx context.Context) error {
 
 func (d *delivery) upload(ctx context.Context, i int) error {
 	known := &d.record.Files[i]
-	parcel := Parcel{SourceID: d.job.SourceID, Payload: Payload{
-		ContentType: known.ContentType,
-		Size:        known.Pin.Size,
-		Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
-	}}
+	operation, _ := compose.Lookup(d.job.Operation)
+	parcel := Parcel{
+		SourceID:  d.job.SourceID,
+		DataModel: operation.API == compose.DataModel,
+		FileName:  titleOf(d.job.Files[i]),
+		Payload: Payload{
+			ContentType: known.ContentType,
+			Size:        known.Pin.Size,
+			Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
+		},
+	}
 	err := d.settings.Retry.do(ctx, func() (err error) {
 		known.URL, err = d.redox.Upload(ctx, parcel)
 		return err

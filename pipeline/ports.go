@@ -49,6 +49,11 @@ type Payload struct {
 // Parcel is one file on its way to Redox's blob store.
 type Parcel struct {
 	SourceID string
+	// DataModel says which of Redox's two stores takes the file: that of the
+	// Data Model API, or FHIR's Binary.
+	DataModel bool
+	// FileName goes with a Data Model file. It is patient data.
+	FileName string
 	Payload
 }
 
@@ -56,6 +61,8 @@ type Parcel struct {
 type Letter struct {
 	SourceID    string
 	Destination schemas.Destination
+	// DataModel says which of Redox's two APIs takes the message.
+	DataModel bool
 	// Path is the operation's path below the destination, for instance
 	// "DocumentReference/$documentreference-create".
 	Path string

@@ -41,6 +41,7 @@ func (d *delivery) letter(message *compose.Message) Letter {
 	return Letter{
 		SourceID:    d.job.SourceID,
 		Destination: d.job.Destination,
+		DataModel:   message.API == compose.DataModel,
 		Path:        message.Path,
 		Payload: Payload{
 			ContentType: message.ContentType,
