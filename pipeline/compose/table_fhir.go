@@ -81,7 +81,7 @@ func fhirOperations() []Operation {
 			Entries:     []string{"Observation", "Encounter"},
 			MaxFiles:    1,
 			About: About{
-				File:     "`resource.extension[].valueAttachment` of the extension `" + ObservationValueExtension + "`; a setting",
+				File:     "`resource.extension[].valueAttachment` of the extension `" + ObservationValueExtension + "`, or where a setting says",
 				Required: fhirElements("resource.status", "resource.code"),
 				Filled:   fhirElementsMade("resource.identifier", "resource.subject", "resource.extension"),
 				Notes: []string{
@@ -91,7 +91,7 @@ func fhirOperations() []Operation {
 				},
 				Uncertain: []string{
 					"Where the file goes. Redox says that an Observation can carry one and shows no sample; FHIR R4 has no element for it. " +
-						"The default is HL7's cross-version extension for R5's `Observation.value`. The place is a setting of the worker: " +
+						"The default is HL7's cross-version extension for R5's `Observation.value`. The place is a setting (`compose.Composer.ObservationFile`): " +
 						"the URL of another extension, or `valueAttachment` for an element of that name, as FHIR R5 has it. " +
 						"Try it with the destination before relying on it.",
 				},
