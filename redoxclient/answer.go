@@ -25,12 +25,14 @@ type verdict struct {
 	codes            []string
 	location         string
 	logIDs           []string
+	errorIDs         []string
 }
 
 // maxCodes and maxLogIDs bound what an answer can put into an error or receipt.
 const (
-	maxCodes  = 8
-	maxLogIDs = 16
+	maxCodes    = 8
+	maxLogIDs   = 16
+	maxErrorIDs = 8
 )
 
 var errShape = errors.New("the answer's body is not JSON of a known shape")
@@ -168,17 +170,30 @@ func (v *verdict) meta(raw jsontext.Value) {
 		return
 	}
 	v.refused = v.refused || says(meta.Errors)
-	var logs []struct {
-		ID jsontext.Value `json:"ID"`
+	v.errorIDs = idsOf(meta.Errors, maxErrorIDs, errorID)
+	v.logIDs = idsOf(meta.Logs, maxLogIDs, safeID)
+}
+
+// idsOf takes the "ID" of every element, as far as safe lets it through. What
+// has another shape is passed over: only a receipt or an error's text depends
+// on it.
+func idsOf(raw jsontext.Value, most int, safe func(string) string) (ids []string) {
+	var list []jsontext.Value
+	if json.Unmarshal(raw, &list, tolerant) != nil {
+		return nil
 	}
-	if json.Unmarshal(meta.Logs, &logs, tolerant) != nil {
-		return // only a receipt depends on it
-	}
-	for _, log := range logs {
-		if id := safeID(text(log.ID)); id != "" && len(v.logIDs) < maxLogIDs {
-			v.logIDs = append(v.logIDs, id)
+	for _, element := range list {
+		var named struct {
+			ID jsontext.Value `json:"ID"`
+		}
+		if len(ids) == most || json.Unmarshal(element, &named, tolerant) != nil {
+			continue
+		}
+		if id := safe(text(named.ID)); id != "" {
+			ids = append(ids, id)
 		}
 	}
+	return ids
 }
 
 // decode reports whether raw was there and read; a shape that does not fit
@@ -224,8 +239,6 @@ func text(raw jsontext.Value) string {
 	}
 	return ""
 }
-
-func (v *verdict) issueCodes() []string { return v.codes }
 
 // issueTypes is the FHIR value set issue-type (R4 and R5). Only these are
 // passed on: a code outside of it is text of unknown content.

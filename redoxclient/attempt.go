@@ -17,8 +17,8 @@ import (
 // return from Read though its context has ended.
 const closeGrace = 5 * time.Second
 
-// call is one authorized POST, whatever its shape; Upload and Send build it, and
-// so can uploads and messages of the Data Model API.
+// call is one authorized POST, whatever its shape: a file or a message of the
+// FHIR or the Data Model API.
 type call struct {
 	op     Op
 	url    *url.URL

@@ -18,6 +18,7 @@ import (
 // Defaults of a Config.
 const (
 	DefaultAPIURL      = "https://api.redoxengine.com"
+	DefaultBlobURL     = "https://" + DefaultBlobHost
 	DefaultBlobHost    = "blob.redoxengine.com"
 	DefaultConcurrency = 16
 	DefaultAnswerLimit = 1 << 20
@@ -53,6 +54,10 @@ type Config struct {
 	// APIURL is the API's base, default DefaultAPIURL. Plain http is accepted
 	// for loopback hosts only.
 	APIURL string
+	// BlobURL is the base of UploadBlob, default DefaultBlobURL. The same rules
+	// hold. It gets the token; whether its answers are believed is for
+	// BlobHosts alone to say.
+	BlobURL string
 	// Environment is Redox's flag: exactly Development, Staging or Production.
 	Environment string
 	// BlobHosts are the hosts, each with an optional port, whose URLs are
@@ -76,7 +81,8 @@ type Config struct {
 // concurrent use.
 type Client struct {
 	cfg       Config
-	base      *url.URL
+	base      *url.URL // of APIURL
+	blobBase  *url.URL
 	transport *http.Transport
 }
 
@@ -84,12 +90,13 @@ type Client struct {
 // the field's name.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
-	base, err := parseBase(cfg.APIURL)
-	faults := append([]error{field("APIURL", err)}, cfg.faults()...)
+	base, baseErr := parseBase(cfg.APIURL)
+	blobBase, blobErr := parseBase(cfg.BlobURL)
+	faults := append([]error{field("APIURL", baseErr), field("BlobURL", blobErr)}, cfg.faults()...)
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return &Client{cfg: cfg, base: base, transport: newTransport(cfg.Timeouts, cfg.TLS, cfg.Concurrency)}, nil
+	return &Client{cfg: cfg, base: base, blobBase: blobBase, transport: newTransport(cfg.Timeouts, cfg.TLS, cfg.Concurrency)}, nil
 }
 
 // Close closes idle connections. Calls in progress go on.
@@ -97,6 +104,7 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 func (c Config) withDefaults() Config {
 	c.APIURL = cmp.Or(c.APIURL, DefaultAPIURL)
+	c.BlobURL = cmp.Or(c.BlobURL, DefaultBlobURL)
 	c.Concurrency = cmp.Or(c.Concurrency, DefaultConcurrency)
 	c.AnswerLimit = cmp.Or(c.AnswerLimit, DefaultAnswerLimit)
 	c.UserAgent = cmp.Or(c.UserAgent, DefaultUserAgent)

@@ -14,15 +14,23 @@
 // such a message must not be sent again, that a 2xx can still hide errors, and
 // that a URL of an uploaded file comes in the Location header.
 //
+// Of the Data Model API: JSON to /endpoint, Meta.Logs and Meta.Errors in the
+// answer, a multipart form with a part "file" to /upload at the blob host, and
+// the "URI" in the answer to it.
+//
 // # What was seen in working clients and is not promised
 //
 // The Redox-Trace-Id header, the Bundle a sandbox answers with (entry[0]
-// response.location), errorDetail bodies, renewal a minute before expiry.
+// response.location), errorDetail bodies, renewal a minute before expiry, that
+// the form of an upload needs a Content-Length.
 //
 // # What is our inference
 //
 // Sending the file's own media type at upload; reading the upload's URL from a
-// JSON body when there is no Location header; an empty 2xx as success; a 504,
+// JSON body when there is no Location header, and the other way round where the
+// body is documented; percent-encoded file names in forms (RFC 7578 allows it,
+// Redox says nothing); Redox-source-Id at the blob host; an
+// empty 2xx as success; a 504,
 // and a connection that breaks once the whole body was handed over, as an
 // outcome that nobody knows ([UnknownOutcome]); a 5xx that Redox does not list
 // likewise; an answer timeout of five minutes, since Redox gives up with a 504

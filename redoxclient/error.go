@@ -33,10 +33,16 @@ type Op string
 
 // The operations of a client.
 const (
-	OpToken  Op = "token"
-	OpUpload Op = "upload"
-	OpSend   Op = "send"
+	OpToken         Op = "token"
+	OpUpload        Op = "upload"
+	OpSend          Op = "send"
+	OpUploadBlob    Op = "upload_blob"
+	OpSendDataModel Op = "send_data_model"
 )
+
+// Message reports whether o hands over a message. Only then can its outcome be
+// unknown: a token or a file that nobody names harms nothing.
+func (o Op) Message() bool { return o == OpSend || o == OpSendDataModel }
 
 // Where is how far a request came.
 type Where string
@@ -62,6 +68,9 @@ type Reply struct {
 	// IssueCodes are the issue codes of an OperationOutcome, or an OAuth error
 	// code; only values of the FHIR value set issue-type and of RFC 6749.
 	IssueCodes []string
+	// ErrorIDs are the IDs of a Data Model answer's Meta.Errors, for asking
+	// Redox about them; only UUIDs and whole numbers, at most 8.
+	ErrorIDs []string
 	// RetryAfter is the least wait the server asked for; 0 is no wish. Redox
 	// documents no Retry-After, so it is usually 0.
 	RetryAfter time.Duration
@@ -130,6 +139,9 @@ func (e *Error) Error() string {
 	}
 	if len(e.IssueCodes) > 0 {
 		fmt.Fprintf(&b, ", issues %s", strings.Join(e.IssueCodes, " "))
+	}
+	if len(e.ErrorIDs) > 0 {
+		fmt.Fprintf(&b, ", error ids %s", strings.Join(e.ErrorIDs, " "))
 	}
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, ", retry after %s", e.RetryAfter)

@@ -14,7 +14,7 @@ import (
 // judgeStatus is what a status other than 2xx means, by Redox's list of
 // status codes. whole is whether the request's body had been handed over.
 func judgeStatus(op Op, status int, whole bool) Kind {
-	taken := op == OpSend && whole
+	taken := op.Message() && whole
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		return TooLarge
@@ -40,9 +40,11 @@ func judgeStatus(op Op, status int, whole bool) Kind {
 
 // replyError judges an answer. It takes the codes of its body and no text.
 func (c *Client) replyError(op Op, ans *answer, kind Kind, code string, cause error) *Error {
+	v := parseAnswer(ans.body)
 	return &Error{Kind: kind, Op: op, Where: Answered, Code: code, cause: cause, Reply: Reply{
 		Status:      ans.status,
-		IssueCodes:  parseAnswer(ans.body).issueCodes(),
+		IssueCodes:  v.codes,
+		ErrorIDs:    v.errorIDs,
 		RetryAfter:  retryAfter(ans.header, c.cfg.Now()),
 		RateLimit:   rateLimit(ans.header),
 		TraceID:     safeID(ans.header.Get("Redox-Trace-Id")),
@@ -65,7 +67,7 @@ func (c *Client) statusError(op Op, ans *answer) *Error {
 // unreadError judges a 2xx whose body could not be read whole.
 func (c *Client) unreadError(op Op, ans *answer) *Error {
 	kind, code := Retryable, CodeAnswerCut
-	if op == OpSend {
+	if op.Message() {
 		kind = UnknownOutcome
 	}
 	cause := ans.readErr
@@ -74,7 +76,7 @@ func (c *Client) unreadError(op Op, ans *answer) *Error {
 		code = CodeAnswerTooLarge
 	case ans.cancelled != nil:
 		code, cause = CodeCancelled, ans.cancelled
-		if op != OpSend {
+		if !op.Message() {
 			kind = Interrupted
 		}
 	case errors.Is(ans.readErr, errStalled):
@@ -141,7 +143,7 @@ func (a *attempt) broken(err error) *Error {
 		// The kernel did not take the last bytes, so Redox has not got them.
 		e.Where = WhileSending
 	}
-	if e.Where == WhileWaiting && a.op == OpSend {
+	if e.Where == WhileWaiting && a.op.Message() {
 		e.Kind = UnknownOutcome
 	}
 	source, ended := a.sourceFault(), context.Cause(a.ctx)

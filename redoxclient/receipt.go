@@ -3,6 +3,8 @@ package redoxclient
 import (
 	"net/url"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 const (
@@ -31,6 +33,15 @@ func safeID(s string) string {
 		return ""
 	}
 	return s
+}
+
+// errorID lets a UUID or a whole number of at most 20 digits through: an error's
+// text must not come in by way of its ID.
+func errorID(s string) string {
+	if s != "" && len(s) <= 20 && digits(s) || len(s) == 36 && uuid.Validate(s) == nil {
+		return s
+	}
+	return ""
 }
 
 func idRune(r rune) bool {

@@ -30,14 +30,19 @@ func (c *Client) Send(ctx context.Context, r SendRequest) (*Receipt, error) {
 	if err != nil {
 		return nil, invalid(OpSend, err)
 	}
+	return c.post(ctx, k)
+}
+
+// post makes the call of a message and judges its answer.
+func (c *Client) post(ctx context.Context, k call) (*Receipt, error) {
 	ans, err := c.do(ctx, k)
 	if err != nil {
 		return nil, err
 	}
-	if e := c.statusError(OpSend, ans); e != nil {
+	if e := c.statusError(k.op, ans); e != nil {
 		return nil, e
 	}
-	return c.received(ans)
+	return c.received(k.op, ans)
 }
 
 func (c *Client) sendCall(r SendRequest) (call, error) {
@@ -61,16 +66,16 @@ func (c *Client) sendCall(r SendRequest) (call, error) {
 }
 
 // received judges a 2xx, whose body can still report that nothing was queued.
-func (c *Client) received(ans *answer) (*Receipt, error) {
+func (c *Client) received(op Op, ans *answer) (*Receipt, error) {
 	switch {
 	case ans.readErr != nil:
-		return nil, c.unreadError(OpSend, ans)
+		return nil, c.unreadError(op, ans)
 	case !ans.whole:
-		return nil, c.replyError(OpSend, ans, UnknownOutcome, CodeEarlyAnswer, nil)
+		return nil, c.replyError(op, ans, UnknownOutcome, CodeEarlyAnswer, nil)
 	}
 	v := parseAnswer(ans.body)
 	if kind, code, ok := v.judge(); !ok {
-		return nil, c.replyError(OpSend, ans, kind, code, v.unreadable)
+		return nil, c.replyError(op, ans, kind, code, v.unreadable)
 	}
 	return &Receipt{
 		Status:   ans.status,

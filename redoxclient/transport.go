@@ -33,7 +33,7 @@ func newTransport(t Timeouts, tlsConfig *tls.Config, concurrency int) *http.Tran
 		TLSHandshakeTimeout:    t.TLS,
 		ExpectContinueTimeout:  t.Continue,
 		Protocols:              &protocols,
-		MaxIdleConns:           concurrency,
+		MaxIdleConns:           2 * concurrency, // two hosts: the API's and the blobs'
 		MaxIdleConnsPerHost:    concurrency,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,

@@ -41,7 +41,7 @@ func (c *Client) Upload(ctx context.Context, r UploadRequest) (*Upload, error) {
 	if err != nil {
 		return nil, invalid(OpUpload, err)
 	}
-	ans, err := c.do(ctx, call{
+	ans, err := c.store(ctx, call{
 		op:     OpUpload,
 		url:    c.endpoint("fhir", "R4", "redox", c.cfg.Environment, "Binary"),
 		header: header,
@@ -50,13 +50,22 @@ func (c *Client) Upload(ctx context.Context, r UploadRequest) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e := c.statusError(OpUpload, ans); e != nil {
+	return c.uploaded(ans)
+}
+
+// store makes the call of an upload; an answer it gives is a 2xx to all of it.
+func (c *Client) store(ctx context.Context, k call) (*answer, error) {
+	ans, err := c.do(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if e := c.statusError(k.op, ans); e != nil {
 		return nil, e
 	}
 	if !ans.whole {
-		return nil, c.replyError(OpUpload, ans, Retryable, CodeEarlyAnswer, nil)
+		return nil, c.replyError(k.op, ans, Retryable, CodeEarlyAnswer, nil)
 	}
-	return c.uploaded(ans)
+	return ans, nil
 }
 
 // uploaded takes the URL from the Location header, else from the body's
@@ -69,12 +78,17 @@ func (c *Client) uploaded(ans *answer) (*Upload, error) {
 		}
 		raw = bodyLocation(ans.body)
 	}
+	return c.named(OpUpload, ans, raw)
+}
+
+// named gives the upload that an answer names by raw, if it can be believed.
+func (c *Client) named(op Op, ans *answer, raw string) (*Upload, error) {
 	if raw == "" {
-		return nil, c.replyError(OpUpload, ans, Permanent, CodeNoLocation, nil)
+		return nil, c.replyError(op, ans, Permanent, CodeNoLocation, nil)
 	}
 	blob, err := checkBlobURL(raw, c.cfg.BlobHosts)
 	if err != nil {
-		e := c.replyError(OpUpload, ans, Permanent, CodeBlobURL, err)
+		e := c.replyError(op, ans, Permanent, CodeBlobURL, err)
 		e.hint = "the answer names " + err.Error()
 		return nil, e
 	}
@@ -91,7 +105,7 @@ func bodyLocation(body []byte) string {
 	return named.Location
 }
 
-// requestHeader checks what both operations share.
+// requestHeader checks what the operations share.
 func requestHeader(sourceID, contentType string, body Body) (http.Header, error) {
 	switch {
 	case !checkSourceID(sourceID):

@@ -91,7 +91,7 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 		return fault.Redox
 	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge, e.Kind == redoxclient.Interrupted:
 		return fault.Job
-	case e.Op == redoxclient.OpUpload:
+	case !e.Op.Message():
 		// Uploads go to one place for all destinations.
 		return fault.Redox
 	}
@@ -102,7 +102,7 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 // message that is too large, has a name of its own.
 func codeOf(e *redoxclient.Error) string {
 	switch {
-	case e.Kind == redoxclient.TooLarge && e.Op == redoxclient.OpSend:
+	case e.Kind == redoxclient.TooLarge && e.Op.Message():
 		return pipeline.CodeMessageTooLarge
 	case e.Kind == redoxclient.TooLarge:
 		return "upload_too_large"
