@@ -88,10 +88,10 @@ func TestStatuses(t *testing.T) {
 	c := newClient(t, url, func(cfg *Config) { cfg.AnswerLimit = 4000 })
 	for code, want := range kinds {
 		for name, text := range bodies {
-			for _, op := range []Op{OpSend, OpUpload} {
+			for _, op := range allOps {
 				status.Store(int64(code))
 				body.Store(text)
-				wanted := cmp.Or(want, map[Op]Kind{OpSend: UnknownOutcome, OpUpload: Retryable}[op])
+				wanted := cmp.Or(want, either(op, UnknownOutcome, Retryable))
 				t.Run(fmt.Sprint(code, name, op), func(t *testing.T) {
 					e := wantError(t, callOp(t.Context(), c, op, canaryBody()), wanted, CodeStatus)
 					if e.Status != code || e.Where != Answered || e.Op != op || e.ContentType != "other" || e.TraceID != "" {
@@ -168,7 +168,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	c := newClient(t, url)
 	for _, code := range []int64{300, 301, 302, 303, 304, 307, 308} {
 		status.Store(code)
-		for _, op := range []Op{OpSend, OpUpload} {
+		for _, op := range allOps {
 			wantError(t, callOp(t.Context(), c, op, canaryBody()), Permanent, CodeRedirect)
 		}
 	}
@@ -207,26 +207,29 @@ func TestInvalidRequests(t *testing.T) {
 }
 
 func TestConfigFaults(t *testing.T) {
-	_, err := New(Config{APIURL: "http://example.org", Environment: "production", BlobHosts: []string{"https://x"},
+	_, err := New(Config{APIURL: "http://example.org", BlobURL: "http://example.org", Environment: "production", BlobHosts: []string{"https://x"},
 		Concurrency: -1, AnswerLimit: -1, UserAgent: "a\nb", TLS: &tls.Config{InsecureSkipVerify: true}, Timeouts: Timeouts{Stall: -1}})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"APIURL", "Environment", "BlobHosts[0]", "Tokens", "Concurrency", "AnswerLimit", "UserAgent", "TLS", "Timeouts.Stall"} {
+	for _, name := range []string{"APIURL", "BlobURL", "Environment", "BlobHosts[0]", "Tokens", "Concurrency", "AnswerLimit", "UserAgent", "TLS", "Timeouts.Stall"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named in %v", name, err)
 		}
 	}
 	for _, url := range []string{"https://u:CANARY@example.org", "https://example.org?CANARY", "ftp://x", "api", "https://", "https://x#CANARY", "http://127.0.0.1.example.org"} {
-		_, err := New(Config{APIURL: url, Environment: "Production", Tokens: &fixedTokens{}})
-		if err == nil {
-			t.Errorf("%s was accepted", url)
-			continue
+		for _, cfg := range []Config{{APIURL: url}, {BlobURL: url}} {
+			cfg.Environment, cfg.Tokens = "Production", &fixedTokens{}
+			_, err := New(cfg)
+			if err == nil {
+				t.Errorf("%s was accepted", url)
+				continue
+			}
+			noCanary(t, err)
 		}
-		noCanary(t, err)
 	}
 	for _, url := range []string{"", "https://api.ca.redoxengine.com", "http://localhost:1", "http://[::1]:1/x"} {
-		if _, err := New(Config{APIURL: url, Environment: "Production", Tokens: &fixedTokens{}}); err != nil {
+		if _, err := New(Config{APIURL: url, BlobURL: url, Environment: "Production", Tokens: &fixedTokens{}}); err != nil {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

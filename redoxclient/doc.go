@@ -29,18 +29,18 @@
 // Sending the file's own media type at upload; reading the upload's URL from a
 // JSON body when there is no Location header, and the other way round where the
 // body is documented; percent-encoded file names in forms (RFC 7578 allows it,
-// Redox says nothing); Redox-source-Id at the blob host; an
-// empty 2xx as success; a 504,
-// and a connection that breaks once the whole body was handed over, as an
-// outcome that nobody knows ([UnknownOutcome]); a 5xx that Redox does not list
-// likewise; an answer timeout of five minutes, since Redox gives up with a 504
-// after "a couple of minutes"; invalid_client as a fault of configuration.
+// Redox says nothing); Redox-source-Id at the blob host; an empty 2xx as
+// success; a 504, and a connection that breaks once the whole body was handed
+// over, as an outcome that nobody knows ([UnknownOutcome]); a 5xx that Redox
+// does not list likewise; an answer timeout of five minutes, since Redox gives
+// up with a 504 after "a couple of minutes"; invalid_client as a fault of
+// configuration.
 //
 // # What never leaves
 //
-// Bodies, tokens, assertions and URLs are never part of an error's text. What a
-// server says is only passed on when it fits a narrow set of characters or a
-// list of known codes; anything else is dropped. The underlying cause of an
-// error can be reached with errors.As but is never printed, because the texts
-// of net/http hold URLs.
+// Bodies, file names, tokens, assertions and URLs are never part of an error's
+// text. What a server says is only passed on when it fits a narrow set of
+// characters or a list of known codes; anything else is dropped. The underlying
+// cause of an error can be reached with errors.As but is never printed, because
+// the texts of net/http hold URLs.
 package redoxclient

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,7 @@ func (f *fixedTokens) Invalidate(token string) {
 
 func newClient(t testing.TB, url string, change ...func(*Config)) *Client {
 	t.Helper()
-	cfg := Config{APIURL: url, Environment: "Development", Tokens: &fixedTokens{}}
+	cfg := Config{APIURL: url, BlobURL: url, Environment: "Development", Tokens: &fixedTokens{}}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -126,14 +127,40 @@ func upload(ctx context.Context, c *Client, body Body) (*Upload, error) {
 	return c.Upload(ctx, UploadRequest{SourceID: testSource, ContentType: "application/pdf", Body: body})
 }
 
-// call either by name; tables run over both.
-func callOp(ctx context.Context, c *Client, op Op, body Body) error {
-	if op == OpSend {
-		_, err := send(ctx, c, body)
-		return err
+// The tables run over all operations.
+var (
+	sends   = []Op{OpSend, OpSendDataModel}
+	uploads = []Op{OpUpload, OpUploadBlob}
+	allOps  = slices.Concat(sends, uploads)
+)
+
+// callOp calls any by name.
+func callOp(ctx context.Context, c *Client, op Op, body Body) (err error) {
+	switch op {
+	case OpSend:
+		_, err = send(ctx, c, body)
+	case OpSendDataModel:
+		_, err = c.SendDataModel(ctx, DataModelRequest{Body: body})
+	case OpUpload:
+		_, err = upload(ctx, c, body)
+	case OpUploadBlob:
+		_, err = uploadBlob(ctx, c, body)
+	default:
+		panic("no such operation")
 	}
-	_, err := upload(ctx, c, body)
 	return err
+}
+
+func uploadBlob(ctx context.Context, c *Client, body Body) (*Upload, error) {
+	return c.UploadBlob(ctx, BlobRequest{SourceID: testSource, FileName: "CANARY name.pdf", ContentType: "application/pdf", Body: body})
+}
+
+// either is the kind wanted of a message or of a file.
+func either(op Op, send, upload Kind) Kind {
+	if op.Message() {
+		return send
+	}
+	return upload
 }
 
 func wantError(t *testing.T, err error, kind Kind, code string) *Error {

@@ -27,25 +27,42 @@ func (g *Gate) Authorize(ctx context.Context) error { return faultOf(g.client.Au
 
 // Upload implements pipeline.Redox.
 func (g *Gate) Upload(ctx context.Context, p pipeline.Parcel) (string, error) {
-	up, err := g.client.Upload(ctx, redoxclient.UploadRequest{
-		SourceID: p.SourceID, ContentType: p.ContentType, Body: redoxclient.Body{Size: p.Size, Open: p.Open},
-	})
+	up, err := g.upload(ctx, p)
 	if err != nil {
 		return "", faultOf(err)
 	}
 	return up.URL, nil
 }
 
+func (g *Gate) upload(ctx context.Context, p pipeline.Parcel) (*redoxclient.Upload, error) {
+	body := redoxclient.Body{Size: p.Size, Open: p.Open}
+	if p.DataModel {
+		return g.client.UploadBlob(ctx, redoxclient.BlobRequest{
+			SourceID: p.SourceID, FileName: p.FileName, ContentType: p.ContentType, Body: body,
+		})
+	}
+	return g.client.Upload(ctx, redoxclient.UploadRequest{SourceID: p.SourceID, ContentType: p.ContentType, Body: body})
+}
+
 // Send implements pipeline.Redox.
 func (g *Gate) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, error) {
-	receipt, err := g.client.Send(ctx, redoxclient.SendRequest{
-		Destination: l.Destination.Slug, Path: l.Path, SourceID: l.SourceID, ContentType: l.ContentType,
-		Body: redoxclient.Body{Size: l.Size, Open: l.Open},
-	})
+	receipt, err := g.send(ctx, l)
 	if err != nil {
 		return schemas.Receipt{}, faultOf(err)
 	}
 	return schemas.Receipt{Status: receipt.Status, Location: receipt.Location, LogIDs: receipt.LogIDs, TraceID: receipt.TraceID}, nil
+}
+
+// send posts a letter. One of the Data Model says inside from whom and to whom
+// it goes.
+func (g *Gate) send(ctx context.Context, l pipeline.Letter) (*redoxclient.Receipt, error) {
+	body := redoxclient.Body{Size: l.Size, Open: l.Open}
+	if l.DataModel {
+		return g.client.SendDataModel(ctx, redoxclient.DataModelRequest{Body: body})
+	}
+	return g.client.Send(ctx, redoxclient.SendRequest{
+		Destination: l.Destination.Slug, Path: l.Path, SourceID: l.SourceID, ContentType: l.ContentType, Body: body,
+	})
 }
 
 // faultOf turns a client's error into a fault. A fault inside it, of the file
