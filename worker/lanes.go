@@ -2,7 +2,6 @@ package worker
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -196,16 +195,4 @@ func (l *lanes) finished(name schemas.Lane) {
 	one := l.get(name)
 	one.inHand--
 	l.inHand--
-}
-
-// names lists the lanes in order, for people and tests.
-func (l *lanes) names() []schemas.Lane {
-	out := make([]schemas.Lane, 0, len(l.all))
-	for name := range l.all {
-		out = append(out, name)
-	}
-	slices.SortFunc(out, func(a, b schemas.Lane) int {
-		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Destination, b.Destination))
-	})
-	return out
 }

@@ -22,6 +22,7 @@ const canary = "KANARIENVOGEL"
 // that Chartpost wrote: the log at debug level, the events, the headers of dead
 // letters, the ledger, the schedules' headers.
 func TestNoPatientDataAnywhere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	hostile := fmt.Sprintf(`{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"%[1]s","diagnostics":"%[1]s","details":{"text":"%[1]s"}}]}`, canary)
 	headers := map[string]string{"Redox-Trace-Id": canary + " " + canary, "Retry-After": canary, "Content-Type": "text/" + canary}

@@ -13,6 +13,7 @@ import (
 
 // TestTheBytesArrive: what the chart holds is what the store held.
 func TestTheBytesArrive(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.worker()
 	for _, size := range []int{1, 2, 3, 200_000, 29_900_000} {
@@ -41,6 +42,7 @@ func TestTheBytesArrive(t *testing.T) {
 // TestAutoChoosesBySize: at the limit a file is embedded, one byte over it is
 // uploaded; the sum counts, not the single file.
 func TestAutoChoosesBySize(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.worker()
 	limit := int(w.settings.Delivery.EmbedLimit)
@@ -74,6 +76,7 @@ func TestAutoChoosesBySize(t *testing.T) {
 // TestTooLargeEmbeddedIsUploaded: a 413 on a message with its files inside is
 // answered once, and only where the caller left the choice.
 func TestTooLargeEmbeddedIsUploaded(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	if err := w.sim.Inject(redoxsim.Fault{
 		Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.AnswerStatus, Status: http.StatusRequestEntityTooLarge, Times: 2,
@@ -99,6 +102,7 @@ func TestTooLargeEmbeddedIsUploaded(t *testing.T) {
 // TestManyDestinations: lanes are made on sight, and each job reaches its own
 // destination.
 func TestManyDestinations(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.worker()
 	file := w.put("a.pdf", document(1000, "a"))
@@ -128,6 +132,7 @@ func TestManyDestinations(t *testing.T) {
 // TestTwoWorkersShareTheWork: every job is sent once although two workers take
 // from the same lanes, over a nats-server in a process of its own.
 func TestTwoWorkersShareTheWork(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, devtest.NATSProcess(t, devstack.NATSOptions{}).URL())
 	w.settings.Delivery.Name = "one"
 	w.worker()

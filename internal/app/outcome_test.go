@@ -29,6 +29,7 @@ func toMessages(f redoxsim.Fault) redoxsim.Fault {
 // TestAPassingFault is tried again: within seconds in its slot, then by
 // schedule, with each try and its reason in the events.
 func TestAPassingFault(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 4}))
 	w.worker()
@@ -53,6 +54,7 @@ func TestAPassingFault(t *testing.T) {
 // TestLostAnswers: wherever an outcome cannot be known the job is sent again
 // with the same identifiers, and every event from then on says so.
 func TestLostAnswers(t *testing.T) {
+	t.Parallel()
 	for _, f := range []redoxsim.Fault{
 		{Action: redoxsim.CutAfterProcessing, Times: 1},
 		{Action: redoxsim.StatusAfterProcessing, Status: http.StatusGatewayTimeout, Times: 1},
@@ -82,6 +84,7 @@ func TestLostAnswers(t *testing.T) {
 // TestHold: with on-unknown hold nothing is sent twice; the job waits for a
 // person.
 func TestHold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.settings.Delivery.OnUnknown = "hold"
 	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.CutAfterProcessing, Times: 1}))
@@ -103,6 +106,7 @@ func TestHold(t *testing.T) {
 // carries the first receipt; other content under the same id is kept for a
 // person.
 func TestTheSameJobTwice(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.worker()
 	job := w.job("twice", []schemas.File{w.put("a.pdf", document(100, "a"))})
@@ -140,6 +144,7 @@ func TestTheSameJobTwice(t *testing.T) {
 // TestAFailedJobRunsAgain when it is published again: that is how a person
 // replays it after mending the cause.
 func TestAFailedJobRunsAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.worker()
 	file := schemas.File{Bucket: testBucket, Key: t.Name() + "/late.pdf"}
@@ -159,6 +164,7 @@ func TestAFailedJobRunsAgain(t *testing.T) {
 // TestStoppedBetweenUploadAndMessage: a worker that is stopped while the
 // message waits for Redox, and started again, does not upload again.
 func TestStoppedBetweenUploadAndMessage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.settings.Delivery.Grace = 0
 	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.HangBeforeBody, Times: 1}))
@@ -187,6 +193,7 @@ func TestStoppedBetweenUploadAndMessage(t *testing.T) {
 
 // TestStoppedWithinTheGraceTime finishes what is in hand.
 func TestStoppedWithinTheGraceTime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.DelayAnswer, Delay: 300 * time.Millisecond}))
 	stop := w.worker()
@@ -221,6 +228,7 @@ func TestStoppedWithinTheGraceTime(t *testing.T) {
 // TestTokensExpire: a token that Redox does not know any more is replaced at
 // once, without a retry in the events.
 func TestTokensExpire(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.worker()
 	file := w.put("a.pdf", document(100, "a"))
@@ -238,6 +246,7 @@ func TestTokensExpire(t *testing.T) {
 // TestTheServerDies: NATS is killed and comes back while jobs are in hand;
 // nothing is lost and nothing is sent twice unsaid.
 func TestTheServerDies(t *testing.T) {
+	t.Parallel()
 	server := devtest.NATSProcess(t, devstack.NATSOptions{})
 	w := newWorld(t, server.URL())
 	w.settings.Delivery.Lease = 5 * time.Second

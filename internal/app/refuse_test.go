@@ -18,6 +18,7 @@ import (
 // TestRefusedFiles: each file that cannot be delivered ends as failed with its
 // own code and a dead letter, and nothing reaches Redox.
 func TestRefusedFiles(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	empty, huge := w.put("empty.pdf", nil), w.put("huge.pdf", document(31_000_000, "huge"))
 	good, changed := w.put("good.pdf", document(1000, "good")), w.put("changed.pdf", document(1000, "before"))
@@ -83,6 +84,7 @@ func TestForbiddenFile(t *testing.T) {
 // failed event where an id can be read, and always as a dead letter that holds
 // it as it came. The worker goes on.
 func TestRefusedJobs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.worker()
 	file := w.put("a.pdf", document(100, "a"))
@@ -153,6 +155,7 @@ func TestRefusedJobs(t *testing.T) {
 
 // TestRefusedByRedox: what Redox refuses is final, with its status in the code.
 func TestRefusedByRedox(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.worker()
 	file := w.put("a.pdf", document(100, "a"))
@@ -183,6 +186,7 @@ func TestRefusedByRedox(t *testing.T) {
 
 // TestThePinHolds: an object that is replaced between two tries is not sent.
 func TestThePinHolds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	if err := w.sim.Inject(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.UploadRequest}, Action: redoxsim.StatusAfterBody, Status: 503, Times: 3}); err != nil {
 		t.Fatal(err)

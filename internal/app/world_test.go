@@ -29,7 +29,12 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-func TestMain(m *testing.M) { devtest.Main(m, s3dev.Role()) }
+func TestMain(m *testing.M) {
+	// The AWS SDK's own chain is how a worker gets its credentials.
+	os.Setenv("AWS_ACCESS_KEY_ID", s3dev.DefaultAccessKey)
+	os.Setenv("AWS_SECRET_ACCESS_KEY", s3dev.DefaultSecretKey)
+	devtest.Main(m, s3dev.Role())
+}
 
 // patienceOfTests bounds every wait: far more than a slow machine needs.
 const patienceOfTests = 2 * time.Minute
@@ -64,8 +69,6 @@ func newWorld(t testing.TB, natsURL string) *world {
 		Concurrency: 8, LaneConcurrency: 8, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",
 		RetryFirst: time.Second, RetryLongest: 2 * time.Second, Lease: 30 * time.Second, Grace: 10 * time.Second, Stall: 30 * time.Second,
 	}
-	t.Setenv("AWS_ACCESS_KEY_ID", s3dev.DefaultAccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", s3dev.DefaultSecretKey)
 
 	var err error
 	if w.queue, err = Queue(w.settings.NATS, "test", w.log.logger()); err != nil {
