@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,7 +71,7 @@ func (r *samplesRun) job(doc samples.Document) schemas.Job {
 	}
 	message := fmt.Appendf(nil, `{"patient": %s, "resource": %s, "entries": [%s]}`, samples.Patient(), doc.Reference, samples.Practitioner())
 	return schemas.Job{
-		ID:          fmt.Sprintf("sample-%s-%s", r.run.UTC().Format("0102-150405"), doc.Short),
+		ID:          fmt.Sprintf("sample-%s-%s", strconv.FormatInt(r.run.UnixMilli(), 36), doc.Short),
 		Operation:   "documentreference-create",
 		Destination: schemas.Destination{Slug: destination, Environment: schemas.Development},
 		Files:       []schemas.File{{Bucket: bucket, Key: doc.Name, ContentType: doc.ContentType}},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
@@ -82,7 +83,18 @@ func (s3Cmd) Help() string {
 }
 
 // Validate implements kong's check of a command's values.
-func (c *s3Cmd) Validate() error { return checkPort("port", c.Port) }
+func (c *s3Cmd) Validate() error {
+	faults := []error{checkPort("port", c.Port)}
+	for _, name := range c.Bucket {
+		if !bucketName.MatchString(name) {
+			faults = append(faults, fmt.Errorf("--bucket: %q must be 3 to 63 small letters, digits, dots or hyphens", name))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// bucketName is S3's rule for names of buckets, but for what is rare.
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 func (c *s3Cmd) Run(ctx context.Context, out io.Writer) error {
 	options := s3dev.Options{Dir: c.Dir, Port: c.Port}
