@@ -1,12 +1,15 @@
 package redoxclient
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 // shapes of a 2xx to Send. kind "" is success.
@@ -25,6 +28,8 @@ var shapes = map[string]struct {
 	"data model":        {body: `{"Meta":{"Logs":[{"ID":"d9f5d293-7110-461e-a875-3beb089e79f3","AttemptID":"x"},{"ID":123}],"Errors":[]}}`, logs: []string{"d9f5d293-7110-461e-a875-3beb089e79f3", "123"}},
 	"odd log ids":       {body: `{"Meta":{"Logs":[{"ID":"CANARY text"},{"ID":{}},{"ID":true},{},{"ID":"ok"}]}}`, logs: []string{"ok"}},
 	"logs of a shape":   {body: `{"Meta":{"Logs":"CANARY"}}`},
+	"a log of a shape":  {body: `{"Meta":{"Logs":["CANARY",5,{"ID":"ok"},null]}}`, logs: []string{"ok"}},
+	"many logs":         {body: `{"Meta":{"Logs":[` + strings.Repeat(`{"ID":7},`, 99) + `{"ID":8}]}}`, logs: slices.Repeat([]string{"7"}, 16)},
 	"fhir meta":         {body: `{"resourceType":"Bundle","meta":{"errors":["x"]}}`},
 	"warning":           {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"warning","code":"value"},{"severity":"information"}]}`},
 	"header ok":         {body: `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"MessageHeader","response":{"code":"ok"}}}]}`},
@@ -76,6 +81,10 @@ func TestShapesOfSuccess(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				body.Store(tc.body)
 				status.Store(code)
+				err := callOp(t.Context(), c, OpSendDataModel, canaryBody())
+				if e, ok := errors.AsType[*Error](err); ok != (tc.kind != "") || ok && e.Kind != tc.kind {
+					t.Errorf("the Data Model's: %v", err)
+				}
 				receipt, err := send(t.Context(), c, canaryBody())
 				if tc.kind == UnknownOutcome {
 					wantError(t, err, UnknownOutcome, CodeAnswerUnreadable)
@@ -161,6 +170,8 @@ func FuzzAnswer(f *testing.F) {
 	for _, s := range shapes {
 		f.Add([]byte(s.body))
 	}
+	f.Add([]byte(`{"URI":"` + blobURL + `","uri":7}`))
+	f.Add([]byte(`{"Meta":{"Errors":[{"ID":12},{"ID":"0f8fad5b-d9cb-469f-a165-70867728950e"},{"ID":"Doe, Jane"}]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		v := parseAnswer(body)
 		for _, code := range v.codes {
@@ -173,11 +184,18 @@ func FuzzAnswer(f *testing.F) {
 				t.Errorf("log id %q", id)
 			}
 		}
-		if len(v.codes) > maxCodes || len(v.logIDs) > maxLogIDs {
+		for _, id := range v.errorIDs {
+			if !digits(id) && uuid.Validate(id) != nil {
+				t.Errorf("error id %q", id)
+			}
+		}
+		if len(v.codes) > maxCodes || len(v.logIDs) > maxLogIDs || len(v.errorIDs) > maxErrorIDs {
 			t.Error("too many")
 		}
-		if u, err := checkBlobURL(bodyLocation(body), []string{DefaultBlobHost}); err == nil && !strings.HasPrefix(strings.ToLower(u), "https://blob.redoxengine.com") {
-			t.Errorf("blob URL %q", u)
+		for _, raw := range []string{bodyLocation(body), bodyURI(body)} {
+			if u, err := checkBlobURL(raw, []string{DefaultBlobHost}); err == nil && !strings.HasPrefix(strings.ToLower(u), "https://blob.redoxengine.com") {
+				t.Errorf("blob URL %q", u)
+			}
 		}
 		if l := safeLocation(v.location); len(l) > maxLocation || strings.ContainsAny(l, " ?#@\"\n") {
 			t.Errorf("location %q", l)

@@ -62,7 +62,17 @@ func (c *Client) blobStored(ans *answer) (*Upload, error) {
 	if ans.readErr != nil {
 		return nil, c.unreadError(OpUploadBlob, ans)
 	}
-	return c.named(OpUploadBlob, ans, cmp.Or(bodyURI(ans.body), ans.header.Get("Location")))
+	raw, v := cmp.Or(bodyURI(ans.body), ans.header.Get("Location")), parseAnswer(ans.body)
+	switch {
+	case raw != "":
+	case v.refused:
+		return nil, c.replyError(OpUploadBlob, ans, Permanent, CodeRefused, nil)
+	case v.empty, v.unreadable != nil:
+		// The body is the only place of the URL. One that is no JSON at all
+		// was written by something on the way, which may pass.
+		return nil, c.replyError(OpUploadBlob, ans, Retryable, CodeAnswerUnreadable, v.unreadable)
+	}
+	return c.named(OpUploadBlob, ans, raw)
 }
 
 func bodyURI(body []byte) string {

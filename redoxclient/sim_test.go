@@ -55,7 +55,7 @@ func start(t *testing.T, alg string) *world {
 		t.Fatal(err)
 	}
 	w.client, err = redoxclient.New(redoxclient.Config{
-		APIURL: web.URL, Environment: "Development", BlobHosts: []string{blob.Host}, Tokens: tokens,
+		APIURL: web.URL, BlobURL: web.URL, Environment: "Development", BlobHosts: []string{blob.Host}, Tokens: tokens,
 	})
 	if err != nil {
 		t.Fatal(err)
