@@ -2,8 +2,10 @@ package devstack_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,7 +18,42 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 )
 
-func TestMain(m *testing.M) { devtest.Main(m) }
+func TestMain(m *testing.M) {
+	devtest.Main(m, devstack.Role{Name: "parent", Serve: serveParent})
+}
+
+// parent is a program whose child is a NATS server: the program at Program, or
+// itself again where that is empty.
+type parent struct{ Program, Dir string }
+
+func serveParent(_ int, raw json.RawMessage) (devstack.Server, error) {
+	var p parent
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return nil, err
+	}
+	options := devstack.NATSOptions{Dir: p.Dir}
+	if p.Program == "" {
+		return devstack.StartNATSProcess(context.Background(), options)
+	}
+	return devstack.StartNATSBinary(context.Background(), p.Program, options)
+}
+
+// diesWithItsParent kills a process and waits for the end of a connection to
+// the server which that had started.
+func diesWithItsParent(t *testing.T, program string) {
+	t.Helper()
+	p, err := devstack.StartProcess(t.Context(), "parent", parent{program, t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	gone := make(chan struct{})
+	connect(t, p.URL(), nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(gone) }))
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-gone
+}
 
 // store publishes a message into a file stream.
 func store(t *testing.T, connection *nats.Conn) {
@@ -102,6 +139,12 @@ func TestNATSProcesses(t *testing.T) {
 			return devstack.StartNATSBinary(ctx, program, o)
 		},
 	}
+	t.Run("its children die with a process", func(t *testing.T) {
+		diesWithItsParent(t, "")
+		if runtime.GOOS == "linux" { // nobody else promises it of a foreign program
+			diesWithItsParent(t, program)
+		}
+	})
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			server := devtest.Process(t, way, devstack.NATSOptions{Dir: t.TempDir(), MaxPayload: 4096})

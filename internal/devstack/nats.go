@@ -59,7 +59,8 @@ func StartNATS(options NATSOptions) (*NATS, error) {
 	log := &natsLog{to: options.Log}
 	s.SetLoggerV2(log, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(readyWithin) || !s.JetStreamEnabled() {
+	// Without JetStream Start returns at once, and never becomes ready.
+	if !s.JetStreamEnabled() || !s.ReadyForConnections(readyWithin) {
 		s.Shutdown()
 		s.WaitForShutdown()
 		return nil, fmt.Errorf("nats: not ready: %s", log.lastFatal())

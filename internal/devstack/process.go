@@ -44,7 +44,7 @@ type running struct {
 // ServeIfAsked. The server dies with this process.
 func StartProcess(ctx context.Context, role string, options any) (*ServerProcess, error) {
 	if _, asked := os.LookupEnv(roleVariable); asked {
-		return nil, errors.New("devstack: a server must not start servers: call ServeIfAsked before anything else")
+		return nil, errors.New("devstack: this process is to be a server itself: call ServeIfAsked before anything else")
 	}
 	raw, err := json.Marshal(options)
 	if err != nil {

@@ -65,6 +65,10 @@ func ServeIfAsked(roles ...Role) {
 	if !asked {
 		return
 	}
+	if err := os.Unsetenv(roleVariable); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	// The S3 server prints to os.Stdout, which must hold our one line alone.
 	out := os.Stdout
 	os.Stdout = os.Stderr

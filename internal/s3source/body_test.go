@@ -80,18 +80,34 @@ func TestProgressRenewsResumes(t *testing.T) {
 	}
 }
 
-// TestCleanEndTooEarly: a store that closes in good order before the size is a
-// break like any other.
-func TestCleanEndTooEarly(t *testing.T) {
-	shelf, content := newShelf(t, false), noise(1000)
-	object := open(t, source(t, storeURL), shelf.put(t, "k", content), nil)
+// replaceBody puts another reader over the connection that object reads.
+func replaceBody(object *pipeline.Object, over func(io.Reader) io.Reader) {
 	b := object.Body.(*body)
 	b.current.body = struct {
 		io.Reader
 		io.Closer
-	}{io.LimitReader(b.current.body, 400), b.current.body}
-	if !bytes.Equal(read(t, object), content) {
-		t.Error("other content")
+	}{over(b.current.body), b.current.body}
+}
+
+// TestOddEnds: a store that closes in good order before the size is a break
+// like any other, and bytes that come together with an end count.
+func TestOddEnds(t *testing.T) {
+	shelf, content := newShelf(t, false), noise(1000)
+	file, s := shelf.put(t, "k", content), source(t, storeURL)
+	early := func(r io.Reader) io.Reader { return io.LimitReader(r, 400) }
+	for name, over := range map[string]func(io.Reader) io.Reader{
+		"a clean end too early":          early,
+		"bytes and a clean end at once":  func(r io.Reader) io.Reader { return iotest.DataErrReader(early(r)) },
+		"bytes and an error at once":     func(r io.Reader) io.Reader { return iotest.DataErrReader(io.MultiReader(early(r), broken{})) },
+		"bytes and the true end at once": iotest.DataErrReader,
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := open(t, s, file, nil)
+			replaceBody(object, over)
+			if !bytes.Equal(read(t, object), content) {
+				t.Error("other content")
+			}
+		})
 	}
 }
 
@@ -238,11 +254,19 @@ func TestCloseEndsARead(t *testing.T) {
 	if _, err := io.ReadFull(object.Body, make([]byte, 100)); err != nil {
 		t.Fatal(err)
 	}
+	reading := make(chan struct{})
+	replaceBody(object, func(r io.Reader) io.Reader {
+		return readerFunc(func(p []byte) (int, error) {
+			close(reading)
+			return r.Read(p)
+		})
+	})
 	ended := make(chan error, 1)
 	go func() {
 		_, err := object.Body.Read(make([]byte, 1))
 		ended <- err
 	}()
+	<-reading
 	for range 2 {
 		if err := object.Body.Close(); err != nil {
 			t.Error(err)
@@ -252,6 +276,10 @@ func TestCloseEndsARead(t *testing.T) {
 	_, err := object.Body.Read(make([]byte, 1))
 	wantFault(t, err, fault.Retryable, "read_closed")
 }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestChecksums(t *testing.T) {
 	shelf, content := newShelf(t, false), noise(100_000)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +98,20 @@ func TestPinHoldsAnObjectWithoutVersions(t *testing.T) {
 	wantFault(t, err, fault.Permanent, "file_changed")
 	_, err = s.Stat(t.Context(), file, &first.Pin)
 	wantFault(t, err, fault.Permanent, "file_changed")
+}
+
+// TestPinsAreSent: the ETag is compared on both sides, so that a store that
+// honours it does not send thirty megabytes for nothing.
+func TestPinsAreSent(t *testing.T) {
+	shelf, proxy := newShelf(t, false), newCrook(t, cutAt(500))
+	file, s := shelf.put(t, "k", noise(1000)), source(t, proxy.URL)
+	object := open(t, s, file, nil)
+	read(t, object)
+	read(t, open(t, s, file, &object.Pin))
+	etag := object.Pin.ETag
+	if got, want := proxy.pinned(), []string{"", etag, etag}; !slices.Equal(got, want) {
+		t.Errorf("If-Match %q, want %q", got, want)
+	}
 }
 
 func TestPinHoldsAVersion(t *testing.T) {

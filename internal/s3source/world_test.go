@@ -147,6 +147,7 @@ type crook struct {
 	mu     sync.Mutex
 	tricks []trick
 	ranges []string // of the GETs seen
+	pins   []string // their If-Match
 }
 
 // trick changes an answer, or the request before it is passed on.
@@ -202,6 +203,7 @@ func (c *crook) next(r *http.Request) (trick, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ranges = append(c.ranges, r.Header.Get("Range"))
+	c.pins = append(c.pins, r.Header.Get("If-Match"))
 	if len(c.tricks) == 0 {
 		return trick{}, false
 	}
@@ -210,10 +212,10 @@ func (c *crook) next(r *http.Request) (trick, bool) {
 	return first, true
 }
 
-func (c *crook) add(tricks ...trick) {
+func (c *crook) pinned() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tricks = append(c.tricks, tricks...)
+	return append([]string(nil), c.pins...)
 }
 
 func (c *crook) seen() []string {
@@ -221,8 +223,6 @@ func (c *crook) seen() []string {
 	defer c.mu.Unlock()
 	return append([]string(nil), c.ranges...)
 }
-
-func honest() trick { return trick{} }
 
 // cutAt breaks the connection after n bytes of the body.
 func cutAt(n int64) trick {
