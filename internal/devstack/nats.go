@@ -59,11 +59,11 @@ func StartNATS(options NATSOptions) (*NATS, error) {
 	log := &natsLog{to: options.Log}
 	s.SetLoggerV2(log, false, false, false)
 	s.Start()
-	// Without JetStream Start returns at once, and never becomes ready.
-	if !s.JetStreamEnabled() || !s.ReadyForConnections(readyWithin) {
+	// After a fatal line it never becomes ready, and would be waited for.
+	if log.lastFatal() != "" || !s.ReadyForConnections(readyWithin) || !s.JetStreamEnabled() {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return nil, fmt.Errorf("nats: not ready: %s", log.lastFatal())
+		return nil, fmt.Errorf("nats: not ready: %q", log.lastFatal())
 	}
 	return &NATS{server: s}, nil
 }
@@ -120,9 +120,6 @@ type natsLog struct {
 func (l *natsLog) lastFatal() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fatal == "" {
-		return "no reason given"
-	}
 	return l.fatal
 }
 
