@@ -73,7 +73,7 @@ func faultOf(err error) error {
 	}
 	e, ok := errors.AsType[*redoxclient.Error](err)
 	if !ok {
-		return err
+		return fault.Of(err)
 	}
 	if inner, ok := errors.AsType[*fault.Fault](e.Unwrap()); ok && e.Kind != redoxclient.UnknownOutcome {
 		return inner
@@ -104,9 +104,11 @@ func kindOf(e *redoxclient.Error) fault.Kind {
 // destination's; a refusal is the job's.
 func scopeOf(e *redoxclient.Error) fault.Scope {
 	switch {
+	case e.Kind == redoxclient.Interrupted:
+		return fault.Job // wherever it was, this process alone has stopped
 	case e.Op == redoxclient.OpToken, e.Kind == redoxclient.Credentials, e.Kind == redoxclient.RateLimited:
 		return fault.Redox
-	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge, e.Kind == redoxclient.Interrupted:
+	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge:
 		return fault.Job
 	case !e.Op.Message():
 		// Uploads go to one place for all destinations.
