@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/oauth2"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
@@ -136,17 +140,23 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // been taken matters more.
 func TestAnUnknownOutcomeIsToldFirst(t *testing.T) {
 	lost := &fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "superseded"}
+	arrived := make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		<-r.Context().Done() // the client leaves
+	}))
+	t.Cleanup(web.Close)
+	client, err := redoxclient.New(redoxclient.Config{APIURL: web.URL, BlobURL: web.URL, Environment: "Development", Tokens: oneToken{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
 	for _, step := range steps {
 		t.Run(step.name, func(t *testing.T) {
-			w := start(t)
-			w.hangAfterBody(t)
 			ctx, cancel := context.WithCancelCause(t.Context())
-			defer cancel(nil)
-			go func() {
-				_ = w.sim.Await(ctx, func() bool { return w.fired() })
-				cancel(lost)
-			}()
-			err := step.run(ctx, w.gate, text("CANARY body"))
+			go func() { <-arrived; cancel(lost) }()
+			err := step.run(ctx, New(client), text("CANARY body"))
 			f, ok := err.(*fault.Fault)
 			switch {
 			case !ok:
@@ -160,3 +170,11 @@ func TestAnUnknownOutcomeIsToldFirst(t *testing.T) {
 		})
 	}
 }
+
+type oneToken struct{}
+
+func (oneToken) TokenContext(context.Context) (*oauth2.Token, error) {
+	return &oauth2.Token{AccessToken: "CANARYTOKEN"}, nil
+}
+
+func (oneToken) Invalidate(string) {}

@@ -62,19 +62,6 @@ func start(t *testing.T) *world {
 	return &world{sim: sim, gate: New(client), source: keys.Client.Sources[0]}
 }
 
-func (w *world) hangAfterBody(t *testing.T) {
-	t.Helper()
-	for _, kind := range []redoxsim.Kind{redoxsim.MessageRequest, redoxsim.UploadRequest} {
-		if err := w.sim.Inject(redoxsim.Fault{Match: redoxsim.Match{Kind: kind}, Action: redoxsim.Hang}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func (w *world) fired() bool {
-	return slices.ContainsFunc(w.sim.Faults(), func(f redoxsim.FaultState) bool { return f.Fired > 0 })
-}
-
 const fhirPath = "DocumentReference/$documentreference-create"
 
 // steps are the four ways through the gate.
