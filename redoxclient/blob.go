@@ -36,6 +36,8 @@ func (c *Client) UploadBlob(ctx context.Context, r BlobRequest) (*Upload, error)
 	header, err := requestHeader(r.SourceID, r.ContentType, r.Body)
 	switch {
 	case err != nil:
+	case c.blobBase == nil:
+		err = errors.New("no BlobURL is configured beside this APIURL")
 	case r.FileName == "":
 		err = errors.New("the file name is empty")
 	case len(r.FileName) > maxFileName:

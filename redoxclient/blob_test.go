@@ -155,6 +155,20 @@ func TestInvalidBlobRequests(t *testing.T) {
 	}
 }
 
+// Files meant for another place must not go to the US by an omission.
+func TestBlobURLHasNoDefaultOfItsOwn(t *testing.T) {
+	for api, want := range map[string]string{"": DefaultBlobURL, DefaultAPIURL: DefaultBlobURL, "https://api.ca.redoxengine.com": "", "http://127.0.0.1:1": ""} {
+		c := newClient(t, api, func(cfg *Config) { cfg.BlobURL = "" })
+		if c.cfg.BlobURL != want {
+			t.Errorf("%q: got %q", api, c.cfg.BlobURL)
+		}
+		if want == "" {
+			_, err := uploadBlob(t.Context(), c, canaryBody())
+			wantError(t, err, Permanent, CodeInvalidRequest)
+		}
+	}
+}
+
 func TestExpectForLargeForms(t *testing.T) {
 	var expect atomic.Value
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -54,9 +54,11 @@ type Config struct {
 	// APIURL is the API's base, default DefaultAPIURL. Plain http is accepted
 	// for loopback hosts only.
 	APIURL string
-	// BlobURL is the base of UploadBlob, default DefaultBlobURL. The same rules
-	// hold. It gets the token; whether its answers are believed is for
-	// BlobHosts alone to say.
+	// BlobURL is the base of UploadBlob, by the rules of APIURL. Its default,
+	// DefaultBlobURL, goes with the default APIURL alone: files meant for a
+	// simulator or another country must not end in the US by an omission.
+	// Without a BlobURL UploadBlob refuses. Which URLs are believed in its
+	// answers is for BlobHosts to say.
 	BlobURL string
 	// Environment is Redox's flag: exactly Development, Staging or Production.
 	Environment string
@@ -82,7 +84,7 @@ type Config struct {
 type Client struct {
 	cfg       Config
 	base      *url.URL // of APIURL
-	blobBase  *url.URL
+	blobBase  *url.URL // of BlobURL; nil without one
 	transport *http.Transport
 }
 
@@ -91,7 +93,11 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	base, baseErr := parseBase(cfg.APIURL)
-	blobBase, blobErr := parseBase(cfg.BlobURL)
+	var blobBase *url.URL
+	var blobErr error
+	if cfg.BlobURL != "" {
+		blobBase, blobErr = parseBase(cfg.BlobURL)
+	}
 	faults := append([]error{field("APIURL", baseErr), field("BlobURL", blobErr)}, cfg.faults()...)
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -104,7 +110,9 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 func (c Config) withDefaults() Config {
 	c.APIURL = cmp.Or(c.APIURL, DefaultAPIURL)
-	c.BlobURL = cmp.Or(c.BlobURL, DefaultBlobURL)
+	if c.APIURL == DefaultAPIURL {
+		c.BlobURL = cmp.Or(c.BlobURL, DefaultBlobURL)
+	}
 	c.Concurrency = cmp.Or(c.Concurrency, DefaultConcurrency)
 	c.AnswerLimit = cmp.Or(c.AnswerLimit, DefaultAnswerLimit)
 	c.UserAgent = cmp.Or(c.UserAgent, DefaultUserAgent)
