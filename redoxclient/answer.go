@@ -174,28 +174,6 @@ func (v *verdict) meta(raw jsontext.Value) {
 	v.logIDs = idsOf(meta.Logs, maxLogIDs, safeID)
 }
 
-// idsOf takes the "ID" of every element, as far as safe lets it through. What
-// has another shape is passed over: only a receipt or an error's text depends
-// on it.
-func idsOf(raw jsontext.Value, most int, safe func(string) string) (ids []string) {
-	var list []jsontext.Value
-	if json.Unmarshal(raw, &list, tolerant) != nil {
-		return nil
-	}
-	for _, element := range list {
-		var named struct {
-			ID jsontext.Value `json:"ID"`
-		}
-		if len(ids) == most || json.Unmarshal(element, &named, tolerant) != nil {
-			continue
-		}
-		if id := safe(text(named.ID)); id != "" {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 // decode reports whether raw was there and read; a shape that does not fit
 // makes the answer unreadable.
 func (v *verdict) decode(raw jsontext.Value, into any) bool {

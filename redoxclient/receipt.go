@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 )
 
@@ -25,6 +27,28 @@ type Receipt struct {
 	LogIDs []string
 	// TraceID is Redox-Trace-Id, an undocumented header seen on live answers.
 	TraceID string
+}
+
+// idsOf takes the "ID" of every element, as far as safe lets it through. What
+// has another shape is passed over: only a receipt or an error's text depends
+// on it.
+func idsOf(raw jsontext.Value, most int, safe func(string) string) (ids []string) {
+	var list []jsontext.Value
+	if json.Unmarshal(raw, &list, tolerant) != nil {
+		return nil
+	}
+	for _, element := range list {
+		var named struct {
+			ID jsontext.Value `json:"ID"`
+		}
+		if len(ids) == most || json.Unmarshal(element, &named, tolerant) != nil {
+			continue
+		}
+		if id := safe(text(named.ID)); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // safeID lets an id of 1-128 of [A-Za-z0-9._:-] through and drops others.
