@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/worker"
 )
 
@@ -74,6 +76,28 @@ func TestAckAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	ack(t, d)
+}
+
+// TestAckWithoutItsAnswer: the server took it, the answer is lost with the
+// connection, and the next try is answered.
+func TestAckWithoutItsAnswer(t *testing.T) {
+	t.Parallel()
+	stack := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
+	w := joinWorld(t, "", stack.InProcess())
+	line := newLine(t, stack.URL())
+	in := dial(t, line.url()).take(patient, 16, calm)
+	w.publish(lane1, 1)
+	look(t, in)
+	askFor(t, in, lane1, 1, time.Hour)
+	d := job(t, in)
+	line.set(true)
+	acked := make(chan error, 1)
+	go func() { acked <- d.Ack(t.Context()) }()
+	until(t, "the server has taken it", func() bool { return w.stored(jobs, ">") == 0 })
+	line.set(false)
+	if err := <-acked; err != nil {
+		t.Error(err)
+	}
 }
 
 // TestLateAck: the copy was given to another worker; the first one's

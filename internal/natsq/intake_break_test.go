@@ -232,9 +232,7 @@ func TestSilence(t *testing.T) {
 	next(t, in)
 	long := askFor(t, in, lane1, 2, time.Hour)
 	until(t, "the server holds the ask", func() bool { return w.consumer(lane1).NumWaiting == 1 })
-	if err := server.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, w, server)
 	wantDone(t, in, long, lane1, 2, true)
 	short := askFor(t, in, lane1, 1, 100*time.Millisecond)
 	wantDone(t, in, short, lane1, 1, true)

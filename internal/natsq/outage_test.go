@@ -12,9 +12,19 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
+
+// freeze stops a server and waits until it is silent: a signal takes its time.
+func freeze(t *testing.T, w *world, server *devstack.ServerProcess) {
+	t.Helper()
+	if err := server.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the server is silent", func() bool { return w.nc.FlushTimeout(100*time.Millisecond) != nil })
+}
 
 // TestPublishingOutlivesAKill tells while the server is away, and once more
 // with the answer lost to the kill: each is stored once.
@@ -26,9 +36,7 @@ func TestPublishingOutlivesAKill(t *testing.T) {
 	told := make(chan error, 3)
 	tell := func(id string) { told <- w.Outbox().Tell(ctx, lane1, eventOf(lane1, id, schemas.StatusUploaded)) }
 
-	if err := server.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, w, server)
 	sent := w.nc.Stats().OutMsgs
 	go tell("unanswered")
 	until(t, "it is sent", func() bool { return w.nc.Stats().OutMsgs > sent })
@@ -81,9 +89,7 @@ func TestNothingIsSentAfterItWasGivenUp(t *testing.T) {
 func TestTheEndOfTheContextStopsPublishing(t *testing.T) {
 	t.Parallel()
 	w, server := farWorld(t)
-	if err := server.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, w, server)
 	calls := map[string]func(context.Context) error{
 		"tell": func(ctx context.Context) error {
 			return w.Outbox().Tell(ctx, lane1, eventOf(lane1, "a", schemas.StatusUploaded))

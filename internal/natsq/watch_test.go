@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -197,5 +199,50 @@ func TestWatchEndsWhileTheServerIsAway(t *testing.T) {
 		}
 	case <-time.After(4 * time.Second): // a try alone takes 5 s
 		t.Error("the watch goes on after its context has ended")
+	}
+}
+
+// TestWatchFetchesWhatTheLineLost: an event is on its way when the connection
+// breaks, the server believes it delivered, and no other follows.
+func TestWatchFetchesWhatTheLineLost(t *testing.T) {
+	t.Parallel()
+	stack := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
+	w := joinWorld(t, "", stack.InProcess())
+	line := newLine(t, stack.URL())
+	far := dial(t, line.url())
+	ids := make(chan string, 10)
+	done := make(chan error, 1)
+	go func() {
+		done <- far.Watch(t.Context(), nil, time.Now().Add(-time.Hour), nothing, func(e schemas.Event) bool {
+			ids <- e.Data.JobID
+			return e.Data.JobID != "lost"
+		})
+	}()
+	w.tell(lane1, "heard")
+	if id := <-ids; id != "heard" {
+		t.Fatal(id)
+	}
+	line.set(true)
+	w.tell(lane1, "lost")
+	s, err := w.js.Stream(t.Context(), w.stream(events))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the server believes that it delivered the event", func() bool {
+		for c := range s.ListConsumers(t.Context()).Info() {
+			if c.Delivered.Stream == 2 {
+				return true
+			}
+		}
+		return false
+	})
+	line.set(false)
+	select {
+	case err := <-done:
+		if err != nil || <-ids != "lost" {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second): // the library's heartbeat takes 30 s to miss
+		t.Error("the event did not come")
 	}
 }
