@@ -11,7 +11,8 @@ const (
 	begin admission = "begin"
 	// resume: the same try goes on where a crash or a shutdown left it.
 	resume admission = "resume"
-	// next: a schedule brought the job back for its next attempt.
+	// next: a schedule brought the job back for its next attempt, or the
+	// schedule is gone and this copy stands in for it.
 	next admission = "next"
 	// doubt: a worker was cut off while sending; nobody knows the outcome.
 	doubt admission = "doubt"
@@ -66,11 +67,21 @@ func admit(r pipeline.Record, c copyOf, h held) admission {
 	case h == heldUnasked:
 		return ask
 	case h == heldNo:
-		return inDoubt(r, resume)
+		return admitInstead(r)
 	case c.sequence < r.Sequence:
 		return stale
 	}
 	return concurrent
+}
+
+// admitInstead judges a publisher's copy that replaces a lost one. A try that
+// was concluded keeps its number: what follows from it was published under that
+// number once, and the streams drop a second of the same id.
+func admitInstead(r pipeline.Record) admission {
+	if r.Phase == pipeline.Waiting {
+		return next
+	}
+	return inDoubt(r, resume)
 }
 
 func admitSame(r pipeline.Record) admission {

@@ -43,7 +43,9 @@ func TestAdmit(t *testing.T) {
 		{"published again meanwhile", pipeline.Working, newer, heldUnasked, ask},
 		{"published again while it is worked on", pipeline.Working, newer, heldYes, concurrent},
 		{"published again while it waits", pipeline.Waiting, newer, heldYes, concurrent},
-		{"published again, the first copy is lost", pipeline.Waiting, newer, heldNo, resume},
+		{"published again, the first copy is lost", pipeline.Working, newer, heldNo, resume},
+		{"published again, the schedule is lost", pipeline.Waiting, newer, heldNo, next},
+		{"an old copy, the schedule is lost", pipeline.Waiting, older, heldNo, next},
 		{"published again, lost while sending", pipeline.Sending, newer, heldNo, doubt},
 
 		// An old copy that came back from the queue's past.

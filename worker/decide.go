@@ -59,11 +59,13 @@ func decide(f *fault.Fault, attempt int, deadline, now time.Time, p Patience, ji
 		out.possibleDuplicate = true
 	}
 	wait := max(p.wait(attempt, jitter), f.RetryAfter)
+	// The last try starts a little before the deadline, since schedules fire on
+	// whole seconds, rounded up, and a job taken after it is not tried.
 	left := deadline.Sub(now)
 	if left < p.First/2 {
 		return expired(out, f)
 	}
-	out.phase, out.at = pipeline.Waiting, now.Add(min(wait, left))
+	out.phase, out.at = pipeline.Waiting, now.Add(min(wait, left-p.First/4))
 	return out
 }
 
@@ -94,7 +96,7 @@ func reasonOf(f *fault.Fault) schemas.Reason {
 // overdue is the fault of a job that was taken after its deadline.
 func overdue() *fault.Fault {
 	return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codeExpired, Path: "/expires_at",
-		Text: "the job was taken after its expires_at; nothing was sent"}
+		Text: "the job was taken after its expires_at, and not tried any more"}
 }
 
 // cutOff is the fault of a job that a worker left while sending.

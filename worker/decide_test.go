@@ -42,7 +42,8 @@ func TestDecide(t *testing.T) {
 		{name: "third wait", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 3, deadline: far, jitter: 1, phase: pipeline.Waiting, code: "x", in: 2 * time.Minute},
 		{name: "longest wait", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 99, deadline: far, jitter: 1, phase: pipeline.Waiting, code: "x", in: time.Hour},
 		{name: "the server's wish", f: fault.Fault{Kind: fault.Retryable, Code: "x", RetryAfter: 5 * time.Minute}, attempt: 1, deadline: far, phase: pipeline.Waiting, code: "x", in: 5 * time.Minute},
-		{name: "a last try at the deadline", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: near, phase: pipeline.Waiting, code: "x", in: 20 * time.Second},
+		{name: "a last try before the deadline", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: near, phase: pipeline.Waiting, code: "x", in: 12500 * time.Millisecond},
+		{name: "none after the last try", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 6, deadline: noon.Add(7500 * time.Millisecond), phase: pipeline.Failed, code: "expired"},
 		{name: "no time left", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: noon.Add(14 * time.Second), phase: pipeline.Failed, code: "expired"},
 		{name: "too late", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: past, phase: pipeline.Failed, code: "expired"},
 

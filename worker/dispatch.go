@@ -12,8 +12,12 @@ type dispatcher struct {
 	*Worker
 	lanes    *lanes
 	finished chan schemas.Lane
-	// looking is true while a listing of lanes is under way.
+	// looking is true while a listing of lanes is under way; listed brings it.
 	looking bool
+	listed  chan seen
+	// complained is when a fault of a listing was last logged: one that stays is
+	// said once a minute.
+	complained time.Time
 }
 
 // seen is what a listing of lanes brought.
@@ -27,16 +31,15 @@ type seen struct {
 func (d *dispatcher) run(ctx, working context.Context) {
 	look := time.NewTicker(lookPeriod)
 	defer look.Stop()
-	listed := make(chan seen, 1)
-	d.look(ctx, listed)
+	d.look(ctx)
 	for {
 		d.ask()
 		select {
 		case <-ctx.Done():
 			return
 		case <-look.C:
-			d.look(ctx, listed)
-		case s := <-listed:
+			d.look(ctx)
+		case s := <-d.listed:
 			d.note(s)
 		case lane := <-d.finished:
 			d.lanes.finished(lane)
@@ -48,27 +51,47 @@ func (d *dispatcher) run(ctx, working context.Context) {
 
 // look lists the lanes beside the loop: it may take seconds while a leader is
 // elected.
-func (d *dispatcher) look(ctx context.Context, listed chan<- seen) {
+func (d *dispatcher) look(ctx context.Context) {
 	if d.looking {
 		return
 	}
 	d.looking = true
 	go func() {
 		depths, err := d.intake.Lanes(ctx)
-		listed <- seen{depths, err}
+		d.listed <- seen{depths, err}
 	}()
 }
 
 func (d *dispatcher) note(s seen) {
 	d.looking = false
-	if s.err != nil {
-		d.log.Warn("listing the lanes", "error", s.err)
-	}
+	d.complain(s.err)
+	held := make(map[schemas.Lane]bool, len(s.depths))
 	for _, depth := range s.depths {
 		if _, known := d.lanes.all[depth.Lane]; !known {
 			d.log.Info("lane opened", "class", depth.Lane.Class, "destination", depth.Lane.Destination)
 		}
 		d.lanes.seen(depth.Lane, depth.Jobs)
+		held[depth.Lane] = true
+	}
+	if s.err != nil {
+		return
+	}
+	for name := range d.lanes.all {
+		if !held[name] {
+			d.lanes.unseen(name)
+		}
+	}
+}
+
+// complain logs a fault of a listing, once a minute.
+func (d *dispatcher) complain(err error) {
+	if err == nil {
+		d.complained = time.Time{}
+		return
+	}
+	if now := d.now(); now.Sub(d.complained) >= time.Minute {
+		d.complained = now
+		d.log.Warn("listing the lanes", "error", err)
 	}
 }
 
@@ -114,11 +137,11 @@ func (d *dispatcher) returnAtOnce(delivery Delivery) {
 
 // finish waits for the jobs in hand; when the grace time is over it interrupts
 // them and waits for what is left to be given back. It returns when the intake
-// has stopped too.
+// has stopped too, and no listing is under way.
 func (d *dispatcher) finish(interrupt func(), stopped <-chan struct{}) {
 	grace := time.NewTimer(d.settings.Grace)
 	defer grace.Stop()
-	for d.lanes.inHand > 0 || stopped != nil {
+	for d.lanes.inHand > 0 || stopped != nil || d.looking {
 		select {
 		case lane := <-d.finished:
 			d.lanes.finished(lane)
@@ -128,6 +151,8 @@ func (d *dispatcher) finish(interrupt func(), stopped <-chan struct{}) {
 			}
 		case <-stopped:
 			stopped = nil
+		case <-d.listed:
+			d.looking = false
 		case <-grace.C:
 			d.log.Warn("the grace time is over; jobs in hand are given back", "in_hand", d.lanes.inHand)
 			interrupt()

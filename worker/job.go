@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
@@ -38,20 +35,11 @@ func (w *Worker) handle(ctx context.Context, d Delivery) {
 	h.run(ctx)
 }
 
-// survive turns a panic into a job that comes back. Neither the panic's value
-// nor the record goes to the log: both may hold patient data.
-func (h *handling) survive() {
-	if r := recover(); r != nil {
-		h.log.Error("a panic while working on a job", "job", h.job.ID, "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
-		h.giveBack(leaveAlone)
-	}
-}
-
 // leaveAlone is the pause before a job is tried again that could not be settled.
 const leaveAlone = 10 * time.Second
 
 func (h *handling) run(ctx context.Context) {
-	job, refusal := h.deliverer.Understand(h.delivery.Lane(), h.delivery.Data())
+	job, refusal := h.understand()
 	h.job = job
 	if job.ID == "" {
 		h.buryNameless(ctx, fault.Of(refusal))
@@ -73,77 +61,6 @@ func (h *handling) run(ctx context.Context) {
 	h.enter(ctx, entry, refusal)
 }
 
-// fresh is the record of a job that the ledger does not know.
-func (h *handling) fresh() pipeline.Record {
-	return pipeline.Record{
-		Phase:     pipeline.Working,
-		Attempt:   max(h.delivery.Attempt(), 1),
-		Sequence:  h.delivery.Sequence(),
-		Digest:    h.digest,
-		Owner:     h.name,
-		UpdatedAt: h.now().UTC(),
-	}
-}
-
-func (h *handling) admission(ctx context.Context) (admission, error) {
-	c := copyOf{sequence: h.delivery.Sequence(), attempt: h.delivery.Attempt()}
-	entry := admit(h.record, c, heldUnasked)
-	if entry != ask {
-		return entry, nil
-	}
-	there, err := h.outbox.Holds(ctx, h.record.Sequence, h.job.ID)
-	if err != nil {
-		return "", err
-	}
-	if there {
-		return admit(h.record, c, heldYes), nil
-	}
-	return admit(h.record, c, heldNo), nil
-}
-
-// enter acts on the admission.
-func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
-	switch entry {
-	case settled:
-		h.settle(ctx)
-		return
-	case stale:
-		h.log.Info("an old copy of a job was dropped; a newer one carries it on", "job", h.job.ID)
-		h.ack(ctx)
-		return
-	case duplicate, concurrent:
-		h.tellDuplicate(ctx, entry)
-		return
-	case doubt:
-		h.conclude(ctx, cutOff())
-		return
-	case begin:
-	default:
-		if err := h.claim(ctx, entry); err != nil {
-			h.setAside(ctx, err)
-			return
-		}
-	}
-	h.try(ctx, refusal)
-}
-
-// claim writes this worker into the record: from then on nobody else's writes
-// succeed.
-func (h *handling) claim(ctx context.Context, entry admission) error {
-	r := &h.record
-	if entry == next || entry == again {
-		r.Attempt++
-	}
-	if entry == again || r.Digest != h.digest {
-		// A person may have mended the file or the job in between.
-		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
-		r.Files, r.NoEmbed = nil, false
-	}
-	r.Phase, r.Reason, r.NextAttemptAt = pipeline.Working, nil, time.Time{}
-	r.Sequence, r.Digest = h.delivery.Sequence(), h.digest
-	return h.save(ctx)
-}
-
 // try runs the job once and concludes it.
 func (h *handling) try(ctx context.Context, refusal error) {
 	if refusal == nil && h.now().After(h.job.Deadline()) {
@@ -154,7 +71,7 @@ func (h *handling) try(ctx context.Context, refusal error) {
 		return
 	}
 	started := h.now()
-	err := h.deliverer.Deliver(ctx, h.job, &h.record, h, h)
+	err := h.deliver(ctx)
 	if err == nil {
 		h.log.Info("accepted", "job", h.job.ID, "attempt", h.record.Attempt, "took", h.now().Sub(started).Round(time.Millisecond).String())
 		h.settle(ctx)
@@ -177,6 +94,13 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 	if f.Kind == fault.Superseded || f.Scope == fault.Ledger {
 		h.setAside(ctx, f)
 		return
+	}
+	if f.Kind == fault.Interrupted && ctx.Err() == nil {
+		// Nobody stops this worker: something else ended a step. Given back at
+		// once, the job would go round without a pause.
+		passing := *f
+		passing.Kind = fault.Retryable
+		f = &passing
 	}
 	if f.Kind == fault.UnknownOutcome && ctx.Err() != nil {
 		// This process is ending. The ledger says "sending": whoever takes the
@@ -229,20 +153,23 @@ func (h *handling) giveBack(delay time.Duration) {
 }
 
 // buryNameless ends a message in which not even an id can be read: a dead
-// letter holds it as it came, and no event can name it.
+// letter holds it as it came, and an event tells of it under a name made of its
+// sequence.
 func (h *handling) buryNameless(ctx context.Context, f *fault.Fault) {
-	ctx, cancel := h.outlive(ctx)
+	settling, cancel := h.outlive(ctx)
 	defer cancel()
-	h.log.Warn("a message that names no job went to the dead letters", "sequence", h.delivery.Sequence(), "code", f.Code, "path", f.Path, "text", f.Text)
-	err := h.outbox.Bury(ctx, DeadLetter{
-		Lane: h.delivery.Lane(), Data: h.delivery.Data(), Status: schemas.StatusFailed, Reason: reasonOf(f),
-		Key: "dead/sequence/" + strconv.FormatUint(h.delivery.Sequence(), 10) + "/" + h.digest[:16],
-	})
-	if err != nil {
+	h.log.Warn("a message that names no job goes to the dead letters", "sequence", h.delivery.Sequence(), "code", f.Code, "path", f.Path, "text", f.Text)
+	reason := reasonOf(f)
+	if err := h.bury(settling, schemas.StatusFailed, reason); err != nil {
 		h.setAside(ctx, err)
 		return
 	}
-	h.ack(ctx)
+	h.job.ID = schemas.UnreadableID(h.delivery.Sequence())
+	if err := h.tell(settling, schemas.StatusFailed, &reason); err != nil {
+		h.setAside(ctx, err)
+		return
+	}
+	h.ack(settling)
 }
 
 func digestOf(data []byte) string {

@@ -33,6 +33,45 @@ type lane struct {
 	promised int
 	inHand   int
 	asked    uint64
+	// resting: the queue refused to serve it; it is not asked until it is seen.
+	resting bool
+	doubts  doubts
+}
+
+// doubts are about a lane that is seen to hold jobs and gives none: others have
+// them in hand, or it is paused. Each ask in vain keeps slots from the lanes
+// that have some, so it is believed less often the longer that lasts.
+type doubts struct {
+	// jobs is how many it held when it was seen last.
+	jobs uint64
+	// vain counts the asks in vain; skip is how many sightings still mean nothing.
+	vain, skip int
+	// fruitful: the ask that is open has brought something.
+	fruitful bool
+}
+
+// mostSkips bounds how long a lane is not believed: 8 listings, 4 s.
+const mostSkips = 8
+
+// believe tells whether a sighting of jobs means that some can be had. One more
+// than last time always does.
+func (d *doubts) believe(jobs uint64) bool {
+	grown := jobs > d.jobs
+	d.jobs = jobs
+	if grown || d.skip == 0 {
+		return true
+	}
+	d.skip--
+	return false
+}
+
+// answered notes the end of a short ask.
+func (d *doubts) answered() {
+	if d.fruitful {
+		return
+	}
+	d.skip = min(1<<d.vain, mostSkips)
+	d.vain = min(d.vain+1, 3)
 }
 
 // order is one ask to make.
@@ -63,7 +102,15 @@ func (l *lanes) get(name schemas.Lane) *lane {
 // seen notes how many jobs a lane holds, those in anyone's hands included.
 func (l *lanes) seen(name schemas.Lane, jobs uint64) {
 	one := l.get(name)
-	one.ready = jobs > uint64(one.inHand)
+	one.resting = false
+	if one.doubts.believe(jobs) {
+		one.ready = jobs > uint64(one.inHand)
+	}
+}
+
+// unseen notes that a lane holds no job at all.
+func (l *lanes) unseen(name schemas.Lane) {
+	l.get(name).doubts = doubts{}
 }
 
 // full tells whether no slot is free.
@@ -85,7 +132,7 @@ func (l *lanes) orders() []order {
 		return out
 	}
 	for _, one := range l.all {
-		if !one.asking {
+		if !one.asking && !one.resting {
 			one.asking = true
 			out = append(out, order{lane: one.name, n: 1, long: true})
 		}
@@ -146,6 +193,7 @@ func (l *lanes) short(one *lane) order {
 	n := min(max(free/ready, 1), l.concurrency-one.inHand)
 	l.turn++
 	one.asking, one.promised, one.asked = true, n, l.turn
+	one.doubts.fruitful = false
 	l.promised += n
 	return order{lane: one.name, n: n}
 }
@@ -155,6 +203,7 @@ func (l *lanes) short(one *lane) order {
 func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
 	one := l.get(name)
 	one.ready = pending > 0
+	one.doubts.fruitful, one.doubts.vain, one.doubts.skip = true, 0, 0
 	if one.promised > 0 {
 		one.promised--
 		l.promised--
@@ -171,11 +220,12 @@ func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
 // forgotten until it is seen to hold jobs again.
 func (l *lanes) refused(name schemas.Lane) {
 	l.answered(name, 1)
-	if one := l.all[name]; one.inHand == 0 {
+	one := l.all[name]
+	if one.inHand == 0 {
 		delete(l.all, name)
-	} else {
-		one.ready = false
+		return
 	}
+	one.ready, one.resting = false, true
 }
 
 // answered books the end of an ask.
@@ -186,6 +236,7 @@ func (l *lanes) answered(name schemas.Lane, unfilled int) {
 		// Asked for more than there was: believe it is empty until something
 		// says otherwise.
 		one.ready = false
+		one.doubts.answered()
 	}
 	one.asking, one.promised = false, 0
 }

@@ -65,7 +65,8 @@ type Intake interface {
 type DeadLetter struct {
 	Lane schemas.Lane
 	Data []byte
-	// Key is the same for every burial of the same end of the same job.
+	// Key is the same for every burial of the same end of the same copy, and of
+	// no other.
 	Key               string
 	JobID             string
 	Status            schemas.Status

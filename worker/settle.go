@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -22,14 +23,14 @@ func (h *handling) outlive(ctx context.Context) (context.Context, context.Cancel
 // in this order. Each step may be repeated, here or by another worker, and the
 // acknowledgement comes last, so that nothing is lost in between.
 func (h *handling) settle(ctx context.Context) {
-	ctx, cancel := h.outlive(ctx)
+	settling, cancel := h.outlive(ctx)
 	defer cancel()
-	if err := h.publish(ctx); err != nil {
+	if err := h.publish(settling); err != nil {
 		// The ledger has the decision: the redelivery comes back to this step.
 		h.setAside(ctx, err)
 		return
 	}
-	h.ack(ctx)
+	h.ack(settling)
 }
 
 func (h *handling) publish(ctx context.Context) error {
@@ -41,7 +42,7 @@ func (h *handling) publish(ctx context.Context) error {
 			Lane: h.delivery.Lane(), JobID: h.job.ID, Data: h.delivery.Data(), Attempt: r.Attempt + 1, At: r.NextAttemptAt,
 		})
 		if err != nil {
-			return fmt.Errorf("scheduling the next attempt: %w", err)
+			return queueFault("the schedule of the next attempt could not be written", err)
 		}
 	case pipeline.Failed, pipeline.Held:
 		if err := h.bury(ctx, status, *r.Reason); err != nil {
@@ -51,14 +52,17 @@ func (h *handling) publish(ctx context.Context) error {
 	return h.tell(ctx, status, r.Reason)
 }
 
+// bury writes a dead letter. Its key has the sequence of the copy: each copy
+// ends once, and two that end alike, under a reused id or after the record was
+// removed, must not be taken for one.
 func (h *handling) bury(ctx context.Context, status schemas.Status, reason schemas.Reason) error {
 	err := h.outbox.Bury(ctx, DeadLetter{
 		Lane: h.delivery.Lane(), Data: h.delivery.Data(), JobID: h.job.ID, Status: status, Reason: reason,
-		Key:               fmt.Sprintf("dead/%s/%d/%s", h.job.ID, h.record.Attempt, status),
+		Key:               fmt.Sprintf("dead/%d/%s/%d/%s", h.delivery.Sequence(), h.digest[:16], h.record.Attempt, status),
 		PossibleDuplicate: h.record.PossibleDuplicate,
 	})
 	if err != nil {
-		return fmt.Errorf("writing the dead letter: %w", err)
+		return queueFault("the dead letter could not be written", err)
 	}
 	return nil
 }
@@ -67,7 +71,7 @@ func (h *handling) bury(ctx context.Context, status schemas.Status, reason schem
 // it is not the same job but another under the same id, it goes to the dead
 // letters too: a document must not vanish because of a reused id.
 func (h *handling) tellDuplicate(ctx context.Context, entry admission) {
-	ctx, cancel := h.outlive(ctx)
+	settling, cancel := h.outlive(ctx)
 	defer cancel()
 	var reason *schemas.Reason
 	if entry == concurrent {
@@ -76,16 +80,19 @@ func (h *handling) tellDuplicate(ctx context.Context, entry admission) {
 	if h.record.Digest != h.digest {
 		reason = &schemas.Reason{Kind: kindPermanent, Code: "id_reused", Path: "/id",
 			Text: "another job with this id came before and its content differs; this one was not sent and is in the dead letters"}
-		if err := h.bury(ctx, schemas.StatusDuplicate, *reason); err != nil {
+		// Of the job in this copy nothing was tried, sent or received: what the
+		// record says is the other's.
+		h.record = pipeline.Record{}
+		if err := h.bury(settling, schemas.StatusDuplicate, *reason); err != nil {
 			h.setAside(ctx, err)
 			return
 		}
 	}
-	if err := h.tell(ctx, schemas.StatusDuplicate, reason); err != nil {
+	if err := h.tell(settling, schemas.StatusDuplicate, reason); err != nil {
 		h.setAside(ctx, err)
 		return
 	}
-	h.ack(ctx)
+	h.ack(settling)
 }
 
 const kindPermanent = "permanent"
@@ -104,12 +111,17 @@ func (h *handling) Uploaded(record *pipeline.Record) {
 
 func (h *handling) tell(ctx context.Context, status schemas.Status, reason *schemas.Reason) error {
 	if err := h.awaitUploads(); err != nil {
-		return fmt.Errorf("publishing an event: %w", err)
+		return queueFault("an event could not be published", err)
 	}
 	if err := h.outbox.Tell(ctx, h.delivery.Lane(), h.event(status, &h.record, reason)); err != nil {
-		return fmt.Errorf("publishing an event: %w", err)
+		return queueFault("an event could not be published", err)
 	}
 	return nil
+}
+
+// queueFault says what the queue did not take. Its own error stays unprinted.
+func queueFault(text string, err error) error {
+	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "queue_unavailable", Text: text, Cause: err}
 }
 
 // awaitUploads waits until the uploaded event is out, if one is on its way.

@@ -82,7 +82,10 @@ func (w *Worker) Run(ctx context.Context) {
 	var background sync.WaitGroup
 	background.Go(func() { w.leases.run(renewing, w.settings.Lease/3) })
 
-	d := &dispatcher{Worker: w, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency), finished: make(chan schemas.Lane)}
+	d := &dispatcher{
+		Worker: w, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency),
+		finished: make(chan schemas.Lane), listed: make(chan seen, 1),
+	}
 	d.run(ctx, working)
 
 	w.log.Info("stopping", "in_hand", d.lanes.inHand, "grace", w.settings.Grace.String())

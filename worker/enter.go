@@ -1,0 +1,94 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/chartpost/chartpost/pipeline"
+)
+
+// fresh is the record of a job that the ledger does not know.
+func (h *handling) fresh() pipeline.Record {
+	return pipeline.Record{
+		Phase:     pipeline.Working,
+		Attempt:   max(h.delivery.Attempt(), 1),
+		Sequence:  h.delivery.Sequence(),
+		Digest:    h.digest,
+		Owner:     h.name,
+		UpdatedAt: h.now().UTC(),
+	}
+}
+
+func (h *handling) admission(ctx context.Context) (admission, error) {
+	c := copyOf{sequence: h.delivery.Sequence(), attempt: h.delivery.Attempt()}
+	entry := admit(h.record, c, heldUnasked)
+	if entry != ask {
+		return entry, nil
+	}
+	there, err := h.outbox.Holds(ctx, h.record.Sequence, h.job.ID)
+	if err != nil {
+		return "", queueFault("it could not be learned whether another copy of the job is there", err)
+	}
+	if there {
+		return admit(h.record, c, heldYes), nil
+	}
+	return admit(h.record, c, heldNo), nil
+}
+
+// enter acts on the admission.
+func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
+	switch entry {
+	case settled:
+		h.settle(ctx)
+		return
+	case stale:
+		if h.record.Digest != h.digest {
+			h.tellDuplicate(ctx, entry)
+			return
+		}
+		h.log.Info("an old copy of a job was dropped; a newer one carries it on", "job", h.job.ID)
+		h.ack(ctx)
+		return
+	case duplicate, concurrent:
+		h.tellDuplicate(ctx, entry)
+		return
+	case doubt:
+		h.adopt()
+		h.conclude(ctx, cutOff())
+		return
+	case begin:
+	default:
+		if err := h.claim(ctx, entry); err != nil {
+			h.setAside(ctx, err)
+			return
+		}
+	}
+	h.try(ctx, refusal)
+}
+
+// adopt makes this copy the recorded one of a try that is concluded at once.
+// The digest stays: it belongs to the files of the record, which the next claim
+// drops if the copy is another.
+func (h *handling) adopt() {
+	h.record.Attempt = max(h.record.Attempt, h.delivery.Attempt())
+	h.record.Sequence = h.delivery.Sequence()
+}
+
+// claim writes this worker into the record: from then on nobody else's writes
+// succeed.
+func (h *handling) claim(ctx context.Context, entry admission) error {
+	r := &h.record
+	if entry == next || entry == again {
+		// A schedule's own number is never behind, or its successor would be
+		// dropped as a repeat of it.
+		r.Attempt = max(r.Attempt+1, h.delivery.Attempt())
+	}
+	if entry == again || r.Digest != h.digest {
+		// A person may have mended the file or the job in between.
+		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
+		r.Files, r.NoEmbed = nil, false
+	}
+	r.Phase, r.Reason, r.NextAttemptAt = pipeline.Working, nil, time.Time{}
+	r.Sequence, r.Digest = h.delivery.Sequence(), h.digest
+	return h.save(ctx)
+}

@@ -1,0 +1,61 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// A panic of the pipeline is a fault like any other: the job is scheduled,
+// buried or called unknown, and does not go round in its lane. A panic anywhere
+// else leaves the job to come back.
+
+// understand reads the job. What panics here would do so on every delivery, so
+// the message ends in the dead letters and no lane is held up.
+func (h *handling) understand() (job schemas.Job, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			h.logPanic(r)
+			job = schemas.Job{}
+			err = &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codePanic,
+				Text: "the worker failed on reading this message: a defect; nothing was sent"}
+		}
+	}()
+	return h.deliverer.Understand(h.delivery.Lane(), h.delivery.Data())
+}
+
+// deliver runs the pipeline. After a panic during a sending nobody knows what
+// left.
+func (h *handling) deliver(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			h.logPanic(r)
+			f := &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic, Text: "the worker failed on this job: a defect"}
+			if h.record.Phase == pipeline.Sending {
+				f.Kind = fault.UnknownOutcome
+			}
+			err = f
+		}
+	}()
+	return h.deliverer.Deliver(ctx, h.job, &h.record, h, h)
+}
+
+const codePanic = "panic"
+
+// survive turns a panic outside the pipeline into a job that comes back.
+func (h *handling) survive() {
+	if r := recover(); r != nil {
+		h.logPanic(r)
+		h.giveBack(leaveAlone)
+	}
+}
+
+// logPanic names the type of the panic's value, and neither the value nor the
+// record: both may hold patient data.
+func (h *handling) logPanic(value any) {
+	h.log.Error("a panic while working on a job", "job", h.job.ID, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+}
