@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -74,7 +75,10 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		std.in = strings.NewReader(ts.ReadFile(args[last][1:]))
 		args = args[:last]
 	}
-	if got := within(ts, func() int { return run(context.Background(), args, std) }); got != want {
+	// Far more than a slow machine needs: a command that hangs ends, and fails.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if got := within(ts, func() int { return run(ctx, args, std) }); got != want {
 		ts.Fatalf("exit code %d, not %d", got, want)
 	}
 }
