@@ -22,7 +22,7 @@ func (d *delivery) survey(ctx context.Context) error {
 	if len(d.record.Files) != len(d.job.Files) {
 		d.record.Files = make([]FileRecord, len(d.job.Files))
 	}
-	stated, err := compose.DeclaredTypes(d.job)
+	stated, err := d.settings.Composer.DeclaredTypes(d.job)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,10 @@ func (d *delivery) open(ctx context.Context, i int) (io.ReadCloser, error) {
 			return nil, at(i, err)
 		}
 	}
+	// The end of the reading ends a Read that waits: a body kept from the survey
+	// hangs on the job's context, not on this try's.
 	return &hashedFile{
-		body: object.Body, index: i, left: known.Pin.Size, sum: newSums(known.Transfer),
+		body: object.Body, unhook: context.AfterFunc(ctx, func() { object.Body.Close() }), index: i, left: known.Pin.Size, sum: newSums(known.Transfer),
 		want: d.job.Files[i].SHA256, done: func(s sums) { known.SHA256, known.SHA1 = s.sha256(), s.sha1() },
 	}, nil
 }

@@ -45,8 +45,10 @@ func (s sums) sha1() []byte {
 // when the digest is the one the job demands: a file that is not the right one
 // never arrives whole.
 type hashedFile struct {
-	body  io.ReadCloser
-	index int
+	body io.ReadCloser
+	// unhook lets the context of the reading go.
+	unhook func() bool
+	index  int
 	// left counts the bytes still to come.
 	left int64
 	sum  sums
@@ -58,6 +60,10 @@ func (h *hashedFile) Read(p []byte) (int, error) {
 	n, err := h.body.Read(p)
 	h.sum.write(p[:n])
 	h.left -= int64(n)
+	if h.left < 0 {
+		return 0, at(h.index, &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "file_size",
+			Text: "the file is longer than announced; the next try reads it anew"})
+	}
 	if n > 0 && h.left == 0 {
 		if h.want != "" && h.want != h.sum.sha256() {
 			return 0, at(h.index, &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "file_hash_mismatch",
@@ -71,4 +77,7 @@ func (h *hashedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (h *hashedFile) Close() error { return h.body.Close() }
+func (h *hashedFile) Close() error {
+	h.unhook()
+	return h.body.Close()
+}
