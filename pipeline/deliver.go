@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline/compose"
@@ -78,7 +80,7 @@ func (d *delivery) transfer(ctx context.Context) error {
 			return err
 		}
 	}
-	message, err := compose.Compose(d.job, d.attachments())
+	message, err := d.settings.Composer.Compose(d.job, d.attachments())
 	if err != nil {
 		return err
 	}
@@ -117,6 +119,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 			return err
 		}
 		receipt, err = d.redox.Send(ctx, letter)
+		err = judged(err)
 		if f := fault.Of(err); f != nil && f.Kind != fault.UnknownOutcome {
 			d.record.Phase = Working
 		}
@@ -127,7 +130,40 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	}
 	receipt.AcceptedAt = d.now().UTC()
 	d.record.Phase, d.record.Receipt, d.record.Reason = Accepted, &receipt, nil
-	return d.save(ctx)
+	return d.saveReceipt(ctx)
+}
+
+// judged takes an error of a sending that nobody judged for an outcome that
+// nobody knows: a repeat must not rest on a guess.
+func judged(err error) error {
+	if _, ok := errors.AsType[*fault.Fault](err); ok || err == nil {
+		return err
+	}
+	return &fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Job, Code: "internal",
+		Text: "sending ended in an unexpected error inside the worker", Cause: err}
+}
+
+// receiptTries is how often the ledger is asked to take a receipt, after each
+// of which it has shown its own patience.
+const receiptTries = 20
+
+// saveReceipt writes down that Redox has the message. It insists longer than
+// any other write, until the worker is stopped: without it the message is sent
+// a second time, and while the ledger is away no other job could go on anyhow.
+func (d *delivery) saveReceipt(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := d.save(ctx)
+		if err == nil || fault.Of(err).Kind == fault.Superseded || try == receiptTries {
+			return err
+		}
+		timer := time.NewTimer(d.settings.Retry.Longest)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
 }
 
 // save writes the record to its end even while the worker is being stopped: a

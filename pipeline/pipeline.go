@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -27,6 +28,8 @@ type Settings struct {
 	EmbedLimit int64
 	// FileLimit is the largest file in bytes. Redox documents 30 MB.
 	FileLimit int64
+	// Composer builds the messages.
+	Composer compose.Composer
 	// Retry governs the repeats within seconds, before a job leaves its slot.
 	Retry RetryPolicy
 }

@@ -23,11 +23,11 @@ func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (schemas.Job, erro
 	if job.SourceID == "" {
 		job.SourceID = p.settings.SourceID
 	}
-	if op, known := compose.Lookup(job.Operation); !known || op.API != compose.FHIR {
+	if _, known := compose.Lookup(job.Operation); !known {
 		return job, &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "operation_unsupported", Path: "/operation",
 			Text: "this version of the worker does not deliver this operation"}
 	}
-	return job, compose.Check(job)
+	return job, p.settings.Composer.Check(job)
 }
 
 // belongs refuses a job that came by a subject that is not its own, or that is

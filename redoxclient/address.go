@@ -15,7 +15,9 @@ import (
 const maxURL = 2048
 
 var (
-	slugShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+	// slugShape is the unreserved characters of RFC 3986, without a leading dot:
+	// Redox does not say what a slug may hold, and "." and ".." are no segments.
+	slugShape = regexp.MustCompile(`^[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,127}$`)
 	pathShape = regexp.MustCompile(`^[A-Z][A-Za-z]{0,63}/\$[a-z][a-z-]{0,63}$`)
 	hostShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,252})(:[0-9]{1,5})?$`)
 )

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/pipeline/compose"
+	"github.com/chartpost/chartpost/redoxclient"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -50,12 +52,20 @@ type Redox struct {
 	APIURL        string   `name:"api-url" default:"https://api.redoxengine.com" help:"Base URL of the API."`
 	TokenURL      string   `name:"token-url" default:"https://api.redoxengine.com/v2/auth/token" help:"Where tokens are asked for."`
 	TokenAudience string   `placeholder:"URL" help:"Audience of the assertion; empty is the token URL."`
+	BlobURL       string   `name:"blob-url" placeholder:"URL" help:"Base URL of the Data Model's file upload. Empty is Redox's own, and only beside Redox's own API."`
 	BlobHosts     []string `default:"blob.redoxengine.com" help:"Hosts whose URLs are believed in the answer to an upload."`
 	ClientID      string   `name:"client-id" placeholder:"ID" help:"Client ID of the API key. Required."`
 	KeyFile       string   `type:"path" placeholder:"FILE" help:"Private key. Required. PEM or JWK: RSA of 2048 bits or more, or P-384. It is read again when it changes."`
 	KeyID         string   `name:"key-id" placeholder:"KID" help:"Key id (kid) of the API key; empty where the JWK names it."`
 	SourceID      string   `name:"source-id" placeholder:"UUID" help:"Redox source of jobs that name none."`
 	TLSCA         string   `name:"tls-ca" type:"path" placeholder:"FILE" help:"PEM file of a further authority to trust, for a proxy or a simulator."`
+}
+
+// Message says what a deployment may decide where the Redox docs leave a
+// question open.
+type Message struct {
+	ObservationFile string `placeholder:"PLACE" help:"Where an Observation carries its file: the URL of an extension, or valueAttachment for an element of that name. Empty is HL7's cross-version extension; Redox shows no sample."`
+	UploadedNote    string `placeholder:"TYPE" help:"Note.ContentType of a note that names an uploaded file: Base64 Encoded (the default, as the Redox docs have it) or Plain Text (as one working client sends)."`
 }
 
 // Delivery says how jobs are worked on.
@@ -173,6 +183,9 @@ func (r Redox) Check() error {
 	}
 	f.urls("redox-api-url", r.APIURL)
 	f.urls("redox-token-url", r.TokenURL)
+	if r.BlobURL == "" && r.APIURL != redoxclient.DefaultAPIURL {
+		f.add("redox-blob-url", "is required beside an API that is not Redox's US one: files must not go to another Redox than their messages")
+	}
 	f.files("redox-key-file", r.KeyFile)
 	f.files("redox-tls-ca", r.TLSCA)
 	f.errors(CheckSourceID(r.SourceID))
@@ -186,6 +199,22 @@ func CheckSourceID(id string) error {
 		f.add("redox-source-id", "must be a UUID")
 	}
 	return f.join()
+}
+
+// Check reports every fault of the settings.
+func (m Message) Check() error {
+	var f faults
+	if err := (compose.Composer{ObservationFile: m.ObservationFile}).Validate(); err != nil {
+		f.add("observation-file", "%v", err)
+	}
+	if err := (compose.Composer{UploadedNote: m.UploadedNote}).Validate(); err != nil {
+		f.add("uploaded-note", "%v", err)
+	}
+	return f.join()
+}
+
+func (m Message) composer() compose.Composer {
+	return compose.Composer{ObservationFile: m.ObservationFile, UploadedNote: m.UploadedNote}
 }
 
 var environments = []schemas.Environment{schemas.Development, schemas.Staging, schemas.Production}

@@ -94,7 +94,7 @@ func (w *world) process(program string) *exec.Cmd {
 		"CHARTPOST_NATS_URL="+s.NATS.URL,
 		"CHARTPOST_S3_ENDPOINT="+s.S3.Endpoint, "CHARTPOST_S3_PATH_STYLE=true",
 		"CHARTPOST_REDOX_ENVIRONMENT="+s.Redox.Environment, "CHARTPOST_REDOX_API_URL="+s.Redox.APIURL,
-		"CHARTPOST_REDOX_TOKEN_URL="+s.Redox.TokenURL, "CHARTPOST_REDOX_BLOB_HOSTS="+strings.Join(s.Redox.BlobHosts, ","),
+		"CHARTPOST_REDOX_TOKEN_URL="+s.Redox.TokenURL, "CHARTPOST_REDOX_BLOB_URL="+s.Redox.BlobURL, "CHARTPOST_REDOX_BLOB_HOSTS="+strings.Join(s.Redox.BlobHosts, ","),
 		"CHARTPOST_REDOX_CLIENT_ID="+s.Redox.ClientID, "CHARTPOST_REDOX_KEY_FILE="+s.Redox.KeyFile,
 		"CHARTPOST_REDOX_KEY_ID="+s.Redox.KeyID, "CHARTPOST_REDOX_SOURCE_ID="+s.Redox.SourceID,
 		"CHARTPOST_CONCURRENCY="+strconv.Itoa(s.Delivery.Concurrency), "CHARTPOST_LANE_CONCURRENCY="+strconv.Itoa(s.Delivery.LaneConcurrency),

@@ -113,8 +113,6 @@ func TestRefusedJobs(t *testing.T) {
 		{"unknown-field", "job_unknown_field", "", patch(valid("unknown-field"), `"operation"`, `"oeration":1,"operation"`)},
 		{"duplicate-key", "job_duplicate_key", "", patch(valid("duplicate-key"), `"operation"`, `"operation":"notes-new","operation"`)},
 		{"bad-operation", "job_enum", "/operation", patch(valid("bad-operation"), `documentreference-create`, `documentreference-delete`)},
-		{"not-yet", "operation_unsupported", "/operation",
-			patch(patch(valid("not-yet"), `"documentreference-create"`, `"notes-new"`), `"slug":"good-health"`, `"id":"good-health"`)},
 		{"other-subject", "subject_mismatch", "/destination", valid("other-subject", to("elsewhere"))},
 		{"other-environment", "environment_mismatch", "/destination/environment",
 			valid("other-environment", func(j *schemas.Job) { j.Destination.Environment = schemas.Production })},

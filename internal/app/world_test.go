@@ -130,7 +130,7 @@ func (w *world) startRedox() {
 		w.t.Fatal(err)
 	}
 	w.settings.Redox = Redox{
-		Environment: "Development", APIURL: server.URL, TokenURL: server.URL + "/v2/auth/token",
+		Environment: "Development", APIURL: server.URL, TokenURL: server.URL + "/v2/auth/token", BlobURL: server.URL,
 		BlobHosts: []string{"blob.simulator.invalid"}, ClientID: credentials.ClientID, KeyFile: keyFile, KeyID: credentials.KeyID,
 		SourceID: credentials.Client.Sources[0],
 	}

@@ -64,7 +64,7 @@ var house = map[string]room{
 
 	// The wiring.
 	"internal/app": {rooms: []string{
-		"schemas", "redoxclient", "pipeline", "worker",
+		"schemas", "redoxclient", "pipeline", "pipeline/compose", "worker",
 		"internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
