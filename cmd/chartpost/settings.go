@@ -100,8 +100,6 @@ func (c collector) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	if !resolved && !ctx.Value.IsBool() && (next.IsEOL() || !next.IsValue()) {
 		return fmt.Errorf("needs a value; one that starts with a hyphen is written %s=-…", origin)
 	}
-	before := reflect.New(target.Type()).Elem()
-	before.Set(target)
 	text, decode := next.String(), func() error { return c.decode.Decode(ctx, target) }
 	if resolved {
 		ctx.Scan.Pop()
@@ -113,7 +111,6 @@ func (c collector) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		return nil
 	}
 	c.into.faults = append(c.into.faults, fmt.Errorf("%s: %s", origin, complaint(flag, text, err)))
-	target.Set(before)
 	if !flag.HasDefault {
 		return nil
 	}
