@@ -83,6 +83,8 @@ func hostiles(t testing.TB) []hostile {
 		{"a.docx", "", makeOffice("word/document.xml", "word/media/setup.exe"), CodeExecutable},
 		{"a.docx", "", makeOffice("word/document.xml", "word/embeddings/run.js"), CodeScript},
 		{"a.docx", "", makeOffice("word/document.xml", "word/embeddings/all.zip"), CodeArchive},
+		{"hidden-entries.docx", docxType, hideEntries(makeZip("word/vbaProject.bin", "[Content_Types].xml", "word/document.xml"), true), CodeMacros},
+		{"hidden-entries.docx", docxType, hideEntries(makeZip("a.txt", "[Content_Types].xml", "word/document.xml"), false), CodeHiddenArchive},
 		{"a.odt", "", makeODF("text", "Basic/Standard/Module1.xml"), CodeMacros},
 		{"a.odt", "", makeODF("text", "Scripts/python/run.py"), CodeMacros},
 		{"a.doc", docType, makeOLE(2, nil, "WordDocument", "Macros", "VBA", "_VBA_PROJECT"), CodeMacros},
@@ -164,10 +166,27 @@ func hostiles(t testing.TB) []hostile {
 		{"a.txt", textType, noise(9000), CodeUnknown},
 		{"a.mp3", "audio/mpeg", join(bytes.Repeat([]byte{1}, 700), makeMP3()), CodeUnknown},
 		{"a.txt", textType, join("\xff\xfe", noise(9000)), CodeUnknown},
+		{"a.txt", textType, join("\xff\xfe", strings.Repeat("a\x00\x00\xdc", 50)), CodeUnknown},
+		{"a.txt", textType, join("\xfe\xff", strings.Repeat("\xd8\x00\x00a", 50)), CodeUnknown},
 		{"a.txt", textType, []byte("a\x00b"), CodeUnknown},
 		{"cod\u202efdp.exe", "", pdf, CodeNameDeceptive},
 	}
 	return append(list, hostileFromModules(t)...)
+}
+
+// hideEntries makes the end record tell of all entries but the first, or of a
+// place before them.
+func hideEntries(b []byte, first bool) []byte {
+	end := bytes.LastIndex(b, []byte("PK\x05\x06"))
+	size, at := binary.LittleEndian.Uint32(b[end+12:]), binary.LittleEndian.Uint32(b[end+16:])
+	if !first {
+		binary.LittleEndian.PutUint32(b[end+16:], at-100)
+		return b
+	}
+	n, _ := entryLength(b[at:])
+	binary.LittleEndian.PutUint32(b[end+12:], size-uint32(n))
+	binary.LittleEndian.PutUint32(b[end+16:], at+uint32(n))
+	return b
 }
 
 func makeZipEpub() []byte {

@@ -47,6 +47,8 @@ func (p Policy) judgeZip(v *view, detected string) (string, error) {
 	switch {
 	case detected == zipType:
 		return "", refuse(CodeArchive, zipType)
+	case d.shifted:
+		return "", refuse(CodeHiddenArchive, detected)
 	case seen.danger != "":
 		return "", refuse(seen.danger, detected)
 	case seen.encrypted && p.holds(CodeEncrypted):

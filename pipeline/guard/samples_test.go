@@ -159,7 +159,8 @@ func makeODF(kind string, more ...string) []byte {
 }
 
 // makeOLE gives a compound file with its directory behind gap sectors. The
-// names are those below the root, in a chain of right siblings.
+// names are those below the root, in a chain of right siblings, and behind an
+// empty one those deeper down.
 func makeOLE(gap int, class []byte, names ...string) []byte {
 	const none = 0xFFFFFFFF
 	head := make([]byte, 512)
@@ -188,7 +189,7 @@ func makeOLE(gap int, class []byte, names ...string) []byte {
 	dir := root
 	for i, name := range names {
 		right := uint32(i + 2)
-		if i == len(names)-1 {
+		if i == len(names)-1 || names[i+1] == "" {
 			right = none
 		}
 		dir = append(dir, entry(name, 2, right, none)...)

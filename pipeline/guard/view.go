@@ -59,9 +59,6 @@ func (v *view) take() bool {
 	return true
 }
 
-// ends tells whether the tail reaches the end of the file.
-func (v *view) ends() bool { return v.at+int64(len(v.tail)) == v.file.Size }
-
 // cutBehind tells whether an offset that the file itself gives lies behind its
 // end.
 func (v *view) cutBehind(offset int64) bool { return offset >= v.file.Size }

@@ -16,6 +16,9 @@ type directory struct {
 	entries []byte
 	// complete: all entries are seen.
 	complete bool
+	// shifted: the entries are not where the end record places them, so that
+	// two readers may read two archives.
+	shifted bool
 }
 
 // findDirectory looks for the end record of a zip in tail, last one first. It
@@ -28,11 +31,12 @@ func findDirectory(tail []byte, at int64) (directory, bool) {
 		if pos < 0 {
 			return directory{}, false
 		}
-		if size, before, ok := endRecord(tail, at, pos); ok {
+		if size, offset, before, ok := endRecord(tail, at, pos); ok {
 			if c == nil {
 				c = chainsOf(tail)
 			}
 			if d, ok := c.directory(before, size); ok {
+				d.shifted = offset+size != at+int64(before)
 				return d, true
 			}
 		}
@@ -40,19 +44,20 @@ func findDirectory(tail []byte, at int64) (directory, bool) {
 	}
 }
 
-// endRecord reads the end record at tail[pos]: the size of the entries and
-// where in tail they end.
-func endRecord(tail []byte, at int64, pos int) (size int64, end int, ok bool) {
+// endRecord reads the end record at tail[pos]: the size of the entries, their
+// offset in the file, and where in tail they end.
+func endRecord(tail []byte, at int64, pos int) (size, offset int64, end int, ok bool) {
 	b := tail[pos:]
 	if len(b) < endSize {
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
 	disk, first := binary.LittleEndian.Uint16(b[4:]), binary.LittleEndian.Uint16(b[6:])
 	here, total := binary.LittleEndian.Uint16(b[8:]), binary.LittleEndian.Uint16(b[10:])
 	size = int64(binary.LittleEndian.Uint32(b[12:]))
-	offset, comment := int64(binary.LittleEndian.Uint32(b[16:])), int(binary.LittleEndian.Uint16(b[20:]))
-	if here != total || total == 0 || disk != first || endSize+comment > len(b) {
-		return 0, 0, false
+	offset = int64(binary.LittleEndian.Uint32(b[16:]))
+	comment := int(binary.LittleEndian.Uint16(b[20:]))
+	if here != total || disk != first || endSize+comment > len(b) {
+		return 0, 0, 0, false
 	}
 	end = pos
 	if total == 0xFFFF || size == 0xFFFFFFFF || offset == 0xFFFFFFFF {
@@ -60,15 +65,15 @@ func endRecord(tail []byte, at int64, pos int) (size int64, end int, ok bool) {
 		// record holds the size.
 		end = pos - 20 - 56
 		if end < 0 || !bytes.HasPrefix(tail[pos-20:], []byte("PK\x06\x07")) || !bytes.HasPrefix(tail[end:], []byte("PK\x06\x06")) {
-			return 0, 0, false
+			return 0, 0, 0, false
 		}
-		wide := binary.LittleEndian.Uint64(tail[end+40:])
-		if wide > uint64(at)+uint64(end) {
-			return 0, 0, false
+		wide, place := binary.LittleEndian.Uint64(tail[end+40:]), binary.LittleEndian.Uint64(tail[end+48:])
+		if limit := uint64(at) + uint64(end); wide > limit || place > limit {
+			return 0, 0, 0, false
 		}
-		size, offset = int64(wide), 0
+		size, offset = int64(wide), int64(place)
 	}
-	return size, end, size >= entrySize && offset+size <= at+int64(end)
+	return size, offset, end, size >= entrySize && offset+size <= at+int64(end)
 }
 
 // chains knows of every entry in tail where the entries that follow it without
@@ -101,11 +106,15 @@ func chainsOf(tail []byte) *chains {
 }
 
 // directory gives the entries of size bytes in all that end at tail[end], or
-// those of them that are seen.
+// those of them that are seen. Entries right before them are taken for theirs,
+// since some readers go by the offset alone.
 func (c *chains) directory(end int, size int64) (directory, bool) {
 	if size <= int64(end) {
 		start := end - int(size)
-		return directory{entries: c.tail[start:end], complete: true}, c.ends[start] == end
+		if c.ends[start] != end {
+			return directory{}, false
+		}
+		return directory{entries: c.tail[c.first[end]:end], complete: true}, true
 	}
 	start, ok := c.first[end]
 	if !ok {
