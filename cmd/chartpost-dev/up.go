@@ -133,8 +133,8 @@ func (w *world) writeConfig() error {
 	fmt.Fprintf(&y, "# Settings that reach this world; written at every start.\n")
 	fmt.Fprintf(&y, "nats:\n  url: %s\nprefix: %s\n", s.NATS.URL, s.NATS.Prefix)
 	fmt.Fprintf(&y, "s3:\n  endpoint: %s\n  region: %s\n  path-style: true\n  buckets: [%s]\n", s.S3.Endpoint, s.S3.Region, bucket)
-	fmt.Fprintf(&y, "redox:\n  environment: %s\n  api-url: %s\n  token-url: %s\n  blob-hosts: [%s]\n  client-id: %s\n  key-file: %s\n  key-id: %s\n  source-id: %s\n",
-		s.Redox.Environment, s.Redox.APIURL, s.Redox.TokenURL, blobHost, s.Redox.ClientID, s.Redox.KeyFile, s.Redox.KeyID, s.Redox.SourceID)
+	fmt.Fprintf(&y, "redox:\n  environment: %s\n  api-url: %s\n  token-url: %s\n  blob-url: %s\n  blob-hosts: [%s]\n  client-id: %s\n  key-file: %s\n  key-id: %s\n  source-id: %s\n",
+		s.Redox.Environment, s.Redox.APIURL, s.Redox.TokenURL, s.Redox.BlobURL, blobHost, s.Redox.ClientID, s.Redox.KeyFile, s.Redox.KeyID, s.Redox.SourceID)
 	fmt.Fprintf(&y, "bucket: %s\n", bucket)
 	if err := os.WriteFile(filepath.Join(w.dir, "chartpost.yaml"), y.Bytes(), 0o600); err != nil {
 		return err

@@ -122,7 +122,7 @@ func (w *world) startRedox(ctx context.Context, p ports) error {
 	}
 	w.closers = append(w.closers, sim.Close, stop)
 	w.settings.Redox = app.Redox{
-		Environment: "Development", APIURL: url, TokenURL: url + "/v2/auth/token", BlobHosts: []string{blobHost},
+		Environment: "Development", APIURL: url, TokenURL: url + "/v2/auth/token", BlobURL: url, BlobHosts: []string{blobHost},
 		ClientID: id.ClientID, KeyFile: id.keyFile, KeyID: id.KeyID, SourceID: id.SourceID,
 	}
 	return nil

@@ -157,7 +157,7 @@ func world(t *testing.T) []string {
 		"CHARTPOST_NATS_URL=" + nats.URL(),
 		"CHARTPOST_S3_ENDPOINT=" + s3.URL(), "CHARTPOST_S3_PATH_STYLE=true", "CHARTPOST_S3_BUCKETS=reports",
 		"CHARTPOST_REDOX_ENVIRONMENT=Development",
-		"CHARTPOST_REDOX_API_URL=" + server.URL, "CHARTPOST_REDOX_TOKEN_URL=" + server.URL + "/v2/auth/token",
+		"CHARTPOST_REDOX_API_URL=" + server.URL, "CHARTPOST_REDOX_BLOB_URL=" + server.URL, "CHARTPOST_REDOX_TOKEN_URL=" + server.URL + "/v2/auth/token",
 		"CHARTPOST_REDOX_BLOB_HOSTS=blob.simulator.invalid",
 		"CHARTPOST_REDOX_CLIENT_ID=" + client.ClientID, "CHARTPOST_REDOX_KEY_ID=" + client.KeyID, "CHARTPOST_REDOX_KEY_FILE=" + key,
 		"SOURCE=" + client.Client.Sources[0],

@@ -22,7 +22,9 @@ type previewCmd struct {
 	SourceID   string `name:"redox-source-id" placeholder:"UUID" help:"Redox source where the job names none, as the worker has it." group:"Worker"`
 	EmbedLimit int64  `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Worker"`
 	FileLimit  int64  `default:"30000000" help:"Largest file, in bytes." group:"Worker"`
-	S3         app.S3 `embed:"" prefix:"s3-" group:"S3"`
+
+	Message app.Message `embed:"" group:"Message"`
+	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
 }
 
 // Help adds to the command's --help.
@@ -42,7 +44,7 @@ func (c *previewCmd) check(k *kong.Context) error {
 	if c.Job == "" && len(c.File) == 0 {
 		noFile = errors.New("--file s3://BUCKET/KEY is required without a job file")
 	}
-	return errors.Join(c.withJob(c.Job, k), noFile, app.CheckSourceID(c.SourceID), c.delivery().CheckLimits(), c.S3.Check())
+	return errors.Join(c.withJob(c.Job, k), noFile, app.CheckSourceID(c.SourceID), c.delivery().CheckLimits(), c.Message.Check(), c.S3.Check())
 }
 
 func (c *previewCmd) delivery() app.Delivery {
@@ -62,7 +64,7 @@ func (c *previewCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	letter, err := app.Pipeline(source, nil, app.Redox{}, c.delivery()).Preview(ctx, job)
+	letter, err := app.Pipeline(source, nil, app.Redox{}, c.Message, c.delivery()).Preview(ctx, job)
 	if err != nil {
 		return fmt.Errorf("%w\nif it is about S3: %s", err, adviceS3)
 	}

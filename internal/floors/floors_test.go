@@ -51,8 +51,9 @@ var house = map[string]room{
 
 	// Pure: what we say to Redox.
 	"pipeline/compose": {rooms: []string{"schemas", "internal/fault"}, shut: network},
+	"pipeline/guard":   {rooms: []string{"internal/fault"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
-	"pipeline": {rooms: []string{"schemas", "internal/fault", "pipeline/compose"}, shut: network},
+	"pipeline": {rooms: []string{"schemas", "internal/fault", "pipeline/compose", "pipeline/guard"}, shut: network},
 	"worker":   {rooms: []string{"schemas", "internal/fault", "pipeline"}, shut: network},
 
 	// The edges implement the ports; none knows another.
