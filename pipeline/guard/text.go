@@ -162,7 +162,7 @@ func (p Policy) judgeText(v *view, t string) error {
 			return refuse(CodeActive, t)
 		}
 	}
-	if p.holds(CodeTruncated) && textCut(v, t) {
+	if p.holds(CodeTruncated) && canonical(v.declared) != textType && textCut(v, t) {
 		return refuse(CodeTruncated, t)
 	}
 	return nil
