@@ -1,0 +1,248 @@
+package pipeline_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// TestTheLedgerGoesFirst: at each request the ledger already says what a crash
+// at that moment must leave behind.
+func TestTheLedgerGoesFirst(t *testing.T) {
+	w := newWorld(t)
+	var mu sync.Mutex
+	var seen []string
+	w.watch(func(what string) {
+		r, _ := w.found()
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, fmt.Sprintf("%s while %s with %d urls", what, r.Phase, urls(r)))
+	})
+	record, told, err := w.deliver(t.Context(), jobOf(schemas.Upload, w.put("a.pdf", document(2000, "a")), w.put("b.pdf", document(3000, "b"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"upload while working with 0 urls", "upload while working with 1 urls", "message while sending with 2 urls"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("requests:\n%s\nwant\n%s", strings.Join(seen, "\n"), strings.Join(want, "\n"))
+	}
+	if len(told.told) != 1 || urls(told.told[0]) != 2 || told.told[0].Phase != pipeline.Working {
+		t.Errorf("told of the uploads %d times", len(told.told))
+	}
+	kept, _ := w.found()
+	if kept.Phase != pipeline.Accepted || kept.Receipt == nil || kept.Receipt.AcceptedAt.IsZero() || kept.Receipt.Location != record.Receipt.Location {
+		t.Errorf("the ledger says %s %+v", kept.Phase, kept.Receipt)
+	}
+	for i, f := range kept.Files {
+		if data := document(2000+1000*i, string(rune('a'+i))); f.SHA256 != sha(data) || f.Pin == nil || f.Pin.Size != int64(len(data)) || f.Pin.ETag == "" || f.ContentType != "application/pdf" {
+			t.Errorf("file %d: %+v", i, f)
+		}
+	}
+	w.took(2, 1)
+}
+
+// TestEveryPostHasItsOwnWrite: a post that is tried again in its slot is proven
+// again, so that a worker that lost the job meanwhile stops.
+func TestEveryPostHasItsOwnWrite(t *testing.T) {
+	w := newWorld(t)
+	w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 2})
+	var mu sync.Mutex
+	var revisions []uint64
+	w.watch(func(string) {
+		r, revision := w.found()
+		mu.Lock()
+		defer mu.Unlock()
+		if revisions = append(revisions, revision); r.Phase != pipeline.Sending {
+			t.Errorf("a post while the ledger says %s", r.Phase)
+		}
+	})
+	if _, _, err := w.deliver(t.Context(), jobOf(schemas.Embed, w.put("a.pdf", document(100, "a")))); err != nil {
+		t.Fatal(err)
+	}
+	if len(revisions) != 3 || revisions[0] >= revisions[1] || revisions[1] >= revisions[2] {
+		t.Errorf("the ledger was at %v at the posts, want three, each later", revisions)
+	}
+	w.took(0, 1)
+}
+
+// TestSuperseded: once another worker has written to the record, nothing more
+// is sent, wherever this one is.
+func TestSuperseded(t *testing.T) {
+	for _, at := range []string{"upload", "message"} {
+		t.Run(at, func(t *testing.T) {
+			w := newWorld(t)
+			w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 1})
+			var once sync.Once
+			w.watch(func(what string) {
+				if what == at {
+					once.Do(func() {
+						r, _ := w.found()
+						r.Owner = "another"
+						w.keep(r)
+					})
+				}
+			})
+			_, told, err := w.deliver(t.Context(), jobOf(schemas.Upload, w.put("a.pdf", document(2000, "a"))))
+			wantFault(t, err, fault.Superseded, "", "")
+			w.took(1, 0)
+			if at == "upload" && len(told.told) != 0 {
+				t.Error("told of uploads that another worker owns")
+			}
+			if kept, _ := w.found(); kept.Owner != "another" {
+				t.Error("the other worker's record was overwritten")
+			}
+		})
+	}
+}
+
+// TestNothingIsSentWithoutALedger: when the record cannot be written, no message
+// leaves, and nothing is tried in a circle.
+func TestNothingIsSentWithoutALedger(t *testing.T) {
+	w := newWorld(t)
+	job := jobOf(schemas.Embed, w.put("a.pdf", document(100, "a")))
+	page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.js.DeleteKeyValue(t.Context(), "LEDGER"); err != nil {
+		t.Fatal(err)
+	}
+	posts := 0
+	w.watch(func(string) { posts++ })
+	record, _, err := w.deliverOn(t.Context(), job, page.Record(), page)
+	wantFault(t, err, fault.Retryable, "ledger_unavailable", "")
+	if posts != 0 || record.Phase != pipeline.Working {
+		t.Errorf("%d posts, phase %s", posts, record.Phase)
+	}
+}
+
+// faulty is a journal that fails where told, and else writes to the ledger.
+type faulty struct {
+	pipeline.Journal
+	fails func(r pipeline.Record) error
+}
+
+func (f *faulty) Save(ctx context.Context, r pipeline.Record) error {
+	if err := f.fails(r); err != nil {
+		return err
+	}
+	return f.Journal.Save(ctx, r)
+}
+
+// TestTheReceiptIsInsistedOn: what Redox has taken is written down, however
+// often the ledger fails, until another worker owns the job or this one stops.
+func TestTheReceiptIsInsistedOn(t *testing.T) {
+	away := &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "away"}
+	for _, c := range []struct {
+		name string
+		fail func(n int, stop func()) error
+		err  string
+		asks int
+	}{
+		{"comes back", func(n int, _ func()) error {
+			if n <= 5 {
+				return away
+			}
+			return nil
+		}, "", 6},
+		{"never comes back", func(int, func()) error { return away }, "away", 20},
+		{"superseded", func(int, func()) error { return &fault.Fault{Kind: fault.Superseded, Code: "superseded"} }, "superseded", 1},
+		{"stopped", func(n int, stop func()) error {
+			if n == 2 {
+				stop()
+			}
+			return away
+		}, "away", 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			job := jobOf(schemas.Embed, w.put("a.pdf", document(100, "a")))
+			page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			asks := 0
+			_, _, err = w.deliverOn(ctx, job, page.Record(), &faulty{page, func(r pipeline.Record) error {
+				if r.Phase != pipeline.Accepted {
+					return nil
+				}
+				asks++
+				return c.fail(asks, cancel)
+			}})
+			if f := fault.Of(err); (f == nil) != (c.err == "") || f != nil && f.Code != c.err {
+				t.Errorf("%v, want %q", err, c.err)
+			}
+			want := pipeline.Accepted
+			if c.err != "" {
+				want = pipeline.Sending
+			}
+			if kept, _ := w.found(); kept.Phase != want || asks != c.asks {
+				t.Errorf("the ledger says %s after %d asks, want %s after %d", kept.Phase, asks, want, c.asks)
+			}
+			w.took(0, 1)
+		})
+	}
+}
+
+// TestStoppedBeforeThePost: a stop that comes with the ledger's write is still in
+// time: nothing leaves, and the job is merely interrupted.
+func TestStoppedBeforeThePost(t *testing.T) {
+	w := newWorld(t)
+	job := jobOf(schemas.Embed, w.put("a.pdf", document(100, "a")))
+	page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	posts := 0
+	w.watch(func(string) { posts++ })
+	record, _, err := w.deliverOn(ctx, job, page.Record(), &faulty{page, func(pipeline.Record) error { cancel(); return nil }})
+	wantFault(t, err, fault.Interrupted, "interrupted", "")
+	if kept, _ := w.found(); kept.Phase != pipeline.Sending || record.Phase != pipeline.Working || posts != 0 {
+		t.Errorf("the ledger says %s, the record %s, after %d posts", kept.Phase, record.Phase, posts)
+	}
+}
+
+// TestStoppedWhileSending: whether the body has left decides between an
+// interruption and an outcome that nobody knows.
+func TestStoppedWhileSending(t *testing.T) {
+	for _, c := range []struct {
+		action redoxsim.Action
+		size   int
+		kind   fault.Kind
+		phase  pipeline.Phase
+	}{
+		// Above 1 MiB the body waits for 100-continue, which never comes.
+		{redoxsim.HangBeforeBody, 999_999, fault.Interrupted, pipeline.Working},
+		{redoxsim.Hang, 100, fault.UnknownOutcome, pipeline.Sending},
+	} {
+		t.Run(string(c.action), func(t *testing.T) {
+			w := newWorld(t)
+			w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: c.action, Times: 1})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			// A body as small as that leaves in one piece with its header.
+			go func() {
+				_ = w.sim.Await(ctx, func() bool { return w.sim.Faults()[0].Fired == 1 })
+				cancel()
+			}()
+			record, _, err := w.deliver(ctx, jobOf(schemas.Embed, w.put("a.pdf", document(c.size, "a"))))
+			wantFault(t, err, c.kind, "", "")
+			if record.Phase != c.phase {
+				t.Errorf("the record says %s, want %s", record.Phase, c.phase)
+			}
+			w.took(0, 0)
+		})
+	}
+}
