@@ -35,7 +35,7 @@ func understand(data []byte, sourceID string, terminal bool) (schemas.Job, error
 	if err != nil {
 		return job, usage(explain(err, terminal))
 	}
-	worker := app.Pipeline(nil, nil, app.Redox{Environment: string(job.Destination.Environment), SourceID: sourceID}, app.Message{}, app.Delivery{})
+	worker := app.Pipeline(nil, nil, app.Redox{Environment: string(job.Destination.Environment), SourceID: sourceID}, app.Files{}, app.Message{}, app.Delivery{})
 	job, err = worker.Understand(schemas.Lane{Class: schemas.Live, Destination: job.Destination.Address()}, data)
 	if err != nil {
 		return job, usage(fmt.Errorf("the job would be refused: %w", err))

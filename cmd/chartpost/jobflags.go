@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -60,6 +61,8 @@ func (f *jobFlags) withJob(job string, k *kong.Context, beside ...string) error 
 	fault(f.Environment == "", "--redox-environment (%s) "+without+"Development, Staging or Production", app.EnvironmentName("redox-environment"))
 	fault(f.Patient == "", "--patient "+without+"a file with a FHIR Patient as JSON")
 	fault(f.Resource == "" && f.Operation != "documentreference-create", "--resource is required for this --operation: a file with a FHIR resource as JSON")
+	op, known := compose.Lookup(f.Operation)
+	fault(known && op.API != compose.FHIR, "--operation: these flags make FHIR messages only; write a job file for one of the Data Model")
 	fault(f.ExpiresIn <= 0, "--expires-in must be more than 0")
 	return errors.Join(faults...)
 }

@@ -23,6 +23,7 @@ type previewCmd struct {
 	EmbedLimit int64  `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Worker"`
 	FileLimit  int64  `default:"30000000" help:"Largest file, in bytes." group:"Worker"`
 
+	Files   app.Files   `embed:"" group:"Files"`
 	Message app.Message `embed:"" group:"Message"`
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
 }
@@ -44,7 +45,7 @@ func (c *previewCmd) check(k *kong.Context) error {
 	if c.Job == "" && len(c.File) == 0 {
 		noFile = errors.New("--file s3://BUCKET/KEY is required without a job file")
 	}
-	return errors.Join(c.withJob(c.Job, k), noFile, app.CheckSourceID(c.SourceID), c.delivery().CheckLimits(), c.Message.Check(), c.S3.Check())
+	return errors.Join(c.withJob(c.Job, k), noFile, app.CheckSourceID(c.SourceID), c.delivery().CheckLimits(), c.Files.Check(), c.Message.Check(), c.S3.Check())
 }
 
 func (c *previewCmd) delivery() app.Delivery {
@@ -64,7 +65,7 @@ func (c *previewCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	letter, err := app.Pipeline(source, nil, app.Redox{}, c.Message, c.delivery()).Preview(ctx, job)
+	letter, err := app.Pipeline(source, nil, app.Redox{}, c.Files, c.Message, c.delivery()).Preview(ctx, job)
 	if err != nil {
 		return fmt.Errorf("%w\nif it is about S3: %s", err, adviceS3)
 	}
@@ -82,9 +83,8 @@ func (c *previewCmd) read(std streams, now time.Time) ([]byte, error) {
 }
 
 func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, letter pipeline.Letter) error {
-	fmt.Fprintf(std.err, "POST /fhir/R4/%s/%s/%s\nContent-Type: %s\nContent-Length: %d\n",
-		job.Destination.Slug, job.Destination.Environment, letter.Path, letter.ContentType, letter.Size)
-	if letter.SourceID != "" {
+	fmt.Fprintf(std.err, "POST %s\nContent-Type: %s\nContent-Length: %d\n", address(job.Destination, letter), letter.ContentType, letter.Size)
+	if letter.SourceID != "" && !letter.DataModel {
 		fmt.Fprintf(std.err, "Redox-source-Id: %s\n", letter.SourceID)
 	}
 	body, err := letter.Open(ctx)
@@ -99,4 +99,13 @@ func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, le
 		fmt.Fprintln(std.out)
 	}
 	return nil
+}
+
+// address is the path of the request. A message of the Data Model says inside
+// from whom and to whom it goes.
+func address(to schemas.Destination, letter pipeline.Letter) string {
+	if letter.DataModel {
+		return "/endpoint"
+	}
+	return fmt.Sprintf("/fhir/R4/%s/%s/%s", to.Slug, to.Environment, letter.Path)
 }

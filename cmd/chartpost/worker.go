@@ -47,6 +47,7 @@ type workerCmd struct {
 	NATS     app.NATS     `embed:"" group:"NATS"`
 	S3       app.S3       `embed:"" prefix:"s3-" group:"S3"`
 	Redox    app.Redox    `embed:"" prefix:"redox-" group:"Redox"`
+	Files    app.Files    `embed:"" group:"Files"`
 	Message  app.Message  `embed:"" group:"Message"`
 	Delivery app.Delivery `embed:"" group:"Delivery"`
 }
@@ -59,7 +60,7 @@ SIGTERM or SIGINT: take nothing new, finish what can be finished within --grace,
 }
 
 func (c *workerCmd) settings() app.Settings {
-	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Message: c.Message, Delivery: c.Delivery}
+	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Files: c.Files, Message: c.Message, Delivery: c.Delivery}
 }
 
 func (c *workerCmd) check(*kong.Context) error { return c.settings().Check() }

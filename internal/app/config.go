@@ -11,6 +11,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/pipeline/compose"
+	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/redoxclient"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -66,6 +67,12 @@ type Redox struct {
 type Message struct {
 	ObservationFile string `placeholder:"PLACE" help:"Where an Observation carries its file: the URL of an extension, or valueAttachment for an element of that name. Empty is HL7's cross-version extension; Redox shows no sample."`
 	UploadedNote    string `placeholder:"TYPE" help:"Note.ContentType of a note that names an uploaded file: Base64 Encoded (the default, as the Redox docs have it) or Plain Text (as one working client sends)."`
+}
+
+// Files says which files may leave; docs/content-guard.md has the rules.
+type Files struct {
+	AllowedTypes []string `placeholder:"TYPE,…" help:"MIME types of the files that may leave. Empty is documents, images, texts, sound and film; none of them runs code."`
+	WaivedRules  []string `placeholder:"CODE,…" help:"Rules to turn off: file_encrypted, file_truncated, file_type_contradicted."`
 }
 
 // Delivery says how jobs are worked on.
@@ -185,6 +192,8 @@ func (r Redox) Check() error {
 	f.urls("redox-token-url", r.TokenURL)
 	if r.BlobURL == "" && r.APIURL != redoxclient.DefaultAPIURL {
 		f.add("redox-blob-url", "is required beside an API that is not Redox's US one: files must not go to another Redox than their messages")
+	} else if r.BlobURL != "" {
+		f.urls("redox-blob-url", r.BlobURL)
 	}
 	f.files("redox-key-file", r.KeyFile)
 	f.files("redox-tls-ca", r.TLSCA)
@@ -212,6 +221,20 @@ func (m Message) Check() error {
 	}
 	return f.join()
 }
+
+// Check reports every fault of the settings.
+func (s Files) Check() error {
+	var f faults
+	if err := (guard.Policy{Allowed: s.AllowedTypes}).Check(); err != nil {
+		f.add("allowed-types", "%v", err)
+	}
+	if err := (guard.Policy{Waived: s.WaivedRules}).Check(); err != nil {
+		f.add("waived-rules", "%v", err)
+	}
+	return f.join()
+}
+
+func (s Files) policy() guard.Policy { return guard.Policy{Allowed: s.AllowedTypes, Waived: s.WaivedRules} }
 
 func (m Message) composer() compose.Composer {
 	return compose.Composer{ObservationFile: m.ObservationFile, UploadedNote: m.UploadedNote}

@@ -17,7 +17,7 @@ func sound(t *testing.T) (Settings, Streams) {
 	return Settings{
 			NATS: NATS{URL: "nats://a:4222, tls://b:4222", Prefix: "chartpost"},
 			S3:   S3{Endpoint: "http://127.0.0.1:9000", Buckets: []string{"a", "b/c/"}},
-			Redox: Redox{Environment: "Staging", APIURL: "https://api.example.org", TokenURL: "http://localhost:1/token", ClientID: "c", KeyFile: key,
+			Redox: Redox{Environment: "Staging", APIURL: "https://api.example.org", TokenURL: "http://localhost:1/token", BlobURL: "https://blob.example.org", ClientID: "c", KeyFile: key,
 				SourceID: "0f8fad5b-d9cb-469f-a165-70867728950e"},
 			Delivery: Delivery{Concurrency: 1, LaneConcurrency: 1, EmbedLimit: 0, FileLimit: 1, RetryFirst: time.Second, RetryLongest: time.Second,
 				Lease: 3 * time.Second, Stall: time.Second},
@@ -61,6 +61,8 @@ func TestFaults(t *testing.T) {
 		"small letters":    {"redox-environment", func(s *Settings, _ *Streams) { s.Redox.Environment = "production" }},
 		"api http":         {"redox-api-url", func(s *Settings, _ *Streams) { s.Redox.APIURL = "http://api.example.org" }},
 		"api none":         {"redox-api-url", func(s *Settings, _ *Streams) { s.Redox.APIURL = "" }},
+		"no blob URL":      {"redox-blob-url", func(s *Settings, _ *Streams) { s.Redox.BlobURL = "" }},
+		"blob http":        {"redox-blob-url", func(s *Settings, _ *Streams) { s.Redox.BlobURL = "http://blob.example.org" }},
 		"token secret":     {"redox-token-url", func(s *Settings, _ *Streams) { s.Redox.TokenURL = "https://u:secret@example.org" }},
 		"no client":        {"redox-client-id", func(s *Settings, _ *Streams) { s.Redox.ClientID = "" }},
 		"no key":           {"redox-key-file", func(s *Settings, _ *Streams) { s.Redox.KeyFile = "" }},
