@@ -36,10 +36,14 @@ func (d *delivery) survey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		known.Pin, known.ContentType = &object.Pin, contentTypeOf(stated[i], file.ContentType, object.ContentType)
 		if err := d.admit(i, object.Pin.Size); err != nil {
 			return err
 		}
+		leaves, err := d.inspect(ctx, i, object, contentTypeOf(stated[i], file.ContentType))
+		if err != nil {
+			return at(i, err)
+		}
+		known.Pin, known.ContentType = &object.Pin, leaves
 	}
 	return nil
 }

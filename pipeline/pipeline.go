@@ -14,6 +14,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline/compose"
+	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -28,6 +29,8 @@ type Settings struct {
 	EmbedLimit int64
 	// FileLimit is the largest file in bytes. Redox documents 30 MB.
 	FileLimit int64
+	// Guard says which files may leave.
+	Guard guard.Policy
 	// Composer builds the messages.
 	Composer compose.Composer
 	// Retry governs the repeats within seconds, before a job leaves its slot.

@@ -36,6 +36,8 @@ type Source interface {
 	// one that was; with a pin it opens those bytes or fails with the code
 	// "file_changed". A read that breaks midway resumes inside Body.
 	Open(ctx context.Context, file schemas.File, pin *Pin) (*Object, error)
+	// Part reads length bytes of the pinned file from offset on.
+	Part(ctx context.Context, file schemas.File, pin Pin, offset, length int64) ([]byte, error)
 }
 
 // Payload is a body of known size that can be opened again for another try.

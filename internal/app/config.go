@@ -71,8 +71,8 @@ type Message struct {
 
 // Files says which files may leave; docs/content-guard.md has the rules.
 type Files struct {
-	AllowedTypes []string `placeholder:"TYPE,…" help:"MIME types of the files that may leave. Empty is documents, images, texts, sound and film; none of them runs code."`
-	WaivedRules  []string `placeholder:"CODE,…" help:"Rules to turn off: file_encrypted, file_truncated, file_type_contradicted."`
+	AllowedTypes []string `placeholder:"TYPE" help:"MIME types of the files that may leave. Empty is documents, images, texts, sound and film; none of them runs code."`
+	WaivedRules  []string `placeholder:"CODE" help:"Rules to turn off: file_encrypted, file_truncated, file_type_contradicted."`
 }
 
 // Delivery says how jobs are worked on.
@@ -234,7 +234,9 @@ func (s Files) Check() error {
 	return f.join()
 }
 
-func (s Files) policy() guard.Policy { return guard.Policy{Allowed: s.AllowedTypes, Waived: s.WaivedRules} }
+func (s Files) policy() guard.Policy {
+	return guard.Policy{Allowed: s.AllowedTypes, Waived: s.WaivedRules}
+}
 
 func (m Message) composer() compose.Composer {
 	return compose.Composer{ObservationFile: m.ObservationFile, UploadedNote: m.UploadedNote}

@@ -25,13 +25,14 @@ type Settings struct {
 	NATS     NATS
 	S3       S3
 	Redox    Redox
+	Files    Files
 	Message  Message
 	Delivery Delivery
 }
 
 // Check reports every fault of the settings.
 func (s Settings) Check() error {
-	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Message.Check(), s.Delivery.Check())
+	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Files.Check(), s.Message.Check(), s.Delivery.Check())
 }
 
 // Queue connects to NATS.
@@ -94,10 +95,10 @@ func (r Redox) trust() (*tls.Config, error) {
 }
 
 // Pipeline puts a pipeline together. redox may be nil where nothing is sent.
-func Pipeline(source pipeline.Source, redox pipeline.Redox, r Redox, m Message, d Delivery) *pipeline.Pipeline {
+func Pipeline(source pipeline.Source, redox pipeline.Redox, r Redox, f Files, m Message, d Delivery) *pipeline.Pipeline {
 	return pipeline.New(source, redox, pipeline.Settings{
 		Environment: schemas.Environment(r.Environment), SourceID: r.SourceID,
-		EmbedLimit: d.EmbedLimit, FileLimit: d.FileLimit, Composer: m.composer(), Retry: inSlot,
+		EmbedLimit: d.EmbedLimit, FileLimit: d.FileLimit, Guard: f.policy(), Composer: m.composer(), Retry: inSlot,
 	}, time.Now)
 }
 
@@ -141,7 +142,7 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 		return err
 	}
 	w := worker.New(s.Delivery.settings(name, s.NATS.Prefix), intake, queue.Outbox(), ledger.New(bucket, ledger.Patience),
-		Pipeline(source, redoxgate.New(client), s.Redox, s.Message, s.Delivery), log)
+		Pipeline(source, redoxgate.New(client), s.Redox, s.Files, s.Message, s.Delivery), log)
 
 	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)
 	ready()

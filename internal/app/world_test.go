@@ -168,7 +168,7 @@ func (w *world) put(key string, data []byte) schemas.File {
 	w.t.Helper()
 	key = w.t.Name() + "/" + key
 	_, err := w.source.Put(w.t.Context(), s3source.Upload{
-		Bucket: testBucket, Key: key, ContentType: "application/pdf", Body: bytes.NewReader(data), Size: int64(len(data)),
+		Bucket: testBucket, Key: key, ContentType: "binary/octet-stream", Body: bytes.NewReader(data), Size: int64(len(data)),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -373,15 +373,23 @@ func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// document is a file of size bytes that is no two times the same.
+// document is a file of size bytes that is no two times the same: a PDF as far
+// as anyone looks, or a text where there is no room for one.
 func document(size int, salt string) []byte {
-	data := make([]byte, 0, size+sha256.Size)
+	const start, end = "%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "\nstartxref\n9\n%%EOF\n"
+	data := make([]byte, 0, size+2*sha256.Size)
+	if size > len(start)+len(end) {
+		data = append(data, start...)
+	}
 	block := sha256.Sum256([]byte(salt))
 	for len(data) < size {
-		data = append(data, block[:]...)
+		data = hex.AppendEncode(data, block[:])
 		block = sha256.Sum256(block[:])
 	}
-	return data[:size]
+	if data = data[:size]; size > len(start)+len(end) {
+		copy(data[size-len(end):], end)
+	}
+	return data
 }
 
 func sha(data []byte) string {

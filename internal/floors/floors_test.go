@@ -65,7 +65,7 @@ var house = map[string]room{
 
 	// The wiring.
 	"internal/app": {rooms: []string{
-		"schemas", "redoxclient", "pipeline", "pipeline/compose", "worker",
+		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
