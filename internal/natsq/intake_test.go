@@ -82,9 +82,6 @@ func TestAskBringsAtMostItsNumber(t *testing.T) {
 	w.publish(lane1, 5)
 	look(t, in)
 	first := askFor(t, in, lane1, 3, 30*time.Second)
-	if _, err := in.Ask(lane1, 1, time.Second); !errors.Is(err, errBusy) && len(in.Answers()) < 4 {
-		t.Errorf("a second ask: %v", err)
-	}
 	for i := range 3 {
 		if a := next(t, in); a.Ask != first || a.Done || a.Delivery == nil || a.Delivery.Pending() != uint64(4-i) {
 			t.Fatalf("%+v", a)
@@ -115,6 +112,9 @@ func TestLongAskBringsAJobOfLater(t *testing.T) {
 	ack(t, job(t, in))
 	next(t, in)
 	number := askFor(t, in, lane1, 1, 24*time.Hour)
+	if _, err := in.Ask(lane1, 1, time.Second); !errors.Is(err, errBusy) {
+		t.Errorf("a second ask: %v", err)
+	}
 	until(t, "the server holds the ask", func() bool { return w.consumer(lane1).NumWaiting == 1 })
 	w.publish(lane1, 1)
 	if a := next(t, in); a.Ask != number || a.Delivery == nil {
