@@ -211,3 +211,92 @@ func TestARefusedLaneIsNotAskedInCircles(t *testing.T) {
 		t.Errorf("not asked after it was seen: %v", orders)
 	}
 }
+
+// TestARefusedLaneWithJobsInHandRests too: what it has in hand is no reason to
+// ask again at once.
+func TestARefusedLaneWithJobsInHandRests(t *testing.T) {
+	l, lane := newLanes(4, 4), liveLane("a")
+	l.seen(lane, 10)
+	l.orders()
+	l.arrived(lane, 9)
+	l.refused(lane)
+	if orders := l.orders(); len(orders) != 0 {
+		t.Errorf("asked at once again: %v", orders)
+	}
+	l.seen(lane, 10)
+	if orders := l.orders(); len(orders) != 1 || orders[0].n != 3 {
+		t.Errorf("after it was seen: %v, want one ask for the three slots left", orders)
+	}
+	if l.inHand != 1 {
+		t.Errorf("%d in hand", l.inHand)
+	}
+}
+
+// TestBarrenLanesLeaveTheSlots: 300 lanes whose jobs cannot be had (others have
+// them in hand, or they are paused) hold up one that has some no more than a
+// little.
+func TestBarrenLanesLeaveTheSlots(t *testing.T) {
+	l, q := newLanes(16, 8), queue{}
+	good := liveLane("good")
+	q[good] = 1e6
+	done := 0
+	for range 100 { // listings; between two of them five rounds of short asks fit
+		for i := range 300 {
+			l.seen(liveLane(fmt.Sprint("barren-", i)), 5)
+		}
+		l.seen(good, q[good])
+		for range 5 {
+			started := q.serve(l, l.orders())
+			done += len(started)
+			for _, lane := range started {
+				l.finished(lane)
+			}
+		}
+	}
+	if done < 500 {
+		t.Errorf("%d jobs of the good lane in 500 rounds, want at least one each", done)
+	}
+}
+
+// TestABarrenLaneIsBelievedAgain: at once when it holds more, else within eight
+// listings; and one that yields is never doubted.
+func TestABarrenLaneIsBelievedAgain(t *testing.T) {
+	l, lane := newLanes(4, 4), liveLane("a")
+	listings := func(jobs uint64) (n int) {
+		for !l.askable(l.get(lane)) {
+			if n++; n > 20 {
+				t.Fatal("never asked again")
+			}
+			l.seen(lane, jobs)
+		}
+		return n
+	}
+	var waits []int
+	for range 6 {
+		waits = append(waits, listings(5))
+		for _, o := range l.orders() {
+			l.answered(o.lane, o.n)
+		}
+		l.answered(lane, 0) // the long ask that follows
+	}
+	if want := []int{1, 2, 3, 5, 9, 9}; fmt.Sprint(waits) != fmt.Sprint(want) {
+		t.Errorf("asked after %v listings, want %v", waits, want)
+	}
+	if n := listings(6); n != 1 {
+		t.Errorf("with more jobs it was asked after %d listings, want at once", n)
+	}
+	l.orders()
+	l.arrived(lane, 0)
+	l.answered(lane, 3)
+	l.finished(lane)
+	if n := listings(6); n != 1 {
+		t.Errorf("after it brought a job it was asked after %d listings, want at once", n)
+	}
+	l.orders()
+	l.answered(lane, 4)
+	l.answered(lane, 0)
+	l.unseen(lane)
+	if n := listings(1); n != 1 {
+		t.Errorf("after it was empty it was asked after %d listings, want at once", n)
+	}
+}
