@@ -91,7 +91,7 @@ func TestAskBringsAtMostItsNumber(t *testing.T) {
 	if n := w.consumer(lane1).NumAckPending; n != 3 {
 		t.Errorf("%d jobs are leased, want 3", n)
 	}
-	second := askFor(t, in, lane1, 5, 200*time.Millisecond)
+	second := askFor(t, in, lane1, 5, 4*time.Second)
 	for range 2 {
 		if a := next(t, in); a.Ask != second || a.Delivery == nil {
 			t.Fatalf("%+v", a)
