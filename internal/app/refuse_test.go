@@ -132,7 +132,7 @@ func TestRefusedJobs(t *testing.T) {
 		}
 		letters := w.dead()
 		if len(letters) != i+1 {
-			t.Fatalf("case %d %s: %d dead letters, want %d\n%s", i, c.id, len(letters), i+1, w.log.tail())
+			t.Fatalf("case %d %s: %d dead letters, want %d\n%s", i, c.id, len(letters), i+1, w.log.Tail())
 		}
 		letter := letters[i]
 		if !bytes.Equal(letter.Data, c.data) {

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -48,7 +47,7 @@ type world struct {
 	js       jetstream.JetStream
 	source   *s3source.Source
 	settings Settings
-	log      *logBuffer
+	log      *devtest.Log
 	events   *eventLog
 }
 
@@ -58,7 +57,7 @@ const testBucket = "reports"
 // the test runs itself.
 func newWorld(t testing.TB, natsURL string) *world {
 	t.Helper()
-	w := &world{t: t, log: &logBuffer{}}
+	w := &world{t: t, log: &devtest.Log{}}
 	if natsURL == "" {
 		natsURL = devtest.NATS(t, devstack.NATSOptions{LazySync: true}).URL()
 	}
@@ -71,7 +70,7 @@ func newWorld(t testing.TB, natsURL string) *world {
 	}
 
 	var err error
-	if w.queue, err = Queue(w.settings.NATS, "test", w.log.logger()); err != nil {
+	if w.queue, err = Queue(w.settings.NATS, "test", w.log.Logger()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.queue.Close() })
@@ -143,7 +142,7 @@ func (w *world) worker() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	settings := w.settings
-	go func() { ended <- RunWorker(ctx, settings, w.log.logger(), func() { close(ready) }) }()
+	go func() { ended <- RunWorker(ctx, settings, w.log.Logger(), func() { close(ready) }) }()
 	select {
 	case <-ready:
 	case err := <-ended:
@@ -261,7 +260,7 @@ func (w *world) await(id string, fits func(schemas.Event) bool) schemas.Event {
 		select {
 		case <-changed:
 		case <-timeout.C:
-			w.t.Fatalf("no such event of job %s; its events: %s\nend of the log:\n%s", id, describe(events), w.log.tail())
+			w.t.Fatalf("no such event of job %s; its events: %s\nend of the log:\n%s", id, describe(events), w.log.Tail())
 		}
 	}
 }
@@ -309,18 +308,13 @@ func (w *world) dead() []*nats.Msg {
 // drained waits until the queue holds no job and no schedule.
 func (w *world) drained() {
 	w.t.Helper()
-	deadline := time.Now().Add(patienceOfTests)
-	for {
+	devtest.Until(w.t, "the queue is empty", patienceOfTests, func() bool {
 		stream, err := w.js.Stream(w.t.Context(), "CHARTPOST_JOBS")
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if left := stream.CachedInfo().State.Msgs; left == 0 {
-			return
-		} else if time.Now().After(deadline) {
-			w.t.Fatalf("the queue still holds %d messages\nend of the log:\n%s", left, w.log.tail())
-		}
-	}
+		return stream.CachedInfo().State.Msgs == 0
+	})
 }
 
 // eventLog is every event seen, in order.
@@ -351,28 +345,6 @@ func (l *eventLog) of(id string) ([]schemas.Event, <-chan struct{}) {
 	return out, l.changed
 }
 
-// logBuffer is a log at debug level that tests read.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-func (b *logBuffer) logger() *slog.Logger {
-	return slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
 // document is a file of size bytes that is no two times the same: a PDF as far
 // as anyone looks, or a text where there is no room for one.
 func document(size int, salt string) []byte {
@@ -395,10 +367,4 @@ func document(size int, salt string) []byte {
 func sha(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
-}
-
-// tail is the end of the log, for a failing test to print.
-func (b *logBuffer) tail() string {
-	text := b.String()
-	return text[max(len(text)-3000, 0):]
 }
