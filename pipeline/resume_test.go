@@ -21,7 +21,7 @@ func TestAfterOneOfTwoUploads(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		t.Run(map[bool]string{false: "failed", true: "killed"}[killed], func(t *testing.T) {
 			w := newWorld(t)
-			job := jobOf(schemas.Upload, w.put("a.pdf", document(2000, "a")), w.put("b.pdf", document(3000, "b")))
+			job := jobOf(schemas.Upload, w.put("a.txt", document(2000, "a")), w.put("b.txt", document(3000, "b")))
 			w.inject(redoxsim.UploadRequest, redoxsim.Fault{Action: redoxsim.StatusAfterBody, Status: 503, Skip: 1, Times: 3})
 			record, told, err := w.deliver(t.Context(), job)
 			wantFault(t, err, fault.Retryable, "redox_status_503", "/files/1")
@@ -54,7 +54,7 @@ func TestAfterOneOfTwoUploads(t *testing.T) {
 // without a look at the store: the files may be gone from there.
 func TestAfterAllUploads(t *testing.T) {
 	w := newWorld(t)
-	file := w.put("a.pdf", document(2000, "a"))
+	file := w.put("a.txt", document(2000, "a"))
 	job := jobOf(schemas.Upload, file)
 	w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 3})
 	record, told, err := w.deliver(t.Context(), job)
@@ -83,7 +83,7 @@ func TestAfterSending(t *testing.T) {
 	for _, transfer := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
 		t.Run(string(transfer), func(t *testing.T) {
 			w := newWorld(t)
-			job := jobOf(transfer, w.put("a.pdf", document(2000, "a")))
+			job := jobOf(transfer, w.put("a.txt", document(2000, "a")))
 			w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.CutAfterProcessing, Times: 1})
 			record, _, err := w.deliver(t.Context(), job)
 			wantFault(t, err, fault.UnknownOutcome, "", "")
@@ -122,7 +122,7 @@ func (w *world) replace(file schemas.File, data []byte) {
 func TestThePinOutlivesTheTry(t *testing.T) {
 	t.Run("between survey and reading", func(t *testing.T) {
 		w := newWorld(t)
-		a, b := w.put("a.pdf", document(2000, "a")), w.put("b.pdf", document(2000, "b"))
+		a, b := w.put("a.txt", document(2000, "a")), w.put("b.txt", document(2000, "b"))
 		w.watch(func(what string) { w.watch(nil); w.replace(b, document(2000, "c")) })
 		_, _, err := w.deliver(t.Context(), jobOf(schemas.Upload, a, b))
 		wantFault(t, err, fault.Permanent, "file_changed", "/files/1")
@@ -130,7 +130,7 @@ func TestThePinOutlivesTheTry(t *testing.T) {
 	})
 	t.Run("between two tries in the slot", func(t *testing.T) {
 		w := newWorld(t)
-		a := w.put("a.pdf", document(2000, "a"))
+		a := w.put("a.txt", document(2000, "a"))
 		w.inject(redoxsim.UploadRequest, redoxsim.Fault{Action: redoxsim.StatusAfterBody, Status: 503, Times: 1})
 		tries := 0
 		w.watch(func(string) {
@@ -145,7 +145,7 @@ func TestThePinOutlivesTheTry(t *testing.T) {
 	})
 	t.Run("between two embedded tries", func(t *testing.T) {
 		w := newWorld(t)
-		a := w.put("a.pdf", document(500, "a"))
+		a := w.put("a.txt", document(500, "a"))
 		w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 3})
 		job := jobOf(schemas.Embed, a)
 		record, _, err := w.deliver(t.Context(), job)
@@ -164,7 +164,7 @@ func TestTooLargeAcrossTries(t *testing.T) {
 	w := newWorld(t)
 	w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 413, Times: 1})
 	w.inject(redoxsim.UploadRequest, redoxsim.Fault{Action: redoxsim.StatusAfterBody, Status: 503, Times: 3})
-	job := jobOf(schemas.Auto, w.put("a.pdf", document(500, "a")))
+	job := jobOf(schemas.Auto, w.put("a.txt", document(500, "a")))
 	record, _, err := w.deliver(t.Context(), job)
 	wantFault(t, err, fault.Retryable, "redox_status_503", "/files/0")
 	if !record.NoEmbed || record.Phase != pipeline.Working {
@@ -189,7 +189,7 @@ func TestTooLargeAcrossTries(t *testing.T) {
 func TestTooLargeWithoutItsFiles(t *testing.T) {
 	w := newWorld(t)
 	w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 413, Times: 2})
-	_, _, err := w.deliver(t.Context(), jobOf(schemas.Auto, w.put("b.pdf", document(500, "b"))))
+	_, _, err := w.deliver(t.Context(), jobOf(schemas.Auto, w.put("b.txt", document(500, "b"))))
 	wantFault(t, err, fault.Permanent, pipeline.CodeMessageTooLarge, "")
 	w.took(1, 0)
 }
@@ -199,7 +199,7 @@ func TestTooLargeWithoutItsFiles(t *testing.T) {
 func TestTheRightBytes(t *testing.T) {
 	w := newWorld(t)
 	data := document(900, "a")
-	file := w.put("a.pdf", data)
+	file := w.put("a.txt", data)
 	for i, transfer := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
 		wrong, right := file, file
 		wrong.SHA256, right.SHA256 = sha([]byte("another")), sha(data)
@@ -224,7 +224,7 @@ func TestAWrongFileAmongGoodOnes(t *testing.T) {
 	for _, transfer := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
 		t.Run(string(transfer), func(t *testing.T) {
 			w := newWorld(t)
-			good, wrong := w.put("a.pdf", document(100, "a")), w.put("b.pdf", document(100, "b"))
+			good, wrong := w.put("a.txt", document(100, "a")), w.put("b.txt", document(100, "b"))
 			wrong.SHA256 = sha([]byte("another"))
 			_, told, err := w.deliver(t.Context(), jobOf(transfer, good, wrong))
 			wantFault(t, err, fault.Permanent, "file_hash_mismatch", "/files/1")
@@ -243,7 +243,7 @@ func TestBothWaysOfMany(t *testing.T) {
 	w := newWorld(t)
 	var files []schemas.File
 	for i := range 10 {
-		files = append(files, w.put(string(rune('a'+i))+".pdf", document(50+i, string(rune('a'+i)))))
+		files = append(files, w.put(string(rune('a'+i))+".txt", document(50+i, string(rune('a'+i)))))
 	}
 	for n, transfer := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
 		job := jobOf(transfer, files...)
@@ -256,7 +256,7 @@ func TestBothWaysOfMany(t *testing.T) {
 			t.Fatalf("%s: %d files in the chart", transfer, len(chart))
 		}
 		for i, f := range chart {
-			if want := string(rune('a'+i)) + ".pdf"; f.SHA256 != sha(document(50+i, string(rune('a'+i)))) || f.Title != want {
+			if want := string(rune('a'+i)) + ".txt"; f.SHA256 != sha(document(50+i, string(rune('a'+i)))) || f.Title != want {
 				t.Errorf("%s: place %d holds %s, want %s", transfer, i, f.Title, want)
 			}
 		}
@@ -266,7 +266,7 @@ func TestBothWaysOfMany(t *testing.T) {
 // TestPreviewSendsNothing and builds the very bytes that are sent.
 func TestPreviewSendsNothing(t *testing.T) {
 	w := newWorld(t)
-	job := jobOf(schemas.Embed, w.put("a.pdf", document(500, "a")))
+	job := jobOf(schemas.Embed, w.put("a.txt", document(500, "a")))
 	letter, err := w.line.Preview(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)

@@ -174,7 +174,7 @@ func (w *world) put(key string, data []byte) schemas.File {
 	w.t.Helper()
 	key = w.t.Name() + "/" + key
 	if _, err := w.source.Put(w.t.Context(), s3source.Upload{
-		Bucket: testBucket, Key: key, ContentType: "application/pdf", Body: bytes.NewReader(data), Size: int64(len(data)),
+		Bucket: testBucket, Key: key, ContentType: "text/plain", Body: bytes.NewReader(data), Size: int64(len(data)),
 	}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -276,6 +276,7 @@ func urls(r pipeline.Record) (n int) {
 	return n
 }
 
+// document is a plain text of size bytes.
 func document(size int, salt string) []byte {
 	return bytes.Repeat([]byte(salt), size/len(salt)+1)[:size]
 }
