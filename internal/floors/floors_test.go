@@ -43,6 +43,7 @@ var house = map[string]room{
 	"schemas":           {shut: network},
 	"redoxclient":       ground,
 	"internal/fault":    {shut: network},
+	"internal/insist":   {shut: network},
 	"internal/redoxsim": ground,
 	"internal/samples":  ground,
 	"internal/floors":   ground,
@@ -59,8 +60,8 @@ var house = map[string]room{
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker"}},
-	"internal/ledger":    {rooms: []string{"internal/fault", "pipeline", "worker"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/insist"}},
+	"internal/ledger":    {rooms: []string{"internal/fault", "internal/insist", "pipeline", "worker"}},
 	"internal/show":      {rooms: []string{"schemas"}, shut: network},
 
 	// The wiring.

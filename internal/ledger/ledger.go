@@ -12,11 +12,11 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -24,9 +24,6 @@ import (
 // Patience is how long one operation is tried against a bucket that does not
 // answer: an election of a new leader takes up to 9 s.
 const Patience = 30 * time.Second
-
-// tryTimeout bounds one try.
-const tryTimeout = 5 * time.Second
 
 // Ledger implements worker.Ledger.
 type Ledger struct {
@@ -98,10 +95,10 @@ func (l *Ledger) read(ctx context.Context, p *page) ([]byte, error) {
 	}
 	var record pipeline.Record
 	if err := json.Unmarshal(entry.Value(), &record); err != nil {
-		return nil, backoff.Permanent(unreadable(err))
+		return nil, unreadable(err)
 	}
 	if record.Phase == "" {
-		return nil, backoff.Permanent(unreadable(errNoPhase))
+		return nil, unreadable(errNoPhase)
 	}
 	p.record, p.revision = record, entry.Revision()
 	return entry.Value(), nil
@@ -145,8 +142,8 @@ func (p *page) contested(ctx context.Context, value []byte, lost error) error {
 		// Below it, a replica answered that lags behind.
 		return lost
 	}
-	return backoff.Permanent(&fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "superseded",
-		Text: "another worker owns the job now", Cause: lost})
+	return &fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "superseded",
+		Text: "another worker owns the job now", Cause: lost}
 }
 
 // insist tries op until it succeeds, fails for good, or patience or ctx ends.
@@ -155,36 +152,25 @@ func (l *Ledger) insist(ctx context.Context, op func(ctx context.Context, again 
 	ctx, cancel := context.WithTimeout(ctx, l.patience)
 	defer cancel()
 	again := false
-	waits := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(50*time.Millisecond),
-		backoff.WithMaxInterval(2*time.Second),
-		backoff.WithMaxElapsedTime(0),
-	)
-	var last error
-	err := backoff.Retry(func() error {
-		if err := ctx.Err(); err != nil {
-			return backoff.Permanent(err)
-		}
-		try, cancel := context.WithTimeout(ctx, tryTimeout)
-		defer cancel()
-		last = op(try, again)
-		again = true
-		if hopeless(last) {
-			return backoff.Permanent(last)
-		}
-		return last
-	}, backoff.WithContext(waits, ctx))
+	err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		defer func() { again = true }()
+		return op(ctx, again)
+	})
 	if err == nil {
 		return nil
 	}
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		return f
 	}
-	return unavailable(errors.Join(err, last))
+	return unavailable(err)
 }
 
-// hopeless tells errors that no wait can cure.
+// hopeless tells errors that no wait can cure: what was judged already, and
+// what the library refuses by itself.
 func hopeless(err error) bool {
+	if _, judged := errors.AsType[*fault.Fault](err); judged {
+		return true
+	}
 	return errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrMaxPayload) ||
 		errors.Is(err, jetstream.ErrInvalidKey)
 }

@@ -254,14 +254,5 @@ func TestAnIDThatIsNoKey(t *testing.T) {
 // until waits for a condition.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not so after %s", what, limit)
-		}
-	}
+	devtest.Until(t, what, limit, holds)
 }

@@ -3,11 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
-	"net/url"
 	"reflect"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,89 +15,13 @@ import (
 	"github.com/chartpost/chartpost/pipeline"
 )
 
-// line is a connection to a server that can lose its answers: what the client
-// says still gets through.
-type line struct {
-	listener net.Listener
-	target   string
-	mu       sync.Mutex
-	deaf     bool
-	open     []net.Conn
-}
-
-func newLine(t *testing.T, target string) *line {
-	t.Helper()
-	u, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &line{listener: listener, target: u.Host}
-	t.Cleanup(func() { listener.Close(); l.set(false) })
-	go l.serve()
-	return l
-}
-
-func (l *line) url() string { return "nats://" + l.listener.Addr().String() }
-
-// set makes the line deaf or not; it cuts the connections that stand when it
-// hears again, since they have lost their place.
-func (l *line) set(deaf bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.deaf = deaf
-	if !deaf {
-		for _, c := range l.open {
-			c.Close()
-		}
-		l.open = nil
-	}
-}
-
-func (l *line) serve() {
-	for {
-		client, err := l.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", l.target)
-		if err != nil {
-			client.Close()
-			continue
-		}
-		l.mu.Lock()
-		l.open = append(l.open, client, server)
-		l.mu.Unlock()
-		go func() { io.Copy(server, client); server.Close() }()
-		go func() { io.Copy(answers{l, client}, server); client.Close() }()
-	}
-}
-
-// answers writes to a client unless the line is deaf.
-type answers struct {
-	line   *line
-	client net.Conn
-}
-
-func (a answers) Write(p []byte) (int, error) {
-	a.line.mu.Lock()
-	defer a.line.mu.Unlock()
-	if a.line.deaf {
-		return len(p), nil
-	}
-	return a.client.Write(p)
-}
-
 // deafWorld is a bucket behind a line, and the same bucket seen directly.
-func deafWorld(t *testing.T) (*line, *Ledger, jetstream.KeyValue) {
+func deafWorld(t *testing.T) (*devtest.Line, *Ledger, jetstream.KeyValue) {
 	t.Helper()
 	stack := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
 	direct := bucketOf(t, "", time.Hour, stack.InProcess())
-	l := newLine(t, stack.URL())
-	return l, New(bucketOf(t, l.url(), time.Hour), limit), direct
+	l := devtest.NewLine(t, stack.URL())
+	return l, New(bucketOf(t, l.URL(), time.Hour), limit), direct
 }
 
 // written waits until the bucket holds a record of that phase.
@@ -119,7 +39,7 @@ func written(t *testing.T, direct jetstream.KeyValue, id string, phase pipeline.
 func TestOwnWritesAreKnown(t *testing.T) {
 	t.Parallel()
 	line, l, direct := deafWorld(t)
-	line.set(true)
+	line.Deafen(true)
 	type opened struct {
 		page    *page
 		created bool
@@ -133,7 +53,7 @@ func TestOwnWritesAreKnown(t *testing.T) {
 		result <- o
 	}()
 	written(t, direct, "a", pipeline.Working)
-	line.set(false)
+	line.Deafen(false)
 	o := <-result
 	if o.err != nil || !o.created {
 		t.Fatalf("created %v, %v; the record is our own", o.created, o.err)
@@ -142,11 +62,11 @@ func TestOwnWritesAreKnown(t *testing.T) {
 	for _, phase := range []pipeline.Phase{pipeline.Sending, pipeline.Accepted} {
 		r := o.page.Record()
 		r.Phase = phase
-		line.set(true)
+		line.Deafen(true)
 		saved := make(chan error, 1)
 		go func() { saved <- o.page.Save(t.Context(), r) }()
 		written(t, direct, "a", phase)
-		line.set(false)
+		line.Deafen(false)
 		if err := <-saved; err != nil {
 			t.Fatalf("saving %s: %v", phase, err)
 		}
@@ -166,7 +86,7 @@ func TestALostAnswerIsNoVictory(t *testing.T) {
 	t.Parallel()
 	line, l, direct := deafWorld(t)
 	mine := open(t, l, "a", fresh("me"), true)
-	line.set(true)
+	line.Deafen(true)
 	r := mine.Record()
 	r.Phase = pipeline.Sending
 	saved := make(chan error, 1)
@@ -178,7 +98,7 @@ func TestALostAnswerIsNoVictory(t *testing.T) {
 	if err := theirs.Save(t.Context(), taken); err != nil {
 		t.Fatal(err)
 	}
-	line.set(false)
+	line.Deafen(false)
 	wantFault(t, <-saved, fault.Superseded, fault.Job, "superseded")
 }
 
@@ -188,7 +108,7 @@ func TestSomebodyElsesRecordIsNotOurs(t *testing.T) {
 	t.Parallel()
 	line, l, direct := deafWorld(t)
 	open(t, New(direct, limit), "a", fresh("other"), true)
-	line.set(true)
+	line.Deafen(true)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	result := make(chan bool, 1)
@@ -199,7 +119,7 @@ func TestSomebodyElsesRecordIsNotOurs(t *testing.T) {
 		}
 		result <- created
 	}()
-	line.set(false)
+	line.Deafen(false)
 	if <-result {
 		t.Error("another's record was taken for our own")
 	}

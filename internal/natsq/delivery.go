@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -71,7 +72,7 @@ const ackPatience = 15 * time.Second
 func (d *delivery) Ack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ackPatience)
 	defer cancel()
-	return insist(ctx, func(ctx context.Context) error { return d.msg.AckSync(nats.Context(ctx)) })
+	return insist.Do(ctx, hopeless, func(ctx context.Context) error { return d.msg.AckSync(nats.Context(ctx)) })
 }
 
 // GiveBack is not confirmed: when it is lost, the lease ends by itself.

@@ -167,22 +167,16 @@ func TestDeniedPublish(t *testing.T) {
 	}
 }
 
-func TestInsistGivesUpAtOnceWhereNothingHelps(t *testing.T) {
+func TestHopelessErrors(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{nats.ErrMaxPayload, nats.ErrConnectionClosed, nats.ErrMsgAlreadyAckd} {
-		tries := 0
-		err := insist(t.Context(), func(context.Context) error { tries++; return fmt.Errorf("x: %w", cause) })
-		if tries != 1 || !errors.Is(err, cause) {
-			t.Errorf("%v: %d tries, %v", cause, tries, err)
+		if !hopeless(fmt.Errorf("x: %w", cause)) {
+			t.Errorf("%v would be tried again", cause)
 		}
 	}
-	tries := 0
-	if err := insist(t.Context(), func(context.Context) error {
-		if tries++; tries < 3 {
-			return nats.ErrNoResponders
+	for _, cause := range []error{nats.ErrNoResponders, nats.ErrTimeout, context.DeadlineExceeded} {
+		if hopeless(cause) {
+			t.Errorf("%v would not be tried again", cause)
 		}
-		return nil
-	}); err != nil || tries != 3 {
-		t.Errorf("%d tries, %v", tries, err)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -87,7 +87,7 @@ func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
 
 // Holds implements worker.Outbox.
 func (o *Outbox) Holds(ctx context.Context, sequence uint64, jobID string) (held bool, err error) {
-	err = insist(ctx, func(ctx context.Context) error {
+	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
 		held, err = o.holds(ctx, sequence, jobID)
 		return err
 	})
@@ -120,7 +120,7 @@ func (o *Outbox) holds(ctx context.Context, sequence uint64, jobID string) (bool
 func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, data []byte) (duplicate bool, err error) {
 	msg := nats.NewMsg(schemas.JobSubject(o.conn.prefix, lane))
 	msg.Data = data
-	err = insist(ctx, func(ctx context.Context) error {
+	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
 		ack, err := o.conn.js.PublishMsg(ctx, msg, jetstream.WithMsgID(jobID))
 		if err == nil {
 			duplicate = ack.Duplicate
@@ -131,37 +131,10 @@ func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, da
 }
 
 func (o *Outbox) publish(ctx context.Context, msg *nats.Msg, options ...jetstream.PublishOpt) error {
-	return insist(ctx, func(ctx context.Context) error {
+	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
 		_, err := o.conn.js.PublishMsg(ctx, msg, options...)
 		return err
 	})
-}
-
-// insist tries op until it succeeds or ctx ends. The wait between two tries
-// grows to 2 s, so that an election of 4-9 s is outlived without a hot loop.
-// The error says what the last try met, not only that time was up.
-func insist(ctx context.Context, op func(ctx context.Context) error) error {
-	waits := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(50*time.Millisecond),
-		backoff.WithMaxInterval(2*time.Second),
-		backoff.WithMaxElapsedTime(0),
-	)
-	var last error
-	err := backoff.Retry(func() error {
-		if err := ctx.Err(); err != nil {
-			return backoff.Permanent(err)
-		}
-		try, cancel := context.WithTimeout(ctx, apiTimeout)
-		defer cancel()
-		if last = op(try); hopeless(last) {
-			return backoff.Permanent(last)
-		}
-		return last
-	}, backoff.WithContext(waits, ctx))
-	if err == nil || last == nil || errors.Is(err, last) {
-		return err
-	}
-	return fmt.Errorf("%w; the last try: %w", err, last)
 }
 
 // hopeless tells errors that no wait can cure.

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -43,7 +44,7 @@ func (c *Conn) Watch(ctx context.Context, lane *schemas.Lane, since time.Time, s
 		}
 		c.log.Info("following the events was interrupted and goes on", "error", reasonOf(err))
 		w.remove(ctx, consumer)
-		err = insist(ctx, func(ctx context.Context) error {
+		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
 			consumer, err = w.open(ctx)
 			return err
 		})

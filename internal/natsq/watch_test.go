@@ -208,8 +208,8 @@ func TestWatchFetchesWhatTheLineLost(t *testing.T) {
 	t.Parallel()
 	stack := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
 	w := joinWorld(t, "", stack.InProcess())
-	line := newLine(t, stack.URL())
-	far := dial(t, line.url())
+	line := devtest.NewLine(t, stack.URL())
+	far := dial(t, line.URL())
 	ids := make(chan string, 10)
 	done := make(chan error, 1)
 	go func() {
@@ -222,7 +222,7 @@ func TestWatchFetchesWhatTheLineLost(t *testing.T) {
 	if id := <-ids; id != "heard" {
 		t.Fatal(id)
 	}
-	line.set(true)
+	line.Deafen(true)
 	w.tell(lane1, "lost")
 	s, err := w.js.Stream(t.Context(), w.stream(events))
 	if err != nil {
@@ -236,7 +236,7 @@ func TestWatchFetchesWhatTheLineLost(t *testing.T) {
 		}
 		return false
 	})
-	line.set(false)
+	line.Deafen(false)
 	select {
 	case err := <-done:
 		if err != nil || <-ids != "lost" {

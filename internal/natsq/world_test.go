@@ -1,11 +1,8 @@
 package natsq
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +11,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -38,7 +36,7 @@ const limit = time.Minute
 type world struct {
 	*Conn
 	t    *testing.T
-	said *record
+	said *devtest.Log
 }
 
 // newWorld connects to a server inside this process and sets it up.
@@ -66,8 +64,8 @@ func joinWorld(t *testing.T, url string, options ...nats.Option) *world {
 
 func dial(t *testing.T, url string, options ...nats.Option) *world {
 	t.Helper()
-	said := &record{}
-	conn, err := Connect(Config{URL: url, Prefix: "chartpost", Name: t.Name(), Options: options}, slog.New(slog.NewTextHandler(said, nil)))
+	said := &devtest.Log{}
+	conn, err := Connect(Config{URL: url, Prefix: "chartpost", Name: t.Name(), Options: options}, said.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,37 +73,10 @@ func dial(t *testing.T, url string, options ...nats.Option) *world {
 	return &world{Conn: conn, t: t, said: said}
 }
 
-// record is a log that can be read while it is written.
-type record struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (r *record) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.Write(p)
-}
-
-func (r *record) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.String()
-}
-
 // until waits for a condition.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not so after %s", what, limit)
-		}
-	}
+	devtest.Until(t, what, limit, holds)
 }
 
 // take opens an intake that stops with the test.
@@ -131,7 +102,7 @@ func (w *world) send(msg *nats.Msg) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
 	defer cancel()
-	if err := insist(ctx, func(ctx context.Context) error { _, err := w.js.PublishMsg(ctx, msg); return err }); err != nil {
+	if err := insist.Do(ctx, hopeless, func(ctx context.Context) error { _, err := w.js.PublishMsg(ctx, msg); return err }); err != nil {
 		w.t.Fatal(err)
 	}
 }
