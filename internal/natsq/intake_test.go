@@ -62,7 +62,7 @@ func TestSubjectsThatAreNoLane(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	in := w.take(patient, 16, calm)
-	for _, subject := range []string{"chartpost.jobs.urgent.canary", "chartpost.jobs.live._2ecanary", "chartpost.jobs.live.é"} {
+	for _, subject := range []string{"chartpost.jobs.backfill.canary_", "chartpost.jobs.live._2ecanary", "chartpost.jobs.live.é"} {
 		w.send(&nats.Msg{Subject: subject})
 	}
 	w.publish(lane1, 1)

@@ -60,7 +60,9 @@ func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
 		{
 			Name:        c.stream(jobs),
 			Description: "Chartpost: jobs waiting, and schedules that bring jobs back",
-			Subjects:    []string{c.prefix + ".jobs.*.*", c.prefix + ".later.*"},
+			// Named one by one, so that a publisher that misspells a class is told
+			// at once.
+			Subjects:    []string{c.prefix + ".jobs.live.*", c.prefix + ".jobs.backfill.*", c.prefix + ".later.*"},
 			Retention:   jetstream.WorkQueuePolicy,
 			Storage:     jetstream.FileStorage,
 			Replicas:    l.Replicas,

@@ -85,7 +85,7 @@ func TestLayoutOnTheServer(t *testing.T) {
 	if jobs.AllowDirect {
 		t.Error("a lagging replica may say whether a copy is still there")
 	}
-	if !slices.Equal(jobs.Subjects, []string{"chartpost.jobs.*.*", "chartpost.later.*"}) {
+	if !slices.Equal(jobs.Subjects, []string{"chartpost.jobs.live.*", "chartpost.jobs.backfill.*", "chartpost.later.*"}) {
 		t.Errorf("subjects %v", jobs.Subjects)
 	}
 	for name, age := range map[string]time.Duration{
