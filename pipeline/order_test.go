@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -245,4 +246,26 @@ func TestStoppedWhileSending(t *testing.T) {
 			w.took(0, map[bool]int{left: 1}[true])
 		})
 	}
+}
+
+// unjudged loses its judgement of a sending that Redox took.
+type unjudged struct{ pipeline.Redox }
+
+func (u unjudged) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, error) {
+	if _, err := u.Redox.Send(ctx, l); err != nil {
+		return schemas.Receipt{}, err
+	}
+	return schemas.Receipt{}, errors.New("nobody judged it")
+}
+
+// TestAnErrorNobodyJudged after a sending is no reason to send again.
+func TestAnErrorNobodyJudged(t *testing.T) {
+	w := newWorld(t)
+	w.line = w.through(unjudged{w.gate})
+	record, _, err := w.deliver(t.Context(), jobOf(schemas.Embed, w.put("a.txt", document(100, "a"))))
+	wantFault(t, err, fault.UnknownOutcome, "internal", "")
+	if record.Phase != pipeline.Sending {
+		t.Errorf("the record says %s", record.Phase)
+	}
+	w.took(0, 1)
 }

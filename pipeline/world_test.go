@@ -52,6 +52,7 @@ type world struct {
 	bucket jetstream.KeyValue
 	js     jetstream.JetStream
 	ledger *ledger.Ledger
+	gate   *redoxgate.Gate
 	line   *pipeline.Pipeline
 
 	mu sync.Mutex
@@ -69,11 +70,17 @@ func newWorld(t *testing.T) *world {
 	if w.source, err = s3source.New(t.Context(), s3source.Config{Endpoint: storeURL(t), PathStyle: true}); err != nil {
 		t.Fatal(err)
 	}
-	w.line = pipeline.New(w.source, redoxgate.New(w.startRedox()), pipeline.Settings{
+	w.gate = redoxgate.New(w.startRedox())
+	w.line = w.through(w.gate)
+	return w
+}
+
+// through is a pipeline that speaks to Redox by way of r.
+func (w *world) through(r pipeline.Redox) *pipeline.Pipeline {
+	return pipeline.New(w.source, r, pipeline.Settings{
 		Environment: schemas.Development, EmbedLimit: 1000, FileLimit: 1_000_000,
 		Retry: pipeline.RetryPolicy{Tries: 3, First: time.Millisecond, Longest: 10 * time.Millisecond},
 	}, time.Now)
-	return w
 }
 
 func (w *world) startLedger() {
