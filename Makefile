@@ -18,6 +18,7 @@ dev: build ## Run the whole world here: NATS, S3, a simulator of Redox, a worker
 
 test: ## Run every test with the race detector
 	$(GO) test -race ./...
+	cd testdata/fhircheck && $(GO) test ./...
 
 lint: ## Check formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
