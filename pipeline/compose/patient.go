@@ -3,6 +3,8 @@ package compose
 import (
 	"regexp"
 	"slices"
+	"strings"
+	"time"
 )
 
 // checkPatient makes sure that Redox can match the patient: it matches on
@@ -17,8 +19,8 @@ func checkPatient(r resource, p *problems) {
 	birth, where := r.node.get("birthDate"), r.at.to("birthDate")
 	if birth == nil {
 		p.add(codeMissing, where, "Redox matches patients by identifiers and demographics; give it")
-	} else if s, ok := birth.text(); !ok || !date.MatchString(s) {
-		p.add(codeInvalid, where, "birthDate must be YYYY, YYYY-MM or YYYY-MM-DD (FHIR R4, date)")
+	} else if s, ok := birth.text(); !ok || !isDate(s) {
+		p.add(codeInvalid, where, "birthDate must be YYYY, YYYY-MM or YYYY-MM-DD, and a day of the calendar (FHIR R4, date)")
 	}
 }
 
@@ -49,17 +51,20 @@ func checkName(list *node, where path, p *problems) {
 		p.add(codeMissing, where, "Redox matches patients by identifiers and demographics; give at least one name")
 	case !list.is(kindArray), slices.ContainsFunc(list.elems, func(n *node) bool { return !n.is(kindObject) }):
 		p.add(codeInvalid, where, "name must be an array of objects (FHIR R4, HumanName)")
+	case slices.ContainsFunc(list.elems, func(n *node) bool { return len(n.members) == 0 }):
+		p.add(codeInvalid, where, "a name must say something (FHIR R4, invariant ele-1)")
 	}
 }
 
-// checkText asks for a string that is not empty.
+// checkText asks for a string that is not empty and not all blanks (FHIR R4,
+// string).
 func checkText(n *node, where path, key, rule string, p *problems) {
 	v := n.get(key)
 	if v == nil {
 		p.add(codeMissing, where.to(key), rule)
 		return
 	}
-	if s, ok := v.text(); !ok || s == "" {
+	if s, ok := v.text(); !ok || strings.TrimSpace(s) == "" {
 		p.add(codeInvalid, where.to(key), key+" must be a string that is not empty")
 	}
 }
@@ -79,5 +84,14 @@ func checkCode(n *node, where path, key string, codes []string, p *problems) {
 // genders are the codes of FHIR R4's required binding.
 var genders = []string{"male", "female", "other", "unknown"}
 
-// date is FHIR R4's type date.
+// isDate also refuses days that no calendar has.
+func isDate(s string) bool {
+	if !date.MatchString(s) {
+		return false
+	}
+	_, err := time.Parse(time.DateOnly, s)
+	return len(s) < len(time.DateOnly) || err == nil
+}
+
+// date is the form of FHIR R4's type date.
 var date = regexp.MustCompile(`^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$`)

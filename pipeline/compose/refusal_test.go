@@ -116,6 +116,9 @@ func TestRefusals(t *testing.T) {
 		{"birth date of another form", `"1980-01-02"`, `"02.01.1980 Zqxcanary"`, "element_invalid", pat + "/birthDate"},
 		{"birth date with a line end", `"1980-01-02"`, `"1980-01-02\n"`, "element_invalid", pat + "/birthDate"},
 		{"birth date is a number", `"1980-01-02"`, `1980`, "element_invalid", pat + "/birthDate"},
+		{"birth date is on no calendar", `"1980-01-02"`, `"1981-02-29"`, "element_invalid", pat + "/birthDate"},
+		{"identifier of blanks", `"value": "Zqxcanary"}]`, `"value": " \t\u00a0"}]`, "element_invalid", pat + "/identifier/0/value"},
+		{"name says nothing", `"name": [`, `"name": [{}, `, "element_invalid", pat + "/name"},
 
 		{"no status", `"status": "current",`, ``, "element_missing", doc + "/status"},
 		{"unknown status", `"current"`, `"Zqxcanary"`, "element_invalid", doc + "/status"},
