@@ -2,7 +2,6 @@
 
 GO     ?= go
 BIN    := bin
-SOURCES := $(shell $(GO) list -f '{{.Dir}}' ./... 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test lint bench build clean
@@ -17,13 +16,14 @@ dev: build ## Run the whole world here: NATS, S3, a simulator of Redox, a worker
 	@$(BIN)/chartpost-dev $(ARGS)
 
 test: ## Run every test with the race detector
-	$(GO) test -race ./...
+	$(GO) test -race -p 4 ./...
 	cd testdata/fhircheck && $(GO) test ./...
 
 lint: ## Check formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	cd testdata/fhircheck && $(GO) vet ./...
 
 bench: ## Run the benchmarks; they print what they measure
 	$(GO) test -run '^$$' -bench . -benchmem ./...
