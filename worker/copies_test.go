@@ -154,6 +154,26 @@ func TestAScheduledCopyInPlaceOfOneLostWhileSending(t *testing.T) {
 	}
 }
 
+// TestAScheduleAheadOfTheLedger: the number it gave is never used a second time.
+func TestAScheduleAheadOfTheLedger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	data := jobJSON("job", "a")
+	w.remember("job", pipeline.Record{
+		Phase: pipeline.Waiting, Attempt: 2, Sequence: 1000, Digest: digest(data), Reason: &schemas.Reason{Kind: "retryable", Code: "x"},
+	})
+	if err := w.queue.Outbox().Later(t.Context(), worker.Schedule{
+		Lane: goodHealth, JobID: "job", Data: data, Attempt: 5, At: time.Now(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.start(&script{post: accepts}, nil)
+	w.until("it is accepted", func() bool { return strings.HasSuffix(describe(w.events()), "accepted") })
+	if got, want := describe(w.events()), "5/accepted"; got != want {
+		t.Errorf("events %q, want %q", got, want)
+	}
+}
+
 // TestPublishedAgainMeanwhile: the copy is dropped, and told of as what it is.
 func TestPublishedAgainMeanwhile(t *testing.T) {
 	t.Parallel()

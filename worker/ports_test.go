@@ -107,6 +107,24 @@ func TestNoRenewalAfterRelease(t *testing.T) {
 	})
 }
 
+// TestTheEndOfACopyEndsItsRenewal: before the acknowledgement or the giving back
+// leaves, since the handling may go on for a while after it.
+func TestTheEndOfACopyEndsItsRenewal(t *testing.T) {
+	for name, end := range map[string]func(*handling){
+		"acknowledged": func(h *handling) { h.ack(t.Context()) },
+		"given back":   func(h *handling) { h.giveBack(0) },
+	} {
+		w, c := workerOn(nil, nil, 0), &copyInHand{}
+		h := &handling{Worker: w, delivery: c, lease: w.leases.hold(c)}
+		w.leases.renew()
+		end(h)
+		w.leases.renew()
+		if c.extended.Load() != 1 || c.late.Load() != 0 {
+			t.Errorf("%s: renewed %d times, %d of them after", name, c.extended.Load(), c.late.Load())
+		}
+	}
+}
+
 // TestEveryLeaseIsRenewed each period, also beside one that fails, and until the
 // end.
 func TestEveryLeaseIsRenewed(t *testing.T) {
