@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline/compose"
@@ -151,11 +154,16 @@ func at(i int, err error) error {
 
 // titleOf is the caller's title or the last element of the key. It is patient
 // data: it goes into the message and nowhere else.
+//
+// Control characters, which a key may hold, are dropped: nobody can read them,
+// and some who unpack a name obey them.
 func titleOf(f schemas.File) string {
-	if f.Title != "" {
-		return f.Title
-	}
-	return path.Base(f.Key)
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, cmp.Or(f.Title, path.Base(f.Key)))
 }
 
 // typeName is a bare media type of a registered top-level type (RFC 6838).

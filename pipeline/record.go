@@ -41,6 +41,9 @@ type Record struct {
 	// Sequence is the stream sequence of the copy of the job that Phase speaks
 	// of; it tells a redelivery from a second publish of the same id.
 	Sequence uint64 `json:"sequence"`
+	// Stored is when the server stored that copy: a stream that is made anew
+	// gives the same sequences again.
+	Stored time.Time `json:"stored"`
 	// Digest is the hex SHA-256 of the job as published.
 	Digest string `json:"digest"`
 	// Owner names the worker that wrote the record last. The fence is the
@@ -52,11 +55,13 @@ type Record struct {
 	NoEmbed bool `json:"no_embed,omitempty"`
 	// PossibleDuplicate stays set once a message was sent while an earlier
 	// sending of it might have been taken.
-	PossibleDuplicate bool             `json:"possible_duplicate,omitempty"`
-	NextAttemptAt     time.Time        `json:"next_attempt_at,omitzero"`
-	Reason            *schemas.Reason  `json:"reason,omitempty"`
-	Receipt           *schemas.Receipt `json:"receipt,omitempty"`
-	UpdatedAt         time.Time        `json:"updated_at"`
+	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
+	// Doubts counts the sendings whose outcome nobody knows.
+	Doubts        int              `json:"doubts,omitempty"`
+	NextAttemptAt time.Time        `json:"next_attempt_at,omitzero"`
+	Reason        *schemas.Reason  `json:"reason,omitempty"`
+	Receipt       *schemas.Receipt `json:"receipt,omitempty"`
+	UpdatedAt     time.Time        `json:"updated_at"`
 }
 
 // FileRecord is what is known of the job's file at the same index.

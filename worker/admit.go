@@ -1,6 +1,10 @@
 package worker
 
-import "github.com/chartpost/chartpost/pipeline"
+import (
+	"time"
+
+	"github.com/chartpost/chartpost/pipeline"
+)
 
 // admission is what a copy of a job, just taken, means beside what the ledger
 // already knows of the job.
@@ -43,22 +47,35 @@ const (
 // copyOf is a copy of a job as far as admission needs it.
 type copyOf struct {
 	sequence uint64
+	// stored is the server's time of the copy.
+	stored time.Time
 	// attempt is the number a schedule gave the copy; 0 for a publisher's.
 	attempt int
 }
 
+// recorded tells whether the copy is the one the record speaks of.
+func (c copyOf) recorded(r pipeline.Record) bool {
+	return c.sequence == r.Sequence && c.stored.Equal(r.Stored)
+}
+
+// older tells whether the copy was published before the recorded one. In a
+// stream that was made anew the sequences begin again, the times do not.
+func (c copyOf) older(r pipeline.Record) bool {
+	return c.sequence < r.Sequence && !c.stored.After(r.Stored)
+}
+
 // admit compares a copy with the record found in the ledger.
 //
-// The rule behind it: the recorded copy (same sequence) is continued or its
+// The rule behind it: the recorded copy is continued or its
 // settlement repeated. A copy that a schedule brought counts only once, by its
 // attempt number. A publisher's other copy starts a job again only if the job
 // has ended without acceptance, or if the recorded copy is gone from the queue,
 // since then nothing else would ever carry the job on.
 func admit(r pipeline.Record, c copyOf, h held) admission {
 	switch {
-	case c.attempt > 0 && c.attempt <= r.Attempt && c.sequence != r.Sequence:
+	case c.attempt > 0 && c.attempt <= r.Attempt && !c.recorded(r):
 		return stale
-	case c.sequence == r.Sequence:
+	case c.recorded(r):
 		return admitSame(r)
 	case c.attempt > 0:
 		return admitScheduled(r, h)
@@ -68,7 +85,7 @@ func admit(r pipeline.Record, c copyOf, h held) admission {
 		return ask
 	case h == heldNo:
 		return admitInstead(r)
-	case c.sequence < r.Sequence:
+	case c.older(r):
 		return stale
 	}
 	return concurrent
@@ -111,7 +128,7 @@ func admitScheduled(r pipeline.Record, h held) admission {
 // copy is a redelivery that the end has overtaken.
 func admitAfterEnd(r pipeline.Record, c copyOf) admission {
 	switch {
-	case c.sequence < r.Sequence:
+	case c.older(r):
 		return stale
 	case r.Phase == pipeline.Accepted:
 		return duplicate

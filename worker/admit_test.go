@@ -2,6 +2,7 @@ package worker
 
 import (
 	"testing"
+	"time"
 
 	"github.com/chartpost/chartpost/pipeline"
 )
@@ -60,6 +61,33 @@ func TestAdmit(t *testing.T) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestAdmitInAStreamMadeAnew: sequences begin again, and what was published
+// since is no old copy, whatever its number.
+func TestAdmitInAStreamMadeAnew(t *testing.T) {
+	before := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		phase    pipeline.Phase
+		sequence uint64
+		held     held
+		want     admission
+	}{
+		{pipeline.Failed, 2, heldUnasked, again},
+		{pipeline.Failed, 100, heldUnasked, again},
+		{pipeline.Accepted, 2, heldUnasked, duplicate},
+		{pipeline.Accepted, 100, heldUnasked, duplicate},
+		{pipeline.Working, 2, heldNo, resume},
+		{pipeline.Waiting, 100, heldUnasked, ask},
+		{pipeline.Waiting, 100, heldNo, next},
+		{pipeline.Sending, 100, heldNo, doubt},
+		{pipeline.Working, 2, heldYes, concurrent},
+	} {
+		r := pipeline.Record{Phase: c.phase, Attempt: 2, Sequence: 100, Stored: before}
+		if got := admit(r, copyOf{sequence: c.sequence, stored: before.Add(time.Hour)}, c.held); got != c.want {
+			t.Errorf("%s, sequence %d: %s, want %s", c.phase, c.sequence, got, c.want)
+		}
 	}
 }
 

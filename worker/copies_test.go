@@ -65,8 +65,8 @@ func TestAnOldCopyOfOtherContent(t *testing.T) {
 		w := newWorld(t)
 		other, same := jobJSON("other", "a"), jobJSON("same", "a")
 		reason := &schemas.Reason{Kind: "permanent", Code: "x"}
-		w.remember("other", pipeline.Record{Phase: phase, Attempt: 1, Sequence: 1000, Digest: digest([]byte("newer")), Reason: reason})
-		w.remember("same", pipeline.Record{Phase: phase, Attempt: 1, Sequence: 1000, Digest: digest(same), Reason: reason})
+		w.remember("other", pipeline.Record{Phase: phase, Attempt: 1, Sequence: 1000, Stored: time.Now().Add(time.Hour), Digest: digest([]byte("newer")), Reason: reason})
+		w.remember("same", pipeline.Record{Phase: phase, Attempt: 1, Sequence: 1000, Stored: time.Now().Add(time.Hour), Digest: digest(same), Reason: reason})
 		s := &script{post: accepts}
 		w.start(s, nil)
 		w.publish(other)

@@ -68,9 +68,9 @@ func (o *cutOutbox) Tell(ctx context.Context, lane schemas.Lane, event schemas.E
 	return o.cut.step(func() error { return o.Outbox.Tell(ctx, lane, event) })
 }
 
-func (o *cutOutbox) Holds(ctx context.Context, sequence uint64, id string) (held bool, err error) {
+func (o *cutOutbox) Holds(ctx context.Context, sequence uint64, stored time.Time, id string) (held bool, err error) {
 	err = o.cut.step(func() (err error) {
-		held, err = o.Outbox.Holds(ctx, sequence, id)
+		held, err = o.Outbox.Holds(ctx, sequence, stored, id)
 		return err
 	})
 	return held, err

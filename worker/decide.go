@@ -40,9 +40,15 @@ type fate struct {
 	possibleDuplicate bool
 }
 
-// decide says what becomes of a job that met f in its attempt-th try. jitter is
+// mostDoubts is how often a message is sent although an earlier sending may have
+// been taken. A receiver that takes every message and loses every answer would
+// otherwise get one copy an attempt until the job's deadline.
+const mostDoubts = 3
+
+// decide says what becomes of a job that met f in its attempt-th try, with
+// doubts sendings, this one included, of unknown outcome. jitter is
 // in [0,1). Superseded faults are not for it: they are somebody else's job.
-func decide(f *fault.Fault, attempt int, deadline, now time.Time, p Patience, jitter float64) fate {
+func decide(f *fault.Fault, attempt, doubts int, deadline, now time.Time, p Patience, jitter float64) fate {
 	out := fate{reason: reasonOf(f)}
 	switch f.Kind {
 	case fault.Interrupted:
@@ -52,7 +58,7 @@ func decide(f *fault.Fault, attempt int, deadline, now time.Time, p Patience, ji
 		out.phase = pipeline.Failed
 		return out
 	case fault.UnknownOutcome:
-		if p.OnUnknown == Hold {
+		if p.OnUnknown == Hold || doubts > mostDoubts {
 			out.phase = pipeline.Held
 			return out
 		}

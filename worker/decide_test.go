@@ -24,6 +24,7 @@ func TestDecide(t *testing.T) {
 		attempt  int
 		deadline time.Time
 		p        Patience
+		doubts   int
 		jitter   float64
 
 		phase     pipeline.Phase
@@ -48,6 +49,8 @@ func TestDecide(t *testing.T) {
 		{name: "too late", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: past, phase: pipeline.Failed, code: "expired"},
 
 		{name: "unknown, resend", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: far, phase: pipeline.Waiting, code: "u", in: 15 * time.Second, duplicate: true},
+		{name: "unknown for the third time, resend", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, doubts: 3, deadline: far, phase: pipeline.Waiting, code: "u", in: 15 * time.Second, duplicate: true},
+		{name: "unknown once too often", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, doubts: 4, deadline: far, phase: pipeline.Held, code: "u"},
 		{name: "unknown, hold", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: far, p: hold, phase: pipeline.Held, code: "u"},
 		{name: "unknown and late stays unknown", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: past, phase: pipeline.Held, code: "u"},
 	} {
@@ -56,7 +59,7 @@ func TestDecide(t *testing.T) {
 			if p == (Patience{}) {
 				p = patience
 			}
-			got := decide(&c.f, c.attempt, c.deadline, noon, p, c.jitter)
+			got := decide(&c.f, c.attempt, c.doubts, c.deadline, noon, p, c.jitter)
 			if got.phase != c.phase || got.reason.Code != c.code || got.possibleDuplicate != c.duplicate {
 				t.Errorf("got %s %s duplicate=%t, want %s %s duplicate=%t", got.phase, got.reason.Code, got.possibleDuplicate, c.phase, c.code, c.duplicate)
 			}
@@ -79,7 +82,7 @@ func TestDecideAlwaysEnds(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%g", kind, jitter), func(t *testing.T) {
 				now := noon
 				for attempt := 1; ; attempt++ {
-					out := decide(&fault.Fault{Kind: kind, Code: "x"}, attempt, deadline, now, patience, jitter)
+					out := decide(&fault.Fault{Kind: kind, Code: "x"}, attempt, 1, deadline, now, patience, jitter)
 					if out.phase != pipeline.Waiting {
 						if attempt < 50 {
 							t.Errorf("ended as %s after only %d attempts", out.phase, attempt)

@@ -13,6 +13,7 @@ func (h *handling) fresh() pipeline.Record {
 		Phase:     pipeline.Working,
 		Attempt:   max(h.delivery.Attempt(), 1),
 		Sequence:  h.delivery.Sequence(),
+		Stored:    h.delivery.Stored(),
 		Digest:    h.digest,
 		Owner:     h.name,
 		UpdatedAt: h.now().UTC(),
@@ -20,12 +21,12 @@ func (h *handling) fresh() pipeline.Record {
 }
 
 func (h *handling) admission(ctx context.Context) (admission, error) {
-	c := copyOf{sequence: h.delivery.Sequence(), attempt: h.delivery.Attempt()}
+	c := copyOf{sequence: h.delivery.Sequence(), stored: h.delivery.Stored(), attempt: h.delivery.Attempt()}
 	entry := admit(h.record, c, heldUnasked)
 	if entry != ask {
 		return entry, nil
 	}
-	there, err := h.outbox.Holds(ctx, h.record.Sequence, h.job.ID)
+	there, err := h.outbox.Holds(ctx, h.record.Sequence, h.record.Stored, h.job.ID)
 	if err != nil {
 		return "", queueFault("it could not be learned whether another copy of the job is there", err)
 	}
@@ -71,7 +72,7 @@ func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
 // drops if the copy is another.
 func (h *handling) adopt() {
 	h.record.Attempt = max(h.record.Attempt, h.delivery.Attempt())
-	h.record.Sequence = h.delivery.Sequence()
+	h.record.Sequence, h.record.Stored = h.delivery.Sequence(), h.delivery.Stored()
 }
 
 // claim writes this worker into the record: from then on nobody else's writes
@@ -86,9 +87,9 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 	if entry == again || r.Digest != h.digest {
 		// A person may have mended the file or the job in between.
 		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
-		r.Files, r.NoEmbed = nil, false
+		r.Files, r.NoEmbed, r.Doubts = nil, false, 0
 	}
 	r.Phase, r.Reason, r.NextAttemptAt = pipeline.Working, nil, time.Time{}
-	r.Sequence, r.Digest = h.delivery.Sequence(), h.digest
+	r.Sequence, r.Stored, r.Digest = h.delivery.Sequence(), h.delivery.Stored(), h.digest
 	return h.save(ctx)
 }

@@ -108,7 +108,10 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		h.giveBack(0)
 		return
 	}
-	out := decide(f, h.record.Attempt, h.job.Deadline(), h.now(), h.patience, h.jitter())
+	if f.Kind == fault.UnknownOutcome {
+		h.record.Doubts++
+	}
+	out := decide(f, h.record.Attempt, h.record.Doubts, h.job.Deadline(), h.now(), h.patience, h.jitter())
 	h.log.Warn("not accepted", "job", h.job.ID, "attempt", h.record.Attempt, "outcome", out.phase,
 		"kind", f.Kind, "code", f.Code, "path", f.Path, "text", f.Text)
 	h.record.Phase = out.phase

@@ -59,9 +59,13 @@ func (l *leases) run(ctx context.Context, period time.Duration) {
 func (l *leases) renew() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	failed, reason := 0, error(nil)
 	for one := range l.held {
 		if err := one.delivery.Extend(); err != nil {
-			l.log.Warn("a lease could not be renewed", "lane", one.delivery.Lane(), "error", err)
+			failed, reason = failed+1, err
 		}
+	}
+	if failed > 0 {
+		l.log.Warn("leases could not be renewed", "leases", failed, "held", len(l.held), "error", reason)
 	}
 }

@@ -15,6 +15,10 @@ type Delivery interface {
 	Data() []byte
 	// Sequence is the copy's place in the stream; a redelivery keeps it.
 	Sequence() uint64
+	// Stored is when the server stored the copy, by the server's clock. With
+	// the sequence it tells the copy from every other, also from one of a
+	// stream that was made anew and counts from 1 again.
+	Stored() time.Time
 	// Attempt is the number a schedule gave the copy that it brought back, and
 	// 0 for a copy that a publisher sent.
 	Attempt() int
@@ -91,9 +95,10 @@ type Outbox interface {
 	Tell(ctx context.Context, lane schemas.Lane, event schemas.Event) error
 	Bury(ctx context.Context, letter DeadLetter) error
 	Later(ctx context.Context, schedule Schedule) error
-	// Holds tells whether the queue still has the copy with this sequence, or
+	// Holds tells whether the queue still has the copy that was stored at that
+	// time with this sequence, or
 	// a schedule of the job.
-	Holds(ctx context.Context, sequence uint64, jobID string) (bool, error)
+	Holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (bool, error)
 }
 
 // Page is the ledger's record of one job, open for compare-and-set.

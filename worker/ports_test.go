@@ -31,6 +31,7 @@ type copyInHand struct {
 func (c *copyInHand) Lane() schemas.Lane { return c.lane }
 func (c *copyInHand) Data() []byte       { return nil }
 func (c *copyInHand) Sequence() uint64   { return 1 }
+func (c *copyInHand) Stored() time.Time  { return time.Time{} }
 func (c *copyInHand) Attempt() int       { return 0 }
 func (c *copyInHand) Pending() uint64    { return 0 }
 
@@ -155,7 +156,7 @@ type oneLane struct {
 	jobs    uint64
 	asks    atomic.Int32
 	stopped atomic.Bool
-	// listing holds a listing up until its context ends.
+	// listing holds a listing up until a second after its context ends.
 	listing bool
 	refuse  bool
 }
@@ -163,6 +164,7 @@ type oneLane struct {
 func (i *oneLane) Lanes(ctx context.Context) ([]Depth, error) {
 	if i.listing {
 		<-ctx.Done()
+		time.Sleep(time.Second)
 		return nil, ctx.Err()
 	}
 	return []Depth{{Lane: liveLane("a"), Jobs: i.jobs}}, nil
@@ -286,8 +288,8 @@ func TestRunWaitsForItsListing(t *testing.T) {
 		start := time.Now()
 		cancel()
 		<-ended
-		if took := time.Since(start); took != 0 {
-			t.Errorf("the end took %s with nothing in hand", took)
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("the end took %s with nothing in hand but a listing that takes a second", took)
 		}
 	})
 }

@@ -27,7 +27,7 @@ type redoxCmd struct {
 func (redoxCmd) Help() string {
 	return `It verifies tokens, refuses what Redox is known to refuse, keeps what arrived, and misbehaves on command (POST /_sim/faults). What it assumes and does not know of Redox is said in the documentation of its package.
 
-The first line of output is JSON: its URLs and the settings of its one client. What arrived survives a restart; tokens and the URLs of uploaded files do not, they are kept in memory.`
+The first line of output is JSON: its URLs and the settings of its one client. The bytes of what arrived stay in the folder; the list of messages, tokens and the URLs of uploaded files are kept in memory and begin anew with each start.`
 }
 
 // Validate implements kong's check of a command's values.

@@ -81,12 +81,13 @@ type Delivery struct {
 	LaneConcurrency int           `default:"8" help:"Jobs of one lane (class and destination) that all workers together have in hand."`
 	EmbedLimit      int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds."`
 	FileLimit       int64         `default:"30000000" help:"Largest file, in bytes."`
-	OnUnknown       string        `default:"resend" enum:"resend,hold" help:"What to do when nobody can know whether Redox has a message: resend (and say so), or hold it for a person."`
+	OnUnknown       string        `default:"resend" enum:"resend,hold" help:"What to do when nobody can know whether Redox has a message: resend (and say so, three times at most, then hold), or hold it for a person."`
 	RetryFirst      time.Duration `default:"30s" help:"Wait before the second attempt; it doubles with each further one."`
 	RetryLongest    time.Duration `default:"1h" help:"Longest wait between two attempts."`
 	Lease           time.Duration `default:"30s" help:"How long a worker may be silent about a job before another one takes it."`
 	Grace           time.Duration `default:"25s" help:"How long jobs in hand may take after a signal to stop."`
-	Stall           time.Duration `default:"60s" help:"How long a file or an answer may stand still before its transfer is cut off."`
+	Stall           time.Duration `default:"60s" help:"How long the bytes of a file or of an answer may stand still before the transfer is cut off."`
+	AnswerTimeout   time.Duration `default:"5m" help:"How long Redox may take to begin its answer. Redox itself gives up after a couple of minutes; what it took is unknown then."`
 	Name            string        `name:"worker-name" placeholder:"NAME" help:"Name of this worker in logs and records; empty is the host name and the process id."`
 }
 
@@ -263,6 +264,9 @@ func (d Delivery) Check() error {
 	}
 	if d.Grace < 0 {
 		f.add("grace", "must not be negative")
+	}
+	if d.AnswerTimeout < time.Second {
+		f.add("answer-timeout", "must be at least 1s")
 	}
 	if d.Stall < time.Second {
 		f.add("stall", "must be at least 1s")

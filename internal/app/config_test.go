@@ -20,7 +20,7 @@ func sound(t *testing.T) (Settings, Streams) {
 			Redox: Redox{Environment: "Staging", APIURL: "https://api.example.org", TokenURL: "http://localhost:1/token", BlobURL: "https://blob.example.org", ClientID: "c", KeyFile: key,
 				SourceID: "0f8fad5b-d9cb-469f-a165-70867728950e"},
 			Delivery: Delivery{Concurrency: 1, LaneConcurrency: 1, EmbedLimit: 0, FileLimit: 1, RetryFirst: time.Second, RetryLongest: time.Second,
-				Lease: 3 * time.Second, Stall: time.Second},
+				Lease: 3 * time.Second, Stall: time.Second, AnswerTimeout: time.Second},
 		}, Streams{
 			Replicas: 3, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 2 * time.Minute,
 		}

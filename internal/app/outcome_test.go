@@ -81,6 +81,54 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// TestResendingEnds: a receiver that takes every message and loses every answer
+// does not get a copy an attempt until the deadline.
+func TestResendingEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerUnreadable}))
+	w.worker()
+	w.publish(w.job("copies", []schemas.File{w.put("a.pdf", document(100, "a"))}))
+	w.final("copies")
+	if got, want := w.statuses("copies"), "1/retrying! 2/retrying! 3/retrying! 4/unknown!"; got != want {
+		t.Errorf("events %q, want %q", got, want)
+	}
+	w.drained()
+	if n := len(w.sim.Messages()); n != 4 {
+		t.Errorf("Redox took %d copies, want 4", n)
+	}
+}
+
+// TestTheQueueIsMadeAnew: the ledger outlives a jobs stream that was lost and
+// made again, whose sequences begin at 1. A job that is published then is no old
+// copy.
+func TestTheQueueIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	stop := w.worker()
+	file := w.put("a.pdf", document(100, "a"))
+	late := schemas.File{Bucket: testBucket, Key: t.Name() + "/late.pdf"}
+	failed, accepted := w.job("failed", []schemas.File{late}), w.job("accepted", []schemas.File{file})
+	for i := range 5 {
+		w.publish(w.job(fmt.Sprintf("before-%d", i), []schemas.File{file}))
+	}
+	w.publish(failed, accepted)
+	w.final("failed")
+	w.final("accepted")
+	w.drained()
+	stop()
+	if err := w.js.DeleteStream(t.Context(), "CHARTPOST_JOBS"); err != nil {
+		t.Fatal(err)
+	}
+	w.setup()
+	w.put("late.pdf", document(100, "late"))
+	w.worker()
+	w.publish(failed, accepted)
+	w.await("failed", func(e schemas.Event) bool { return e.Data.Status == schemas.StatusAccepted })
+	w.await("accepted", func(e schemas.Event) bool { return e.Data.Status == schemas.StatusDuplicate })
+	w.drained()
+}
+
 // TestHold: with on-unknown hold nothing is sent twice; the job waits for a
 // person.
 func TestHold(t *testing.T) {

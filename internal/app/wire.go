@@ -68,7 +68,7 @@ func Client(r Redox, d Delivery, log *slog.Logger) (*redoxclient.Client, error) 
 	}
 	client, err := redoxclient.New(redoxclient.Config{
 		APIURL: r.APIURL, BlobURL: r.BlobURL, Environment: r.Environment, BlobHosts: r.BlobHosts, Tokens: tokens,
-		Concurrency: d.Concurrency, Timeouts: redoxclient.Timeouts{Stall: d.Stall}, TLS: trust, UserAgent: "chartpost/" + Version(),
+		Concurrency: d.Concurrency, Timeouts: redoxclient.Timeouts{Stall: d.Stall, Answer: d.AnswerTimeout}, TLS: trust, UserAgent: "chartpost/" + Version(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the Redox client: %w", err)

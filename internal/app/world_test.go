@@ -74,16 +74,21 @@ func newWorld(t testing.TB, natsURL string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.queue.Close() })
-	if _, err := w.queue.Setup(t.Context(), natsq.Layout{
-		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 10 * time.Minute,
-	}); err != nil {
-		t.Fatal(err)
-	}
+	w.setup()
 	if w.source, err = Source(t.Context(), w.settings.S3, w.settings.Delivery); err != nil {
 		t.Fatal(err)
 	}
 	w.follow()
 	return w
+}
+
+func (w *world) setup() {
+	w.t.Helper()
+	if _, err := w.queue.Setup(w.t.Context(), natsq.Layout{
+		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 10 * time.Minute,
+	}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // storeURL is the S3 server of this test binary: a process of its own that ends

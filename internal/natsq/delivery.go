@@ -19,6 +19,7 @@ type delivery struct {
 	msg      *nats.Msg
 	lane     schemas.Lane
 	sequence uint64
+	stored   time.Time
 	pending  uint64
 	attempt  int
 }
@@ -34,7 +35,7 @@ func newDelivery(c *Conn, msg *nats.Msg) (*delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a delivery's subject: %w", err)
 	}
-	d := &delivery{msg: msg, lane: lane, sequence: meta.Sequence.Stream, pending: meta.NumPending}
+	d := &delivery{msg: msg, lane: lane, sequence: meta.Sequence.Stream, stored: meta.Timestamp.UTC(), pending: meta.NumPending}
 	d.attempt = attemptOf(c.prefix, msg.Header)
 	return d, nil
 }
@@ -56,6 +57,7 @@ func attemptOf(prefix string, header nats.Header) int {
 func (d *delivery) Lane() schemas.Lane { return d.lane }
 func (d *delivery) Data() []byte       { return d.msg.Data }
 func (d *delivery) Sequence() uint64   { return d.sequence }
+func (d *delivery) Stored() time.Time  { return d.stored }
 func (d *delivery) Attempt() int       { return d.attempt }
 func (d *delivery) Pending() uint64    { return d.pending }
 

@@ -98,7 +98,7 @@ func TestTheEndOfTheContextStopsPublishing(t *testing.T) {
 		"later": func(ctx context.Context) error {
 			return w.Outbox().Later(ctx, worker.Schedule{Lane: lane1, JobID: "a"})
 		},
-		"holds": func(ctx context.Context) error { _, err := w.Outbox().Holds(ctx, 1, "a"); return err },
+		"holds": func(ctx context.Context) error { _, err := w.Outbox().Holds(ctx, 1, time.Now(), "a"); return err },
 		"submit": func(ctx context.Context) error {
 			_, err := w.Outbox().Submit(ctx, lane1, "a", nil)
 			return err

@@ -86,34 +86,32 @@ func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
 }
 
 // Holds implements worker.Outbox.
-func (o *Outbox) Holds(ctx context.Context, sequence uint64, jobID string) (held bool, err error) {
+func (o *Outbox) Holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (held bool, err error) {
 	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
-		held, err = o.holds(ctx, sequence, jobID)
+		held, err = o.holds(ctx, sequence, stored, jobID)
 		return err
 	})
 	return held, err
 }
 
-func (o *Outbox) holds(ctx context.Context, sequence uint64, jobID string) (bool, error) {
+func (o *Outbox) holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (bool, error) {
 	stream, err := o.conn.js.Stream(ctx, o.conn.stream(jobs))
 	if err != nil {
 		return false, fmt.Errorf("looking for a copy of a job: %w", err)
 	}
-	for _, look := range []func() (*jetstream.RawStreamMsg, error){
-		func() (*jetstream.RawStreamMsg, error) { return stream.GetMsg(ctx, sequence) },
-		func() (*jetstream.RawStreamMsg, error) {
-			return stream.GetLastMsgForSubject(ctx, schemas.LaterSubject(o.conn.prefix, jobID))
-		},
-	} {
-		_, err := look()
-		if err == nil {
-			return true, nil
-		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return false, fmt.Errorf("looking for a copy of a job: %w", err)
-		}
+	copied, err := stream.GetMsg(ctx, sequence)
+	if err == nil && copied.Time.Equal(stored) {
+		return true, nil
 	}
-	return false, nil
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, fmt.Errorf("looking for a copy of a job: %w", err)
+	}
+	later, err := stream.GetLastMsgForSubject(ctx, schemas.LaterSubject(o.conn.prefix, jobID))
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, fmt.Errorf("looking for a schedule of a job: %w", err)
+	}
+	// Anyone can publish to the subject; only a schedule brings a job back.
+	return err == nil && later.Header.Get(jetstream.ScheduleHeader) != "", nil
 }
 
 // Submit publishes a job. It reports whether the stream had the id already.

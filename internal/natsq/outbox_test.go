@@ -138,9 +138,9 @@ func TestLaterBringsTheJobBack(t *testing.T) {
 			}
 			askFor(t, intake, lane1, 2, time.Hour)
 			original := job(t, intake)
-			holds(t, w, original.Sequence(), "a-1", true)
+			holds(t, w, original, "a-1", true)
 			ack(t, original)
-			holds(t, w, original.Sequence(), "a-1", true) // the schedule
+			holds(t, w, original, "a-1", true) // the schedule
 			back := job(t, intake)
 			if now := time.Now(); now.Before(at) {
 				t.Errorf("%s early", at.Sub(now))
@@ -148,9 +148,9 @@ func TestLaterBringsTheJobBack(t *testing.T) {
 			if back.Attempt() != 4 || string(back.Data()) != "the job" || back.Lane() != lane1 {
 				t.Errorf("attempt %d, %q", back.Attempt(), back.Data())
 			}
-			holds(t, w, back.Sequence(), "none", true)
+			holds(t, w, back, "none", true)
 			ack(t, back)
-			holds(t, w, back.Sequence(), "a-1", false)
+			holds(t, w, back, "a-1", false)
 			if n := w.stored(jobs, ">"); n != 0 {
 				t.Errorf("%d messages are left", n)
 			}
@@ -182,15 +182,15 @@ func TestNewerScheduleReplacesTheOlder(t *testing.T) {
 		t.Errorf("attempt %d came", back.Attempt())
 	}
 	ack(t, back)
-	holds(t, w, back.Sequence(), "a", false)
+	holds(t, w, back, "a", false)
 	if n := w.stored(jobs, ">"); n != 0 || len(intake.Answers()) != 0 {
 		t.Errorf("%d messages are left", n)
 	}
 }
 
-func holds(t *testing.T, w *world, sequence uint64, id string, want bool) {
+func holds(t *testing.T, w *world, copied worker.Delivery, id string, want bool) {
 	t.Helper()
-	if held, err := w.Outbox().Holds(t.Context(), sequence, id); err != nil || held != want {
-		t.Fatalf("Holds(%d, %s): %v, %v", sequence, id, held, err)
+	if held, err := w.Outbox().Holds(t.Context(), copied.Sequence(), copied.Stored(), id); err != nil || held != want {
+		t.Fatalf("Holds(%d, %s): %v, %v", copied.Sequence(), id, held, err)
 	}
 }

@@ -62,11 +62,11 @@ func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
 			Description: "Chartpost: jobs waiting, and schedules that bring jobs back",
 			// Named one by one, so that a publisher that misspells a class is told
 			// at once.
-			Subjects:    []string{c.prefix + ".jobs.live.*", c.prefix + ".jobs.backfill.*", c.prefix + ".later.*"},
-			Retention:   jetstream.WorkQueuePolicy,
-			Storage:     jetstream.FileStorage,
-			Replicas:    l.Replicas,
-			Duplicates:  l.Duplicates,
+			Subjects:   []string{c.prefix + ".jobs.live.*", c.prefix + ".jobs.backfill.*", c.prefix + ".later.*"},
+			Retention:  jetstream.WorkQueuePolicy,
+			Storage:    jetstream.FileStorage,
+			Replicas:   l.Replicas,
+			Duplicates: l.Duplicates,
 			// Whether a copy of a job is still there is a question for the
 			// leader: a replica may lag.
 			AllowDirect:       false,

@@ -31,12 +31,13 @@ func (s *Source) admit(file schemas.File) *fault.Fault {
 		return bucketMissing.fault(nil)
 	case file.Key == "" || len(file.Key) > maxKey:
 		return fileMissing.fault(nil)
+	case climbs(file.Key), strings.ContainsRune(file.Key, 0):
+		// S3 takes ".." as it stands, but a store over a file system, or a
+		// proxy before it, may climb out of the bucket or prefix; and no store
+		// over a file system has a name with a zero byte.
+		return keyInvalid.fault(nil)
 	case len(s.allowed) == 0:
 		return nil
-	case climbs(file.Key):
-		// S3 takes ".." as it stands, but a store over a file system, or a
-		// proxy before it, may climb out of the bucket or prefix.
-		return notAllowed.fault(nil)
 	case !slices.ContainsFunc(s.allowed, func(p place) bool {
 		return p.bucket == file.Bucket && strings.HasPrefix(file.Key, p.prefix)
 	}):

@@ -151,7 +151,7 @@ func deaf(t *testing.T) string {
 }
 
 func TestAllowedBuckets(t *testing.T) {
-	const no, yes = "bucket_not_allowed", ""
+	const no, yes, climbs = "bucket_not_allowed", "", "key_invalid"
 	for _, c := range []struct {
 		allowed     []string
 		bucket, key string
@@ -160,6 +160,8 @@ func TestAllowedBuckets(t *testing.T) {
 		{nil, "reports", "a", yes},
 		{nil, "reports", "", "file_missing"},
 		{nil, "reports", strings.Repeat("k", 1025), "file_missing"},
+		{nil, "reports", "a/../b", climbs},
+		{nil, "reports", "a\x00b", climbs},
 		{nil, "", "a", "bucket_missing"},
 		{nil, "a/b", "c", "bucket_missing"},
 		{nil, "..", "c", "bucket_missing"},
@@ -167,13 +169,13 @@ func TestAllowedBuckets(t *testing.T) {
 		{[]string{"reports"}, "reports", "a", yes},
 		{[]string{"reports"}, "reports2", "a", no},
 		{[]string{"reports"}, "report", "a", no},
-		{[]string{"reports"}, "reports", "../other/a", no},
+		{[]string{"reports"}, "reports", "../other/a", climbs},
 		{[]string{"reports", "scans/2026/"}, "scans", "2026/a", yes},
 		{[]string{"reports", "scans/2026/"}, "scans", "2026", no},
 		{[]string{"scans/2026/"}, "scans", "2026-draft", no},
 		{[]string{"scans/2026"}, "scans", "2026-draft", yes},
-		{[]string{"scans/2026/"}, "scans", "2026/../2025/a", no},
-		{[]string{"scans/2026/"}, "scans", "2026/./a", no},
+		{[]string{"scans/2026/"}, "scans", "2026/../2025/a", climbs},
+		{[]string{"scans/2026/"}, "scans", "2026/./a", climbs},
 		{[]string{"scans/2026/"}, "scans", "2026/..a/b..", yes},
 		{[]string{"scans/"}, "scans", "a", yes},
 	} {
