@@ -63,7 +63,6 @@ func TestAnOldCopyOfOtherContent(t *testing.T) {
 	t.Parallel()
 	for _, phase := range []pipeline.Phase{pipeline.Accepted, pipeline.Failed} {
 		w := newWorld(t)
-		later := time.Now().Add(time.Hour).UTC()
 		other, same := jobJSON("other", "a"), jobJSON("same", "a")
 		reason := &schemas.Reason{Kind: "permanent", Code: "x"}
 		w.remember("other", pipeline.Record{Phase: phase, Attempt: 1, Sequence: 1000, Stored: time.Now().Add(time.Hour), Digest: digest([]byte("newer")), Reason: reason})
