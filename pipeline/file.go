@@ -25,12 +25,12 @@ func (d *delivery) survey(ctx context.Context) error {
 	if len(d.record.Files) != len(d.job.Files) {
 		d.record.Files = make([]FileRecord, len(d.job.Files))
 	}
-	stated, err := d.settings.Composer.DeclaredTypes(d.job)
+	stated, err := d.settings.Composer.Stated(d.job)
 	if err != nil {
 		return err
 	}
 	single := len(d.job.Files) == 1
-	for i, file := range d.job.Files {
+	for i := range d.job.Files {
 		known := &d.record.Files[i]
 		if known.Pin != nil {
 			continue
@@ -42,7 +42,7 @@ func (d *delivery) survey(ctx context.Context) error {
 		if err := d.admit(i, object.Pin.Size); err != nil {
 			return err
 		}
-		leaves, err := d.inspect(ctx, i, object, contentTypeOf(stated[i], file.ContentType))
+		leaves, err := d.inspect(ctx, i, object, stated[i])
 		if err != nil {
 			return at(i, err)
 		}

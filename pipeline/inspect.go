@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -15,13 +16,17 @@ import (
 const wholeSize = guard.HeadSize + guard.TailSize
 
 // inspect lets the content guard judge a file before its first byte is sent,
-// and gives the type it leaves as. said is the type that message or job state.
-// What the store says counts only where they state none, and only as a hint: a
-// store was often never told. object is the file's opened reading, or has no
+// and gives the type it leaves as. stated is what the message says of it.
+// The type that message or job state counts before the store's, which is only
+// a hint: a store was often never told. object is the file's opened reading, or has no
 // Body, and keeps its bytes.
-func (d *delivery) inspect(ctx context.Context, i int, object *Object, said string) (string, error) {
+func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated compose.Statement) (string, error) {
 	file := d.job.Files[i]
+	said := contentTypeOf(stated.ContentType, file.ContentType)
 	looked := guard.File{Names: []string{titleOf(file), file.Key}, Declared: said, Size: object.Pin.Size}
+	if stated.Title != "" {
+		looked.Names = append(looked.Names, stated.Title)
+	}
 	var err error
 	if looked.Head, err = d.head(ctx, file, object, min(looked.Size, guard.HeadSize)); err != nil {
 		return "", err

@@ -38,12 +38,15 @@ func attachmentSlot(a *node, where path, p *problems) (slot, bool) {
 	}
 	if t := a.get("contentType"); t != nil {
 		var ok bool
-		if s.stated, ok = t.text(); !ok || !isMIMEType(s.stated) {
+		if s.stated.ContentType, ok = t.text(); !ok || !isMIMEType(s.stated.ContentType) {
 			p.add(codeInvalid, where.to("contentType"), "contentType must be a MIME type; leave it out to have the file's own")
 		}
 	}
-	if t := a.get("title"); t != nil && !t.is(kindString) {
-		p.add(codeInvalid, where.to("title"), "title must be a string")
+	if t := a.get("title"); t != nil {
+		var ok bool
+		if s.stated.Title, ok = t.text(); !ok || strings.ContainsFunc(s.stated.Title, unicode.IsControl) {
+			p.add(codeInvalid, where.to("title"), "title must be a string without control characters")
+		}
 	}
 	return s, true
 }

@@ -44,20 +44,27 @@ func (c Composer) Check(job schemas.Job) error {
 	return err
 }
 
-// DeclaredTypes gives the MIME type that the message itself states for each
-// file, "" where it states none. Such a type leaves in place of
-// Attachment.ContentType, so whoever compares declared types with bytes has to
-// compare this one too. Errors are those of Check.
-func (c Composer) DeclaredTypes(job schemas.Job) ([]string, error) {
+// Statement is what the message itself says of one file; "" where it says
+// nothing. It leaves in place of the Attachment's, so whoever judges types and
+// names has to judge these too.
+type Statement struct {
+	// ContentType is a MIME type.
+	ContentType string
+	// Title is patient data. It holds no control characters.
+	Title string
+}
+
+// Stated gives what the message says of each file. Errors are those of Check.
+func (c Composer) Stated(job schemas.Job) ([]Statement, error) {
 	d, _, err := c.prepare(job)
 	if err != nil {
 		return nil, err
 	}
-	types := make([]string, len(d.slots))
+	all := make([]Statement, len(d.slots))
 	for i, s := range d.slots {
-		types[i] = s.stated
+		all[i] = s.stated
 	}
-	return types, nil
+	return all, nil
 }
 
 // Compose builds the message of job around files, which are those of the job
@@ -102,8 +109,8 @@ type filler func(s slot, file int, a Attachment, p *problems)
 type slot struct {
 	node *node
 	at   path
-	// stated is the MIME type that the message states, "" for none.
-	stated string
+	// stated is what the message says of the file.
+	stated Statement
 }
 
 // request is what a builder works from.

@@ -63,8 +63,8 @@ var noteContentTypes = []string{base64Encoded, "Plain Text"}
 // Check is that of a Composer with the default settings.
 func Check(job schemas.Job) error { return Composer{}.Check(job) }
 
-// DeclaredTypes is that of a Composer with the default settings.
-func DeclaredTypes(job schemas.Job) ([]string, error) { return Composer{}.DeclaredTypes(job) }
+// Stated is that of a Composer with the default settings.
+func Stated(job schemas.Job) ([]Statement, error) { return Composer{}.Stated(job) }
 
 // Compose is that of a Composer with the default settings.
 func Compose(job schemas.Job, files []Attachment) (*Message, error) {

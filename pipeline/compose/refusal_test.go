@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,8 @@ func TestRefusals(t *testing.T) {
 		{"attachment is no object", `{"attachment": {}}]`, `{"attachment": []}]`, "element_invalid", doc + "/content/1/attachment"},
 		{"content type is no MIME type", `{"attachment": {}}]`, `{"attachment": {"contentType": "Zqxcanary"}}]`, "element_invalid", doc + "/content/1/attachment/contentType"},
 		{"content type is empty", `{"attachment": {}}]`, `{"attachment": {"contentType": ""}}]`, "element_invalid", doc + "/content/1/attachment/contentType"},
+		{"title with a terminal's escape", `{"attachment": {}}]`, `{"attachment": {"title": "\u001b]0;Zqxcanary\u0007"}}]`, "element_invalid", doc + "/content/1/attachment/title"},
+		{"title with a C1 control", `{"attachment": {}}]`, `{"attachment": {"title": "Zqxcanary\u009b"}}]`, "element_invalid", doc + "/content/1/attachment/title"},
 		{"title is no string", `{"attachment": {}}]`, `{"attachment": {"title": 1}}]`, "element_invalid", doc + "/content/1/attachment/title"},
 
 		{"duplicate type and id", `"entries": [`, `"entries": [{"resourceType": "Encounter", "id": "e1"}, `, "duplicate_resource", "/message/entries/1/id"},
@@ -232,8 +235,8 @@ func checkRefused(t *testing.T, job schemas.Job, code, path string) {
 	if _, composeErr := compose.Compose(job, baseFiles()); composeErr == nil || composeErr.Error() != err.Error() {
 		t.Errorf("Compose says %v where Check says %v", composeErr, err)
 	}
-	if _, err := compose.DeclaredTypes(job); err == nil {
-		t.Error("DeclaredTypes takes what Check refuses")
+	if _, err := compose.Stated(job); err == nil {
+		t.Error("Stated takes what Check refuses")
 	}
 }
 
@@ -329,11 +332,11 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
-func TestDeclaredTypes(t *testing.T) {
+func TestStated(t *testing.T) {
 	job := baseJob()
 	job.Message = json.RawMessage(strings.Replace(baseMessage, `{"attachment": {}}]`, `{"attachment": {"contentType": "image/png"}}]`, 1))
-	got, err := compose.DeclaredTypes(job)
-	if err != nil || len(got) != 2 || got[0] != "" || got[1] != "image/png" {
+	got, err := compose.Stated(job)
+	if want := []compose.Statement{{Title: canary}, {ContentType: "image/png"}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

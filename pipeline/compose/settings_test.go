@@ -71,8 +71,8 @@ func TestObservationFileIsASetting(t *testing.T) {
 	if a := r.member("valueAttachment"); a.member("url") == nil || a.member("title").raw != `"mine"` || len(r.member("extension").elems) != 1 {
 		t.Error("the file is not in valueAttachment")
 	}
-	if types, err := element.DeclaredTypes(free); err != nil || types[0] != "image/png" {
-		t.Errorf("the declared types are %q, %v", types, err)
+	if stated, err := element.Stated(free); err != nil || stated[0] != (compose.Statement{ContentType: "image/png", Title: "mine"}) {
+		t.Errorf("the message states %q, %v", stated, err)
 	}
 }
 
