@@ -50,6 +50,9 @@ func fhirMessage(complete mainBuilder) builder {
 			b.index.resolve(r, b.p)
 		}
 		slots := complete(b)
+		for _, r := range b.all() {
+			b.carried(r.node, r.at, "")
+		}
 		b.completeHeader()
 		return draft{root: b.assemble(), slots: slots, fill: fillAttachment}
 	}
@@ -105,6 +108,9 @@ func (b *bundle) readEntries(n *node, where path) {
 		case "MessageHeader":
 			b.p.add(codeInvalid, here.to("resourceType"), "the message header stands in /message/header")
 		case "":
+		case "Binary", "Bundle", "Parameters":
+			code, text := stray(r.typ)
+			b.p.add(code, here.to("resourceType"), text)
 		default:
 			if len(b.op.Entries) > 0 && !slices.Contains(b.op.Entries, r.typ) {
 				b.p.add(codeInvalid, here.to("resourceType"), "beside the main resource this operation takes only "+oneOf(b.op.Entries))

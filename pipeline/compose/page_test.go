@@ -50,6 +50,12 @@ const pageRules = `
 - A file travels as base64 inside the message, or is uploaded first and its URL stands in its place.
 - **FHIR**: ` + "`patient`, `resource`, `entries` and `header`" + ` become a Bundle of type message. References to a resource of the message, by
   ` + "`Type/id` or `urn:uuid:`" + `, are set to its ` + "`fullUrl`" + `; one that leads nowhere is refused. The subject of the resource is the patient of the message.
+- **FHIR**, documents of the caller's own: only the job's files are judged, so no other may travel (` + "`attachment_given`" + `). Refused are a ` + "`Binary`" + `
+  in ` + "`entries`" + ` or inside a resource, a string ` + "`data`" + ` at any depth, unless it is that of a SampledData or a Signature (the element that holds it is
+  called ` + "`…SampledData`, `signature` or `…Signature`" + ` and states no ` + "`contentType`" + `), and a ` + "`url`" + ` that begins with ` + "`data:`" + `. Name the file in ` + "`files`" + ` instead.
+  Outside of the files' places an Attachment may have another ` + "`url`" + `: it names a document and does not carry it.
+- **FHIR**, one patient: refused as ` + "`subject_mismatch`" + ` are a ` + "`Bundle`" + ` or ` + "`Parameters`" + ` in ` + "`entries`" + `; these and a ` + "`Patient`" + ` inside a resource; and at any
+  depth a ` + "`subject`" + ` or ` + "`patient`" + ` whose reference is a URL of a Patient, or any URL beside the type Patient.
 - **Data Model**: ` + "`message`" + ` is the Data Model message itself. ` + "`Meta.Source.ID`" + ` is filled in where the job or the worker names a source;
   ` + "`Meta.Destinations`" + ` holds the job's destination alone. A worker that cannot send to this API refuses the job as ` + "`operation_unsupported`" + `,
   before any I/O.

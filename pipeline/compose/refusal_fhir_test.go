@@ -79,6 +79,84 @@ func TestRefusalsOfObservations(t *testing.T) {
 	}, schemas.ObservationCreate)
 }
 
+// fhirOperations are the names of those of the FHIR API.
+func fhirOperations() (names []string) {
+	for _, op := range compose.Operations() {
+		if op.API == compose.FHIR {
+			names = append(names, op.Name)
+		}
+	}
+	return names
+}
+
+// TestRefusalsOfDocumentsBeside: what no guard has judged does not travel.
+func TestRefusalsOfDocumentsBeside(t *testing.T) {
+	const given, pat, entry, contained = "attachment_given", "/message/patient", "/message/entries/0", "/message/resource/contained/0"
+	first := func(s string) (old, new string) { return `"entries": [`, `"entries": [` + s + `, ` }
+	in := func(name, members, code, path string) refusal {
+		old, new := first(`{"resourceType": "Observation", ` + members + `}`)
+		return refusal{name, old, new, code, path}
+	}
+	entryOf := func(name, resource, code, path string) refusal {
+		old, new := first(resource)
+		return refusal{name, old, new, code, path}
+	}
+	checkRefusals(t, []refusal{
+		entryOf("a Binary", `{"resourceType": "Binary", "contentType": "text/html"}`, given, entry+"/resourceType"),
+		in("a contained Binary", `"contained": [{"resourceType": "Binary"}]`, given, entry+"/contained/0/resourceType"),
+		in("an Attachment", `"extension": [{"url": "x", "valueAttachment": {"data": "Zqxcanary"}}]`, given, entry+"/extension/0/valueAttachment/data"),
+		in("data in a list", `"photo": [{"contentType": "image/png", "data": "Zqxcanary"}]`, given, entry+"/photo/0/data"),
+		in("data in a contained resource", `"contained": [{"resourceType": "Media", "content": {"data": "Zqxcanary"}}]`, given, entry+"/contained/0/content/data"),
+		in("data of the resource", `"data": "Zqxcanary"`, given, entry+"/data"),
+		in("an Attachment as SampledData", `"valueSampledData": {"contentType": "text/html", "data": "Zqxcanary"}`, given, entry+"/valueSampledData/data"),
+		in("a signature with a type", `"signature": [{"contentType": "text/html", "data": "Zqxcanary"}]`, given, entry+"/signature/0/data"),
+		in("a URL that is a document", `"photo": {"url": "Data:text/html,Zqxcanary"}`, given, entry+"/photo/url"),
+		{"the patient's photo", `"gender"`, `"photo": [{"data": "Zqxcanary"}], "gender"`, given, pat + "/photo/0/data"},
+		{"the header's extension", `"source": {`, `"extension": [{"valueAttachment": {"data": "Zqxcanary"}}], "source": {`, given, "/message/header/extension/0/valueAttachment/data"},
+
+		in("SampledData", `"valueSampledData": {"origin": {"value": 0}, "period": 1, "dimensions": 1, "data": "1 2 E"}`, "", ""),
+		in("a signature", `"signature": [{"when": "2026-11-20T10:00:00Z", "who": {"display": "x"}, "data": "Zqxcanary"}]`, "", ""),
+		in("data of another kind", `"provision": {"data": [{"meaning": "instance"}]}`, "", ""),
+		in("an Attachment that names", `"photo": {"url": "https://x.example/1"}`, "", ""),
+	}, fhirOperations()...)
+	checkRefusals(t, []refusal{
+		{"a contained Binary", `"resourceType": "Practitioner"`, `"resourceType": "Binary"`, given, contained + "/resourceType"},
+		{"a contained photo", `"resourceType": "Practitioner"`, `"photo": [{"data": "x"}], "resourceType": "Practitioner"`, given, contained + "/photo/0/data"},
+	}, schemas.DocumentReferenceCreate, schemas.DiagnosticReportCreate, schemas.DiagnosticReportAmend)
+}
+
+// TestRefusalsOfOtherPatients: a message is about one.
+func TestRefusalsOfOtherPatients(t *testing.T) {
+	const mismatch, entry, contained = "subject_mismatch", "/message/entries/0", "/message/resource/contained/0"
+	in := func(name, members, code, path string) refusal {
+		return refusal{name, `"entries": [`, `"entries": [{"resourceType": "Observation", ` + members + `}, `, code, path}
+	}
+	cases := []refusal{
+		{"a Bundle", `"entries": [`, `"entries": [{"resourceType": "Bundle"}, `, mismatch, entry + "/resourceType"},
+		{"Parameters", `"entries": [`, `"entries": [{"resourceType": "Parameters"}, `, mismatch, entry + "/resourceType"},
+		in("a contained Patient", `"contained": [{"resourceType": "Patient"}]`, mismatch, entry+"/contained/0/resourceType"),
+		in("a contained Bundle", `"contained": [{"resourceType": "Bundle"}]`, mismatch, entry+"/contained/0/resourceType"),
+		in("a subject without type in its URL", `"subject": {"reference": "https://x.example/1", "type": "Patient"}`, mismatch, entry+"/subject/reference"),
+		in("one subject of two", `"subject": [{"reference": "Patient/p1"}, {"reference": "https://x.example/Patient/1"}]`, mismatch, entry+"/subject/1/reference"),
+		in("the patient deep down", `"x": [{"patient": {"reference": "https://x.example/Patient/1"}}]`, mismatch, entry+"/x/0/patient/reference"),
+		in("the subject of a contained resource", `"contained": [{"subject": {"reference": "https://x.example/Patient/1"}}]`, mismatch, entry+"/contained/0/subject/reference"),
+
+		in("the message's own", `"subject": {"reference": "Patient/p1"}`, "", ""),
+		in("a group", `"subject": {"reference": "https://x.example/Group/Patient-1"}`, "", ""),
+		in("a performer elsewhere", `"performer": [{"reference": "https://x.example/Practitioner/1"}]`, "", ""),
+	}
+	for _, url := range []string{
+		"https://x.example/Patient/1", "http://x.example/fhir/Patient/1/_history/2", "https://x.example/%50atient/1",
+		"HTTPS://x.example/Patient?identifier=1", "https://x.example/Patient",
+	} {
+		cases = append(cases, in("subject "+url, `"subject": {"reference": "`+url+`"}`, mismatch, entry+"/subject/reference"))
+	}
+	checkRefusals(t, cases, fhirOperations()...)
+	checkRefusals(t, []refusal{
+		{"a contained Patient", `"resourceType": "Practitioner"`, `"resourceType": "Patient"`, mismatch, contained + "/resourceType"},
+	}, schemas.DocumentReferenceCreate, schemas.DiagnosticReportCreate, schemas.DiagnosticReportAmend)
+}
+
 func TestRefusalOfTooManyFiles(t *testing.T) {
 	for _, op := range compose.Operations() {
 		job, _ := baseOf(t, op.Name)
