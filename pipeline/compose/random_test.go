@@ -32,7 +32,7 @@ func randomKey(r *rand.Rand, i int) string {
 
 func randomValue(r *rand.Rand, depth int) string {
 	scalars := []string{`null`, `true`, `1.10`, `-0.0`, `1E+400`, `123456789012345678901234567890`, `""`, `"<>&\u2028\/"`, `"  , : \" "`, `"\ud83d\ude00 😀"`,
-		`{"reference":"Patient/p1"}`, `{"reference" : "https://x.example/?a=<b>&c"}`, `{"reference":{"reference":"Encounter/e1/_history/2"}}`, `{"reference":17}`}
+		`{"reference":"Patient/p1"}`, `{"reference" : "https://x.example/?a=<b>&c"}`, `{"reference":{"reference":"Encounter/e1/_history/2"}}`, `{"Reference":17}`}
 	if depth == 0 || r.IntN(3) == 0 {
 		return space(r) + scalars[r.IntN(len(scalars))] + space(r)
 	}

@@ -36,7 +36,9 @@ const referenceRule = "a reference must name a resource of the message (urn:uuid
 
 // resolve walks every member called "reference" whose value is a string, at
 // any depth of r, and sets those that name a resource of the message to its
-// fullUrl. Other elements that may hold a URI (canonicals, valueUri) are not
+// fullUrl. Such a member that is an object is a Reference and walked as one;
+// any other value is refused, since whoever reads it could take it for one that
+// was never looked at. Other elements that may hold a URI (canonicals, valueUri) are not
 // references and stay untouched.
 func (x index) resolve(r resource, p *problems) {
 	contained := containedIDs(r, p)
@@ -52,6 +54,8 @@ func (x index) walk(n *node, where path, contained map[string]bool, p *problems)
 	for i := range n.members {
 		m := &n.members[i]
 		switch {
+		case m.key == "reference" && m.value.kind != kindString && m.value.kind != kindObject:
+			p.add(codeInvalid, where.to("reference"), "reference must be a string (FHIR R4, Reference), or the Reference itself")
 		case m.value.kind == kindObject || m.value.kind == kindArray:
 			x.walk(m.value, where.key(m.key), contained, p)
 		case m.key == "reference" && m.value.kind == kindString:

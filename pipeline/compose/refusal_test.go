@@ -176,7 +176,12 @@ func TestRefusals(t *testing.T) {
 			refusal{"reference " + ref, `"id": "e1", `, `"id": "e1", "location": [{"location": {"reference": "` + ref + `"}}], `,
 				"reference_unresolved", "/message/entries/0/location/0/location/reference"})
 	}
+	for _, value := range []string{`["Patient/Zqxcanary"]`, `[]`, `[{"reference": "Encounter/e1"}]`, `471100815`, `null`, `true`} {
+		cases = append(cases, refusal{"reference is " + value, `"id": "e1", `, `"id": "e1", "serviceProvider": {"reference": ` + value + `}, `,
+			"element_invalid", "/message/entries/0/serviceProvider/reference"})
+	}
 	cases = append(cases,
+		refusal{"reference that is an object", `"id": "e1", `, `"id": "e1", "data": [{"reference": {"reference": "Encounter/e1"}}], `, "", ""},
 		refusal{"reference below a key that is no element", `"id": "e1", `, `"id": "e1", "Zqx canary": {"0123456": {"reference": "x"}}, `,
 			"reference_unresolved", "/message/entries/0/*/*/reference"},
 		refusal{"reference in the header", `"source": {`, `"author": {"reference": "Practitioner/Zqxcanary"}, "source": {`, "reference_unresolved", head + "/author/reference"},
