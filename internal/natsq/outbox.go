@@ -72,14 +72,16 @@ func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
 
 // Later implements worker.Outbox. JetStream fires schedules on whole seconds,
 // cut off, and so up to a second early: the time is rounded up. A second
-// schedule of the same job replaces the first.
+// schedule of the same job replaces the first. The message's id holds the time:
+// a job whose record was deleted counts its attempts anew, and its schedule must
+// not be taken for the one that went before.
 func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
 	msg := nats.NewMsg(schemas.LaterSubject(o.conn.prefix, s.JobID))
 	msg.Header.Set(HeaderAttempt, strconv.Itoa(s.Attempt))
 	msg.Data = s.Data
 	at := s.At.Add(time.Second - 1).Truncate(time.Second)
 	return o.publish(ctx, msg,
-		jetstream.WithMsgID("later/"+s.JobID+"/"+strconv.Itoa(s.Attempt)),
+		jetstream.WithMsgID(fmt.Sprintf("later/%s/%d/%d", s.JobID, s.Attempt, at.Unix())),
 		jetstream.WithScheduleAt(at),
 		jetstream.WithScheduleTarget(schemas.JobSubject(o.conn.prefix, s.Lane)),
 	)
