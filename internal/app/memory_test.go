@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -43,6 +44,56 @@ func BenchmarkMemory(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkMemoryOfOperations compares, for every operation and transfer, the
+// worker's peak memory with 16 files of 1 MB and of 29.9 MB in flight. It fails
+// when the larger files need more than a tenth of what they are larger by.
+func BenchmarkMemoryOfOperations(b *testing.B) {
+	program := buildWorker(b)
+	const small, large = 1_000_000, 29_900_000
+	for _, op := range compose.Operations() {
+		for _, how := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
+			b.Run(op.Name+"/"+string(how), func(b *testing.B) {
+				for b.Loop() {
+					few := peakOfOperation(b, program, op.Name, how, small)
+					many := peakOfOperation(b, program, op.Name, how, large)
+					b.ReportMetric(float64(few)/(1<<20), "MiB-1MB")
+					b.ReportMetric(float64(many)/(1<<20), "MiB-29.9MB")
+					if many-few > (large-small)/10 {
+						b.Errorf("peak memory %d bytes with small files, %d with large ones", few, many)
+					}
+				}
+			})
+		}
+	}
+}
+
+func peakOfOperation(b *testing.B, program, operation string, how schemas.Transfer, size int) int64 {
+	b.Helper()
+	w := newWorld(b, "")
+	file := w.put("a.pdf", document(size, "a"))
+	w.settings.Delivery.Concurrency, w.settings.Delivery.LaneConcurrency = 16, 16
+	worker := w.process(program)
+	const jobs = 16
+	for i := range jobs {
+		job := golden(b, operation)
+		job.ID, job.Transfer, job.Files = fmt.Sprintf("job-%d", i), how, []schemas.File{file}
+		w.publish(job)
+	}
+	for i := range jobs {
+		if event := w.final(fmt.Sprintf("job-%d", i)); event.Data.Status != schemas.StatusAccepted {
+			b.Fatalf("%s: %s %+v", operation, event.Data.Status, event.Data.Reason)
+		}
+	}
+	peak := peakMemory(b, worker.Process.Pid)
+	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
+		b.Fatal(err)
+	}
+	if err := worker.Wait(); err != nil {
+		b.Fatalf("the worker did not end in order: %v", err)
+	}
+	return peak
 }
 
 func buildWorker(b *testing.B) string {

@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,9 +53,35 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
+// TestEveryOperationThatIsTooLarge: a 413 on the message with its file inside is
+// answered by uploading the file, for every operation.
+func TestEveryOperationThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.worker()
+	data := document(50_000, t.Name())
+	file := w.put("a.pdf", data)
+	for _, op := range compose.Operations() {
+		w.sim.ClearFaults()
+		w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: http.StatusRequestEntityTooLarge, Times: 1}))
+		job := golden(t, op.Name)
+		job.ID, job.Transfer, job.Files = "large-"+op.Name, schemas.Auto, []schemas.File{file}
+		w.publish(job)
+		event := w.final(job.ID)
+		if event.Data.Status != schemas.StatusAccepted || event.Data.Files[0].Transfer != schemas.Upload {
+			t.Errorf("%s: %s by %s, want accepted by upload", op.Name, event.Data.Status, event.Data.Files[0].Transfer)
+			continue
+		}
+		messages := w.sim.Messages()
+		if f := messages[len(messages)-1].Files[0]; f.SHA256 != sha(data) || f.How != redoxsim.Uploaded {
+			t.Errorf("%s: the chart holds other bytes, or they came %s", op.Name, f.How)
+		}
+	}
+}
+
 // golden is the minimal job of an operation as integrators see it, moved to
 // this test's time, source and environment.
-func golden(t *testing.T, operation string) schemas.Job {
+func golden(t testing.TB, operation string) schemas.Job {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("..", "..", "testdata", "golden", operation, "minimal", "job.json"))
 	if err != nil {
