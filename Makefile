@@ -15,7 +15,7 @@ build: ## Build bin/chartpost and bin/chartpost-dev
 dev: build ## Run the whole world here: NATS, S3, a simulator of Redox, a worker, sample documents
 	@$(BIN)/chartpost-dev $(ARGS)
 
-test: ## Run every test with the race detector
+test: ## Run every test with the race detector, and the messages against an independent FHIR checker
 	$(GO) test -race -p 4 ./...
 	cd testdata/fhircheck && $(GO) test ./...
 

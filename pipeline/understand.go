@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -22,10 +21,6 @@ func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (schemas.Job, erro
 	}
 	if job.SourceID == "" {
 		job.SourceID = p.settings.SourceID
-	}
-	if _, known := compose.Lookup(job.Operation); !known {
-		return job, &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "operation_unsupported", Path: "/operation",
-			Text: "this version of the worker does not deliver this operation"}
 	}
 	return job, p.settings.Composer.Check(job)
 }

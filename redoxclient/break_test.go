@@ -1,3 +1,6 @@
+// The breaks of a connection stand in one long file, in the order in which a
+// request meets them, so that a missing one is seen.
+
 package redoxclient
 
 import (

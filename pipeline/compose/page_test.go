@@ -57,8 +57,7 @@ const pageRules = `
 - **FHIR**, one patient: refused as ` + "`subject_mismatch`" + ` are a ` + "`Bundle`" + ` or ` + "`Parameters`" + ` in ` + "`entries`" + `; these and a ` + "`Patient`" + ` inside a resource; and at any
   depth a ` + "`subject`" + ` or ` + "`patient`" + ` whose reference is a URL of a Patient, or any URL beside the type Patient.
 - **Data Model**: ` + "`message`" + ` is the Data Model message itself. ` + "`Meta.Source.ID`" + ` is filled in where the job or the worker names a source;
-  ` + "`Meta.Destinations`" + ` holds the job's destination alone. A worker that cannot send to this API refuses the job as ` + "`operation_unsupported`" + `,
-  before any I/O.
+  ` + "`Meta.Destinations`" + ` holds the job's destination alone.
 `
 
 // page renders the table for its readers.
