@@ -70,8 +70,15 @@ func natsConfig(port int, portsDir string, options NATSOptions) []byte {
 	if options.LazySync {
 		sync = "2m"
 	}
-	text := fmt.Sprintf("listen: \"127.0.0.1:%d\"\nports_file_dir: %s\njetstream { store_dir: %s, sync_interval: %s }\n",
-		port, strconv.Quote(portsDir), strconv.Quote(options.Dir), sync)
+	limit := ""
+	if options.MaxFileStore > 0 {
+		limit = fmt.Sprintf(", max_file_store: %d", options.MaxFileStore)
+	}
+	text := fmt.Sprintf("listen: \"127.0.0.1:%d\"\nports_file_dir: %s\njetstream { store_dir: %s, sync_interval: %s%s }\n",
+		port, strconv.Quote(portsDir), strconv.Quote(options.Dir), sync, limit)
+	if options.Seat != nil {
+		text += options.Seat.config()
+	}
 	if options.MaxPayload > 0 {
 		text += fmt.Sprintf("max_payload: %d\n", options.MaxPayload)
 	}

@@ -34,6 +34,11 @@ type NATSOptions struct {
 	// when nothing is set. Without it every message is synced before it is
 	// confirmed, as in production.
 	LazySync bool `json:"lazy_sync,omitempty"`
+	// MaxFileStore is how many bytes all streams together may take on the disk;
+	// 0 is what the disk has.
+	MaxFileStore int64 `json:"max_file_store,omitempty"`
+	// Seat makes the server a node of a cluster; StartNATSCluster fills it.
+	Seat *Seat `json:"seat,omitempty"`
 	// Log takes what the server says; nil is silence. A server in a process of
 	// its own is silent.
 	Log *slog.Logger `json:"-"`
@@ -78,10 +83,14 @@ func natsSettings(options NATSOptions) (*server.Options, error) {
 		MaxPayload:             options.MaxPayload,
 		JetStream:              true,
 		StoreDir:               options.Dir,
+		JetStreamMaxStore:      options.MaxFileStore,
 		SyncAlways:             !options.LazySync,
 		NoSigs:                 true,
 		NoLog:                  options.Log == nil,
 		DisableJetStreamBanner: true,
+	}
+	if options.Seat != nil {
+		options.Seat.fill(settings)
 	}
 	switch options.Port {
 	case 0:

@@ -43,6 +43,16 @@ func NATSProcess(t testing.TB, options devstack.NATSOptions) *devstack.ServerPro
 	return Process(t, devstack.StartNATSProcess, options)
 }
 
+// Cluster starts n NATS servers that keep their streams together, each in a
+// process of its own and a folder of the test.
+func Cluster(t testing.TB, n int) *devstack.Cluster {
+	t.Helper()
+	options := devstack.NATSOptions{Dir: t.TempDir(), LazySync: true}
+	c, err := devstack.StartNATSCluster(t.Context(), devstack.StartNATSProcess, n, options)
+	closed(t, c, err)
+	return c
+}
+
 // Process starts any server process for the length of a test:
 //
 //	store := devtest.Process(t, s3dev.StartProcess, s3dev.Options{Dir: t.TempDir()})
