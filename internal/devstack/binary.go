@@ -25,6 +25,26 @@ func BuildNATSServer(ctx context.Context, dir string) (string, error) {
 	return program, nil
 }
 
+// InstallNATSServer fetches the genuine nats-server of another version, such as
+// "2.14.9", through the module proxy, keeps it below dir and gives its path. One
+// that is there already is not fetched again.
+func InstallNATSServer(ctx context.Context, dir, version string) (string, error) {
+	dir, err := filepath.Abs(filepath.Join(dir, "nats-server-"+version))
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "nats-server")
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	cmd := exec.CommandContext(ctx, "go", "install", "github.com/nats-io/nats-server/v2@v"+version)
+	cmd.Env = append(os.Environ(), "GOBIN="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("devstack: install of nats-server %s: %w: %s", version, err, out)
+	}
+	return program, nil
+}
+
 // StartNATSBinary runs a program that BuildNATSServer built. On Linux it dies
 // with this process; elsewhere only Stop and Kill end it.
 func StartNATSBinary(ctx context.Context, program string, options NATSOptions) (*ServerProcess, error) {
@@ -51,7 +71,7 @@ func launchNATSBinary(ctx context.Context, program string, port int, options NAT
 		return nil, err
 	}
 	cmd := exec.Command(program, "-c", settings)
-	cmd.SysProcAttr = diesWithParent()
+	DieWithParent(cmd)
 	r, said, err := launch(cmd, func() error { return cmd.Process.Signal(syscall.SIGTERM) })
 	if err != nil {
 		return nil, err

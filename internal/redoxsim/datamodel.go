@@ -53,7 +53,7 @@ func (s *Server) serveDataModel(x *exchange) *answer {
 			body.drop()
 		}
 	}()
-	m := Message{Client: x.client.id, Body: body}
+	m := Message{Client: x.client.id, Body: body, Started: x.log.Start, From: x.r.RemoteAddr}
 	c := s.checkDataModel(&m, x.client)
 	x.t.operation, x.t.destinations = m.Operation, m.Destinations
 	if x.fault == nil {

@@ -56,6 +56,7 @@ func (s *Server) serveFHIR(x *exchange) *answer {
 	m := Message{
 		Operation: x.t.operation, Destination: x.t.destinations[0], Destinations: x.t.destinations,
 		Environment: x.t.environment, Client: x.client.id, Source: x.source, Body: body,
+		Started: x.log.Start, From: x.r.RemoteAddr,
 	}
 	op := fhirOperations[x.t.operation]
 	found := s.checkFHIR(&m, op, x.client)

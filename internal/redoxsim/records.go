@@ -40,8 +40,12 @@ func (f File) Bytes() ([]byte, error) { return readAll(f.Open) }
 // queued it. Repeats are kept as often as they came: Redox does not deduplicate.
 type Message struct {
 	// Seq counts from 1 in the order of acceptance.
-	Seq int       `json:"seq"`
-	At  time.Time `json:"at"`
+	Seq int `json:"seq"`
+	// Started is when the request came, At when the message was taken.
+	Started time.Time `json:"started"`
+	At      time.Time `json:"at"`
+	// From is the remote address of the request.
+	From string `json:"from"`
 	// Operation is "documentreference-create", "notes-new" and so on.
 	Operation string `json:"operation"`
 	// Destination is the slug, or the first Data Model destination id.
@@ -91,6 +95,8 @@ type Upload struct {
 	Source   string    `json:"source,omitzero"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
+	// From is the remote address of the request.
+	From string `json:"from"`
 	// Named are the sequence numbers of the messages that named the URL.
 	Named []int `json:"named"`
 	Body  Body  `json:"body"`

@@ -98,7 +98,7 @@ func (x *exchange) takeUpload(r io.Reader, contentType string) (*Upload, *answer
 	}
 	u := &Upload{
 		ContentType: contentType, Client: x.client.id, Source: x.source,
-		Started: started, Finished: s.cfg.Now(), Body: body, sha1: sums.sha1.Sum(nil),
+		Started: started, Finished: s.cfg.Now(), From: x.r.RemoteAddr, Body: body, sha1: sums.sha1.Sum(nil),
 	}
 	s.keepUpload(u)
 	return u, nil
@@ -172,7 +172,7 @@ func (x *exchange) takePart(form *multipart.Reader) (*Upload, *answer) {
 	}
 	u := &Upload{
 		ContentType: contentType, FileName: name, Client: x.client.id, Source: x.source,
-		Started: x.log.Start, Finished: x.s.cfg.Now(), Body: body, sha1: sums.sha1.Sum(nil),
+		Started: x.log.Start, Finished: x.s.cfg.Now(), From: x.r.RemoteAddr, Body: body, sha1: sums.sha1.Sum(nil),
 	}
 	x.s.keepUpload(u)
 	return u, nil
