@@ -32,6 +32,11 @@ const maxKey = 1024
 // Job.Message holds the bytes of the input unchanged, white space included.
 // The error is always an *Invalid.
 func DecodeJob(data []byte) (Job, error) {
+	if len(data) <= MaxJobSize {
+		if job, ok := quickJob(data); ok {
+			return job, nil
+		}
+	}
 	var job Job
 	problems := decode(data, jobContract(), jobRules, &job)
 	if len(problems) == 0 {

@@ -22,6 +22,7 @@ func FuzzDecodeJob(f *testing.F) {
 		if quick, problems := c.skim(data, jobRules), c.judge(data, jobRules); quick != (len(problems) == 0) && len(data) <= MaxJobSize {
 			t.Fatalf("skim says %v, judge says %v", quick, problems)
 		}
+		checkQuick(t, data)
 		if err != nil {
 			checkInvalid(t, data, err)
 			return
@@ -46,6 +47,29 @@ func FuzzDecodeJob(f *testing.F) {
 		}
 		plantCanaries(t, data)
 	})
+}
+
+// checkQuick holds the quick way to the verdict and to the values of the whole
+// one.
+func checkQuick(t *testing.T, data []byte) {
+	if len(data) > MaxJobSize {
+		return
+	}
+	job, ok := quickJob(data)
+	var whole Job
+	problems := decode(data, jobContract(), jobRules, &whole)
+	if ok != (len(problems) == 0) {
+		t.Fatalf("the quick way says %v, the whole one %v\n%s", ok, problems, data)
+	}
+	if !ok {
+		return
+	}
+	if len(whole.Correlation) == 0 {
+		whole.Correlation = nil
+	}
+	if !reflect.DeepEqual(job, whole) {
+		t.Fatalf("the quick way reads %+v\nthe whole one  %+v", job, whole)
+	}
 }
 
 func checkInvalid(t *testing.T, data []byte, err error) {

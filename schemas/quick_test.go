@@ -1,0 +1,92 @@
+package schemas
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// TestQuickAgrees puts every value of a list of bounds in the place of every
+// value and key of every example: the quick way and the schema's own must say
+// the same of each.
+func TestQuickAgrees(t *testing.T) {
+	tried, taken := 0, 0
+	for _, name := range fixtures(t, "job-invalid/*.json") {
+		checkQuick(t, read(t, name))
+	}
+	for _, pattern := range []string{"job/documentreference-create.json", "job/notes-new.json"} {
+		for _, name := range fixtures(t, pattern) {
+			data := read(t, name)
+			checkQuick(t, data)
+			var doc any
+			if err := json.Unmarshal(data, &doc); err != nil {
+				t.Fatal(err)
+			}
+			replace(doc, func() {
+				changed, err := json.Marshal(doc)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tried++
+				checkQuick(t, changed)
+				if _, ok := quickJob(changed); ok {
+					taken++
+				}
+			})
+		}
+	}
+	if tried < 3_000 || taken < 300 {
+		t.Errorf("%d jobs were tried and %d of them were valid", tried, taken)
+	}
+}
+
+// bounds are strings at and beside the bounds of some field, and values that
+// are no strings.
+func bounds() []any {
+	x := strings.Repeat
+	all := []any{nil, true, 0, 1.5, map[string]any{}, []any{}, []any{"a"}, map[string]any{"resourceType": "Patient"}, []any{map[string]any{"resourceType": "A"}}}
+	for _, s := range []string{
+		"", "a", "A", "a b", "a/b", `a\b`, "a\x00", "a\x7f", "a\u0085", "é", ".a", "a.", "a-b.c", "-ab", "ab-", "a~_b", "Patient", "MessageHeader",
+		"DocumentReference", "DiagnosticReport", "Observation", "auto", "embed", "Staging", "Production", "notes-new", "observation-create",
+		"application/pdf", "application/", "/pdf", "a/b/c", "a/-b", "a/b;c=d", "a/b+c", "0f8fad5b-d9cb-469f-a165-70867728950e", "0f8fad5bd9cb469fa16570867728950e",
+		"0f8fad5b-d9cb-469f-a165-70867728950g", "urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e", "2026-11-20T10:00:00Z", "2026-11-20T10:00:00.123+01:00",
+		"2026-11-20t10:00:00z", "1999-12-31T23:59:59Z", "2026-02-30T10:00:00Z", "2999-12-31T23:59:59Z", "2026-11-20T23:59:60Z", "2026-11-20T10:00:00,5Z", "2026-11-20T1:00:00Z", "2026-11-20T10:00:00+24:00", "2026-11-20T10:00:00+01:60", "2026-11-20T10:00:00-23:59", "29999-01-01T00:00:00Z",
+		x("a", 62), x("a", 63), x("a", 64), x("A", 64), x("f", 64), x("A", 65), x("a", 128), x("a", 129), x("é", 127), x("é", 255), x("é", 256),
+		x("a", 255), x("a", 256), x("a", 1024), x("a", 1025), x("é", 512), x("é", 513), "a/" + x("b", 253), "a/" + x("b", 254),
+	} {
+		all = append(all, s)
+	}
+	return all
+}
+
+func replace(v any, try func()) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, old := range v {
+			for _, b := range bounds() {
+				v[name] = b
+				try()
+			}
+			delete(v, name)
+			try()
+			v[name] = old
+			replace(old, try)
+		}
+		for _, name := range []string{"id", "slug", "name", "resourceType", "header", "x"} {
+			if _, there := v[name]; !there {
+				v[name] = "Patient"
+				try()
+				delete(v, name)
+			}
+		}
+	case []any:
+		for i, old := range v {
+			for _, b := range bounds() {
+				v[i] = b
+				try()
+			}
+			v[i] = old
+			replace(old, try)
+		}
+	}
+}
