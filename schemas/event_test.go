@@ -59,9 +59,25 @@ func TestEveryConstructedEventIsValid(t *testing.T) {
 			if !reflect.DeepEqual(decoded, event) {
 				t.Errorf("got %+v\nwant %+v", decoded, event)
 			}
-			if decoded.Lane() != (Lane{data.Class, data.Destination}) {
+			if decoded.Lane() != lane(data.Class, data.Destination) {
 				t.Errorf("lane %v", decoded.Lane())
 			}
+		}
+	}
+}
+
+// An operator who finds a message at Redox has no receipt of it.
+func TestAcceptedByAnOperator(t *testing.T) {
+	data := minimal(StatusAccepted)
+	data.Receipt, data.Reason = nil, &Reason{Kind: "unknown_outcome", Code: "resolved_by_operator"}
+	for _, reason := range []*Reason{data.Reason, nil} {
+		data.Reason = reason
+		encoded, err := NewEvent("chartpost", data, someday).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeEvent(encoded); (err == nil) != (reason != nil) {
+			t.Errorf("with the reason %v: %v", reason, err)
 		}
 	}
 }

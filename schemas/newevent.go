@@ -16,7 +16,8 @@ import (
 // data.JobID must be a ValidJobID (a job whose id could not be read has an
 // UnreadableID), data.Destination a ValidAddress, and data must be complete
 // for its status: retrying has Reason and NextAttemptAt, failed and unknown
-// have Reason, accepted has Receipt.
+// have Reason, accepted has Receipt, or Reason where an operator found the
+// message at Redox.
 func NewEvent(prefix string, data EventData, at time.Time) Event {
 	if !data.NextAttemptAt.IsZero() {
 		data.NextAttemptAt = data.NextAttemptAt.UTC()

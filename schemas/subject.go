@@ -1,9 +1,12 @@
 package schemas
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Errors of this file name the part at fault and never quote it: a subject is
@@ -14,6 +17,7 @@ var (
 	errSubject = errors.New("not a job's subject: <prefix>.jobs.<class>.<destination>")
 	errClass   = errors.New("the class in a job's subject is live or backfill")
 	errAddress = errors.New("the destination in a job's subject is not one a job can have")
+	errFilter  = errors.New("the destination in a job's subject is a wildcard or no UTF-8: no consumer can be made for it alone")
 )
 
 const hexDigits = "0123456789ABCDEF"
@@ -89,20 +93,47 @@ type Lane struct {
 	Class Class
 	// Destination is the address itself, unescaped.
 	Destination string
+	// stray is the last token of the jobs' subject where it is not the token of
+	// an address; empty for a proper lane.
+	stray string
 }
+
+// Misaddressed is the Destination of every stray lane. It has the form of an
+// address, as events demand, and says nothing of the subject, which may hold
+// anything; slugs and ids of Redox do not start with '~'.
+const Misaddressed = "~misaddressed"
+
+// Stray tells whether the lane is that of a subject which belongs to no
+// destination. No job belongs there; those that come are refused.
+func (l Lane) Stray() bool { return l.stray != "" }
 
 // Token is the destination as a subject token.
 func (l Lane) Token() string { return Token(l.Destination) }
 
 // Tail is the part of subjects that names the lane: "<class>.<destination>".
+// Stray lanes of a class share theirs.
 func (l Lane) Tail() string { return string(l.Class) + "." + l.Token() }
 
 // Name is the lane in a name without dots, such as a durable consumer's:
-// "<class>-<destination>". No class holds a '-', so lanes have distinct names.
-func (l Lane) Name() string { return string(l.Class) + "-" + l.Token() }
+// "<class>-<destination>", and "<class>-_x<hash of the token>" for a stray lane.
+// No class holds a '-', and no token has an 'x' behind a '_', so lanes have
+// distinct names.
+func (l Lane) Name() string {
+	if l.Stray() {
+		sum := sha256.Sum256([]byte(l.stray))
+		return string(l.Class) + "-_x" + hex.EncodeToString(sum[:])
+	}
+	return string(l.Class) + "-" + l.Token()
+}
 
-// JobSubject is where a lane's jobs are published.
-func JobSubject(prefix string, lane Lane) string { return prefix + ".jobs." + lane.Tail() }
+// JobSubject is where a lane's jobs are published: for a stray lane the subject
+// as its publishers write it.
+func JobSubject(prefix string, lane Lane) string {
+	if lane.Stray() {
+		return prefix + ".jobs." + string(lane.Class) + "." + lane.stray
+	}
+	return prefix + ".jobs." + lane.Tail()
+}
 
 // EventSubject is where an event of a lane's job is published.
 func EventSubject(prefix string, lane Lane, status Status) string {
@@ -120,16 +151,9 @@ func LaterSubject(prefix, jobID string) string { return prefix + ".later." + job
 // no valid job can be meant: a wrong prefix, class or number of tokens, or a
 // destination that is not escaped as Token does or not a ValidAddress.
 func ParseJobSubject(prefix, subject string) (Lane, error) {
-	rest, ok := strings.CutPrefix(subject, prefix+".jobs.")
-	if !ok {
-		return Lane{}, errSubject
-	}
-	class, token, ok := strings.Cut(rest, ".")
-	if !ok {
-		return Lane{}, errSubject
-	}
-	if Class(class) != Live && Class(class) != Backfill {
-		return Lane{}, errClass
+	class, token, err := cutSubject(prefix+".jobs.", subject)
+	if err != nil {
+		return Lane{}, err
 	}
 	address, err := ParseToken(token)
 	if err != nil {
@@ -138,8 +162,49 @@ func ParseJobSubject(prefix, subject string) (Lane, error) {
 	if !ValidAddress(address) {
 		return Lane{}, errAddress
 	}
-	return Lane{Class: Class(class), Destination: address}, nil
+	return Lane{Class: class, Destination: address}, nil
 }
+
+// ServedLane is ParseJobSubject, but that a subject of the right shape which is
+// no destination's gives a stray lane: the jobs on it can be taken, told of and
+// buried. What is left as an error cannot be taken: the wildcards, which the
+// filter of a consumer would read as such, and what is not UTF-8, which a
+// filter cannot hold.
+func ServedLane(prefix, subject string) (Lane, error) {
+	lane, err := ParseJobSubject(prefix, subject)
+	if err == nil {
+		return lane, nil
+	}
+	class, token, shape := cutSubject(prefix+".jobs.", subject)
+	switch {
+	case shape != nil:
+		return Lane{}, shape
+	case token == "" || strings.Contains(token, "."):
+		return Lane{}, err
+	case token == "*" || token == ">" || !utf8.ValidString(token) || strings.ContainsRune(token, utf8.RuneError):
+		return Lane{}, errFilter
+	}
+	return Lane{Class: class, Destination: Misaddressed, stray: token}, nil
+}
+
+// cutSubject gives the class and the rest of a subject.
+func cutSubject(start, subject string) (Class, string, error) {
+	rest, ok := strings.CutPrefix(subject, start)
+	if !ok {
+		return "", "", errSubject
+	}
+	class, token, ok := strings.Cut(rest, ".")
+	if !ok {
+		return "", "", errSubject
+	}
+	if Class(class) != Live && Class(class) != Backfill {
+		return "", "", errClass
+	}
+	return Class(class), token, nil
+}
+
+// ParseTail reads the lane out of its Tail.
+func ParseTail(tail string) (Lane, error) { return ParseJobSubject("", ".jobs."+tail) }
 
 // CheckPrefix holds a prefix to [a-z0-9-]{1,32} with a letter first. Streams
 // carry it in capitals, so lower case alone keeps prefixes apart.

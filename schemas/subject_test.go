@@ -30,7 +30,7 @@ func TestToken(t *testing.T) {
 }
 
 func TestSubjects(t *testing.T) {
-	lane := Lane{Backfill, "good.health"}
+	lane := Lane{Class: Backfill, Destination: "good.health"}
 	for _, c := range []struct{ got, want string }{
 		{JobSubject("chartpost", lane), "chartpost.jobs.backfill.good_2Ehealth"},
 		{EventSubject("chartpost", lane, StatusAccepted), "chartpost.events.backfill.good_2Ehealth.accepted"},
@@ -46,8 +46,10 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
+func lane(class Class, destination string) Lane { return Lane{Class: class, Destination: destination} }
+
 func TestParseJobSubject(t *testing.T) {
-	for _, lane := range []Lane{{Live, "a"}, {Backfill, "~a.b_c-D9"}, {Live, strings.Repeat("_", 128)}} {
+	for _, lane := range []Lane{lane(Live, "a"), lane(Backfill, "~a.b_c-D9"), lane(Live, strings.Repeat("_", 128))} {
 		got, err := ParseJobSubject("p-1", JobSubject("p-1", lane))
 		if err != nil || got != lane {
 			t.Errorf("%v: %v, %v", lane, got, err)
@@ -63,6 +65,61 @@ func TestParseJobSubject(t *testing.T) {
 			t.Errorf("%q: %v, want an error", subject, lane)
 		} else if subject != "" && strings.Contains(err.Error(), subject) {
 			t.Errorf("%q is quoted: %v", subject, err)
+		}
+	}
+}
+
+// A subject of the right shape is served whatever it names, and tells nothing
+// of what it says but where its jobs are.
+func TestServedLane(t *testing.T) {
+	proper := lane(Live, "good_health")
+	if got, err := ServedLane("p-1", JobSubject("p-1", proper)); err != nil || got != proper || got.Stray() {
+		t.Errorf("%v, %v", got, err)
+	}
+	legal := regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	names := map[string]bool{}
+	for _, token := range []string{"good_health", "_", "_2d", "_41", "a b", "é", "a*", "a>b", "<p>", "_xab", strings.Repeat("a", 3000), "_2Ea", "\x01"} {
+		for _, class := range []Class{Live, Backfill} {
+			subject := "p-1.jobs." + string(class) + "." + token
+			got, err := ServedLane("p-1", subject)
+			if err != nil || !got.Stray() || got.Class != class || got.Destination != Misaddressed {
+				t.Errorf("%.20q: %v, %v", token, got, err)
+			}
+			if JobSubject("p-1", got) != subject {
+				t.Errorf("%.20q: its jobs are looked for at %q", token, JobSubject("p-1", got))
+			}
+			if names[got.Name()] || !legal.MatchString(got.Name()) {
+				t.Errorf("%.20q has the name %q", token, got.Name())
+			}
+			names[got.Name()] = true
+			if got == lane(class, Misaddressed) || got.Name() == lane(class, Misaddressed).Name() {
+				t.Errorf("%.20q is a proper lane", token)
+			}
+			for _, shown := range []string{got.Tail(), EventSubject("p-1", got, StatusFailed), DeadSubject("p-1", got)} {
+				if !strings.Contains(shown, string(class)+"._7Emisaddressed") {
+					t.Errorf("%.20q shows in %q", token, shown)
+				}
+			}
+		}
+	}
+	for _, subject := range []string{
+		"", "p-1.jobs.live", "p-1.jobs.live.", "p-1.jobs.live.a.b", "p-1.jobs.live._.b", "p-1.jobs.urgent.a", "q.jobs.live._", "p-1.dead.live._",
+		"p-1.jobs.live.*", "p-1.jobs.live.>", "p-1.jobs.live.\xff", "p-1.jobs.live.a\ufffd",
+	} {
+		if got, err := ServedLane("p-1", subject); err == nil {
+			t.Errorf("%q: %v, want an error", subject, got)
+		}
+	}
+}
+
+func TestParseTail(t *testing.T) {
+	want := lane(Backfill, "a.b")
+	if got, err := ParseTail(want.Tail()); err != nil || got != want {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, tail := range []string{"", "live", "live.", "live.a.b", "live._", "urgent.a"} {
+		if got, err := ParseTail(tail); err == nil {
+			t.Errorf("%q: %v", tail, got)
 		}
 	}
 }
@@ -93,6 +150,28 @@ func FuzzToken(f *testing.F) {
 		}
 		if address, err := ParseToken(s); err == nil && Token(address) != s {
 			t.Fatalf("%q parses but is not canonical", s)
+		}
+	})
+}
+
+func FuzzServedLane(f *testing.F) {
+	for _, s := range []string{"good-health", "a.b_c", "_2E", "\xff", "__", "*", "_xab"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		subject := "p.jobs.live." + token
+		got, err := ServedLane("p", subject)
+		if err != nil {
+			return
+		}
+		if JobSubject("p", got) != subject {
+			t.Fatalf("%q is served as %q", subject, JobSubject("p", got))
+		}
+		if _, err := ParseJobSubject("p", subject); (err != nil) != got.Stray() {
+			t.Fatalf("%q is stray: %v", token, got.Stray())
+		}
+		if !ValidAddress(got.Destination) || len(got.Name()) > 400 {
+			t.Fatalf("%q: %q %q", token, got.Destination, got.Name())
 		}
 	})
 }
