@@ -39,6 +39,8 @@ type Conn struct {
 	js     jetstream.JetStream
 	prefix string
 	log    *slog.Logger
+	// troubles is the book that Troubles reads.
+	troubles *troubles
 }
 
 // reconnectWait is the pause between tries to reach a lost server again.
@@ -51,10 +53,12 @@ const apiTimeout = 5 * time.Second
 // Connect dials NATS and waits for the first connection. Later losses are
 // repaired for ever, quietly for the caller and loudly in the log.
 func Connect(cfg Config, log *slog.Logger) (*Conn, error) {
-	options, err := cfg.options(log)
+	options, err := cfg.options()
 	if err != nil {
 		return nil, err
 	}
+	c := &Conn{prefix: cfg.Prefix, log: log, troubles: newTroubles()}
+	options = append(append(options, c.listening()...), cfg.Options...)
 	nc, err := nats.Connect(cfg.URL, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
@@ -64,10 +68,27 @@ func Connect(cfg Config, log *slog.Logger) (*Conn, error) {
 		nc.Close()
 		return nil, fmt.Errorf("opening JetStream: %w", err)
 	}
-	return &Conn{nc: nc, js: js, prefix: cfg.Prefix, log: log}, nil
+	c.nc, c.js = nc, js
+	return c, nil
 }
 
-func (cfg Config) options(log *slog.Logger) ([]nats.Option, error) {
+// listening are the options by which the connection tells of its troubles.
+func (c *Conn) listening() []nats.Option {
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if !nc.IsClosed() { // not our own Close
+				c.lost(err)
+			}
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.lost(err) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { c.found(nc.ConnectedServerId()) }),
+		// A denied publish shows at the caller as a timeout; only here does the
+		// server's reason arrive.
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.reported(err) }),
+	}
+}
+
+func (cfg Config) options() ([]nats.Option, error) {
 	options := []nats.Option{
 		nats.Name(cfg.Name),
 		nats.MaxReconnects(-1),
@@ -78,15 +99,9 @@ func (cfg Config) options(log *slog.Logger) ([]nats.Option, error) {
 		// tries again.
 		nats.ReconnectBufSize(-1),
 		nats.RetryOnFailedConnect(false),
-		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
-			if !nc.IsClosed() { // not our own Close
-				log.Warn("nats disconnected", "error", reasonOf(err))
-			}
-		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats reconnected", "server", nc.ConnectedServerId()) }),
-		// A denied publish shows at the caller as a timeout; only here does the
-		// server's reason arrive.
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("nats error", "error", reasonOf(err)) }),
+		// Credentials that are refused today may be renewed tomorrow. The library
+		// would close the connection for good when they are refused twice.
+		nats.IgnoreAuthErrorAbort(),
 	}
 	if cfg.Creds != "" {
 		options = append(options, nats.UserCredentials(cfg.Creds))
@@ -105,7 +120,7 @@ func (cfg Config) options(log *slog.Logger) ([]nats.Option, error) {
 		}
 		options = append(options, nats.Secure(tlsConfig))
 	}
-	return append(options, cfg.Options...), nil
+	return options, nil
 }
 
 func (cfg Config) tls() (*tls.Config, error) {

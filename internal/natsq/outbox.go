@@ -34,8 +34,10 @@ func (o *Outbox) Tell(ctx context.Context, lane schemas.Lane, event schemas.Even
 	msg := nats.NewMsg(schemas.EventSubject(o.conn.prefix, lane, event.Data.Status))
 	msg.Header.Set("Content-Type", "application/cloudevents+json")
 	msg.Data = data
-	return o.publish(ctx, msg, jetstream.WithMsgID(event.ID))
+	return o.publish(ctx, "publishing events", event.ID, msg)
 }
+
+const burying = "publishing dead letters"
 
 // Bury implements worker.Outbox.
 func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
@@ -56,16 +58,16 @@ func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
 		msg.Header.Set(HeaderDuplicate, "true")
 	}
 	msg.Data = letter.Data
-	err := o.publish(ctx, msg, jetstream.WithMsgID(letter.Key))
+	err := o.publish(ctx, burying, letter.Key, msg)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		// A message about as large as the server takes leaves no room for
 		// headers. The job comes first; the event has the reason.
 		msg.Header = nats.Header{}
-		err = o.publish(ctx, msg, jetstream.WithMsgID(letter.Key))
+		err = o.publish(ctx, burying, letter.Key, msg)
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
 		msg.Header = nil
-		err = o.publish(ctx, msg)
+		err = o.publish(ctx, burying, "", msg)
 	}
 	return err
 }
@@ -80,8 +82,7 @@ func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
 	msg.Header.Set(HeaderAttempt, strconv.Itoa(s.Attempt))
 	msg.Data = s.Data
 	at := s.At.Add(time.Second - 1).Truncate(time.Second)
-	return o.publish(ctx, msg,
-		jetstream.WithMsgID(fmt.Sprintf("later/%s/%d/%d", s.JobID, s.Attempt, at.Unix())),
+	return o.publish(ctx, "publishing schedules", fmt.Sprintf("later/%s/%d/%d", s.JobID, s.Attempt, at.Unix()), msg,
 		jetstream.WithScheduleAt(at),
 		jetstream.WithScheduleTarget(schemas.JobSubject(o.conn.prefix, s.Lane)),
 	)
@@ -89,7 +90,7 @@ func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
 
 // Holds implements worker.Outbox.
 func (o *Outbox) Holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (held bool, err error) {
-	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err = o.insist(ctx, "looking for a copy", jobID, func(ctx context.Context) error {
 		held, err = o.holds(ctx, sequence, stored, jobID)
 		return err
 	})
@@ -120,7 +121,7 @@ func (o *Outbox) holds(ctx context.Context, sequence uint64, stored time.Time, j
 func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, data []byte) (duplicate bool, err error) {
 	msg := nats.NewMsg(schemas.JobSubject(o.conn.prefix, lane))
 	msg.Data = data
-	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err = o.insist(ctx, "publishing jobs", jobID, func(ctx context.Context) error {
 		ack, err := o.conn.js.PublishMsg(ctx, msg, jetstream.WithMsgID(jobID))
 		if err == nil {
 			duplicate = ack.Duplicate
@@ -130,9 +131,24 @@ func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, da
 	return duplicate, err
 }
 
-func (o *Outbox) publish(ctx context.Context, msg *nats.Msg, options ...jetstream.PublishOpt) error {
-	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
+// publish stores a message under an id, or under none where that is empty. what
+// names its kind to the log and to Troubles.
+func (o *Outbox) publish(ctx context.Context, what, id string, msg *nats.Msg, options ...jetstream.PublishOpt) error {
+	if id != "" {
+		options = append(options, jetstream.WithMsgID(id))
+	}
+	return o.insist(ctx, what, id, func(ctx context.Context) error {
 		_, err := o.conn.js.PublishMsg(ctx, msg, options...)
+		return err
+	})
+}
+
+// insist tries op for as long as ctx allows, and says so when that takes long.
+func (o *Outbox) insist(ctx context.Context, what, id string, op func(context.Context) error) error {
+	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		began := time.Now()
+		err := op(ctx)
+		o.conn.tried(what, id, began, err)
 		return err
 	})
 }

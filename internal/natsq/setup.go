@@ -214,11 +214,12 @@ func (c *Conn) verifySize() error {
 	return nil
 }
 
-// Ledger opens the bucket that remembers jobs.
+// Ledger opens the bucket that remembers jobs. How its reads and writes end is
+// known to Troubles.
 func (c *Conn) Ledger(ctx context.Context) (jetstream.KeyValue, error) {
 	kv, err := c.js.KeyValue(ctx, c.stream(ledger))
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", c.stream(ledger), err)
 	}
-	return kv, nil
+	return ledgerBucket{kv, c}, nil
 }
