@@ -167,9 +167,9 @@ func ParseJobSubject(prefix, subject string) (Lane, error) {
 
 // ServedLane is ParseJobSubject, but that a subject of the right shape which is
 // no destination's gives a stray lane: the jobs on it can be taken, told of and
-// buried. What is left as an error cannot be taken: the wildcards, which the
-// filter of a consumer would read as such, and what is not UTF-8, which a
-// filter cannot hold.
+// buried. What is left as an error cannot be taken: what the filter of a
+// consumer would read as a wildcard, and what is not UTF-8, which a filter cannot
+// hold.
 func ServedLane(prefix, subject string) (Lane, error) {
 	lane, err := ParseJobSubject(prefix, subject)
 	if err == nil {
@@ -181,7 +181,7 @@ func ServedLane(prefix, subject string) (Lane, error) {
 		return Lane{}, shape
 	case token == "" || strings.Contains(token, "."):
 		return Lane{}, err
-	case token == "*" || token == ">" || !utf8.ValidString(token) || strings.ContainsRune(token, utf8.RuneError):
+	case token == "*" || strings.Contains(token, ">") || !utf8.ValidString(token) || strings.ContainsRune(token, utf8.RuneError):
 		return Lane{}, errFilter
 	}
 	return Lane{Class: class, Destination: Misaddressed, stray: token}, nil

@@ -31,7 +31,7 @@ func newDelivery(c *Conn, msg *nats.Msg) (*delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a delivery's metadata: %w", err)
 	}
-	lane, err := schemas.ParseJobSubject(c.prefix, msg.Subject)
+	lane, err := schemas.ServedLane(c.prefix, msg.Subject)
 	if err != nil {
 		return nil, fmt.Errorf("reading a delivery's subject: %w", err)
 	}

@@ -21,6 +21,10 @@ type LaneSettings struct {
 	Concurrency int
 	// Lease is how long a worker may be silent about a job (AckWait).
 	Lease time.Duration
+	// Idle is after how long JetStream removes the consumer of a lane that nobody
+	// asks (InactiveThreshold), so that destinations which are gone leave nothing
+	// behind. Jobs stay, and the next listing makes it again. 0 is never.
+	Idle time.Duration
 }
 
 // Intake takes jobs. It speaks the pull protocol itself, on one subscription
@@ -201,7 +205,7 @@ func (in *Intake) status(number uint64, status, description string) {
 	refused := status != "404" && status != "408"
 	lane, ok := in.end(number, refused)
 	if ok && refused {
-		in.conn.log.Warn("the queue refused to serve a lane", "lane", lane.Name(), "status", status, "reason", description)
+		in.conn.log.Warn("the queue refused to serve a lane", "class", lane.Class, "destination", lane.Destination, "status", status, "reason", description)
 	}
 }
 

@@ -58,16 +58,51 @@ func TestLanesAreFoundOnSight(t *testing.T) {
 	}
 }
 
+// TestMisaddressedJobsAreServed: a subject that is no destination's has a
+// consumer of its own, so that its jobs can be taken and refused.
+func TestMisaddressedJobsAreServed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := w.take(patient, 16, calm)
+	tokens := []string{"canary_", "_2ecanary", "é", "a*", "\x01", strings.Repeat("é", 400), "good_health"}
+	for _, token := range tokens {
+		w.send(&nats.Msg{Subject: "chartpost.jobs.live." + token, Data: []byte(token)})
+	}
+	proper := schemas.Lane{Class: schemas.Live, Destination: "good_health"}
+	w.publish(proper, 1)
+	strays := map[string]bool{}
+	for _, depth := range look(t, in) {
+		askFor(t, in, depth.Lane, 1, time.Minute)
+		d := job(t, in)
+		if done := next(t, in); !done.Done || done.Lane != depth.Lane || d.Lane() != depth.Lane {
+			t.Errorf("%+v for the lane %v", done, depth.Lane)
+		}
+		if d.Lane().Stray() != (string(d.Data()) != "job 0") {
+			t.Errorf("%.20q came by %v", d.Data(), d.Lane())
+		}
+		ack(t, d)
+		strays[string(d.Data())] = true
+	}
+	if len(strays) != len(tokens)+1 {
+		t.Errorf("%d jobs came, want %d", len(strays), len(tokens)+1)
+	}
+	if said := w.said.String(); strings.Contains(said, "canary") || strings.Contains(said, "é") {
+		t.Errorf("the log says %s", said)
+	}
+}
+
+// Neither can a consumer be made for these, nor may one be: it would take the
+// jobs of every lane.
 func TestSubjectsThatAreNoLane(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	in := w.take(patient, 16, calm)
-	for _, subject := range []string{"chartpost.jobs.backfill.canary_", "chartpost.jobs.live._2ecanary", "chartpost.jobs.live.é"} {
-		w.send(&nats.Msg{Subject: subject})
+	for _, token := range []string{"*", ">", "canary>", "canary\xff"} {
+		w.send(&nats.Msg{Subject: "chartpost.jobs.live." + token})
 	}
 	w.publish(lane1, 1)
 	depths, err := in.Lanes(t.Context())
-	if err == nil || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "é") {
+	if err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("%v, want an error that quotes nothing", err)
 	}
 	if len(depths) != 1 || depths[0].Lane != lane1 {

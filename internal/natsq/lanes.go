@@ -1,11 +1,13 @@
 package natsq
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -70,7 +72,7 @@ func (in *Intake) Lanes(ctx context.Context) ([]worker.Depth, error) {
 	depths := make([]worker.Depth, 0, len(info.State.Subjects))
 	var faults []error
 	for subject, n := range info.State.Subjects {
-		lane, err := schemas.ParseJobSubject(in.conn.prefix, subject)
+		lane, err := schemas.ServedLane(in.conn.prefix, subject)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%d jobs were published to a subject that is no lane: %w", n, err))
 			continue
@@ -89,20 +91,56 @@ func (in *Intake) ensure(ctx context.Context, lane schemas.Lane) error {
 	if in.lanes.known(lane) {
 		return nil
 	}
-	_, err := in.conn.js.CreateOrUpdateConsumer(ctx, in.conn.stream(jobs), jetstream.ConsumerConfig{
-		Durable:       consumerName(lane),
-		Description:   "Chartpost lane",
-		FilterSubject: schemas.JobSubject(in.conn.prefix, lane),
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       in.settings.Lease,
-		MaxAckPending: in.settings.Concurrency,
-		// A job is given up by its own deadline, never by a count.
-		MaxDeliver: -1,
-		MaxWaiting: 512,
-	})
+	err := in.make(ctx, lane)
 	if err != nil {
 		return fmt.Errorf("making the consumer of lane %s: %w", lane.Name(), err)
 	}
 	in.lanes.add(lane)
 	return nil
+}
+
+// make makes or updates the lane's consumer as the lane's state demands: a pause
+// outlives a consumer that was removed.
+func (in *Intake) make(ctx context.Context, lane schemas.Lane) error {
+	if lane.Stray() {
+		_, err := in.conn.js.CreateOrUpdateConsumer(ctx, in.conn.stream(jobs), in.config(worker.LaneState{Lane: lane}))
+		return err
+	}
+	control := in.conn.control()
+	state, err := control.read(ctx, lane)
+	if err != nil {
+		return err
+	}
+	return control.steady(ctx, state, func(ctx context.Context, state worker.LaneState) error {
+		consumer, err := in.conn.js.CreateOrUpdateConsumer(ctx, in.conn.stream(jobs), in.config(state))
+		if err != nil {
+			return err
+		}
+		// NATS: pause_until is taken from who makes a consumer, and ignored from
+		// who updates one.
+		if state.Revision == 0 && consumer.CachedInfo().Config.PauseUntil == nil {
+			return nil
+		}
+		return in.conn.pause(ctx, lane, state.ShutUntil())
+	})
+}
+
+func (in *Intake) config(state worker.LaneState) jetstream.ConsumerConfig {
+	config := jetstream.ConsumerConfig{
+		Durable:           consumerName(state.Lane),
+		Description:       "Chartpost lane",
+		FilterSubject:     schemas.JobSubject(in.conn.prefix, state.Lane),
+		AckPolicy:         jetstream.AckExplicitPolicy,
+		AckWait:           in.settings.Lease,
+		MaxAckPending:     cmp.Or(state.Limit, in.settings.Concurrency),
+		InactiveThreshold: in.settings.Idle,
+		// A job is given up by its own deadline, never by a count.
+		MaxDeliver: -1,
+		MaxWaiting: 512,
+		Metadata:   map[string]string{metaConcurrency: strconv.Itoa(in.settings.Concurrency)},
+	}
+	if until := state.ShutUntil(); !until.IsZero() {
+		config.PauseUntil = &until
+	}
+	return config
 }

@@ -1,0 +1,136 @@
+package natsq
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/insist"
+)
+
+// tailIdle is after how long the server removes the consumer of a tail that
+// could not do so itself.
+const tailIdle = time.Minute
+
+// tail reads a stream through a consumer of its own, in order, for as long as
+// wanted. It outlives a server that goes away and comes back, and leaves
+// nothing behind on the server.
+//
+// It does not use the library's ordered consumer, which cannot be stopped while
+// the server is away and leaves its consumers to time out.
+type tail struct {
+	conn   *Conn
+	stream string
+	// what says to the log what is followed: "the events".
+	what string
+	// heartbeat is how often the server speaks when there is nothing; its loss is
+	// noticed after two. 0 is the library's 15 s.
+	heartbeat time.Duration
+	// config says from where to read. It is asked again after each interruption.
+	config func() jetstream.ConsumerConfig
+	// opened is told how many messages wait for a consumer just made; nil is
+	// nobody.
+	opened func(waiting uint64) (more bool)
+	// each takes a message, until it returns false.
+	each func(msg jetstream.Msg, meta *jetstream.MsgMetadata) (more bool)
+}
+
+// run reads until each or opened has had enough or ctx ends. started is called
+// once the subscription stands: what is published after it is seen. An error
+// means that it never stood, or that no wait can help.
+func (t *tail) run(ctx context.Context, started func() error) error {
+	consumer, err := t.open(ctx)
+	if err != nil {
+		return fmt.Errorf("following %s: %w", t.what, err)
+	}
+	defer func() { t.remove(ctx, consumer) }()
+	if err := started(); err != nil {
+		return err
+	}
+	for {
+		over, err := t.follow(ctx, consumer)
+		if over || ctx.Err() != nil {
+			return nil
+		}
+		t.conn.log.Info("following "+t.what+" was interrupted and goes on", "error", reasonOf(err))
+		t.remove(ctx, consumer)
+		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+			consumer, err = t.open(ctx)
+			return err
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("following %s: %w", t.what, err)
+		}
+	}
+}
+
+func (t *tail) open(ctx context.Context) (jetstream.Consumer, error) {
+	config := t.config()
+	config.AckPolicy, config.MemoryStorage, config.Replicas = jetstream.AckNonePolicy, true, 1
+	config.InactiveThreshold = tailIdle
+	return t.conn.js.CreateConsumer(ctx, t.stream, config)
+}
+
+// remove is for tidiness: the server does the same after tailIdle.
+func (t *tail) remove(ctx context.Context, consumer jetstream.Consumer) {
+	if consumer == nil || !t.conn.Connected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = t.conn.js.DeleteConsumer(ctx, t.stream, consumer.CachedInfo().Name)
+}
+
+// follow reads messages until somebody has had enough (over), ctx ends, or
+// messages may have been lost on the way: after a reconnect, and where the
+// consumer's own count has a gap.
+func (t *tail) follow(ctx context.Context, consumer jetstream.Consumer) (over bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	broken := t.conn.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	defer t.conn.nc.RemoveStatusListener(broken)
+	go func() {
+		select {
+		case <-broken:
+			cancel(nats.ErrDisconnected)
+		case <-ctx.Done():
+		}
+	}()
+	if !t.conn.Connected() {
+		return false, nats.ErrDisconnected
+	}
+	if t.opened != nil && !t.opened(consumer.CachedInfo().NumPending) {
+		return true, nil
+	}
+	options := []jetstream.PullMessagesOpt{jetstream.WithMessagesErrOnMissingHeartbeat(true)}
+	if t.heartbeat > 0 {
+		options = append(options, jetstream.PullHeartbeat(t.heartbeat))
+	}
+	messages, err := consumer.Messages(options...)
+	if err != nil {
+		return false, err
+	}
+	defer messages.Stop()
+	for count := uint64(1); ; count++ {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return false, err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return false, err
+		}
+		if meta.Sequence.Consumer != count {
+			return false, fmt.Errorf("%d messages were lost on the way", meta.Sequence.Consumer-count)
+		}
+		if !t.each(msg, meta) {
+			return true, nil
+		}
+	}
+}
