@@ -50,6 +50,7 @@ type workerCmd struct {
 	Files    app.Files    `embed:"" group:"Files"`
 	Message  app.Message  `embed:"" group:"Message"`
 	Delivery app.Delivery `embed:"" group:"Delivery"`
+	HTTP     app.HTTP     `embed:"" group:"HTTP"`
 }
 
 // Help adds to the command's --help.
@@ -60,7 +61,7 @@ SIGTERM or SIGINT: take nothing new, finish what can be finished within --grace,
 }
 
 func (c *workerCmd) settings() app.Settings {
-	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Files: c.Files, Message: c.Message, Delivery: c.Delivery}
+	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Files: c.Files, Message: c.Message, Delivery: c.Delivery, HTTP: c.HTTP}
 }
 
 func (c *workerCmd) check(*kong.Context) error { return c.settings().Check() }

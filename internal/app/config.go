@@ -3,6 +3,7 @@
 package app
 
 import (
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -89,6 +90,23 @@ type Delivery struct {
 	Stall           time.Duration `default:"60s" help:"How long the bytes of a file or of an answer may stand still before the transfer is cut off."`
 	AnswerTimeout   time.Duration `default:"5m" help:"How long Redox may take to begin its answer. Redox itself gives up after a couple of minutes; what it took is unknown then."`
 	Name            string        `name:"worker-name" placeholder:"NAME" help:"Name of this worker in logs and records; empty is the host name and the process id."`
+}
+
+// HTTP says where a worker answers questions about itself.
+type HTTP struct {
+	Addr string `name:"http-addr" placeholder:"HOST:PORT" help:"Where to answer /healthz and /readyz over plain HTTP, like 127.0.0.1:8080 or :8080; empty is nowhere. Whoever reaches it may ask."`
+}
+
+// Check reports every fault of the settings.
+func (h HTTP) Check() error {
+	var f faults
+	if h.Addr == "" {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(h.Addr); err != nil || port == "" {
+		f.add("http-addr", "must be HOST:PORT or :PORT")
+	}
+	return f.join()
 }
 
 // Check reports every fault of the settings.

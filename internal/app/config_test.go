@@ -43,6 +43,8 @@ func TestFaults(t *testing.T) {
 		flag  string
 		spoil func(*Settings, *Streams)
 	}{
+		"no port":          {"http-addr", func(s *Settings, _ *Streams) { s.HTTP.Addr = "127.0.0.1" }},
+		"empty port":       {"http-addr", func(s *Settings, _ *Streams) { s.HTTP.Addr = "127.0.0.1:" }},
 		"no URL":           {"nats-url", func(s *Settings, _ *Streams) { s.NATS.URL = "" }},
 		"http":             {"nats-url", func(s *Settings, _ *Streams) { s.NATS.URL = "http://a" }},
 		"second URL":       {"nats-url", func(s *Settings, _ *Streams) { s.NATS.URL = "nats://a,b" }},

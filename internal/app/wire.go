@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/health"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxgate"
@@ -28,11 +29,12 @@ type Settings struct {
 	Files    Files
 	Message  Message
 	Delivery Delivery
+	HTTP     HTTP
 }
 
 // Check reports every fault of the settings.
 func (s Settings) Check() error {
-	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Files.Check(), s.Message.Check(), s.Delivery.Check())
+	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Files.Check(), s.Message.Check(), s.Delivery.Check(), s.HTTP.Check())
 }
 
 // Queue connects to NATS.
@@ -114,11 +116,16 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 	var open stack
 	defer open.close(log)
 
+	about := health.New()
+	if err := s.HTTP.serve(ctx, about, &open, log); err != nil {
+		return err
+	}
 	queue, err := Queue(s.NATS, name, log)
 	if err != nil {
 		return err
 	}
 	open.push("nats", queue.Close)
+	aboutQueue(about, queue, &open)
 	if err := queue.Verify(ctx); err != nil {
 		return err
 	}
@@ -145,6 +152,8 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 		Pipeline(source, redoxgate.New(client), s.Redox, s.Files, s.Message, s.Delivery), log)
 
 	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)
+	about.Enter(health.Working)
+	defer context.AfterFunc(ctx, func() { about.Enter(health.Stopping) })()
 	ready()
 	w.Run(ctx)
 	log.Info("worker stopped")

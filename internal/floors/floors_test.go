@@ -46,6 +46,7 @@ var house = map[string]room{
 	"internal/insist":   {shut: network},
 	"internal/redoxsim": ground,
 	"internal/samples":  ground,
+	"internal/health":   ground,
 	"internal/floors":   ground,
 
 	"internal/samples/generate": ground,
@@ -67,7 +68,7 @@ var house = map[string]room{
 	// The wiring.
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
-		"internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/health", "internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
