@@ -4,7 +4,7 @@ GO     ?= go
 BIN    := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint bench build clean
+.PHONY: help dev test soak lint bench build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ dev: build ## Run the whole world here: NATS, S3, a simulator of Redox, a worker
 test: ## Run every test with the race detector, and the messages against an independent FHIR checker
 	$(GO) test -race -p 4 ./...
 	cd testdata/fhircheck && $(GO) test ./...
+
+soak: ## Run the fault laboratory at full length, for hours; make soak ARGS="-run TestChaos -lab.seed=7"
+	$(GO) test ./internal/faultlab -v -count=1 -timeout 0 -lab.long $(ARGS)
 
 lint: ## Check formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }

@@ -44,6 +44,7 @@ var house = map[string]room{
 	"redoxclient":       ground,
 	"internal/fault":    {shut: network},
 	"internal/insist":   {shut: network},
+	"internal/budget":   {shut: network},
 	"internal/redoxsim": ground,
 	"internal/samples":  ground,
 	"internal/health":   ground,
@@ -78,6 +79,7 @@ var house = map[string]room{
 	"internal/devstack":         ground,
 	"internal/devstack/s3dev":   {rooms: []string{"internal/devstack"}},
 	"internal/devstack/devtest": {rooms: []string{"internal/devstack"}},
+	"internal/faultlab":         ground,
 	"cmd/chartpost-dev": {rooms: []string{
 		"schemas", "internal/app", "internal/natsq", "internal/s3source", "internal/show", "internal/samples", "internal/redoxsim",
 		"internal/devstack", "internal/devstack/s3dev",

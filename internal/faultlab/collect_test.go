@@ -1,0 +1,287 @@
+package faultlab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// collect reads everything that happened into the books.
+func (l *lab) collect() {
+	l.t.Helper()
+	l.books.LostAnswers = l.redox.lostAnswers()
+	l.books.Requests = l.redox.log()
+	l.collectRedox()
+	l.eachMessage(stream("EVENTS"), l.takeEvent())
+	l.eachMessage("KV_"+stream("LEDGER"), l.takeRevision)
+	l.eachMessage(stream("DEAD"), l.takeLetter)
+	l.searchLogs()
+	slices.SortFunc(l.books.Jobs, func(a, b Job) int { return a.Published.Compare(b.Published) })
+	slices.SortFunc(l.books.Posts, func(a, b Post) int { return a.At.Compare(b.At) })
+}
+
+// collectRedox knows files by their content: no two are alike.
+func (l *lab) collectRedox() {
+	type place struct {
+		job   string
+		index int
+	}
+	owners := map[string]place{}
+	for _, j := range l.books.Jobs {
+		for i, sum := range j.Files {
+			owners[sum] = place{j.ID, i}
+		}
+	}
+	for _, u := range l.redox.sim.Uploads() {
+		of := owners[u.Body.SHA256]
+		l.books.Uploads = append(l.books.Uploads, Upload{Job: of.job, Index: of.index, From: u.From, Started: u.Started, Finished: u.Finished})
+	}
+	for _, m := range l.redox.sim.Messages() {
+		p := Post{Job: m.DocumentID, Destination: m.Destination, Bundle: m.BundleID, From: m.From, Started: m.Started, At: m.At}
+		for _, f := range m.Files {
+			p.Files = append(p.Files, f.SHA256)
+		}
+		l.books.Posts = append(l.books.Posts, p)
+	}
+}
+
+// eachMessage reads a stream from its first message to its last.
+func (l *lab) eachMessage(name string, take func(jetstream.Msg, time.Time) error) {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := l.js.Stream(ctx, name)
+	if err != nil {
+		l.t.Fatalf("reading %s: %v", name, err)
+	}
+	last := s.CachedInfo().State.LastSeq
+	if s.CachedInfo().State.Msgs == 0 {
+		return
+	}
+	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		l.t.Fatalf("reading %s: %v", name, err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		l.t.Fatalf("reading %s: %v", name, err)
+	}
+	defer messages.Stop()
+	for {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			l.t.Fatalf("reading %s: %v", name, err)
+		}
+		about, err := msg.Metadata()
+		if err == nil {
+			err = take(msg, about.Timestamp)
+		}
+		if err != nil {
+			l.t.Fatalf("reading %s: %v", name, err)
+		}
+		if about.Sequence.Stream >= last {
+			return
+		}
+	}
+}
+
+// takeEvent leaves out repeats of an event's id, as consumers do.
+func (l *lab) takeEvent() func(jetstream.Msg, time.Time) error {
+	seen := map[string]bool{}
+	return func(msg jetstream.Msg, at time.Time) error {
+		var e struct {
+			ID   string `json:"id"`
+			Data struct {
+				JobID             string `json:"job_id"`
+				Status            string `json:"status"`
+				Attempt           int    `json:"attempt"`
+				PossibleDuplicate bool   `json:"possible_duplicate"`
+				Reason            struct {
+					Code string `json:"code"`
+				} `json:"reason"`
+			} `json:"data"`
+		}
+		if err := json.Unmarshal(msg.Data(), &e); err != nil {
+			return err
+		}
+		l.search("event "+e.ID, fmt.Appendf(msg.Data(), " %s %v", msg.Subject(), msg.Headers()))
+		if !seen[e.ID] {
+			l.books.Events = append(l.books.Events, Event{
+				ID: e.ID, Job: e.Data.JobID, Status: e.Data.Status, Reason: e.Data.Reason.Code, Attempt: e.Data.Attempt,
+				PossibleDuplicate: e.Data.PossibleDuplicate, At: at,
+			})
+		}
+		seen[e.ID] = true
+		return nil
+	}
+}
+
+func (l *lab) takeRevision(msg jetstream.Msg, at time.Time) error {
+	var r struct {
+		Phase             string `json:"phase"`
+		Attempt           int    `json:"attempt"`
+		Owner             string `json:"owner"`
+		PossibleDuplicate bool   `json:"possible_duplicate"`
+		Files             []struct {
+			URL string `json:"url"`
+		} `json:"files"`
+	}
+	if err := json.Unmarshal(msg.Data(), &r); err != nil {
+		return err
+	}
+	about, err := msg.Metadata()
+	if err != nil {
+		return err
+	}
+	id := msg.Subject()[strings.LastIndexByte(msg.Subject(), '.')+1:]
+	l.search("ledger record of "+id, fmt.Appendf(msg.Data(), " %s %v", msg.Subject(), msg.Headers()))
+	one := Revision{
+		Job: id, Phase: r.Phase, Owner: r.Owner, Sequence: about.Sequence.Stream, Attempt: r.Attempt,
+		PossibleDuplicate: r.PossibleDuplicate, At: at,
+	}
+	for _, f := range r.Files {
+		one.Known = append(one.Known, f.URL != "")
+	}
+	l.books.Revisions = append(l.books.Revisions, one)
+	return nil
+}
+
+func (l *lab) takeLetter(msg jetstream.Msg, at time.Time) error {
+	h := msg.Headers()
+	id := h.Get("Chartpost-Job-Id")
+	l.search("header of the dead letter of "+id, fmt.Appendf(nil, "%s %v", msg.Subject(), h))
+	l.books.Letters = append(l.books.Letters, Letter{Job: id, Status: h.Get("Chartpost-Status"), Code: h.Get("Chartpost-Reason-Code"), At: at})
+	return nil
+}
+
+// search looks for the canary.
+func (l *lab) search(where string, text []byte) {
+	if bytes.Contains(bytes.ToUpper(text), []byte(l.canary)) {
+		l.books.Leaks = append(l.books.Leaks, where)
+	}
+}
+
+func (l *lab) searchLogs() {
+	l.t.Helper()
+	files, err := filepath.Glob(filepath.Join(l.fleet.logs, "*.log"))
+	if err != nil || len(files) < len(l.fleet.places) {
+		l.t.Fatalf("the workers left %d logs: %v", len(files), err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		l.search("log "+filepath.Base(name), text)
+	}
+}
+
+// rest is what the queue holds now.
+func (l *lab) rest(ctx context.Context) (Rest, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	s, err := l.js.Stream(ctx, stream("JOBS"))
+	if err != nil {
+		return Rest{}, err
+	}
+	r := Rest{Messages: s.CachedInfo().State.Msgs}
+	list := s.ListConsumers(ctx)
+	for c := range list.Info() {
+		r.Leased += c.NumAckPending
+	}
+	return r, list.Err()
+}
+
+// drained waits until the queue is empty and tells whether it became so. It
+// gives up when nothing at all has happened for a while.
+func (l *lab) drained(ctx context.Context) bool {
+	moved, told := time.Now(), time.Now()
+	var before string
+	for pause(ctx, 100*time.Millisecond) {
+		rest, err := l.rest(ctx)
+		if err != nil {
+			continue // an election; the servers' own limits bound it
+		}
+		l.books.Rest = rest
+		if rest == (Rest{}) {
+			return true
+		}
+		now := fmt.Sprint(rest, len(l.redox.sim.Messages()), l.lastEvent(ctx))
+		if now != before {
+			before, moved = now, time.Now()
+		}
+		if time.Since(moved) > patience {
+			return false
+		}
+		if *long && time.Since(told) > 10*time.Second {
+			told = time.Now()
+			l.t.Logf("%d messages in the queue, %d leased; Redox has %d", rest.Messages, rest.Leased, len(l.redox.sim.Messages()))
+		}
+	}
+	return false
+}
+
+func (l *lab) lastEvent(ctx context.Context) uint64 {
+	s, err := l.js.Stream(ctx, stream("EVENTS"))
+	if err != nil {
+		return 0
+	}
+	return s.CachedInfo().State.LastSeq
+}
+
+// close ends the run: workers stop, the books are read, compared and printed.
+func (l *lab) close(rules Rules) {
+	l.t.Helper()
+	if err := l.fleet.stop(); err != nil {
+		l.t.Error(err)
+	}
+	// A job given back at the stop would be here again.
+	if rest, err := l.rest(context.Background()); err == nil {
+		l.books.Rest = rest
+	}
+	l.collect()
+	found := l.books.Violations(rules)
+	l.print(found)
+	for i, v := range found {
+		l.t.Errorf("%s", v)
+		if i < 5 && v.Job != "" {
+			l.t.Log(l.books.Timeline(v.Job))
+		}
+	}
+}
+
+func (l *lab) print(found []Violation) {
+	l.t.Helper()
+	lines := append(l.books.Table(), l.measures...)
+	lines = append(lines, Line{"violations", fmt.Sprint(len(found))})
+	var text strings.Builder
+	WriteTable(&text, "books of "+l.ground.String(), lines)
+	l.t.Log(text.String())
+	if *jsonFile == "" {
+		return
+	}
+	if err := l.writeJSON(*jsonFile, lines, found); err != nil {
+		l.t.Error(err)
+	}
+}
+
+func (l *lab) writeJSON(path string, lines []Line, found []Violation) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	run := map[string]any{
+		"scenario": l.ground.scenario, "replicas": l.ground.replicas, "nats": l.ground.version, "seed": l.ground.seed,
+		"books": lines, "violations": found,
+	}
+	return errors.Join(json.NewEncoder(f).Encode(run), f.Close())
+}

@@ -1,0 +1,142 @@
+package faultlab
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/redoxsim"
+)
+
+// redox is the simulator and the log of every request that reached it.
+type redox struct {
+	sim *redoxsim.Server
+	// environment is what a worker must be told of its client.
+	environment []string
+	// lost is how many answers the faults that were removed made unreadable.
+	lost int
+
+	mu       sync.Mutex
+	requests []Request
+}
+
+func startRedox(t testing.TB) *redox {
+	t.Helper()
+	credentials, err := redoxsim.GenerateClient(redoxsim.ES384)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	keyFile := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(keyFile, credentials.PEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &redox{sim: sim, environment: []string{
+		"CHARTPOST_REDOX_ENVIRONMENT=Development",
+		"CHARTPOST_REDOX_BLOB_HOSTS=blob.simulator.invalid",
+		"CHARTPOST_REDOX_CLIENT_ID=" + credentials.ClientID,
+		"CHARTPOST_REDOX_KEY_FILE=" + keyFile,
+		"CHARTPOST_REDOX_KEY_ID=" + credentials.KeyID,
+		"CHARTPOST_REDOX_SOURCE_ID=" + credentials.Client.Sources[0],
+	}}
+}
+
+type workerKey struct{}
+
+// newDoor opens one worker's own way to Redox, so that each request tells who
+// sent it: also one that is served after its sender was killed.
+func (r *redox) newDoor(t testing.TB, worker string) (*Proxy, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: r, ReadHeaderTimeout: patience, ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, workerKey{}, worker)
+	}}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	d, err := NewProxy(listener.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { d.Close() })
+	return d, nil
+}
+
+// ServeHTTP notes the request and lets the simulator answer it.
+func (r *redox) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	from, _ := req.Context().Value(workerKey{}).(string)
+	req.RemoteAddr = from
+	noted := Request{From: from, Kind: kindOf(req.URL.Path), Start: time.Now()}
+	answer := &answer{ResponseWriter: w}
+	defer func() {
+		noted.End, noted.Status = time.Now(), answer.status
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.requests = append(r.requests, noted)
+	}()
+	r.sim.ServeHTTP(answer, req)
+}
+
+func kindOf(path string) string {
+	switch {
+	case strings.HasSuffix(path, "/token"):
+		return "token"
+	case strings.HasSuffix(path, "/Binary"), path == "/upload":
+		return "upload"
+	}
+	return "message"
+}
+
+// answer sees the status that the simulator writes.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+func (a *answer) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets the simulator cut and hijack the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// log is every request so far that has ended.
+func (r *redox) log() []Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Request(nil), r.requests...)
+}
+
+// losing are the actions that take a message and lose the answer.
+var losing = map[redoxsim.Action]bool{
+	redoxsim.CutAfterProcessing: true, redoxsim.StatusAfterProcessing: true, redoxsim.HangAfterProcessing: true,
+	redoxsim.AnswerUnreadable: true, redoxsim.AnswerCut: true,
+}
+
+// clear removes all faults and keeps the count of the answers they lost.
+func (r *redox) clear() {
+	r.lost = r.lostAnswers()
+	r.sim.ClearFaults()
+}
+
+func (r *redox) lostAnswers() int {
+	n := r.lost
+	for _, f := range r.sim.Faults() {
+		if losing[f.Fault.Action] && f.Fault.Match.Kind == redoxsim.MessageRequest {
+			n += f.Fired
+		}
+	}
+	return n
+}
