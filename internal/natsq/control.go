@@ -214,7 +214,8 @@ func (c *Control) decode(lane schemas.Lane, r record) worker.LaneState {
 	return state
 }
 
-// complain tells once a minute of a record that cannot be read.
+// complain tells once a minute of a record that cannot be read, or of one whose
+// key is no lane's: that key is not shown.
 func (c *Control) complain(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

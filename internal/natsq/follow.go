@@ -100,7 +100,7 @@ func (f *following) take(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 func (f *following) tell(msg jetstream.Msg, revision uint64) {
 	lane, ok := f.control.laneOf(msg.Subject())
 	if !ok {
-		f.control.complain(msg.Subject())
+		f.control.complain("")
 		return
 	}
 	state := f.control.decode(lane, record{valueOf(nats.Header(msg.Headers()), msg.Data()), revision})

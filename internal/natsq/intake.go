@@ -41,6 +41,7 @@ type Intake struct {
 	done     chan struct{}
 	asks     *asks
 	lanes    lanesMade
+	control  *Control
 }
 
 var _ worker.Intake = (*Intake)(nil)
@@ -55,7 +56,7 @@ func (c *Conn) Intake(settings LaneSettings, capacity int) (*Intake, error) {
 func (c *Conn) intake(settings LaneSettings, capacity int, pace pace) (*Intake, error) {
 	in := &Intake{
 		conn: c, settings: settings, pace: pace, inbox: c.nc.NewInbox(),
-		answers: make(chan worker.Answer, capacity), done: make(chan struct{}), asks: newAsks(),
+		answers: make(chan worker.Answer, capacity), done: make(chan struct{}), asks: newAsks(), control: c.control(),
 	}
 	sub, err := c.nc.Subscribe(in.inbox+".*", in.receive)
 	if err != nil {

@@ -106,12 +106,11 @@ func (in *Intake) make(ctx context.Context, lane schemas.Lane) error {
 		_, err := in.conn.js.CreateOrUpdateConsumer(ctx, in.conn.stream(jobs), in.config(worker.LaneState{Lane: lane}))
 		return err
 	}
-	control := in.conn.control()
-	state, err := control.read(ctx, lane)
+	state, err := in.control.read(ctx, lane)
 	if err != nil {
 		return err
 	}
-	return control.steady(ctx, state, func(ctx context.Context, state worker.LaneState) error {
+	return in.control.steady(ctx, state, func(ctx context.Context, state worker.LaneState) error {
 		consumer, err := in.conn.js.CreateOrUpdateConsumer(ctx, in.conn.stream(jobs), in.config(state))
 		if err != nil {
 			return err
