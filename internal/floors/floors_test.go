@@ -64,6 +64,9 @@ var house = map[string]room{
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
 	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/insist"}},
 	"internal/ledger":    {rooms: []string{"internal/fault", "internal/insist", "pipeline", "worker"}},
+	// The delivery of an archive: lines, and the jobs they become.
+	"internal/manifest":  {rooms: []string{"schemas", "internal/fault"}, shut: network},
+	"internal/backfill":  {rooms: []string{"schemas", "internal/fault", "internal/manifest"}, shut: network},
 	"internal/show":      {rooms: []string{"schemas"}, shut: network},
 
 	// The wiring.
@@ -73,6 +76,7 @@ var house = map[string]room{
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
+		"internal/manifest", "internal/backfill",
 	}, shut: servers},
 
 	// Real servers for development and tests.

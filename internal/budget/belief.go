@@ -1,0 +1,126 @@
+package budget
+
+import "time"
+
+// mostBelieved is the highest limit that is believed.
+const mostBelieved = 1_000_000
+
+// belief is what Redox has said of the limit.
+type belief struct {
+	// Header is the limit that X-RateLimit-Limit stated, 0 before the first.
+	Header int `json:"header,omitempty"`
+	// Rise is a higher one that was stated since RiseAt.
+	Rise   int   `json:"rise,omitempty"`
+	RiseAt int64 `json:"rise_at,omitempty"`
+	// Cut is how many requests were in the window when one was refused without
+	// that the header explains it, less a little; 0 when nothing was refused.
+	// Up to Quiet it stands, then it grows.
+	Cut   int   `json:"cut,omitempty"`
+	CutAt int64 `json:"cut_at,omitempty"`
+	Quiet int64 `json:"quiet,omitempty"`
+	// Times counts the cuts since the limit was last reached in peace.
+	Times int `json:"times,omitempty"`
+	// Hold is until when nothing is sent.
+	Hold int64 `json:"hold,omitempty"`
+}
+
+// limit is what Redox states, or is believed to take before it states anything.
+func (b *belief) limit(rules rules) int {
+	if b.Header == 0 {
+		return rules.requests
+	}
+	if rules.most > 0 {
+		return min(b.Header, rules.most)
+	}
+	return b.Header
+}
+
+// effective is how many requests may be in the window.
+func (b *belief) effective(rules rules, now int64) int {
+	limit := b.limit(rules)
+	if b.Cut == 0 {
+		return limit
+	}
+	return min(limit, b.Cut+int(float64(limit)*growth(float64(now-b.Quiet)/float64(rules.window))))
+}
+
+// growth is the part of the limit that a cut has grown by, some windows after
+// it was quiet: 1 % in the first window, then 2, 4, 8, and 10 % in each further.
+func growth(windows float64) float64 {
+	grown, step := 0.0, 0.01
+	for windows > 0 && grown < 1 {
+		grown += step * min(windows, 1)
+		windows--
+		step = min(2*step, 0.1)
+	}
+	return grown
+}
+
+// How a refusal is taken. All of it is our inference: Redox does not document
+// what follows a 429.
+const (
+	// cutTo is the part of what was in the window that is thought to fit.
+	cutTo = 0.95
+	// leastPart of the limit is always thought to fit: one must ask to learn.
+	leastPart = 50
+	// quietWindows double with every further cut, up to mostQuiet.
+	quietWindows, mostQuiet = 2, 12
+	// riseAfter is for how long only a higher limit must be stated to be
+	// believed.
+	riseAfter = time.Minute
+)
+
+// holdBase [5 s] is the pause after a refusal that names no time.
+func (r rules) holdBase() time.Duration { return r.window / 60 }
+
+// learn takes an answer in. spent is what is in the window.
+func (b *belief) learn(rules rules, a Answer, spent int, now int64) {
+	before := b.limit(rules)
+	if a.Limit > 0 {
+		b.stated(rules, min(a.Limit, mostBelieved), now)
+	}
+	limit := b.limit(rules)
+	if b.Cut > 0 && b.effective(rules, now) >= limit {
+		b.Cut, b.CutAt, b.Quiet, b.Times = 0, 0, 0, 0
+	}
+	if !a.Refused {
+		return
+	}
+	pause := rules.holdBase()
+	// Refusals of requests that were under way at the last cut say nothing new,
+	// and a limit that was just lowered explains them.
+	if limit >= before && now >= b.Hold+int64(rules.holdBase()) {
+		b.cut(rules, limit, spent, now)
+		pause <<= min(b.Times-1, 3)
+	}
+	pause = min(max(pause, a.RetryAfter), rules.window)
+	b.Hold = max(b.Hold, now+int64(pause))
+}
+
+// stated believes a lower limit at once, a higher one when no other was stated
+// for riseAfter.
+func (b *belief) stated(rules rules, limit int, now int64) {
+	current := b.Header
+	if current == 0 {
+		current = rules.requests
+	}
+	switch {
+	case limit <= current:
+		b.Header, b.Rise, b.RiseAt = limit, 0, 0
+	case b.Rise == 0:
+		b.Rise, b.RiseAt = limit, now
+	case now-b.RiseAt >= int64(riseAfter):
+		b.Header, b.Rise, b.RiseAt = min(limit, b.Rise), 0, 0
+	default:
+		b.Rise = min(limit, b.Rise)
+	}
+}
+
+// cut lowers the effective limit to what fits.
+func (b *belief) cut(rules rules, limit, spent int, now int64) {
+	fits := min(int(cutTo*float64(spent)), b.effective(rules, now))
+	b.Cut = max(fits, limit/leastPart, 1)
+	b.Times = min(b.Times+1, 8)
+	quiet := min(quietWindows<<(b.Times-1), mostQuiet)
+	b.CutAt, b.Quiet = now, now+int64(quiet)*int64(rules.window)
+}

@@ -1,0 +1,122 @@
+package budget
+
+import (
+	"cmp"
+	"time"
+)
+
+// draft is a visit that is about to be written.
+type draft struct {
+	visit visit
+	next  *record
+	call  call
+	// heard is how much of the desk's news it tells.
+	heard int
+	// at is the store's time at the local time, as far as the worker knows.
+	at    int64
+	local time.Time
+	// blind: it brought too little, perhaps because the worker did not know
+	// what time it is at the store.
+	blind bool
+}
+
+// prepare makes the record that follows the one that was read.
+func (b *Budget) prepare(value []byte, revision uint64, written time.Time) (draft, error) {
+	var found *record
+	if revision != 0 {
+		var err error
+		if found, err = decode(value, b.rules); err != nil {
+			return draft{}, err
+		}
+	}
+	now := b.now()
+	if found == nil {
+		return b.reopen(opening(b.rules), revision, now), nil
+	}
+	_, sure := b.clock.at(now, written)
+	if revision == b.trip.wrote.revision {
+		b.clock.sawOwn(written, b.trip.wrote.sent, b.trip.wrote.confirmed)
+	} else {
+		b.clock.saw(written, now)
+	}
+	at, _ := b.clock.at(now, written)
+	found.settle(b.rules, written.UnixNano(), at)
+
+	purse := &b.desk.purse
+	mine, known := found.Workers[b.worker]
+	if purse.meet(mine, known, revision, now) {
+		return b.reopen(found, revision, now), nil
+	}
+	covered := !known && purse.told.seq != 0
+	d := draft{next: found, heard: b.desk.heard, at: at, local: now}
+	d.call = b.desk.wish(b.rules, found, now, at)
+	d.call.worker = b.worker
+	if covered {
+		d.call.kept = 0
+	}
+	d.visit, d.call.used, d.call.late = purse.ask(covered, revision, now.Add(b.rules.valid))
+	d.call.seq = d.visit.seq
+	d.visit.grant = found.visit(b.rules, d.call, at)
+	d.blind = !sure && d.visit.grant.out < d.call.float+min(d.call.want, leastCredit)
+	purse.try(d.visit)
+	return d, nil
+}
+
+// reopen makes a record in which nothing is granted, before the store has told
+// its time: there was none, or it was an old one come back.
+func (b *Budget) reopen(r *record, revision uint64, now time.Time) draft {
+	r.Opening = true
+	r.Belief = cmp.Or(r.Belief, b.desk.belief)
+	v, used, late := b.desk.purse.ask(false, revision, now.Add(b.rules.valid))
+	r.Fresh = [2]int{Live: used[Live] + late, Backfill: used[Backfill]}
+	delete(r.Workers, b.worker)
+	v.grant = grant{gone: true}
+	b.desk.purse.try(v)
+	return draft{visit: v, next: r, local: now, blind: true}
+}
+
+// took is called when a visit stands in the record.
+func (b *Budget) took(d draft) {
+	b.desk.purse.confirm(d.visit)
+	if d.next.Opening {
+		b.log.Warn("the request budget's record was missing or had been replaced: the window is taken to be full, and requests start at an even pace")
+		return
+	}
+	b.desk.belief = d.next.Belief
+	if b.desk.heard == d.heard {
+		b.desk.news, b.desk.pressing = Answer{}, false
+	}
+	if hold := d.local.Add(time.Duration(d.next.Belief.Hold - d.at)); hold.After(b.desk.frozen) {
+		b.desk.frozen = hold
+	}
+	b.trip.float = d.visit.grant.out - d.visit.grant.backfill
+	b.trip.scanty = b.trip.float < d.call.float
+	b.trip.seen, b.trip.seenAt, b.trip.seenLocal = d.next, d.at, d.local
+}
+
+// mostFloat is how many permits for live a worker holds at least, where the
+// limit is high enough; floatPart of the limit is held by all workers together.
+const (
+	mostFloat = 8
+	floatPart = 200
+)
+
+// wish is what this worker wants of the record.
+func (d *desk) wish(rules rules, r *record, now time.Time, at int64) call {
+	used, _ := d.purse.unreported()
+	c := call{news: d.news}
+	_, c.kept = d.purse.held(now)
+	if d.closed {
+		return c
+	}
+	c.waiting = d.waiting(Live)
+	c.want = d.waiting(Backfill) + d.want[Backfill]
+	wanted := c.waiting + d.want[Live]
+	if wanted+c.want+used[Live]+used[Backfill] == 0 {
+		return c // idle: what is held goes back
+	}
+	limit := r.Belief.effective(rules, at)
+	floor := min(max(limit/floatPart/max(len(r.Workers), 1), 1), mostFloat)
+	c.float = wanted + floor + min(2*used[Live], limit/100)
+	return c
+}

@@ -1,0 +1,100 @@
+package budget
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// State is what is known of a budget, for metrics and for people.
+type State struct {
+	// Requests is the limit that is believed, Effective what may be in the
+	// window now: less after a refusal. Both are 0 when the budget is off.
+	Requests, Effective int
+	// Stated tells that Requests came from X-RateLimit-Limit.
+	Stated bool
+	// Live and Backfill are spent and still count; Out is how many permits
+	// workers hold.
+	Live, Backfill, Out int
+	// Workers is how many hold or want permits.
+	Workers int
+	// Held is until when nothing is sent because Redox refused a request, from
+	// now on; 0 when that is not so.
+	Held time.Duration
+	// Next is when the oldest spent request stops counting, from now on.
+	Next time.Duration
+	// Age is how long ago the record was read or written last.
+	Age time.Duration
+}
+
+// Used is what counts against the limit.
+func (s State) Used() int { return s.Live + s.Backfill + s.Out }
+
+// State is what this worker saw at its last visit; an idle one visits nothing
+// and says what it saw then.
+func (b *Budget) State() State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.off() || b.trip.seen == nil {
+		return State{Requests: b.rules.requests, Effective: b.rules.requests}
+	}
+	age := b.now().Sub(b.trip.seenLocal)
+	s := b.trip.seen.state(b.rules, b.trip.seenAt+int64(age))
+	s.Age = age
+	return s
+}
+
+// Waiting is how many requests of a class wait in Take.
+func (b *Budget) Waiting(class Class) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.desk.waiting(class)
+}
+
+// Look reads the state of a scope and changes nothing. now is of a clock that
+// agrees with the store's to some seconds. known is false when there is no
+// record that settings can read.
+func Look(ctx context.Context, settings Settings, store Store, now time.Time) (s State, known bool, err error) {
+	value, revision, written, err := store.Read(ctx)
+	if err != nil {
+		return State{}, false, fmt.Errorf("reading the request budget: %w", err)
+	}
+	rules := rulesOf(settings)
+	if revision == 0 {
+		return State{Requests: rules.requests, Effective: rules.requests}, false, nil
+	}
+	r, err := decode(value, rules)
+	if err != nil || r == nil {
+		return State{Requests: rules.requests, Effective: rules.requests}, false, err
+	}
+	at := max(now.UnixNano(), written.UnixNano())
+	r.settle(rules, written.UnixNano(), at)
+	s = r.state(rules, at)
+	s.Age = time.Duration(at - written.UnixNano())
+	return s, true, nil
+}
+
+// state sums a record up at a time.
+func (r *record) state(rules rules, at int64) State {
+	s := State{
+		Requests: r.Belief.limit(rules), Effective: r.Belief.effective(rules, at), Stated: r.Belief.Header > 0,
+		Out: r.out(), Workers: len(r.Workers),
+		Held: max(time.Duration(r.Belief.Hold-at), 0),
+	}
+	first := rules.slotOf(at - int64(rules.window))
+	for i := range r.Spent.Live {
+		slot := r.Spent.Base + int64(i)
+		live, backfill := r.Spent.Live[i], r.Spent.Backfill[i]
+		if slot < first || live+backfill == 0 {
+			continue
+		}
+		if s.Live+s.Backfill == 0 {
+			s.Next = max(time.Duration((slot+1)*int64(rules.slot)+int64(rules.window)-at), 0)
+		}
+		s.Live += live
+		s.Backfill += backfill
+	}
+	s.Live += r.Fresh[Live]
+	s.Backfill += r.Fresh[Backfill]
+	return s
+}

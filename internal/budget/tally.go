@@ -1,0 +1,63 @@
+package budget
+
+import "slices"
+
+// tally counts what was spent, by slot of the store's time.
+type tally struct {
+	// Base is the number of the first slot.
+	Base     int64 `json:"base"`
+	Live     []int `json:"live"`
+	Backfill []int `json:"backfill"`
+}
+
+// add books requests in a slot. One before the first is booked in the first,
+// which is later.
+func (t *tally) add(slot int64, live, backfill int) {
+	if live == 0 && backfill == 0 {
+		return
+	}
+	if len(t.Live) == 0 {
+		t.Base = slot
+	}
+	at := max(slot-t.Base, 0)
+	for int64(len(t.Live)) <= at {
+		t.Live, t.Backfill = append(t.Live, 0), append(t.Backfill, 0)
+	}
+	t.Live[at] += live
+	t.Backfill[at] += backfill
+}
+
+// forget drops the slots before first.
+func (t *tally) forget(first int64) {
+	n := int(min(max(first-t.Base, 0), int64(len(t.Live))))
+	t.Live, t.Backfill = slices.Delete(t.Live, 0, n), slices.Delete(t.Backfill, 0, n)
+	t.Base += int64(n)
+}
+
+// sums are all that is booked.
+func (t *tally) sums() (live, backfill int) { return sum(t.Live), sum(t.Backfill) }
+
+// sound tells whether it can be counted with.
+func (t *tally) sound() bool {
+	negative := func(n int) bool { return n < 0 || n > mostBelieved }
+	return len(t.Live) == len(t.Backfill) && len(t.Live) <= 4*slots && t.Base >= 0 &&
+		!slices.ContainsFunc(t.Live, negative) && !slices.ContainsFunc(t.Backfill, negative)
+}
+
+// full is a window up to slot last in which limit requests were spent evenly,
+// all as backfill.
+func full(last int64, limit int) tally {
+	t := tally{Base: last - slots + 1, Live: make([]int, slots), Backfill: make([]int, slots)}
+	for i := range t.Backfill {
+		t.Backfill[i] = limit*(i+1)/slots - limit*i/slots
+	}
+	return t
+}
+
+func sum(all []int) int {
+	n := 0
+	for _, one := range all {
+		n += one
+	}
+	return n
+}
