@@ -56,6 +56,7 @@ type CLI struct {
 	Setup      setupCmd      `cmd:"" help:"Create or update the streams and buckets on NATS."`
 	Worker     workerCmd     `cmd:"" help:"Deliver jobs until stopped."`
 	Send       sendCmd       `cmd:"" help:"Publish one job and follow it to its end."`
+	Backfill   backfillCmd   `cmd:"" help:"Deliver an archive: many jobs, made of a manifest."`
 	Preview    previewCmd    `cmd:"" help:"Print the exact message of a job; send nothing."`
 	Check      checkCmd      `cmd:"" help:"Try the settings, NATS, S3 and Redox, one line each."`
 	Schema     schemaCmd     `cmd:"" help:"Print a JSON Schema of the contract."`

@@ -65,9 +65,9 @@ var house = map[string]room{
 	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/insist"}},
 	"internal/ledger":    {rooms: []string{"internal/fault", "internal/insist", "pipeline", "worker"}},
 	// The delivery of an archive: lines, and the jobs they become.
-	"internal/manifest":  {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"internal/backfill":  {rooms: []string{"schemas", "internal/fault", "internal/manifest"}, shut: network},
-	"internal/show":      {rooms: []string{"schemas"}, shut: network},
+	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
+	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest"}, shut: network},
+	"internal/show":     {rooms: []string{"schemas"}, shut: network},
 
 	// The wiring.
 	"internal/app": {rooms: []string{
