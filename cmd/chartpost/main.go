@@ -58,6 +58,8 @@ type CLI struct {
 	Send       sendCmd       `cmd:"" help:"Publish one job and follow it to its end."`
 	Backfill   backfillCmd   `cmd:"" help:"Deliver an archive: many jobs, made of a manifest."`
 	Preview    previewCmd    `cmd:"" help:"Print the exact message of a job; send nothing."`
+	Lane       laneCmd       `cmd:"" help:"See and hold the lanes."`
+	Dead       deadCmd       `cmd:"" help:"See and resolve the dead letters."`
 	Check      checkCmd      `cmd:"" help:"Try the settings, NATS, S3 and Redox, one line each."`
 	Schema     schemaCmd     `cmd:"" help:"Print a JSON Schema of the contract."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`

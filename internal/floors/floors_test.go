@@ -69,13 +69,17 @@ var house = map[string]room{
 	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest"}, shut: network},
 	"internal/show":     {rooms: []string{"schemas"}, shut: network},
 
+	// An operator's decisions about dead letters.
+	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
+
 	// The wiring.
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/health", "internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
-		"schemas", "pipeline", "pipeline/compose", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
+		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
+		"internal/ledger", "internal/deadletter",
 		"internal/manifest", "internal/backfill",
 	}, shut: servers},
 

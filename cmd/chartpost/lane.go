@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// laneCmd are the commands for lanes; docs/operating.md tells how to use them.
+type laneCmd struct {
+	Ls     laneLsCmd     `cmd:"" help:"List the lanes, what waits in them, and what holds them."`
+	Pause  lanePauseCmd  `cmd:"" help:"Hold a lane's jobs back for a while."`
+	Resume laneResumeCmd `cmd:"" help:"End a pause and close the breaker."`
+	Limit  laneLimitCmd  `cmd:"" help:"Set how many jobs of a lane all workers together have in hand."`
+}
+
+// laneTarget names the lanes that a command is about.
+type laneTarget struct {
+	Class       string `arg:"" enum:"live,backfill,both" help:"live, backfill or both."`
+	Destination string `arg:"" help:"Slug or id of the destination, as jobs have it."`
+}
+
+func (t laneTarget) check() error {
+	if !schemas.ValidAddress(t.Destination) {
+		return errors.New("DESTINATION: must be a slug or id as jobs have it: 1 to 128 of letters, digits and . _ ~ -")
+	}
+	return nil
+}
+
+func (t laneTarget) lanes() []schemas.Lane {
+	if t.Class == "both" {
+		return []schemas.Lane{{Class: schemas.Live, Destination: t.Destination}, {Class: schemas.Backfill, Destination: t.Destination}}
+	}
+	return []schemas.Lane{{Class: schemas.Class(t.Class), Destination: t.Destination}}
+}
+
+// laneEdit is one change of lanes by an operator.
+type laneEdit struct {
+	laneTarget
+	nats app.NATS
+	// edit changes a state; said tells what that did, where it stands.
+	edit func(state *worker.LaneState)
+	said func(before worker.LaneState) string
+}
+
+func (e laneEdit) run(ctx context.Context, std streams, cli *CLI) error {
+	queue, err := app.Queue(e.nats, "lane", cli.Log.logger(std))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceNATS)
+	}
+	defer queue.Close()
+	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	defer cancel()
+	control, err := queue.Control(ctx)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	for _, lane := range e.lanes() {
+		before, err := change(ctx, control, lane, e.edit)
+		if err != nil {
+			return fmt.Errorf("lane %s %s: %w\nwhat was done is not known for certain; the command can be repeated", lane.Class, lane.Destination, err)
+		}
+		fmt.Fprintf(std.out, "%s %s: %s\n", lane.Class, lane.Destination, e.said(before))
+	}
+	return nil
+}
+
+// change edits a lane's state, anew for as long as somebody else is faster, and
+// gives the state that was edited.
+func change(ctx context.Context, control *natsq.Control, lane schemas.Lane, edit func(*worker.LaneState)) (worker.LaneState, error) {
+	for {
+		before, err := control.Get(ctx, lane)
+		if err != nil {
+			return before, err
+		}
+		after := before
+		edit(&after)
+		if _, err = control.Put(ctx, after); !errors.Is(err, worker.ErrChanged) {
+			return before, err
+		}
+	}
+}
+
+type lanePauseCmd struct {
+	laneTarget `embed:""`
+
+	For    time.Duration `placeholder:"TIME" help:"How long, like 30m or 2h." group:"Lane"`
+	Until  string        `placeholder:"TIME" help:"Until when, like 2026-11-20T18:00:00Z." group:"Lane"`
+	Reason string        `placeholder:"TEXT" help:"Why, in at most 200 characters that everybody may read: no patients." group:"Lane"`
+	By     string        `placeholder:"NAME" help:"Who pauses it; empty is the user of this system." group:"Lane"`
+	NATS   app.NATS      `embed:"" group:"NATS"`
+
+	until time.Time
+}
+
+// Help adds to the command's --help.
+func (lanePauseCmd) Help() string {
+	return `Examples:
+
+  chartpost lane pause both good-health --for 2h --reason "their maintenance"
+  chartpost lane pause backfill good-health --until 2026-11-21T06:00:00Z \
+      --reason "not during the day" --by ann
+
+The lane's jobs wait; those in hand are finished. The pause ends by itself. A job's expires_at goes on meanwhile. A pause that is there is replaced.`
+}
+
+const (
+	mostReason = 200
+	mostName   = 64
+)
+
+func (c *lanePauseCmd) check(*kong.Context) error {
+	faults := []error{c.laneTarget.check(), c.NATS.Check(), c.time(time.Now())}
+	if !printable(c.Reason, mostReason) {
+		faults = append(faults, fmt.Errorf("--reason: is required: 1 to %d printable characters", mostReason))
+	}
+	if c.By == "" {
+		c.By = systemUser()
+	}
+	if !printable(c.By, mostName) {
+		faults = append(faults, fmt.Errorf("--by: must be a name of 1 to %d printable characters", mostName))
+	}
+	return errors.Join(faults...)
+}
+
+// time makes one time of the two flags.
+func (c *lanePauseCmd) time(now time.Time) error {
+	switch {
+	case (c.For != 0) == (c.Until != ""):
+		return errors.New("--for: give either --for or --until")
+	case c.For < 0:
+		return errors.New("--for: must be positive")
+	case c.For > 0:
+		c.until = now.Add(c.For).Truncate(time.Second)
+		return nil
+	}
+	until, err := time.Parse(time.RFC3339, c.Until)
+	if err != nil {
+		return errors.New("--until: must be a time like 2026-11-20T18:00:00Z or 2026-11-20T18:00:00+01:00")
+	}
+	if !until.After(now) {
+		return errors.New("--until: has passed")
+	}
+	c.until = until
+	return nil
+}
+
+func (c *lanePauseCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	pause := worker.Pause{By: c.By, Reason: c.Reason, Since: time.Now().UTC(), Until: c.until.UTC()}
+	return laneEdit{
+		laneTarget: c.laneTarget, nats: c.NATS,
+		edit: func(s *worker.LaneState) { s.Pause = &pause },
+		said: func(worker.LaneState) string { return "paused until " + c.until.Local().Format(time.RFC3339) },
+	}.run(ctx, std, cli)
+}
+
+type laneResumeCmd struct {
+	laneTarget `embed:""`
+
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (laneResumeCmd) Help() string {
+	return "It ends an operator's pause and closes the breaker, and says which of them it found. When the destination is still broken the breaker opens again. A limit stays."
+}
+
+func (c *laneResumeCmd) check(*kong.Context) error {
+	return errors.Join(c.laneTarget.check(), c.NATS.Check())
+}
+
+func (c *laneResumeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	return laneEdit{
+		laneTarget: c.laneTarget, nats: c.NATS,
+		edit: func(s *worker.LaneState) { s.Pause, s.Breaker = nil, nil },
+		said: resumed,
+	}.run(ctx, std, cli)
+}
+
+// resumed says what a resume has ended.
+func resumed(before worker.LaneState) string {
+	switch {
+	case before.Pause != nil && before.Breaker != nil:
+		return fmt.Sprintf("the pause by %s has ended and the breaker (%s) is closed", before.Pause.By, before.Breaker.Reason.Code)
+	case before.Pause != nil:
+		return fmt.Sprintf("the pause by %s has ended", before.Pause.By)
+	case before.Breaker != nil:
+		return fmt.Sprintf("the breaker (%s) is closed", before.Breaker.Reason.Code)
+	}
+	return "was neither paused nor broken"
+}
+
+type laneLimitCmd struct {
+	laneTarget `embed:""`
+
+	N    string   `arg:"" help:"A number of at least 1, or none: as many as --lane-concurrency of the workers says."`
+	NATS app.NATS `embed:"" group:"NATS"`
+
+	limit int
+}
+
+func (c *laneLimitCmd) check(*kong.Context) error {
+	faults := []error{c.laneTarget.check(), c.NATS.Check()}
+	if c.N != "none" {
+		var err error
+		if c.limit, err = strconv.Atoi(c.N); err != nil || c.limit < 1 || c.limit > mostLimit {
+			faults = append(faults, fmt.Errorf("N: must be a number from 1 to %d, or none", mostLimit))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// mostLimit is far more than any destination takes at once.
+const mostLimit = 10_000
+
+func (c *laneLimitCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	return laneEdit{
+		laneTarget: c.laneTarget, nats: c.NATS,
+		edit: func(s *worker.LaneState) { s.Limit = c.limit },
+		said: func(worker.LaneState) string {
+			if c.limit == 0 {
+				return "no limit but the workers' --lane-concurrency"
+			}
+			return fmt.Sprintf("at most %d jobs at once", c.limit)
+		},
+	}.run(ctx, std, cli)
+}
+
+// printable tells whether text is one line of 1 to most characters.
+func printable(text string, most int) bool {
+	if n := utf8.RuneCountInString(text); n < 1 || n > most || !utf8.ValidString(text) {
+		return false
+	}
+	for _, r := range text {
+		if !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// systemUser is who runs this process, or "" where the system has no name.
+func systemUser() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}

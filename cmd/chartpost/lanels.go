@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/show"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+type laneLsCmd struct {
+	JSON bool     `name:"json" help:"Print JSON, one lane a line."`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (laneLsCmd) Help() string {
+	return "A lane is open, paused by an operator, broken until the next probe at the time shown, or probing: one worker tries it with one job. Jobs that wait for their next attempt are not in it: they come back by a schedule."
+}
+
+func (c *laneLsCmd) check(*kong.Context) error { return c.NATS.Check() }
+
+func (c *laneLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	queue, err := app.Queue(c.NATS, "lane", cli.Log.logger(std))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceNATS)
+	}
+	defer queue.Close()
+	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	defer cancel()
+	control, err := queue.Control(ctx)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	reports, err := control.Report(ctx)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	if c.JSON {
+		return lanesJSON(std, reports, time.Now())
+	}
+	var lanes []show.Lane
+	for _, r := range reports {
+		lanes = append(lanes, laneRow(r, time.Now()))
+	}
+	show.Lanes(std.out, lanes)
+	return nil
+}
+
+// laneJSON is a lane in JSON.
+type laneJSON struct {
+	Class       schemas.Class `json:"class"`
+	Destination string        `json:"destination"`
+	Waiting     uint64        `json:"waiting"`
+	InHand      uint64        `json:"in_hand"`
+	// Concurrency is what the queue allows; 0 where the lane has no consumer.
+	Concurrency int    `json:"concurrency"`
+	State       string `json:"state"`
+	worker.LaneState
+}
+
+func lanesJSON(std streams, reports []natsq.LaneReport, now time.Time) error {
+	encoder := json.NewEncoder(std.out)
+	encoder.SetEscapeHTML(false)
+	for _, r := range reports {
+		lane := r.State.Lane
+		err := encoder.Encode(laneJSON{lane.Class, lane.Destination, r.Waiting, r.InHand, r.Concurrency, laneRow(r, now).State, r.State})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// laneRow says what holds a lane. A pause that is over holds nothing, although
+// its record is still there.
+func laneRow(r natsq.LaneReport, now time.Time) show.Lane {
+	s := r.State
+	row := show.Lane{
+		Class: string(s.Lane.Class), Destination: s.Lane.Destination, Waiting: r.Waiting, InHand: r.InHand, State: "open", Limit: s.Limit,
+	}
+	if b := s.Breaker; b != nil {
+		row.State, row.Until, row.Reason, row.By = "broken", b.Until, b.Reason.Code, b.Prober
+		if b.Prober != "" {
+			row.State = "probing"
+		}
+	}
+	if p := s.Pause; p != nil && p.Until.After(now) {
+		if row.State = "paused"; s.Breaker != nil {
+			row.State = "paused, broken"
+		}
+		row.Until, row.Reason, row.By = p.Until, p.Reason, p.By
+	}
+	return row
+}

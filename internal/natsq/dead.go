@@ -1,0 +1,131 @@
+package natsq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// headerSize is what JetStream adds where it leaves the content out.
+const headerSize = "Nats-Msg-Size"
+
+// Letter is a dead letter without its content.
+type Letter struct {
+	// Sequence and Buried, the server's time of it, name the letter.
+	Sequence uint64
+	Buried   time.Time
+	Lane     schemas.Lane
+	// JobID, Status and Reason are empty where the job was too large for headers
+	// beside it, and JobID where none could be read.
+	JobID             string
+	Status            schemas.Status
+	Reason            schemas.Reason
+	PossibleDuplicate bool
+	// Size is that of the job, in bytes.
+	Size int
+	// Key is the one under which it was buried.
+	Key string
+}
+
+// Letters calls each for every dead letter there is, the oldest first, until
+// each returns false.
+func (c *Conn) Letters(ctx context.Context, each func(Letter) bool) error {
+	complete := false
+	t := &tail{
+		conn: c, stream: c.stream(dead), what: "the dead letters",
+		config: func() jetstream.ConsumerConfig {
+			return jetstream.ConsumerConfig{
+				FilterSubject: c.prefix + ".dead.>", DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true,
+			}
+		},
+		opened: func(waiting uint64) bool { complete = waiting == 0; return !complete },
+	}
+	var seen uint64
+	t.each = func(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
+		complete = meta.NumPending == 0
+		if meta.Sequence.Stream <= seen { // told before the connection was lost
+			return !complete
+		}
+		seen = meta.Sequence.Stream
+		if letter, ok := c.letter(msg, meta); ok && !each(letter) {
+			complete = true
+		}
+		return !complete
+	}
+	if err := t.run(ctx, func() error { return nil }); err != nil {
+		return err
+	}
+	if !complete {
+		return fmt.Errorf("listing the dead letters: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+func (c *Conn) letter(msg jetstream.Msg, meta *jetstream.MsgMetadata) (Letter, bool) {
+	tail, ok := strings.CutPrefix(msg.Subject(), c.prefix+".dead.")
+	lane, err := schemas.ParseTail(tail)
+	if !ok || err != nil {
+		return Letter{}, false // somebody else's
+	}
+	header := msg.Headers()
+	size, _ := strconv.Atoi(header.Get(headerSize))
+	return Letter{
+		Sequence: meta.Sequence.Stream, Buried: meta.Timestamp.UTC(), Lane: lane, Size: size, Key: header.Get(jetstream.MsgIDHeader),
+		JobID: header.Get(HeaderJobID), Status: schemas.Status(header.Get(HeaderStatus)),
+		Reason: schemas.Reason{
+			Kind: header.Get(HeaderReasonKind), Code: header.Get(HeaderReasonCode),
+			Text: header.Get(HeaderReasonText), Path: header.Get(HeaderReasonPath),
+		},
+		PossibleDuplicate: header.Get(HeaderDuplicate) == "true",
+	}, true
+}
+
+// ErrNoLetter is the end of a dead letter that somebody has removed.
+var ErrNoLetter = errors.New("the dead letter is not there any more")
+
+// Content reads the job of a dead letter as it came.
+func (c *Conn) Content(ctx context.Context, letter Letter) (data []byte, err error) {
+	err = insist.Do(ctx, unburied, func(ctx context.Context) error {
+		msg, err := c.fromLeader(ctx, c.stream(dead), leaderGet{Sequence: letter.Sequence})
+		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && !msg.Time.Equal(letter.Buried) {
+			return ErrNoLetter
+		}
+		if err == nil {
+			data = msg.Data
+		}
+		return err
+	})
+	return data, err
+}
+
+// Remove deletes a dead letter. One that is gone is as good.
+func (c *Conn) Remove(ctx context.Context, letter Letter) error {
+	if _, err := c.Content(ctx, letter); errors.Is(err, ErrNoLetter) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		stream, err := c.js.Stream(ctx, c.stream(dead))
+		if err != nil {
+			return err
+		}
+		err = stream.DeleteMsg(ctx, letter.Sequence)
+		if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+			if _, err := c.Content(ctx, letter); errors.Is(err, ErrNoLetter) {
+				return nil
+			}
+		}
+		return err
+	})
+}
+
+func unburied(err error) bool { return errors.Is(err, ErrNoLetter) || hopeless(err) }

@@ -1,0 +1,83 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Lane is a line of the table of lanes.
+type Lane struct {
+	Class, Destination string
+	Waiting, InHand    uint64
+	// State is what holds the lane, and Until when that ends; zero is left out.
+	State      string
+	Until      time.Time
+	By, Reason string
+	// Limit is an operator's; 0 is none.
+	Limit int
+}
+
+// Lanes writes a table of lanes.
+func Lanes(w io.Writer, lanes []Lane) {
+	rows := [][]string{{"CLASS", "DESTINATION", "WAITING", "IN HAND", "STATE", "UNTIL", "LIMIT", "BY", "REASON"}}
+	for _, l := range lanes {
+		limit := ""
+		if l.Limit > 0 {
+			limit = fmt.Sprint(l.Limit)
+		}
+		rows = append(rows, []string{l.Class, l.Destination, fmt.Sprint(l.Waiting), fmt.Sprint(l.InHand), l.State, moment(l.Until), limit, l.By, l.Reason})
+	}
+	columns(w, rows)
+}
+
+// Letter is a line of the table of dead letters.
+type Letter struct {
+	Buried                          time.Time
+	Job, Class, Destination, Status string
+	// Reason is the reason's code, Path its place in the job.
+	Reason, Path      string
+	PossibleDuplicate bool
+	// Size is in bytes.
+	Size int
+}
+
+// Letters writes a table of dead letters.
+func Letters(w io.Writer, letters []Letter) {
+	rows := [][]string{{"BURIED", "JOB", "CLASS", "DESTINATION", "STATUS", "SIZE", "REASON"}}
+	for _, l := range letters {
+		reason := strings.TrimSpace(l.Reason + " " + l.Path)
+		if l.PossibleDuplicate {
+			reason = strings.TrimPrefix(reason+"; POSSIBLE DUPLICATE", "; ")
+		}
+		rows = append(rows, []string{moment(l.Buried), l.Job, l.Class, l.Destination, l.Status, size(int64(l.Size)), reason})
+	}
+	columns(w, rows)
+}
+
+// moment is a time as the reader's clock shows it.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+// columns writes rows in columns; an empty cell is '-', so that a line can be cut
+// at its blanks.
+func columns(w io.Writer, rows [][]string) {
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell == "" {
+				row[i] = "-"
+			}
+		}
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	t.Flush()
+	io.WriteString(w, text.String())
+}
