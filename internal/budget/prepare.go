@@ -110,7 +110,10 @@ func (d *desk) wish(rules rules, r *record, now time.Time, at int64) call {
 		return c
 	}
 	c.waiting = d.waiting(Live)
-	c.want = d.waiting(Backfill) + d.want[Backfill]
+	if c.want = d.waiting(Backfill) + d.want[Backfill]; c.want > 0 {
+		// More will come where that much was spent since the last visit.
+		c.want += used[Backfill]
+	}
 	wanted := c.waiting + d.want[Live]
 	if wanted+c.want+used[Live]+used[Backfill] == 0 {
 		return c // idle: what is held goes back

@@ -44,3 +44,6 @@ func (r rules) slotOf(at int64) int64 { return at / int64(r.slot) }
 
 // burst [3 s] is how much of backfill's pace a fleet may take at one visit.
 func (r rules) burst() time.Duration { return max(r.window/100, 3*r.every) }
+
+// counts [302.25 s] is how long a request counts in the record, on the average.
+func (r rules) counts() time.Duration { return r.window + r.lag + (r.slot+r.every)/2 }

@@ -40,7 +40,7 @@ func (r *record) visit(rules rules, c call, now int64) grant {
 		room = 0
 	}
 
-	mine.Seq, mine.At, mine.Want = c.seq, 0, c.want
+	mine = entry{Seq: c.seq, Want: c.want, Credit: mine.Credit}
 	r.Workers[c.worker] = mine
 	r.accrue(rules, limit, now)
 	mine = r.Workers[c.worker]
@@ -136,5 +136,10 @@ func (r *record) rate(rules rules, limit int) float64 {
 	if off > 0 {
 		off *= catchUp
 	}
-	return part / rules.window.Seconds() * max(1+off, 0)
+	rate := part / rules.window.Seconds() * max(1+off, 0)
+	// Without a reserve the window would be full, and whoever comes first would
+	// get what becomes free: the pace keeps below that, so that all get their
+	// share.
+	free := max(limit-live-r.out(), 0)
+	return min(rate, float64(free)/rules.counts().Seconds())
 }

@@ -5,9 +5,9 @@ import "slices"
 // tally counts what was spent, by slot of the store's time.
 type tally struct {
 	// Base is the number of the first slot.
-	Base     int64 `json:"base"`
-	Live     []int `json:"live"`
-	Backfill []int `json:"backfill"`
+	Base     int64  `json:"base"`
+	Live     counts `json:"live"`
+	Backfill counts `json:"backfill"`
 }
 
 // add books requests in a slot. One before the first is booked in the first,
@@ -35,29 +35,17 @@ func (t *tally) forget(first int64) {
 }
 
 // sums are all that is booked.
-func (t *tally) sums() (live, backfill int) { return sum(t.Live), sum(t.Backfill) }
+func (t *tally) sums() (live, backfill int) { return t.Live.sum(), t.Backfill.sum() }
 
 // sound tells whether it can be counted with.
-func (t *tally) sound() bool {
-	negative := func(n int) bool { return n < 0 || n > mostBelieved }
-	return len(t.Live) == len(t.Backfill) && len(t.Live) <= 4*slots && t.Base >= 0 &&
-		!slices.ContainsFunc(t.Live, negative) && !slices.ContainsFunc(t.Backfill, negative)
-}
+func (t *tally) sound() bool { return len(t.Live) == len(t.Backfill) && t.Base >= 0 }
 
 // full is a window up to slot last in which limit requests were spent evenly,
 // all as backfill.
 func full(last int64, limit int) tally {
-	t := tally{Base: last - slots + 1, Live: make([]int, slots), Backfill: make([]int, slots)}
+	t := tally{Base: last - slots + 1, Live: make(counts, slots), Backfill: make(counts, slots)}
 	for i := range t.Backfill {
 		t.Backfill[i] = limit*(i+1)/slots - limit*i/slots
 	}
 	return t
-}
-
-func sum(all []int) int {
-	n := 0
-	for _, one := range all {
-		n += one
-	}
-	return n
 }
