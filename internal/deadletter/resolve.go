@@ -107,19 +107,23 @@ func notUnknown(status schemas.Status) error {
 // says what the letter says takes its place: without it, the job would be sent
 // again as if for the first time.
 func (d *Desk) open(ctx context.Context, letter natsq.Letter, data []byte) (worker.Page, error) {
-	sum := sha256.Sum256(data)
-	digest := hex.EncodeToString(sum[:])
 	page, _, err := d.Ledger.Open(ctx, letter.JobID, pipeline.Record{
-		Phase: pipeline.Held, Attempt: attemptOf(letter), Digest: digest, Owner: d.By, PossibleDuplicate: letter.PossibleDuplicate,
+		Phase: pipeline.Held, Attempt: attemptOf(letter), Digest: digest(data), Owner: d.By, PossibleDuplicate: letter.PossibleDuplicate,
 		Reason: &letter.Reason, UpdatedAt: d.Now().UTC(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if page.Record().Digest != digest {
+	if page.Record().Digest != digest(data) {
 		return nil, errOther
 	}
 	return page, nil
+}
+
+// digest is the one that the worker writes into records.
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // attemptOf reads the attempt that ended in the letter out of the letter's key,
