@@ -8,10 +8,14 @@ import (
 
 // Rules are what a scenario demands beyond what always holds.
 type Rules struct {
-	// AllAccepted: every job ends as accepted.
+	// AllAccepted: every job ends as accepted, but for those to Except.
 	AllAccepted bool
+	Except      string
 	// NoRepeats: Redox takes no message twice.
 	NoRepeats bool
+	// MayWake: what a worker uploads that was frozen until another had its job
+	// is counted and not held against it.
+	MayWake bool
 	// Term is how long a worker may take to end after SIGTERM.
 	Term time.Duration
 }
@@ -85,7 +89,7 @@ func (b *Books) Violations(rules Rules) []Violation {
 		}
 		p.ends(rules, report)
 		p.content(report)
-		p.uploadsOnce(report)
+		p.uploadsOnce(rules, report)
 		p.announced(rules, report)
 	}
 	return append(found, b.world(rules)...)
@@ -119,7 +123,7 @@ func (p *page) ends(rules Rules, report func(rule, format string, args ...any)) 
 	if dead := len(p.letters) > 0; dead != (end == "failed" || end == "unknown") {
 		report("dead letters", "it ended as %s and has %d dead letters", end, len(p.letters))
 	}
-	if rules.AllAccepted && end != "accepted" {
+	if rules.AllAccepted && end != "accepted" && p.job.Destination != rules.Except {
 		report("accepted", "it ended as %s", end)
 	}
 }
@@ -140,7 +144,7 @@ func (p *page) content(report func(rule, format string, args ...any)) {
 }
 
 // uploadsOnce: no upload begins after the ledger had the file's URL.
-func (p *page) uploadsOnce(report func(rule, format string, args ...any)) {
+func (p *page) uploadsOnce(rules Rules, report func(rule, format string, args ...any)) {
 	known := map[int]Revision{}
 	for _, r := range p.revisions {
 		for i, has := range r.Known {
@@ -150,6 +154,9 @@ func (p *page) uploadsOnce(report func(rule, format string, args ...any)) {
 		}
 	}
 	for _, u := range p.uploads {
+		if rules.MayWake && p.lost(u.From, u.Started) {
+			continue
+		}
 		if r, ok := known[u.Index]; ok && u.Started.After(r.At) {
 			report("upload once", "file %d was uploaded by %s %s after the ledger had its URL",
 				u.Index, u.From, u.Started.Sub(r.At).Round(time.Millisecond))

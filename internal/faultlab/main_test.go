@@ -34,6 +34,13 @@ var (
 func TestMain(m *testing.M) {
 	devstack.ServeIfAsked(s3dev.Role(), devstack.NATSRole())
 	flag.Parse()
+	if !*long {
+		// The short forms wait more than they work, each in a world of its own.
+		if err := flag.Set("test.parallel", "4"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	dir, err := os.MkdirTemp("", "faultlab-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -115,6 +122,9 @@ func (g ground) String() string {
 // form, one with shortReplicas.
 func onGrounds(t *testing.T, scenario string, shortReplicas int, run func(t *testing.T, g ground)) {
 	counts, names := []int{shortReplicas}, []string{ownVersion}
+	if !*long {
+		t.Parallel()
+	}
 	if *long {
 		counts, names = []int{1, 3}, []string{ownVersion, "2.14.9"}
 	}

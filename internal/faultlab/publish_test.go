@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -77,7 +78,9 @@ func (l *lab) publish(ctx context.Context, of load) {
 
 // order makes job n of a load: the same for the same seed.
 func (l *lab) order(of load, n int) order {
-	chance := rand.New(rand.NewPCG(l.ground.seed, uint64(n)+1<<32))
+	own := fnv.New64a()
+	fmt.Fprint(own, of.name, n)
+	chance := rand.New(rand.NewPCG(l.ground.seed, own.Sum64()))
 	o := order{number: n, Job: Job{
 		ID: fmt.Sprintf("%s-%05d", of.name, n), Class: "live", Transfer: of.transfer,
 		Destination: of.destinations[n%len(of.destinations)],

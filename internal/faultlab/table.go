@@ -35,8 +35,12 @@ func (b *Books) Table() []Line {
 	for _, e := range b.Events {
 		ends[e.Status]++
 	}
+	var stop time.Duration
 	for _, e := range b.Exits {
 		exits[e.why()]++
+		if e.Asked == "TERM" {
+			stop = max(stop, e.Took)
+		}
 	}
 	add("jobs published", "%d (%s), %d files, %.1f MB", len(b.Jobs), kinds, files, float64(bytes)/1e6)
 	add("harm", "%s", harms)
@@ -48,7 +52,7 @@ func (b *Books) Table() []Line {
 	add("attempts spent", "%s", b.Attempts())
 	add("dead letters", "%d", len(b.Letters))
 	add("sent by who was no owner", "%s", b.Strays())
-	add("worker exits", "%s", exits)
+	add("worker exits", "%s; longest after SIGTERM %s", exits, stop.Round(time.Millisecond))
 	add("left in the queue", "%d messages, %d leased", b.Rest.Messages, b.Rest.Leased)
 	add("time", "%s", b.duration().Round(100*time.Millisecond))
 	return lines
@@ -133,28 +137,32 @@ func (b *Books) Attempts() Spent {
 	return s
 }
 
-// Stray counts what began at Redox when, by the ledger, another worker owned
-// the job already.
-type Stray struct {
-	Posts, Uploads int
+// Strays are the jobs of which something began at Redox when, by the ledger,
+// another worker owned them already. A job is named once for each sending.
+type Strays struct {
+	Posts, Uploads []string
 }
 
-func (s Stray) String() string { return fmt.Sprintf("messages %d, files %d", s.Posts, s.Uploads) }
+func (s Strays) String() string {
+	return fmt.Sprintf("messages %d, files %d", len(s.Posts), len(s.Uploads))
+}
 
 // Strays looks at what workers sent after they had lost a job. Nothing can
 // forbid it entirely: between a worker's last proof of ownership and its
 // request there is always a moment in which it can be frozen.
-func (b *Books) Strays() Stray {
-	var s Stray
-	for _, p := range b.pages() {
+func (b *Books) Strays() Strays {
+	var s Strays
+	pages := b.pages()
+	for _, id := range sortedKeys(pages) {
+		p := pages[id]
 		for _, post := range p.posts {
 			if p.lost(post.From, post.Started) {
-				s.Posts++
+				s.Posts = append(s.Posts, id)
 			}
 		}
 		for _, u := range p.uploads {
 			if p.lost(u.From, u.Started) {
-				s.Uploads++
+				s.Uploads = append(s.Uploads, id)
 			}
 		}
 	}

@@ -1,0 +1,147 @@
+package faultlab
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// sound are the books of one job that was delivered after its worker was killed
+// while sending: it was sent twice, and says so.
+func sound() *Books {
+	at := func(ms int) time.Time { return time.Unix(1000, 0).Add(time.Duration(ms) * time.Millisecond) }
+	job, a, b := "job-1", workerPrefix+"1-1", workerPrefix+"2-1"
+	return &Books{
+		Jobs:    []Job{{ID: job, Destination: "x", Transfer: "upload", Files: []string{"f0"}, Tries: 1, Published: at(0)}},
+		Uploads: []Upload{{Job: job, From: a, Started: at(20), Finished: at(30)}},
+		Posts: []Post{
+			{Job: job, Destination: "x", Bundle: "b", Files: []string{"f0"}, From: a, Started: at(60), At: at(65)},
+			{Job: job, Destination: "x", Bundle: "b", Files: []string{"f0"}, From: b, Started: at(130), At: at(135)},
+		},
+		Revisions: []Revision{
+			{Job: job, Phase: "working", Owner: a, Attempt: 1, At: at(10)},
+			{Job: job, Phase: "working", Owner: a, Attempt: 1, Known: []bool{true}, At: at(40)},
+			{Job: job, Phase: "sending", Owner: a, Attempt: 1, Known: []bool{true}, At: at(50)},
+			{Job: job, Phase: "waiting", Owner: b, Attempt: 1, Known: []bool{true}, PossibleDuplicate: true, At: at(100)},
+			{Job: job, Phase: "sending", Owner: b, Attempt: 2, Known: []bool{true}, PossibleDuplicate: true, At: at(120)},
+			{Job: job, Phase: "accepted", Owner: b, Attempt: 2, Known: []bool{true}, PossibleDuplicate: true, At: at(140)},
+		},
+		Events: []Event{
+			{ID: "job-1/1/uploaded", Job: job, Status: "uploaded", Attempt: 1, At: at(55)},
+			{ID: "job-1/1/retrying", Job: job, Status: "retrying", Attempt: 1, PossibleDuplicate: true, At: at(110)},
+			{ID: "job-1/2/accepted", Job: job, Status: "accepted", Attempt: 2, PossibleDuplicate: true, At: at(150)},
+		},
+		Harms: []Harm{{At: at(70), What: killed, Whom: a}},
+		Exits: []Exit{{Worker: a, At: at(70), Asked: "KILL", Code: -1, Ready: true}, {Worker: b, At: at(200), Asked: "TERM", Took: time.Second, Ready: true}},
+	}
+}
+
+var demanding = Rules{AllAccepted: true, Term: 10 * time.Second}
+
+func TestSoundBooksHaveNoViolation(t *testing.T) {
+	if found := sound().Violations(demanding); len(found) > 0 {
+		t.Error(found)
+	}
+}
+
+// TestEveryRuleBites spoils the sound books in one way after the other.
+func TestEveryRuleBites(t *testing.T) {
+	last := func(b *Books) *Event { return &b.Events[len(b.Events)-1] }
+	cases := map[string]struct {
+		rule  string
+		rules Rules
+		spoil func(b *Books)
+	}{
+		"no end": {"lost", demanding, func(b *Books) { b.Events = b.Events[:2] }},
+		"two ends": {"one end", demanding, func(b *Books) {
+			b.Events = append(b.Events, Event{ID: "e", Job: "job-1", Status: "failed", PossibleDuplicate: true})
+		}},
+		"accepted, nothing there":      {"truth", demanding, func(b *Books) { b.Posts = nil }},
+		"failed, and there":            {"truth", demanding, func(b *Books) { last(b).Status = "failed" }},
+		"failed":                       {"accepted", demanding, func(b *Books) { last(b).Status = "failed" }},
+		"unknown without dead letter":  {"dead letters", demanding, func(b *Books) { last(b).Status = "unknown" }},
+		"accepted with dead letter":    {"dead letters", demanding, func(b *Books) { b.Letters = []Letter{{Job: "job-1"}} }},
+		"duplicate of one publish":     {"duplicate", demanding, func(b *Books) { b.Events[0].Status = "duplicate" }},
+		"other bytes":                  {"bytes", demanding, func(b *Books) { b.Posts[0].Files = []string{"f1"} }},
+		"other destination":            {"destination", demanding, func(b *Books) { b.Posts[0].Destination = "y" }},
+		"other identifiers":            {"identity", demanding, func(b *Books) { b.Posts[1].Bundle = "c" }},
+		"uploaded although known":      {"upload once", demanding, func(b *Books) { b.Uploads[0].Started = b.Revisions[1].At.Add(time.Millisecond) }},
+		"repeat not said at the end":   {"announced", demanding, func(b *Books) { last(b).PossibleDuplicate = false }},
+		"repeat not said on the way":   {"announced", demanding, func(b *Books) { b.Events[0].At = b.Posts[1].At.Add(time.Millisecond) }},
+		"repeat where none may be":     {"no repeats", Rules{NoRepeats: true, Term: demanding.Term}, func(*Books) {}},
+		"repeat without harm":          {"repeats", demanding, func(b *Books) { b.Harms = nil }},
+		"queue not empty":              {"drained", demanding, func(b *Books) { b.Rest.Messages = 1 }},
+		"delivery leased":              {"drained", demanding, func(b *Books) { b.Rest.Leased = 1 }},
+		"worker ends by itself":        {"exit", demanding, func(b *Books) { b.Exits[1].Asked = "" }},
+		"worker does not start":        {"exit", demanding, func(b *Books) { b.Exits[1].Asked, b.Exits[1].Ready = "", false }},
+		"bad code after SIGTERM":       {"exit", demanding, func(b *Books) { b.Exits[1].Code = 1 }},
+		"SIGTERM takes too long":       {"exit", demanding, func(b *Books) { b.Exits[1].Took = time.Minute }},
+		"canary":                       {"patient data", demanding, func(b *Books) { b.Leaks = []string{"a log"} }},
+		"a job that nobody published":  {"stranger", demanding, func(b *Books) { b.Uploads = append(b.Uploads, Upload{}) }},
+		"a message of an unknown job":  {"stranger", demanding, func(b *Books) { b.Posts = append(b.Posts, Post{Job: "job-2"}) }},
+		"an event of an unknown job":   {"stranger", demanding, func(b *Books) { b.Events = append(b.Events, Event{Job: "job-2"}) }},
+		"a revision of an unknown job": {"stranger", demanding, func(b *Books) { b.Revisions = append(b.Revisions, Revision{Job: "job-2"}) }},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			b := sound()
+			c.spoil(b)
+			for _, v := range b.Violations(c.rules) {
+				if v.Rule == c.rule {
+					return
+				}
+			}
+			t.Errorf("rule %q did not see it", c.rule)
+		})
+	}
+}
+
+// TestWhatHarmExplains: what was done to the world is no fault of the product.
+func TestWhatHarmExplains(t *testing.T) {
+	b := sound()
+	b.Jobs[0].Tries = 2
+	b.Events = append([]Event{{ID: "d", Job: "job-1", Status: "duplicate"}}, b.Events...)
+	b.Harms = append(b.Harms, Harm{At: b.Exits[1].At.Add(-time.Second), What: queueKilled})
+	b.Exits[1].Asked, b.Exits[1].Ready, b.Exits[1].Code = "", false, 1
+	if found := b.Violations(demanding); len(found) > 0 {
+		t.Error(found)
+	}
+	b.Harms = append(b.Harms, Harm{At: b.Exits[1].At.Add(-2 * electionTime), What: queueBack})
+	b.Harms[1].At = b.Harms[2].At.Add(-time.Second)
+	if found := b.Violations(demanding); len(found) != 1 {
+		t.Errorf("a worker that does not start long after the queue is back: %v", found)
+	}
+}
+
+func TestStraysAndTimeline(t *testing.T) {
+	b := sound()
+	if s := b.Strays(); len(s.Posts)+len(s.Uploads) > 0 {
+		t.Errorf("strays in sound books: %+v", s)
+	}
+	woken := b.Posts[0]
+	woken.Started, woken.At = woken.Started.Add(time.Second), woken.At.Add(time.Second)
+	b.Posts = append(b.Posts, woken)
+	if s := b.Strays(); len(s.Posts) != 1 || s.Posts[0] != "job-1" {
+		t.Errorf("a worker that had lost its job sent a message: %+v", s)
+	}
+	text := b.Timeline("job-1")
+	for _, want := range []string{"published", "ledger 0: sending", "upload of file 0", "Redox has the message", "kill -9", "event job-1/2/accepted"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the timeline has no %q:\n%s", want, text)
+		}
+	}
+	if b.Timeline("nobody") == "" {
+		t.Error("nothing is said of an unknown job")
+	}
+}
+
+func TestRateOf(t *testing.T) {
+	from := time.Unix(1000, 0)
+	var log []Request
+	for _, ms := range []int{-1, 0, 10, 999, 1500, 5001} {
+		log = append(log, Request{Kind: "message", Start: from.Add(time.Duration(ms) * time.Millisecond)})
+	}
+	if r := rateOf(log, from, from.Add(5*time.Second)); r.total != 4 || r.most != 3 {
+		t.Errorf("%+v", r)
+	}
+}

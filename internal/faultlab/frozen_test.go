@@ -1,0 +1,55 @@
+package faultlab
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/redoxsim"
+)
+
+// TestFrozen stops workers for longer than their lease, as a paused virtual
+// machine is, and lets them go on: another has their jobs by then. What a woken
+// worker still sends is in the table; it may repeat nothing unannounced.
+func TestFrozen(t *testing.T) {
+	onGrounds(t, "frozen", 1, func(t *testing.T, g ground) {
+		c := crew{workers: 3, slots: 8, laneSlots: 8, lease: 3 * time.Second, grace: 20 * time.Second, answer: 10 * time.Second}
+		l := newLab(t, g, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		// Answers take a while, so that messages are in flight at any moment.
+		wait := redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.DelayAnswer, Delay: 300 * time.Millisecond}
+		if err := l.redox.sim.Inject(wait); err != nil {
+			t.Fatal(err)
+		}
+		l.fleet.start()
+		of := load{name: "frozen", jobs: jobs(sized(150, 3000)), destinations: destinations("hospital", 8), largest: 20_000, big: 20}
+		var hands sync.WaitGroup
+		hands.Go(func() { l.publish(ctx, of) })
+		hands.Go(func() { l.freezeWorkers(ctx, sized(1, 12), of.jobs, 3*c.lease) })
+		hands.Wait()
+		l.published(ctx, of.jobs)
+		l.drained(ctx)
+		l.close(Rules{AllAccepted: true, MayWake: !*long, Term: c.grace + patience})
+		for _, id := range slices.Compact(l.books.Strays().Posts) {
+			t.Logf("sent by a worker that had lost it:\n%s", l.books.Timeline(id))
+		}
+	})
+}
+
+// freezeWorkers freezes a worker of chance n times, evenly over the run.
+func (l *lab) freezeWorkers(ctx context.Context, n, jobs int, length time.Duration) {
+	chance := l.random(3)
+	for i := range n {
+		if l.redox.sim.Await(ctx, func() bool { return len(l.redox.sim.Messages()) >= jobs*(2*i+1)/(2*n+1) }) != nil {
+			return
+		}
+		p := l.fleet.places[chance.IntN(len(l.fleet.places))]
+		if err := p.freeze(func() { pause(ctx, length) }); err != nil {
+			l.t.Errorf("freezing a worker: %v", err)
+			return
+		}
+	}
+}
