@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -192,6 +193,14 @@ func (b *troubles) connected() (lost time.Time) {
 
 // list gives what stands now, the oldest first.
 func (b *troubles) list(now time.Time) []Trouble {
+	all := b.all(now)
+	slices.SortFunc(all, func(a, b Trouble) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Text, b.Text))
+	})
+	return all
+}
+
+func (b *troubles) all(now time.Time) []Trouble {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.prune(now)
@@ -202,6 +211,12 @@ func (b *troubles) list(now time.Time) []Trouble {
 	for text, r := range b.reports {
 		all = append(all, Trouble{r.since, text})
 	}
+	return append(all, b.failing()...)
+}
+
+// failing gives what is tried in vain: one trouble for every reason, with all
+// that fails for it; the lock is held.
+func (b *troubles) failing() []Trouble {
 	kinds := map[string]*failing{}
 	for t, f := range b.tries {
 		if !f.stuck() {
@@ -219,11 +234,18 @@ func (b *troubles) list(now time.Time) []Trouble {
 			k.last, k.why = f.last, f.why
 		}
 	}
-	for what, f := range kinds {
-		all = append(all, Trouble{f.since, what + ": " + f.why})
+	reasons := map[string][]string{}
+	since := map[string]time.Time{}
+	for what, k := range kinds {
+		if reasons[k.why] == nil || k.since.Before(since[k.why]) {
+			since[k.why] = k.since
+		}
+		reasons[k.why] = append(reasons[k.why], what)
 	}
-	slices.SortFunc(all, func(a, b Trouble) int {
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Text, b.Text))
-	})
+	var all []Trouble
+	for why, what := range reasons {
+		slices.Sort(what)
+		all = append(all, Trouble{since[why], strings.Join(what, ", ") + ": " + why})
+	}
 	return all
 }
