@@ -1,6 +1,9 @@
 package budget
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // mostBelieved is the highest limit that is believed.
 const mostBelieved = 1_000_000
@@ -18,8 +21,12 @@ type belief struct {
 	Cut   int   `json:"cut,omitempty"`
 	CutAt int64 `json:"cut_at,omitempty"`
 	Quiet int64 `json:"quiet,omitempty"`
-	// Times counts the cuts since the limit was last reached in peace.
+	// Times counts the cuts since the limit was last reached in peace; those
+	// that follow each other within a window are one, a row, and Row counts
+	// them. From is what was effective before the row.
 	Times int `json:"times,omitempty"`
+	Row   int `json:"row,omitempty"`
+	From  int `json:"from,omitempty"`
 	// Hold is until when nothing is sent.
 	Hold int64 `json:"hold,omitempty"`
 }
@@ -41,7 +48,28 @@ func (b *belief) effective(rules rules, now int64) int {
 	if b.Cut == 0 {
 		return limit
 	}
-	return min(limit, b.Cut+int(float64(limit)*growth(float64(now-b.Quiet)/float64(rules.window))))
+	windows := float64(now-b.Quiet) / float64(rules.window)
+	grown := float64(b.Cut) + float64(limit)*growth(windows)
+	if b.Row >= collapse && windows > 0 {
+		grown = max(grown, min(float64(b.Cut)*math.Exp2(windows), regained*float64(b.From)))
+	}
+	return min(limit, int(grown))
+}
+
+// most is how many permits a worker may have at a time: none while all hold
+// still, then one, until an answer to the first can have come, and for a tenth
+// of a window what twice an even pace allows: one refusal is not followed by
+// hundreds.
+func (b *belief) most(rules rules, effective int, now int64) int {
+	switch {
+	case now < b.Hold:
+		return 0
+	case b.Hold > 0 && now < b.Hold+int64(3*rules.every):
+		return 1
+	case b.Hold > 0 && now < b.Hold+int64(rules.window/10):
+		return max(int(2*float64(effective)*rules.every.Seconds()/rules.window.Seconds()), 1)
+	}
+	return mostBelieved
 }
 
 // growth is the part of the limit that a cut has grown by, some windows after
@@ -65,6 +93,10 @@ const (
 	leastPart = 50
 	// quietWindows double with every further cut, up to mostQuiet.
 	quietWindows, mostQuiet = 2, 12
+	// collapse is how long a row is of an address that takes nothing at all,
+	// rather than less. What it leaves is doubled every window, from half a
+	// window after the last refusal on, up to the regained part of what was.
+	collapse, regained = 3, 0.8
 	// riseAfter is for how long only a higher limit must be stated to be
 	// believed.
 	riseAfter = time.Minute
@@ -81,17 +113,17 @@ func (b *belief) learn(rules rules, a Answer, spent int, now int64) {
 	}
 	limit := b.limit(rules)
 	if b.Cut > 0 && b.effective(rules, now) >= limit {
-		b.Cut, b.CutAt, b.Quiet, b.Times = 0, 0, 0, 0
+		b.Cut, b.CutAt, b.Quiet, b.Times, b.Row, b.From = 0, 0, 0, 0, 0, 0
 	}
 	if !a.Refused {
 		return
 	}
 	pause := rules.holdBase()
-	// Refusals of requests that were under way at the last cut say nothing new,
-	// and a limit that was just lowered explains them.
-	if limit >= before && now >= b.Hold+int64(rules.holdBase()) {
+	// Refusals of requests that were under way when all held still say nothing
+	// new, and a limit that was just lowered explains them.
+	if limit >= before && now >= b.Hold {
 		b.cut(rules, limit, spent, now)
-		pause <<= min(b.Times-1, 3)
+		pause <<= min(b.Row-1, 3)
 	}
 	pause = min(max(pause, a.RetryAfter), rules.window)
 	b.Hold = max(b.Hold, now+int64(pause))
@@ -118,9 +150,16 @@ func (b *belief) stated(rules rules, limit int, now int64) {
 
 // cut lowers the effective limit to what fits.
 func (b *belief) cut(rules rules, limit, spent int, now int64) {
-	fits := min(int(cutTo*float64(spent)), b.effective(rules, now))
-	b.Cut = max(fits, limit/leastPart, 1)
-	b.Times = min(b.Times+1, 8)
-	quiet := min(quietWindows<<(b.Times-1), mostQuiet)
-	b.CutAt, b.Quiet = now, now+int64(quiet)*int64(rules.window)
+	was := b.effective(rules, now)
+	if b.Row > 0 && now-b.CutAt < int64(rules.window) {
+		b.Row = min(b.Row+1, collapse+1)
+	} else {
+		b.Row, b.From, b.Times = 1, was, min(b.Times+1, 4)
+	}
+	b.Cut = max(min(int(cutTo*float64(spent)), was), limit/leastPart, 1)
+	quiet := int64(rules.window) * int64(min(quietWindows<<(b.Times-1), mostQuiet))
+	if b.Row >= collapse {
+		quiet = int64(rules.window / 2)
+	}
+	b.CutAt, b.Quiet = now, now+quiet
 }

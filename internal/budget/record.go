@@ -16,8 +16,10 @@ type record struct {
 	Version  int   `json:"version"`
 	WindowMS int64 `json:"window_ms"`
 	// Opening: nothing is known of the window before this record was written.
-	Opening bool  `json:"opening,omitempty"`
-	Spent   tally `json:"spent"`
+	Opening bool `json:"opening,omitempty"`
+	// Opened is the slot when it was; what is booked before it is presumed.
+	Opened int64 `json:"opened,omitempty"`
+	Spent  tally `json:"spent"`
 	// Fresh is what the writer of this revision had spent, live and backfill.
 	// When that was is known to the next reader: when the revision was written.
 	Fresh   [2]int           `json:"fresh"`
@@ -86,7 +88,7 @@ func (r *record) settle(rules rules, written, now int64) {
 	if r.Opening {
 		// Whatever was sent in the window before this record, it is assumed to
 		// have been the limit, evenly.
-		r.Opening = false
+		r.Opening, r.Opened = false, rules.slotOf(written)+1
 		r.Spent = full(rules.slotOf(written), r.Belief.limit(rules))
 	}
 	r.Spent.add(rules.slotOf(written+int64(rules.lag)), r.Fresh[Live], r.Fresh[Backfill])
@@ -108,6 +110,16 @@ func (r *record) settle(rules rules, written, now int64) {
 func (r *record) sums() (live, backfill int) {
 	live, backfill = r.Spent.sums()
 	return live + r.Fresh[Live], backfill + r.Fresh[Backfill]
+}
+
+// presumed is how much of the sums nobody is known to have spent.
+func (r *record) presumed() (n int) {
+	for i := range r.Spent.Live {
+		if r.Spent.Base+int64(i) < r.Opened {
+			n += r.Spent.Live[i] + r.Spent.Backfill[i]
+		}
+	}
+	return n
 }
 
 // out is how many permits are in the workers' hands.

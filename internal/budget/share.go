@@ -29,16 +29,13 @@ type grant struct {
 func (r *record) visit(rules rules, c call, now int64) grant {
 	r.Fresh = [2]int{Live: c.used[Live] + c.late, Backfill: c.used[Backfill]}
 	live, backfill := r.sums()
-	r.Belief.learn(rules, c.news, live+backfill, now)
+	r.Belief.learn(rules, c.news, live+backfill-r.presumed(), now)
 	limit := r.Belief.effective(rules, now)
 
 	mine := r.Workers[c.worker]
 	delete(r.Workers, c.worker)
 	unmet, waiters := r.unmet(rules, now)
-	room := max(limit-live-backfill-r.out(), 0)
-	if now < r.Belief.Hold {
-		room = 0
-	}
+	room := min(max(limit-live-backfill-r.out(), 0), r.Belief.most(rules, limit, now))
 
 	mine = entry{Seq: c.seq, Want: c.want, Credit: mine.Credit}
 	r.Workers[c.worker] = mine

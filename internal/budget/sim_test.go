@@ -270,13 +270,13 @@ func (s *sim) in(class Class, from, to time.Time) (n int) {
 
 // simStore is a record with a clock of its own, before a network.
 type simStore struct {
-	sim      *sim
-	mu       sync.Mutex
-	history  []simRevision
-	ops      int
-	faults   simFaults
-	stepped  time.Duration
-	writings int
+	sim     *sim
+	mu      sync.Mutex
+	history []simRevision
+	faults  simFaults
+	// stepped is what the store's clock is off; wobble how much its servers'
+	// clocks differ.
+	stepped, wobble time.Duration
 }
 
 type simRevision struct {
@@ -373,12 +373,19 @@ func (s *simStore) write(value []byte, revision uint64) (uint64, bool) {
 	if last != revision {
 		return 0, false
 	}
-	s.writings++
-	s.history = append(s.history, simRevision{value, last + 1, time.Now().Add(s.stepped)})
+	at := time.Now().Add(s.stepped + s.sim.upTo(s.wobble))
+	s.history = append(s.history, simRevision{value, last + 1, at})
 	if len(s.history) > 600 {
 		s.history = slices.Delete(s.history, 0, 300)
 	}
 	return last + 1, true
+}
+
+// step sets the store's clock.
+func (s *simStore) step(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stepped += by
 }
 
 // lose forgets the record.
