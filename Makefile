@@ -4,10 +4,10 @@ GO     ?= go
 BIN    := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test soak lint bench build clean
+.PHONY: help dev test test-nats soak lint bench build clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/chartpost and bin/chartpost-dev
 	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
@@ -18,6 +18,10 @@ dev: build ## Run the whole world here: NATS, S3, a simulator of Redox, a worker
 test: ## Run every test with the race detector, and the messages against an independent FHIR checker
 	$(GO) test -race -p 4 ./...
 	cd testdata/fhircheck && $(GO) test ./...
+
+test-nats: ## Test the queue against another nats-server: make test-nats NATS_SERVER=/path/to/nats-server
+	@test -x "$(NATS_SERVER)" || { echo "NATS_SERVER names no program"; exit 1; }
+	CHARTPOST_TEST_NATS_SERVER=$(abspath $(NATS_SERVER)) $(GO) test -race -count=1 ./internal/natsq ./internal/ledger ./worker
 
 soak: ## Run the fault laboratory at full length, for hours; make soak ARGS="-run TestChaos -lab.seed=7"
 	$(GO) test ./internal/faultlab -v -count=1 -timeout 0 -lab.long $(ARGS)

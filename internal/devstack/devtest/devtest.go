@@ -21,38 +21,6 @@ func Main(m *testing.M, roles ...devstack.Role) {
 	os.Exit(m.Run())
 }
 
-// NATS starts a server inside the test process. An empty Dir is a folder of
-// the test.
-func NATS(t testing.TB, options devstack.NATSOptions) *devstack.NATS {
-	t.Helper()
-	if options.Dir == "" {
-		options.Dir = t.TempDir()
-	}
-	n, err := devstack.StartNATS(options)
-	closed(t, n, err)
-	return n
-}
-
-// NATSProcess starts a server in a process of its own. An empty Dir is a
-// folder of the test.
-func NATSProcess(t testing.TB, options devstack.NATSOptions) *devstack.ServerProcess {
-	t.Helper()
-	if options.Dir == "" {
-		options.Dir = t.TempDir()
-	}
-	return Process(t, devstack.StartNATSProcess, options)
-}
-
-// Cluster starts n NATS servers that keep their streams together, each in a
-// process of its own and a folder of the test.
-func Cluster(t testing.TB, n int) *devstack.Cluster {
-	t.Helper()
-	options := devstack.NATSOptions{Dir: t.TempDir(), LazySync: true}
-	c, err := devstack.StartNATSCluster(t.Context(), devstack.StartNATSProcess, n, options)
-	closed(t, c, err)
-	return c
-}
-
 // Process starts any server process for the length of a test:
 //
 //	store := devtest.Process(t, s3dev.StartProcess, s3dev.Options{Dir: t.TempDir()})
