@@ -37,13 +37,13 @@ func (c completionCmd) Run(std streams, parser *kong.Kong) error {
 	return nil
 }
 
+// bashScript finds the command by the words so far: where one completes a path of
+// commands ("lane", "lane pause"), its own words are offered from there on.
 func bashScript(w io.Writer, root *kong.Node) {
-	fmt.Fprintf(w, "_%s() {\n  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word words=\n", root.Name)
+	fmt.Fprintf(w, "_%s() {\n  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word words=\n", root.Name)
 	fmt.Fprintf(w, "  local all=%q\n", strings.Join(append(commandNames(root), flagNames(root)...), " "))
-	fmt.Fprintln(w, "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    case $word in")
-	for _, command := range commands(root) {
-		fmt.Fprintf(w, "      %s) words=%q ;;\n", command.Name, strings.Join(append(argumentValues(command), append(flagNames(root), flagNames(command)...)...), " "))
-	}
+	fmt.Fprintln(w, "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    case $path$word in")
+	bashCommands(w, root, root, "")
 	fmt.Fprintln(w, "    esac\n  done\n  case $prev in")
 	for _, f := range valueFlags(root) {
 		fmt.Fprintf(w, "    --%s) words=%q ;;\n", f.Name, strings.Join(f.EnumSlice(), " "))
@@ -52,23 +52,40 @@ func bashScript(w io.Writer, root *kong.Node) {
 	fmt.Fprintf(w, "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _%s %s\n", root.Name, root.Name)
 }
 
+func bashCommands(w io.Writer, root, parent *kong.Node, path string) {
+	for _, command := range commands(parent) {
+		words := append(commandNames(command), argumentValues(command)...)
+		words = append(words, append(flagNames(root), flagNames(command)...)...)
+		fmt.Fprintf(w, "      %q) path=%q words=%q ;;\n", path+command.Name, path+command.Name+" ", strings.Join(words, " "))
+		bashCommands(w, root, command, path+command.Name+" ")
+	}
+}
+
 func fishScript(w io.Writer, root *kong.Node) {
 	for _, f := range root.Flags {
 		fmt.Fprintf(w, "complete -c %s -l %s -d %s\n", root.Name, f.Name, quoted(f.Help))
 	}
-	for _, command := range commands(root) {
-		fmt.Fprintf(w, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", root.Name, command.Name, quoted(command.Help))
-		within := quoted("__fish_seen_subcommand_from " + command.Name)
+	fishCommands(w, root, root, "__fish_use_subcommand", "")
+}
+
+// fishCommands offers the commands of parent under a condition, and within each
+// what it takes. seen is the condition that parent was given.
+func fishCommands(w io.Writer, root, parent *kong.Node, condition, seen string) {
+	for _, command := range commands(parent) {
+		fmt.Fprintf(w, "complete -c %s -n %s -a %s -d %s\n", root.Name, quoted(condition), command.Name, quoted(command.Help))
+		within := seen + "__fish_seen_subcommand_from " + command.Name
 		for _, value := range argumentValues(command) {
-			fmt.Fprintf(w, "complete -c %s -n %s -f -a %s\n", root.Name, within, value)
+			fmt.Fprintf(w, "complete -c %s -n %s -f -a %s\n", root.Name, quoted(within), value)
 		}
 		for _, f := range command.Flags {
-			fmt.Fprintf(w, "complete -c %s -n %s -l %s -d %s", root.Name, within, f.Name, quoted(f.Help))
+			fmt.Fprintf(w, "complete -c %s -n %s -l %s -d %s", root.Name, quoted(within), f.Name, quoted(f.Help))
 			if f.Enum != "" {
 				fmt.Fprintf(w, " -x -a %s", quoted(strings.Join(f.EnumSlice(), " ")))
 			}
 			fmt.Fprintln(w)
 		}
+		names := strings.Join(commandNames(command), " ")
+		fishCommands(w, root, command, within+"; and not __fish_seen_subcommand_from "+names, within+"; and ")
 	}
 }
 
@@ -117,13 +134,11 @@ func argumentValues(n *kong.Node) []string {
 func valueFlags(root *kong.Node) []*kong.Flag {
 	seen := map[string]bool{}
 	var out []*kong.Flag
-	for _, n := range append([]*kong.Node{root}, commands(root)...) {
-		for _, f := range n.Flags {
-			if f.Enum != "" && !seen[f.Name] {
-				seen[f.Name] = true
-				out = append(out, f)
-			}
+	eachFlag(root, func(f *kong.Flag) {
+		if f.Enum != "" && !seen[f.Name] {
+			seen[f.Name] = true
+			out = append(out, f)
 		}
-	}
+	})
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -33,7 +34,17 @@ type deadLsCmd struct {
 	NATS        app.NATS `embed:"" group:"NATS"`
 }
 
-func (c *deadLsCmd) check(*kong.Context) error { return c.NATS.Check() }
+func (c *deadLsCmd) check(*kong.Context) error {
+	faults := []error{c.NATS.Check()}
+	oneOf := func(flag, given string, words ...string) {
+		if given != "" && !slices.Contains(words, given) {
+			faults = append(faults, fmt.Errorf("--%s: must be %s, not %q", flag, alternatives(words), given))
+		}
+	}
+	oneOf("class", c.Class, string(schemas.Live), string(schemas.Backfill))
+	oneOf("status", c.Status, string(schemas.StatusFailed), string(schemas.StatusUnknown), string(schemas.StatusDuplicate))
+	return errors.Join(faults...)
+}
 
 func (c *deadLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	queue, err := app.Queue(c.NATS, "dead", cli.Log.logger(std))
@@ -123,7 +134,7 @@ The command can be repeated when it was interrupted. It refuses a job that has b
 func (c *deadResolveCmd) check(*kong.Context) error {
 	faults := []error{c.NATS.Check()}
 	if !schemas.ValidJobID(c.Job) {
-		faults = append(faults, errors.New("JOB: must be the id of a job: 1 to 128 of letters, digits, _ and -"))
+		faults = append(faults, errors.New("<job>: must be the id of a job: 1 to 128 of letters, digits, _ and -"))
 	}
 	if c.Resend == c.Accepted {
 		faults = append(faults, errors.New("--resend: give either --resend or --accepted"))

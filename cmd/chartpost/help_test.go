@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write docs/configuration.md and the scripts' expectations anew")
 
 // flagsOf are all flags but --help, in the order of the help, with the commands
-// that have them.
+// that have them. What a command's own commands have counts as the command's.
 func flagsOf(t *testing.T) (list []*kong.Flag, commands map[string][]string) {
 	t.Helper()
 	parser, _, err := newParser(new(CLI))
@@ -28,16 +28,22 @@ func flagsOf(t *testing.T) (list []*kong.Flag, commands map[string][]string) {
 		t.Fatal(err)
 	}
 	commands = map[string][]string{}
-	for _, node := range append([]*kong.Node{parser.Model.Node}, parser.Model.Children...) {
-		for _, f := range node.Flags {
-			if f.Name == "help" {
-				continue
+	note := func(command string) func(*kong.Flag) {
+		return func(f *kong.Flag) {
+			if f.Name == "help" || slices.Contains(commands[f.Name], command) {
+				return
 			}
 			if commands[f.Name] == nil {
 				list = append(list, f)
 			}
-			commands[f.Name] = append(commands[f.Name], node.Name)
+			commands[f.Name] = append(commands[f.Name], command)
 		}
+	}
+	for _, f := range parser.Model.Node.Flags {
+		note(parser.Model.Node.Name)(f)
+	}
+	for _, node := range parser.Model.Children {
+		eachFlag(node, note(node.Name))
 	}
 	return list, commands
 }
@@ -92,7 +98,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 
 // TestHelp reads all help as on a terminal of 80 columns.
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"setup"}, {"worker"}, {"send"}, {"preview"}, {"check"}, {"schema"}, {"completion"}, {"version"}} {
+	for _, args := range [][]string{{}, {"setup"}, {"worker"}, {"send"}, {"preview"}, {"lane"}, {"lane", "ls"}, {"lane", "pause"}, {"lane", "resume"}, {"lane", "limit"}, {"dead"}, {"dead", "ls"}, {"dead", "resolve"}, {"check"}, {"schema"}, {"completion"}, {"version"}} {
 		var out, errs bytes.Buffer
 		t.Setenv("COLUMNS", "80")
 		if code := run(t.Context(), append(args, "--help"), streams{out: &out, err: &errs}); code != 0 || errs.Len() > 0 {
@@ -150,6 +156,10 @@ func configurationPage(t *testing.T) string {
 		group := "General"
 		if f.Group != nil {
 			group = f.Group.Title
+		}
+		// What is decided about lanes and dead letters is no setting; the help has it.
+		if group == "Lane" || group == "Dead letters" {
+			continue
 		}
 		// What describes one job is no setting; send --help has it.
 		if group == jobGroup && f.Name != "redox-environment" || f.Name == "class" || f.Name == "wait" || f.Name == "json" {

@@ -34,7 +34,7 @@ type laneTarget struct {
 
 func (t laneTarget) check() error {
 	if !schemas.ValidAddress(t.Destination) {
-		return errors.New("DESTINATION: must be a slug or id as jobs have it: 1 to 128 of letters, digits and . _ ~ -")
+		return errors.New("<destination>: must be a slug or id as jobs have it: 1 to 128 of letters, digits and . _ ~ -")
 	}
 	return nil
 }
@@ -216,7 +216,7 @@ func (c *laneLimitCmd) check(*kong.Context) error {
 	if c.N != "none" {
 		var err error
 		if c.limit, err = strconv.Atoi(c.N); err != nil || c.limit < 1 || c.limit > mostLimit {
-			faults = append(faults, fmt.Errorf("N: must be a number from 1 to %d, or none", mostLimit))
+			faults = append(faults, fmt.Errorf("<n>: must be a number from 1 to %d, or none", mostLimit))
 		}
 	}
 	return errors.Join(faults...)

@@ -1,11 +1,13 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 )
 
 // Lane is a line of the table of lanes.
@@ -66,18 +68,24 @@ func moment(t time.Time) string {
 }
 
 // columns writes rows in columns; an empty cell is '-', so that a line can be cut
-// at its blanks.
+// at its blanks. What cannot be printed shows as '?': reasons and headers were
+// written by others.
 func columns(w io.Writer, rows [][]string) {
 	var text strings.Builder
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
-			if cell == "" {
-				row[i] = "-"
-			}
+			row[i] = cmp.Or(strings.Map(onlyPrintable, cell), "-")
 		}
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	t.Flush()
 	io.WriteString(w, text.String())
+}
+
+func onlyPrintable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return '?'
 }

@@ -17,7 +17,7 @@ func TestLanesAndLetters(t *testing.T) {
 	Letters(&out, []Letter{
 		{Buried: at, Job: "lab-1", Class: "live", Destination: "good-health", Status: "unknown", Reason: "no_answer", PossibleDuplicate: true, Size: 1500},
 		{Buried: at, Class: "live", Destination: "a", Status: "failed", Reason: "file_missing", Path: "/files/0", Size: 900},
-		{Buried: at, Class: "live", Destination: "a", PossibleDuplicate: true},
+		{Buried: at, Class: "live", Destination: "a\x1b[2J\n\t", PossibleDuplicate: true},
 	})
 	want := strings.TrimPrefix(`
 CLASS     DESTINATION  WAITING  IN HAND  STATE   UNTIL                LIMIT  BY   REASON
@@ -26,7 +26,7 @@ backfill  a            0        0        paused  2026-11-20 10:00:00  2      ann
 BURIED               JOB    CLASS  DESTINATION  STATUS   SIZE   REASON
 2026-11-20 10:00:00  lab-1  live   good-health  unknown  1 kB   no_answer; POSSIBLE DUPLICATE
 2026-11-20 10:00:00  -      live   a            failed   900 B  file_missing /files/0
-2026-11-20 10:00:00  -      live   a            -        0 B    POSSIBLE DUPLICATE
+2026-11-20 10:00:00  -      live   a?[2J??      -        0 B    POSSIBLE DUPLICATE
 `, "\n")
 	if out.String() != want {
 		t.Errorf("got\n%s", out.String())

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/ledger"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// TestDeadResolve decides about two jobs of unknown outcome as an operator does.
+func TestDeadResolve(t *testing.T) {
+	url := devtest.NATS(t, devstack.NATSOptions{LazySync: true}).URL()
+	command := func(want int, args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), append(args, "--nats-url", url), streams{in: strings.NewReader(""), out: &out, err: &errs}); code != want {
+			t.Fatalf("%v: exit code %d\n%s", args, code, errs.String())
+		}
+		return out.String() + errs.String()
+	}
+	command(exitOK, "setup")
+	queue, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer queue.Close()
+	bucket, err := queue.Ledger(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lane := schemas.Lane{Class: schemas.Live, Destination: "good-health"}
+	for _, id := range []string{"a", "b"} {
+		data := fmt.Appendf(nil, `{"id":%q,"operation":"documentreference-create","requested_at":"2026-11-20T10:00:00Z","expires_at":"2099-01-01T00:00:00Z",
+			"destination":{"slug":"good-health","environment":"Development"},"files":[{"bucket":"reports","key":"Zebedee.pdf"}],
+			"message":{"patient":{"resourceType":"Patient"},"resource":{"resourceType":"DocumentReference"}}}`, id)
+		sum := sha256.Sum256(data)
+		reason := schemas.Reason{Kind: "unknown_outcome", Code: "no_answer"}
+		record := pipeline.Record{Phase: pipeline.Held, Attempt: 1, Digest: hex.EncodeToString(sum[:]), Reason: &reason, UpdatedAt: time.Now()}
+		if _, _, err := ledger.New(bucket, ledger.Patience).Open(t.Context(), id, record); err != nil {
+			t.Fatal(err)
+		}
+		letter := worker.DeadLetter{Lane: lane, Data: data, Key: "dead/" + id, JobID: id, Status: schemas.StatusUnknown, Reason: reason}
+		if err := queue.Outbox().Bury(t.Context(), letter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said := command(exitOK, "dead", "ls", "--status", "unknown"); strings.Count(said, "no_answer") != 2 || strings.Contains(said, "Zebedee") {
+		t.Error(said)
+	}
+	for _, c := range []struct {
+		code int
+		args string
+		want string
+	}{
+		{exitOK, "a --resend", "a: is on its way again; its dead letter is removed\n"},
+		{exitFailed, "a --resend", "chartpost: job a: there is no dead letter of this job\n"},
+		{exitOK, "b --accepted", "b: counts as accepted; its dead letter is removed\n"},
+	} {
+		if said := command(c.code, append([]string{"dead", "resolve"}, strings.Fields(c.args)...)...); said != c.want {
+			t.Errorf("%s: %s", c.args, said)
+		}
+	}
+	if said := command(exitOK, "lane", "ls"); !strings.Contains(said, "good-health  1 ") {
+		t.Error(said)
+	}
+	record, _, err := ledger.New(bucket, ledger.Patience).Find(t.Context(), "b")
+	if err != nil || record.Phase != pipeline.Accepted || !strings.HasPrefix(record.Owner, "operator ") {
+		t.Errorf("%+v, %v", record, err)
+	}
+}
