@@ -128,8 +128,14 @@ type Exit struct {
 
 // Rest is what was left in the queue.
 type Rest struct {
-	// Messages counts jobs and schedules, Leased the deliveries nobody has
-	// acknowledged.
-	Messages uint64
-	Leased   int
+	// Messages counts all; Schedules those that are to bring jobs back, Leased
+	// those delivered and not acknowledged, Pending those yet to be delivered.
+	Messages, Schedules, Leased, Pending uint64
+}
+
+// Orphans counts the messages that nobody will ever be given: a server that was
+// killed remembered their acknowledgement and forgot to remove them.
+func (r Rest) Orphans() uint64 {
+	known := r.Schedules + r.Leased + r.Pending
+	return r.Messages - min(known, r.Messages)
 }

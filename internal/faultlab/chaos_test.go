@@ -44,10 +44,12 @@ func (c chaos) run(t *testing.T, g ground) {
 	hands.Go(func() { l.killWorkers(harmed, c.kills, time.Second) })
 	hands.Go(func() { l.killLeaders(harmed, c.leaderKills, c.load.jobs) })
 	l.published(ctx, c.load.jobs)
-	l.drained(ctx)
+	well := l.drained(ctx)
 	stop()
 	hands.Wait()
-	l.drained(ctx)
+	if well {
+		l.drained(ctx) // what the last harm left
+	}
 	l.close(Rules{Term: c.crew.grace + patience})
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,12 +44,30 @@ func (l *lab) collectRedox() {
 		of := owners[u.Body.SHA256]
 		l.books.Uploads = append(l.books.Uploads, Upload{Job: of.job, Index: of.index, From: u.From, Started: u.Started, Finished: u.Finished})
 	}
+	l.canaryArrived()
 	for _, m := range l.redox.sim.Messages() {
 		p := Post{Job: m.DocumentID, Destination: m.Destination, Bundle: m.BundleID, From: m.From, Started: m.Started, At: m.At}
 		for _, f := range m.Files {
 			p.Files = append(p.Files, f.SHA256)
 		}
 		l.books.Posts = append(l.books.Posts, p)
+	}
+}
+
+// canaryArrived makes sure that the search for the canary can find something:
+// Redox has it.
+func (l *lab) canaryArrived() {
+	l.t.Helper()
+	messages := l.redox.sim.Messages()
+	if len(messages) == 0 {
+		return
+	}
+	text, err := messages[0].Body.Bytes()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte(l.canary)) {
+		l.t.Fatal("a message at Redox holds no canary: nothing can be proven by its absence elsewhere")
 	}
 }
 
@@ -183,105 +200,4 @@ func (l *lab) searchLogs() {
 		}
 		l.search("log "+filepath.Base(name), text)
 	}
-}
-
-// rest is what the queue holds now.
-func (l *lab) rest(ctx context.Context) (Rest, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	s, err := l.js.Stream(ctx, stream("JOBS"))
-	if err != nil {
-		return Rest{}, err
-	}
-	r := Rest{Messages: s.CachedInfo().State.Msgs}
-	list := s.ListConsumers(ctx)
-	for c := range list.Info() {
-		r.Leased += c.NumAckPending
-	}
-	return r, list.Err()
-}
-
-// drained waits until the queue is empty and tells whether it became so. It
-// gives up when nothing at all has happened for a while.
-func (l *lab) drained(ctx context.Context) bool {
-	moved, told := time.Now(), time.Now()
-	var before string
-	for pause(ctx, 100*time.Millisecond) {
-		rest, err := l.rest(ctx)
-		if err != nil {
-			continue // an election; the servers' own limits bound it
-		}
-		l.books.Rest = rest
-		if rest == (Rest{}) {
-			return true
-		}
-		now := fmt.Sprint(rest, len(l.redox.sim.Messages()), l.lastEvent(ctx))
-		if now != before {
-			before, moved = now, time.Now()
-		}
-		if time.Since(moved) > patience {
-			return false
-		}
-		if *long && time.Since(told) > 10*time.Second {
-			told = time.Now()
-			l.t.Logf("%d messages in the queue, %d leased; Redox has %d", rest.Messages, rest.Leased, len(l.redox.sim.Messages()))
-		}
-	}
-	return false
-}
-
-func (l *lab) lastEvent(ctx context.Context) uint64 {
-	s, err := l.js.Stream(ctx, stream("EVENTS"))
-	if err != nil {
-		return 0
-	}
-	return s.CachedInfo().State.LastSeq
-}
-
-// close ends the run: workers stop, the books are read, compared and printed.
-func (l *lab) close(rules Rules) {
-	l.t.Helper()
-	if err := l.fleet.stop(); err != nil {
-		l.t.Error(err)
-	}
-	// A job given back at the stop would be here again.
-	if rest, err := l.rest(context.Background()); err == nil {
-		l.books.Rest = rest
-	}
-	l.collect()
-	found := l.books.Violations(rules)
-	l.print(found)
-	for i, v := range found {
-		l.t.Errorf("%s", v)
-		if i < 5 && v.Job != "" {
-			l.t.Log(l.books.Timeline(v.Job))
-		}
-	}
-}
-
-func (l *lab) print(found []Violation) {
-	l.t.Helper()
-	lines := append(l.books.Table(), l.measures...)
-	lines = append(lines, Line{"violations", fmt.Sprint(len(found))})
-	var text strings.Builder
-	WriteTable(&text, "books of "+l.ground.String(), lines)
-	l.t.Log(text.String())
-	if *jsonFile == "" {
-		return
-	}
-	if err := l.writeJSON(*jsonFile, lines, found); err != nil {
-		l.t.Error(err)
-	}
-}
-
-func (l *lab) writeJSON(path string, lines []Line, found []Violation) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	run := map[string]any{
-		"scenario": l.ground.scenario, "replicas": l.ground.replicas, "nats": l.ground.version, "seed": l.ground.seed,
-		"books": lines, "violations": found,
-	}
-	return errors.Join(json.NewEncoder(f).Encode(run), f.Close())
 }

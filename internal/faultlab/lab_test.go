@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 )
@@ -71,75 +68,6 @@ func canaryOf(seed uint64) string {
 func (l *lab) random(purpose uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(l.ground.seed, purpose))
 }
-
-// queue is one NATS server, or a cluster of three.
-type queue struct {
-	single  *devstack.ServerProcess
-	cluster *devstack.Cluster
-}
-
-func startQueue(t testing.TB, g ground) *queue {
-	t.Helper()
-	program := binaries.nats(t, g.version)
-	start := func(ctx context.Context, o devstack.NATSOptions) (*devstack.ServerProcess, error) {
-		return devstack.StartNATSBinary(ctx, program, o)
-	}
-	if g.replicas == 1 {
-		return &queue{single: devtest.Process(t, start, devstack.NATSOptions{Dir: t.TempDir()})}
-	}
-	c, err := devstack.StartNATSCluster(t.Context(), start, g.replicas, devstack.NATSOptions{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &queue{cluster: c}
-}
-
-func (q *queue) url() string {
-	if q.cluster != nil {
-		return q.cluster.URL()
-	}
-	return q.single.URL()
-}
-
-// leader is the server that leads a stream.
-func (q *queue) leader(ctx context.Context, stream string) (*devstack.ServerProcess, error) {
-	if q.cluster == nil {
-		return q.single, nil
-	}
-	n, err := q.cluster.StreamLeader(ctx, stream)
-	if err != nil {
-		return nil, err
-	}
-	return q.cluster.Nodes[n], nil
-}
-
-// killLeader kills the leader of the jobs stream as kill -9 does, and starts it
-// again after a while.
-func (l *lab) killLeader(ctx context.Context, away time.Duration) error {
-	node, err := l.queue.leader(ctx, stream("JOBS"))
-	if err != nil {
-		return err
-	}
-	if err := node.Kill(); err != nil {
-		return err
-	}
-	l.harm(queueKilled, node.URL(), 0)
-	pause(ctx, away)
-	defer func() { l.harm(queueBack, node.URL(), 0) }()
-	// It starts again even if the run is over: the books are read from it.
-	for deadline := time.Now().Add(patience); ; {
-		if err = node.Restart(context.WithoutCancel(ctx)); err == nil || time.Now().After(deadline) {
-			return err
-		}
-	}
-}
-
-func stream(name string) string { return strings.ToUpper(prefix) + "_" + name }
 
 // connect opens the lab's own connection.
 func (l *lab) connect() {
@@ -208,9 +136,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// logFile is where a worker's log goes.
-func (l *lab) logFile(dir, worker string) (*os.File, error) {
-	return os.Create(filepath.Join(dir, worker+".log"))
 }

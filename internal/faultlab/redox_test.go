@@ -19,8 +19,6 @@ type redox struct {
 	sim *redoxsim.Server
 	// environment is what a worker must be told of its client.
 	environment []string
-	// lost is how many answers the faults that were removed made unreadable.
-	lost int
 
 	mu       sync.Mutex
 	requests []Request
@@ -125,14 +123,9 @@ var losing = map[redoxsim.Action]bool{
 	redoxsim.AnswerUnreadable: true, redoxsim.AnswerCut: true,
 }
 
-// clear removes all faults and keeps the count of the answers they lost.
-func (r *redox) clear() {
-	r.lost = r.lostAnswers()
-	r.sim.ClearFaults()
-}
-
+// lostAnswers counts the answers that the faults now in force made unreadable.
 func (r *redox) lostAnswers() int {
-	n := r.lost
+	n := 0
 	for _, f := range r.sim.Faults() {
 		if losing[f.Fault.Action] && f.Fault.Match.Kind == redoxsim.MessageRequest {
 			n += f.Fired

@@ -53,7 +53,8 @@ func (b *Books) Table() []Line {
 	add("dead letters", "%d", len(b.Letters))
 	add("sent by who was no owner", "%s", b.Strays())
 	add("worker exits", "%s; longest after SIGTERM %s", exits, stop.Round(time.Millisecond))
-	add("left in the queue", "%d messages, %d leased", b.Rest.Messages, b.Rest.Leased)
+	add("left in the queue", "%d messages: %d schedules, %d pending, %d leased, %d orphans",
+		b.Rest.Messages, b.Rest.Schedules, b.Rest.Pending, b.Rest.Leased, b.Rest.Orphans())
 	add("time", "%s", b.duration().Round(100*time.Millisecond))
 	return lines
 }
