@@ -37,6 +37,9 @@ type Options struct {
 	Heads int
 	// Faults is how many of the faults a plan lists: those of the first lines.
 	Faults int
+	// IDsHeld is how many job ids are held in memory, 24 bytes each, before they
+	// go to a temporary file; 0 is 262,144.
+	IDsHeld int
 	// Dir is for temporary files; empty is the system's. Salt is 16 random bytes
 	// that keep what is in them from saying anything.
 	Dir  string

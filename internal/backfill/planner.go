@@ -41,7 +41,7 @@ type planner struct {
 
 func newPlanner(o Options) *planner {
 	return &planner{
-		options: o, lanes: map[laneKey]*Lane{}, ids: newSorter(o.Dir, marksHeld),
+		options: o, lanes: map[laneKey]*Lane{}, ids: newSorter(o.Dir, cmp.Or(o.IDsHeld, marksHeld)),
 		plan: Plan{Codes: map[string]int64{}, Lanes: []Lane{}},
 	}
 }
@@ -168,7 +168,7 @@ func (p *planner) refuse(line int64, faults []manifest.Fault) {
 }
 
 // repeat refuses a line that was counted as a job and is the job of another
-// line again.
+// line again. The lanes and the estimate still count it: its lane is not kept.
 func (p *planner) repeat(line, first int64) {
 	p.plan.Jobs--
 	p.refuse(line, []manifest.Fault{{Code: "duplicate_id", Path: "/id", Text: "the job of line " + strconv.FormatInt(first, 10) + " has the same id"}})

@@ -27,16 +27,25 @@ const (
 	asBoolean
 )
 
+// optional is what an empty value leaves out.
+type optional int
+
+const (
+	required optional = iota
+	// alone leaves out the field, withParent the object or list around it.
+	alone
+	withParent
+)
+
 // piece is a part of a string of the template: text, or an expression.
 type piece struct {
 	literal string
 	from    operand
 	steps   []step
 	// column is the first one the expression names, for faults.
-	column string
-	kind   kind
-	// optional leaves the field out where the value is empty.
-	optional bool
+	column   string
+	kind     kind
+	optional optional
 }
 
 // binder resolves the names of columns.
@@ -142,7 +151,7 @@ func (b *binder) command(p *piece, args []parse.Node, piped bool) error {
 	if err := b.arguments(p, rest, piped, f); err != nil {
 		return fmt.Errorf("%s: %w", word.Ident, err)
 	}
-	if p.kind != asString && word.Ident != "omitempty" {
+	if p.kind != asString && f.optional == required {
 		return fmt.Errorf("%s cannot come behind number or bool", word.Ident)
 	}
 	s, err := f.make(literals)
@@ -152,7 +161,7 @@ func (b *binder) command(p *piece, args []parse.Node, piped bool) error {
 	if s != nil {
 		p.steps = append(p.steps, s)
 	}
-	p.kind, p.optional = max(p.kind, f.kind), p.optional || f.optional
+	p.kind, p.optional = max(p.kind, f.kind), max(p.optional, f.optional)
 	return nil
 }
 

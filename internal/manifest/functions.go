@@ -21,26 +21,27 @@ type function struct {
 	// values tells that all arguments are values, one or more.
 	values   bool
 	kind     kind
-	optional bool
+	optional optional
 	make     func(literals []string) (step, error)
 }
 
 // functions are all there are. The template's schema and docs/backfill.md
 // list them; a test holds the page to this table.
 var functions = map[string]function{
-	"col":       {usage: `{{ col "a name" }}`},
-	"default":   {usage: `{{ .column | default "text" }}`, least: 1, most: 1, make: makeDefault},
-	"lower":     {usage: `{{ .column | lower }}`, make: plainly(strings.ToLower)},
-	"upper":     {usage: `{{ .column | upper }}`, make: plainly(strings.ToUpper)},
-	"trim":      {usage: `{{ .column | trim }}`, make: plainly(strings.TrimSpace)},
-	"base":      {usage: `{{ .key | base }}`, make: plainly(path.Base)},
-	"sha256":    {usage: `{{ .column | sha256 }}`, make: plainly(func(s string) string { return digest(s) })},
-	"id":        {usage: `{{ id .column .column }}`, values: true, make: plainly(func(s string) string { return digest(s)[:32] })},
-	"map":       {usage: `{{ .column | map "M" "male" "F" "female" "*" "other" }}`, least: 2, most: -1, make: makeMap},
-	"date":      {usage: `{{ .column | date "20060102" "2006-01-02" "Europe/Berlin" }}, the zone being optional`, least: 2, most: 3, make: makeDate},
-	"number":    {usage: `{{ .column | number }}`, kind: asNumber, make: makeNumber},
-	"bool":      {usage: `{{ .column | bool }}`, kind: asBoolean, make: makeBool},
-	"omitempty": {usage: `{{ .column | omitempty }}`, optional: true, make: func([]string) (step, error) { return nil, nil }},
+	"col":        {usage: `{{ col "a name" }}`},
+	"default":    {usage: `{{ .column | default "text" }}`, least: 1, most: 1, make: makeDefault},
+	"lower":      {usage: `{{ .column | lower }}`, make: plainly(strings.ToLower)},
+	"upper":      {usage: `{{ .column | upper }}`, make: plainly(strings.ToUpper)},
+	"trim":       {usage: `{{ .column | trim }}`, make: plainly(strings.TrimSpace)},
+	"base":       {usage: `{{ .key | base }}`, make: plainly(path.Base)},
+	"sha256":     {usage: `{{ .column | sha256 }}`, make: plainly(func(s string) string { return digest(s) })},
+	"id":         {usage: `{{ id .column .column }}`, values: true, make: plainly(func(s string) string { return digest(s)[:32] })},
+	"map":        {usage: `{{ .column | map "M" "male" "F" "female" "*" "other" }}`, least: 2, most: -1, make: makeMap},
+	"date":       {usage: `{{ .column | date "20060102" "2006-01-02" "Europe/Berlin" }}, the zone being optional`, least: 2, most: 3, make: makeDate},
+	"number":     {usage: `{{ .column | number }}`, kind: asNumber, make: makeNumber},
+	"bool":       {usage: `{{ .column | bool }}`, kind: asBoolean, make: makeBool},
+	"omitempty":  {usage: `{{ .column | omitempty }}`, optional: alone, make: func([]string) (step, error) { return nil, nil }},
+	"omitparent": {usage: `{{ .column | omitparent }}`, optional: withParent, make: func([]string) (step, error) { return nil, nil }},
 }
 
 func digest(s string) string {

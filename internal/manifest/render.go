@@ -17,6 +17,8 @@ type renderer struct {
 	faults []Fault
 	// at is the way to the place that is being written.
 	at []place
+	// drop tells that what is around the field just left out goes with it.
+	drop bool
 	// columns, where it is not nil, takes the column of each path.
 	columns map[string]string
 	// defaults, two at most, are fields of the outermost object where it has
@@ -37,7 +39,7 @@ func (r *renderer) job(root *node, values []string) []byte {
 	var there [2]bool
 	for _, f := range root.fields {
 		kept := r.member(f, count)
-		count += kept
+		count, r.drop = count+kept, false
 		for i, d := range r.defaults {
 			there[i] = there[i] || kept == 1 && f.name == d.name
 		}
@@ -75,11 +77,12 @@ func (r *renderer) container(n *node) bool {
 	if n.object {
 		count = r.fields(n)
 	} else {
-		for _, item := range n.items {
-			count += r.member(field{value: item}, count)
+		for i := 0; i < len(n.items) && !r.drop; i++ {
+			count += r.member(field{value: n.items[i]}, count)
 		}
 	}
-	if count == 0 && len(n.fields)+len(n.items) > 0 {
+	if r.drop || count == 0 && len(n.fields)+len(n.items) > 0 {
+		r.drop = false
 		r.out = r.out[:begin]
 		return false
 	}
@@ -88,8 +91,8 @@ func (r *renderer) container(n *node) bool {
 }
 
 func (r *renderer) fields(n *node) (count int) {
-	for _, f := range n.fields {
-		count += r.member(f, count)
+	for i := 0; i < len(n.fields) && !r.drop; i++ {
+		count += r.member(n.fields[i], count)
 	}
 	return count
 }
@@ -132,7 +135,8 @@ func (r *renderer) expression(n *node) bool {
 			fault.Column, fault.Path = p.column, r.pointer()
 			r.faults = append(r.faults, *fault)
 			return true
-		case value == "" && p.optional:
+		case value == "" && p.optional != required:
+			r.drop = p.optional == withParent
 			return false
 		case value == "":
 			r.faults = append(r.faults, Fault{Code: "empty", Column: p.column, Path: r.pointer(),
