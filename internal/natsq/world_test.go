@@ -2,6 +2,7 @@ package natsq
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -16,7 +17,17 @@ import (
 	"github.com/chartpost/chartpost/worker"
 )
 
-func TestMain(m *testing.M) { devtest.Main(m) }
+// TestMain lets more tests run at once than there are processors, unless it is
+// told how many: they wait for servers more than they work.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	told := false
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
+	if !told {
+		flag.Set("test.parallel", "6")
+	}
+	devtest.Main(m)
+}
 
 const day = 24 * time.Hour
 
