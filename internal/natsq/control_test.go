@@ -360,6 +360,16 @@ func TestFollowOutlivesKills(t *testing.T) {
 		seen.await(t, worker.LaneState{Lane: lane2})
 		back := w.put(worker.LaneState{Lane: lane2, Limit: 2})
 		seen.await(t, back)
+		// A removal that follows another unseen has the revision to go on from.
+		gone := w.put(worker.LaneState{Lane: lane2})
+		seen.await(t, gone)
+		line.Deafen(true)
+		w.put(worker.LaneState{Lane: lane2, Limit: 5})
+		gone = w.put(worker.LaneState{Lane: lane2})
+		line.Deafen(false)
+		seen.await(t, gone)
+		back = w.put(worker.LaneState{Lane: lane2, Limit: 2})
+		seen.await(t, back)
 	}
 }
 

@@ -54,8 +54,8 @@ type following struct {
 	// listed is told that every state there is has been told; it returns false
 	// when that was all it wanted.
 	listed func() bool
-	// told are the lanes that were told to have a state; found those of them in
-	// the listing under way, nil when none is.
+	// told are the lanes that were told of, with or without a state; found those
+	// in the listing under way, nil when none is.
 	told, found map[schemas.Lane]bool
 	// left is how many records the listing has still to bring.
 	left uint64
@@ -104,21 +104,19 @@ func (f *following) tell(msg jetstream.Msg, revision uint64) {
 		return
 	}
 	state := f.control.decode(lane, record{valueOf(nats.Header(msg.Headers()), msg.Data()), revision})
-	if state.Empty() {
-		if f.told[lane] || f.found == nil {
-			f.changed(state)
-		}
-		delete(f.told, lane)
-		return
-	}
-	f.told[lane] = true
 	if f.found != nil {
 		f.found[lane] = true
+		if state.Empty() && !f.told[lane] {
+			return // removed before anybody here knew of it
+		}
 	}
+	// A removal is told again too: it may be another, of another revision.
+	f.told[lane] = true
 	f.changed(state)
 }
 
-// end tells of what went unseen: the lanes whose record is gone without a trace.
+// end tells of what went unseen: the lanes whose record, or the mark of its
+// removal, is gone without a trace.
 func (f *following) end() bool {
 	for lane := range f.told {
 		if !f.found[lane] {

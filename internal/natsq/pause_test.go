@@ -174,6 +174,35 @@ func TestConsumersAreMadeAsTheStateSays(t *testing.T) {
 	if w.consumer(lane2).Paused {
 		t.Error("the lane is still paused")
 	}
+
+	// Paused by a record that is gone without a trace.
+	w.put(paused(lane1, time.Now().Add(time.Hour)))
+	bucket, err := w.js.Stream(t.Context(), "KV_CHARTPOST_CONTROL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.control().Put(t.Context(), worker.LaneState{Lane: lane1}); err != nil {
+		t.Fatal(err)
+	}
+	if w.consumer(lane1).Paused {
+		t.Error("the lane is still paused")
+	}
+}
+
+// TestALaneIsMadePaused, and not paused once made: jobs would slip through.
+func TestALaneIsMadePaused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.take(patient, 16, calm).config(paused(lane1, time.Now().Add(time.Hour)))
+	if _, err := w.js.CreateConsumer(t.Context(), w.stream(jobs), config); err != nil {
+		t.Fatal(err)
+	}
+	if info := w.consumer(lane1); !info.Paused {
+		t.Errorf("made open: %+v", info.Config)
+	}
 }
 
 func TestLimit(t *testing.T) {
