@@ -235,8 +235,10 @@ type ctxReader struct{ ctx context.Context }
 func (r ctxReader) Read([]byte) (int, error) { <-r.ctx.Done(); return 0, r.ctx.Err() }
 
 func TestStandstill(t *testing.T) {
-	quick := func(cfg *Config) { cfg.Timeouts.Stall, cfg.Timeouts.Continue = 100*time.Millisecond, time.Millisecond }
-	impatient := func(cfg *Config) { cfg.Timeouts.Answer = 100 * time.Millisecond }
+	// Longer than a busy machine needs to get to the point where it stands still.
+	const still = 500 * time.Millisecond
+	quick := func(cfg *Config) { cfg.Timeouts.Stall, cfg.Timeouts.Continue = still, time.Millisecond }
+	impatient := func(cfg *Config) { cfg.Timeouts.Answer = still }
 	hang := func(whole bool, text string) string {
 		done := make(chan struct{})
 		url := serveRaw(t, func(conn net.Conn, r *bufio.Reader) {
@@ -268,6 +270,7 @@ func TestStandstill(t *testing.T) {
 		for _, op := range allOps {
 			kind := either(op, tc.send, tc.upload)
 			t.Run(name+" "+string(op), func(t *testing.T) {
+				t.Parallel()
 				e := wantError(t, callOp(t.Context(), newClient(t, tc.url, tc.change), op, tc.body), kind, tc.code)
 				where := tc.where
 				if op == OpUploadBlob && tc.code == CodeSourceStalled {
