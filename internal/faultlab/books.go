@@ -19,8 +19,9 @@ type Books struct {
 	// LostAnswers counts the messages that Redox took and whose answer the lab
 	// made unreadable or late.
 	LostAnswers int
-	// Rest is what the queue still held at the end.
+	// Rest is what the queue still held at the end, Left the jobs among it.
 	Rest Rest
+	Left []string
 	// Leaks are the places where a canary was found.
 	Leaks []string
 }

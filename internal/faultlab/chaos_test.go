@@ -18,7 +18,7 @@ func TestChaos(t *testing.T) {
 				largest: sized(20_000, 200_000), big: 100},
 			crew:        crew{workers: 3, slots: 16, laneSlots: 16, lease: 5 * time.Second, grace: 20 * time.Second, answer: 5 * time.Second},
 			kills:       sized(6, 1_000_000),
-			leaderKills: sized(1, 2),
+			leaderKills: leaderKills(sized(1, 2)),
 		}
 		c.run(t, g)
 	})

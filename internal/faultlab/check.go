@@ -196,9 +196,9 @@ func (b *Books) world(rules Rules) []Violation {
 	}
 	switch orphans := b.Rest.Orphans(); {
 	case b.Rest.Leased+b.Rest.Pending+b.Rest.Schedules > 0:
-		report("drained", "the queue still holds %+v", b.Rest)
+		report("drained", "the queue still holds %+v: %v", b.Rest, b.Left)
 	case orphans > 0:
-		report("orphans", "the queue holds %d messages that are acknowledged and will never be delivered", orphans)
+		report("orphans", "the queue holds %d messages that are acknowledged and will never be delivered: %v", orphans, b.Left)
 	}
 	for _, e := range b.Exits {
 		switch {

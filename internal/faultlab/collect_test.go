@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ func (l *lab) collect() {
 	l.eachMessage(stream("EVENTS"), l.takeEvent())
 	l.eachMessage("KV_"+stream("LEDGER"), l.takeRevision)
 	l.eachMessage(stream("DEAD"), l.takeLetter)
+	l.collectLeft()
 	l.searchLogs()
 	slices.SortFunc(l.books.Jobs, func(a, b Job) int { return a.Published.Compare(b.Published) })
 	slices.SortFunc(l.books.Posts, func(a, b Post) int { return a.At.Compare(b.At) })
@@ -178,6 +180,37 @@ func (l *lab) takeLetter(msg jetstream.Msg, at time.Time) error {
 	l.search("header of the dead letter of "+id, fmt.Appendf(nil, "%s %v", msg.Subject(), h))
 	l.books.Letters = append(l.books.Letters, Letter{Job: id, Status: h.Get("Chartpost-Status"), Code: h.Get("Chartpost-Reason-Code"), At: at})
 	return nil
+}
+
+// collectLeft reads which jobs the queue still holds.
+func (l *lab) collectLeft() {
+	l.t.Helper()
+	if l.books.Rest.Messages == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := l.js.Stream(ctx, stream("JOBS"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for next := uint64(1); ; {
+		msg, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(prefix+".>"))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return
+		}
+		var job struct {
+			ID string `json:"id"`
+		}
+		if err == nil {
+			err = json.Unmarshal(msg.Data, &job)
+		}
+		if err != nil {
+			l.t.Fatalf("reading what is left in the queue: %v", err)
+		}
+		l.books.Left = append(l.books.Left, job.ID)
+		next = msg.Sequence + 1
+	}
 }
 
 // search looks for the canary.

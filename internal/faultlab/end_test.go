@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +83,9 @@ func (l *lab) lastEvent(ctx context.Context) uint64 {
 	return s.CachedInfo().State.LastSeq
 }
 
+// shownTimelines is how many jobs' timelines are printed.
+const shownTimelines = 8
+
 // close ends the run: workers stop, the books are read, compared and printed.
 func (l *lab) close(rules Rules) {
 	l.t.Helper()
@@ -95,10 +99,15 @@ func (l *lab) close(rules Rules) {
 	l.collect()
 	found := l.books.Violations(rules)
 	l.print(found)
-	for i, v := range found {
+	concerned := l.books.Left
+	for _, v := range found {
 		l.t.Errorf("%s", v)
-		if i < 5 && v.Job != "" {
-			l.t.Log(l.books.Timeline(v.Job))
+		concerned = append(concerned, v.Job)
+	}
+	slices.Sort(concerned)
+	for i, job := range slices.Compact(concerned) {
+		if i < shownTimelines && job != "" {
+			l.t.Log(l.books.Timeline(job))
 		}
 	}
 }

@@ -23,6 +23,7 @@ var (
 	long     = flag.Bool("lab.long", false, "run the scenarios at full length, on every queue")
 	seedFlag = flag.Uint64("lab.seed", 0, "seed of load and harm; 0 draws one, which is printed")
 	jobsFlag = flag.Int("lab.jobs", 0, "jobs of a run, in place of the scenario's own number")
+	leaders  = flag.Int("lab.leaders", -1, "how often chaos kills the leader of the jobs stream, in place of its own number")
 	replicas = flag.String("lab.replicas", "", "replicas of the streams to run on, such as 1,3")
 	versions = flag.String("lab.nats", "", "versions of nats-server to run on, such as 2.15.2,2.14.9; go.mod stands for the one in go.mod")
 	program  = flag.String("lab.chartpost", "", "path of a chartpost binary to judge in place of this checkout")
@@ -163,6 +164,14 @@ func sized[T any](shortForm, longForm T) T {
 		return longForm
 	}
 	return shortForm
+}
+
+// leaderKills is how often the leader is killed, unless a flag says otherwise.
+func leaderKills(n int) int {
+	if *leaders >= 0 {
+		return *leaders
+	}
+	return n
 }
 
 // jobs is a number of jobs, unless a flag says another.
