@@ -38,15 +38,16 @@ func TestReadiness(t *testing.T) {
 		want(503, `{"ready":false,"checks":[{"name":"process","ok":false,"since":"2000-01-01T00:00:00Z","text":"starting"},{"name":"nats","ok":true}]}`)
 		time.Sleep(time.Second)
 		h.Enter(Working)
-		h.Enter(Working)
+		time.Sleep(time.Second)
+		h.Enter(Working) // says nothing new
 		const working = `{"name":"process","ok":true,"since":"2000-01-01T00:00:01Z","text":"working"}`
 		want(200, `{"ready":true,"checks":[`+working+`,{"name":"nats","ok":true}]}`)
 		nats = Check{Since: time.Now().Add(time.Nanosecond).In(time.FixedZone("x", 3600)), Text: "not connected"}
-		want(503, `{"ready":false,"checks":[`+working+`,{"name":"nats","ok":false,"since":"2000-01-01T00:00:01Z","text":"not connected"}]}`)
+		want(503, `{"ready":false,"checks":[`+working+`,{"name":"nats","ok":false,"since":"2000-01-01T00:00:02Z","text":"not connected"}]}`)
 		nats = Check{OK: true}
 		h.Enter(Stopping)
 		h.Enter(Working) // nothing follows
-		want(503, `{"ready":false,"checks":[{"name":"process","ok":false,"since":"2000-01-01T00:00:01Z","text":"stopping"},{"name":"nats","ok":true}]}`)
+		want(503, `{"ready":false,"checks":[{"name":"process","ok":false,"since":"2000-01-01T00:00:02Z","text":"stopping"},{"name":"nats","ok":true}]}`)
 	})
 }
 

@@ -280,7 +280,9 @@ func TestRefusedCredentialsAreTriedOn(t *testing.T) {
 	second.Shutdown()
 	second.WaitForShutdown()
 	run(port, "right")
-	until(t, "it is connected again", w.Connected)
+	until(t, "it is connected again and says so", func() bool {
+		return w.Connected() && !strings.Contains(fmt.Sprint(w.Troubles()), "not connected")
+	})
 	must(t, w.Close())
 	if w.Alive() == nil {
 		t.Error("alive after its end")
