@@ -6,10 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,33 +26,17 @@ type backfillCmd struct {
 	Plan planCmd `cmd:"" help:"Read a manifest, check every line, estimate the time; send nothing."`
 }
 
-// manifestGroup is the heading of the flags that say what a manifest is. They
-// are no settings of a deployment.
-const manifestGroup = "Manifest"
-
-// manifestFlags name a manifest and say how to read it.
-type manifestFlags struct {
-	Manifest string `arg:"" help:"Manifest: a file, s3://BUCKET/KEY, or - for standard input; CSV or NDJSON, plain or gzip."`
-
-	Template     string        `type:"path" placeholder:"FILE" help:"YAML or JSON file that makes a job of each line. Without it each line of an NDJSON manifest is a job."`
-	Format       string        `default:"auto" enum:"auto,csv,ndjson" placeholder:"auto" help:"csv, ndjson, or auto: NDJSON where the first byte is a brace."`
-	Columns      []string      `placeholder:"NAME" help:"Names of the columns, where the manifest has no header line."`
-	SizeColumn   string        `placeholder:"NAME" help:"Column with the size of a job's files, in bytes."`
-	ExpiresAfter time.Duration `default:"720h" help:"How long after the start of the run its jobs are tried, where they do not say so themselves."`
-}
-
 type planCmd struct {
 	manifestFlags `embed:"" group:"Manifest"`
+	sizeFlags     `embed:"" group:"Sizes"`
 
-	Quick           bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; takes a third of the time." group:"Estimate"`
-	Head            bool          `help:"Ask S3 for the size of every file." group:"Estimate"`
-	HeadConcurrency int           `default:"64" help:"Questions to S3 at once." group:"Estimate"`
-	EmbedLimit      int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Estimate"`
-	FileLimit       int64         `default:"30000000" help:"Largest file, in bytes." group:"Estimate"`
-	BudgetRequests  int           `default:"7500" help:"Requests that Redox takes in each --budget-window." group:"Estimate"`
-	BudgetWindow    time.Duration `default:"5m" help:"Window of --budget-requests." group:"Estimate"`
-	Faults          int           `default:"20" help:"Faults to list." group:"Output"`
-	JSON            bool          `name:"json" help:"Print the plan as JSON." group:"Output"`
+	Quick          bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; takes a third of the time." group:"Estimate"`
+	EmbedLimit     int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Estimate"`
+	FileLimit      int64         `default:"30000000" help:"Largest file, in bytes." group:"Estimate"`
+	BudgetRequests int           `default:"7500" help:"Requests that Redox takes in each --budget-window." group:"Estimate"`
+	BudgetWindow   time.Duration `default:"5m" help:"Window of --budget-requests." group:"Estimate"`
+	Faults         int           `default:"20" help:"Faults to list." group:"Output"`
+	JSON           bool          `name:"json" help:"Print the plan as JSON." group:"Output"`
 
 	Message app.Message `embed:"" group:"Message"`
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
@@ -100,6 +83,12 @@ func (c *planCmd) check(*kong.Context) error {
 	positive(c.BudgetRequests > 0, "budget-requests", "must be at least 1")
 	positive(c.BudgetWindow > 0, "budget-window", "must be more than 0")
 	positive(c.Faults >= 0, "faults", "must not be negative")
+	if c.Head && len(c.Inventory) > 0 {
+		faults = append(faults, errors.New("--head does nothing beside --inventory"))
+	}
+	for _, name := range []string{"bucket", "key", "size"} {
+		positive(slices.Contains(c.InventoryFields, name), "inventory-columns", "must have "+name)
+	}
 	return errors.Join(errors.Join(faults...), c.delivery().CheckLimits(), c.Message.Check(), c.S3.Check())
 }
 
@@ -110,12 +99,21 @@ func (c *planCmd) delivery() app.Delivery {
 // planHeap is what Go may hold while a plan is made, softly.
 const planHeap = 56 << 20
 
+// store is nil where nothing is in S3: a plan of local files needs no region.
+func (c *planCmd) store(ctx context.Context) (*s3source.Source, error) {
+	inS3 := func(name string) bool { return strings.HasPrefix(name, "s3://") }
+	if !c.Head && !inS3(c.Manifest) && !slices.ContainsFunc(c.Inventory, inS3) {
+		return nil, nil
+	}
+	return app.Source(ctx, c.S3, c.delivery())
+}
+
 func (c *planCmd) Run(ctx context.Context, std streams) error {
 	// What is alive is little and what is thrown away is much: the collector
 	// need not run often, as long as the heap stays small.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(planHeap))
-	source, err := app.Source(ctx, c.S3, c.delivery())
+	source, err := c.store(ctx)
 	if err != nil {
 		return err
 	}
@@ -141,10 +139,7 @@ func (c *planCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return usage(err)
 	}
-	progress := &backfill.Progress{}
-	stop := showProgress(std, progress, c.Head)
-	plan, err := backfill.Make(ctx, reader, recipe, c.planOptions(start, source, progress))
-	stop()
+	plan, err := c.make(ctx, std, source, reader, recipe, start)
 	if err != nil {
 		return hidePath(err)
 	}
@@ -154,60 +149,31 @@ func (c *planCmd) Run(ctx context.Context, std streams) error {
 	return c.print(std, plan)
 }
 
-// template reads the template, if there is one.
-func (c *manifestFlags) template() (*manifest.Template, int64, error) {
-	if c.Template == "" {
-		return nil, 0, nil
+func (c *planCmd) make(ctx context.Context, std streams, source *s3source.Source, reader *manifest.Reader, recipe *manifest.Recipe, start time.Time) (*backfill.Plan, error) {
+	progress := &backfill.Progress{}
+	defer showProgress(std, progress, c.Head || len(c.Inventory) > 0)()
+	options := c.planOptions(start, source, progress)
+	if len(c.Inventory) == 0 {
+		return backfill.Make(ctx, reader, recipe, options)
 	}
-	file, err := os.Open(c.Template)
+	listing, err := backfill.NewListing(c.objects(ctx, source), options.Dir, options.Salt, options.IDsHeld)
 	if err != nil {
-		return nil, 0, fmt.Errorf("--template: %w", cause(err))
+		return nil, err
 	}
-	defer file.Close()
-	data, err := readLimited(file)
-	if err != nil {
-		return nil, 0, fmt.Errorf("--template: %w", cause(err))
+	defer listing.Close()
+	options.Sizer, options.Heads = listing, options.Goroutines
+	plan, err := backfill.Make(ctx, reader, recipe, options)
+	if err == nil {
+		count := listing.Count()
+		plan.Listing = &count
 	}
-	t, err := manifest.ParseTemplate(data)
-	return t, int64(len(data)), err
-}
-
-// open gives the manifest's bytes as stored.
-func (c *manifestFlags) open(ctx context.Context, source *s3source.Source, in io.Reader) (io.ReadCloser, error) {
-	if c.Manifest == "-" {
-		return io.NopCloser(in), nil
-	}
-	address, isS3 := strings.CutPrefix(c.Manifest, "s3://")
-	if !isS3 {
-		file, err := os.Open(c.Manifest)
-		if err != nil {
-			return nil, usage(fmt.Errorf("the manifest: %w", cause(err)))
-		}
-		return file, nil
-	}
-	bucket, key, _ := strings.Cut(address, "/")
-	if bucket == "" || key == "" {
-		return nil, usage(errors.New("the manifest: must look like s3://BUCKET/KEY"))
-	}
-	object, err := source.Open(ctx, schemas.File{Bucket: bucket, Key: key}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("the manifest: %w\n%s", err, adviceS3)
-	}
-	return object.Body, nil
-}
-
-func (c *manifestFlags) options() manifest.Options {
-	o := manifest.Options{Columns: c.Columns}
-	if c.Format != "auto" {
-		o.Format = manifest.Format(c.Format)
-	}
-	return o
+	return plan, err
 }
 
 func (c *planCmd) planOptions(start time.Time, source *s3source.Source, progress *backfill.Progress) backfill.Options {
 	o := backfill.Options{
 		Goroutines: runtime.GOMAXPROCS(0), Start: start, EmbedLimit: c.EmbedLimit, FileLimit: c.FileLimit,
-		Requests: c.BudgetRequests, Window: c.BudgetWindow, Faults: c.Faults,
+		Budget: backfill.Budget{Requests: c.BudgetRequests, Window: c.BudgetWindow}, Faults: c.Faults,
 		Salt: []byte(rand.Text()), Progress: progress,
 	}
 	if c.Head {

@@ -38,7 +38,7 @@ func TestBackfillPage(t *testing.T) {
 		t.Fatal("the page has no example")
 	}
 	t.Chdir(dir)
-	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("CHARTPOST_S3_ENDPOINT", "")
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), strings.Fields(command)[1:], streams{out: &out, err: &errs}); code != exitUsage {
 		t.Fatalf("exit code %d: %s", code, errs.String())

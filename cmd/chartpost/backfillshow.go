@@ -25,6 +25,9 @@ func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error
 	}
 	fmt.Fprintf(w, "lines\t%d\t%d jobs, %d faulty\n", plan.Lines, plan.Jobs, plan.Faulty)
 	fmt.Fprintf(w, "files\t%d\t%d bytes in the %d jobs whose size is known\n", plan.Sizes.Files, plan.Sizes.Bytes, plan.Sizes.KnownJobs)
+	if plan.Listing != nil {
+		fmt.Fprintf(w, "listing\t%d\tobjects, %d of them in no line\n", plan.Listing.Objects, plan.Listing.Unnamed)
+	}
 	fmt.Fprintf(w, "requests\t%d\t%d jobs embed their files and cost one\n", plan.Cost.Requests, plan.Sizes.EmbeddedJobs)
 	took := time.Duration(plan.Cost.Seconds) * time.Second
 	fmt.Fprintf(w, "time\t%s\tat least, with all %d requests in %s for the backfill\n", took, plan.Cost.Budget,
@@ -82,7 +85,7 @@ func showProgress(std streams, p *backfill.Progress, sizes bool) (stop func()) {
 			case <-tick.C:
 				text := fmt.Sprintf("%d lines, %d faulty", p.Lines.Load(), p.Faulty.Load())
 				if sizes {
-					text += fmt.Sprintf(", %d asked for at S3", p.Sized.Load())
+					text += fmt.Sprintf(", %d with their sizes", p.Sized.Load())
 				}
 				fmt.Fprintf(std.err, format, text)
 			case <-done:

@@ -28,9 +28,7 @@ type Options struct {
 	// EmbedLimit is the largest sum of a job's files, in bytes, that transfer
 	// auto embeds; FileLimit the largest file.
 	EmbedLimit, FileLimit int64
-	// Requests is what Redox takes in each Window.
-	Requests int
-	Window   time.Duration
+	Budget                Budget
 	// Sizer is nil where the store is not asked; else Heads requests are under
 	// way at once.
 	Sizer Sizer
@@ -46,6 +44,12 @@ type Options struct {
 	Salt []byte
 	// Progress may be nil.
 	Progress *Progress
+}
+
+// Budget is what Redox takes: Requests in each Window.
+type Budget struct {
+	Requests int
+	Window   time.Duration
 }
 
 // Progress is how far planning is. It may be read at any time.
@@ -67,7 +71,9 @@ type Plan struct {
 	Faults []LineFault      `json:"faults,omitempty"`
 	Lanes  []Lane           `json:"lanes"`
 	Sizes  Sizes            `json:"sizes"`
-	Cost   Cost             `json:"estimate"`
+	// Listing is set where sizes came from one.
+	Listing *Listed `json:"listing,omitempty"`
+	Cost    Cost    `json:"estimate"`
 }
 
 // Source names bytes that a plan was made of.
@@ -100,6 +106,12 @@ type Sizes struct {
 	Bytes     int64 `json:"bytes"`
 	// EmbeddedJobs cost one request.
 	EmbeddedJobs int64 `json:"embedded_jobs"`
+}
+
+// Listed counts the objects of a listing, and those of them that no line names.
+type Listed struct {
+	Objects int64 `json:"objects"`
+	Unnamed int64 `json:"unnamed"`
 }
 
 // Cost is what the backfill takes.

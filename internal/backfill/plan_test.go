@@ -48,7 +48,7 @@ func plan(t *testing.T, from io.Reader, adjust func(*backfill.Options)) (*backfi
 		t.Fatal(err)
 	}
 	o := backfill.Options{
-		Goroutines: 3, Start: start, EmbedLimit: 200, FileLimit: 1000, Requests: 10, Window: time.Minute, Faults: 20,
+		Goroutines: 3, Start: start, EmbedLimit: 200, FileLimit: 1000, Budget: backfill.Budget{Requests: 10, Window: time.Minute}, Faults: 20,
 		Dir: t.TempDir(), Salt: []byte("salt"), Progress: &backfill.Progress{},
 	}
 	if adjust != nil {

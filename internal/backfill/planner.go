@@ -183,7 +183,7 @@ func (p *planner) finish() *Plan {
 		return cmp.Or(cmp.Compare(b.Jobs, a.Jobs), cmp.Compare(a.Destination, b.Destination), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Environment, b.Environment))
 	})
 	cost := &plan.Cost
-	cost.Budget, cost.WindowSeconds = p.options.Requests, p.options.Window.Seconds()
+	cost.Budget, cost.WindowSeconds = p.options.Budget.Requests, p.options.Budget.Window.Seconds()
 	if cost.Budget > 0 {
 		cost.Seconds = int64(math.Ceil(float64(cost.Requests) * cost.WindowSeconds / float64(cost.Budget)))
 	}

@@ -141,6 +141,16 @@ func TestJobsOfTheirOwn(t *testing.T) {
 	}
 }
 
+// TestUnusedColumns: what the template does not name may hold what it likes.
+func TestUnusedColumns(t *testing.T) {
+	lines := made(t, `id: "{{ .a }}"`, "{\"a\":\"x\",\"b\":[1]}\n{\"b\":[{}],\"c\":{\"d\":[]},\"a\":\"y\"}\n{\"a\":[1]}\n", Run{})
+	for i, want := range []string{"required", "required", "not_single"} {
+		if got := lines[i].Faults[0].Code; got != want {
+			t.Errorf("line %d: %s, want %s", i+1, got, want)
+		}
+	}
+}
+
 // hostile are values that would break out of JSON, or into a report.
 var hostile = []string{
 	"", "a", `"`, `\`, `","id":"x`, "\n", "\r\n", "\x00", "\u2028", "{{ .id }}", "é", "😀", "Zebedee", "Zebedee 471100815", "null", "1", "-0", "1e999", "true",

@@ -135,6 +135,12 @@ func TestNoShortManifest(t *testing.T) {
 		}
 	}
 	broken := errors.New("the line is down")
+	for _, part := range []string{"a,b\n1,2\n3,4", "a,b\n1,2\n3,\"4", "{\"a\":1}\n{\"a\":2"} {
+		lines, _ := rows(t, io.MultiReader(strings.NewReader(part), iotest.ErrReader(broken)), Options{})
+		if last := lines[len(lines)-1]; !strings.Contains(last, broken.Error()) || strings.Contains(strings.Join(lines, ""), "4") {
+			t.Errorf("%q", lines)
+		}
+	}
 	lines, _ := rows(t, io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), Options{})
 	if last := lines[len(lines)-1]; !strings.Contains(last, broken.Error()) {
 		t.Error(last)

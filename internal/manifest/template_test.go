@@ -102,6 +102,8 @@ func TestExpressions(t *testing.T) {
 		{`x: '{{ .a | number }}'`, "0123", `not_a_number a /x`},
 		{`x: '{{ .a | number }}'`, "1,\"y\":2", `not_a_number a /x`},
 		{`x: '{{ .a | number }}'`, " 1", `not_a_number a /x`},
+		{`x: '{{ .a | number }}'`, "true", `not_a_number a /x`},
+		{`x: '{{ .a | number }}'`, "{}", `not_a_number a /x`},
 		{`x: '{{ .a | number }}'`, "NaN", `not_a_number a /x`},
 		{`x: '{{ .a | number }}'`, "", `empty a /x`},
 		{`x: '{{ .a | number | omitempty }}'`, "", ``},

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/manifest"
+	"github.com/chartpost/chartpost/internal/s3source"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// manifestGroup is the heading of the flags that say what a manifest is. They
+// are no settings of a deployment.
+const manifestGroup = "Manifest"
+
+// manifestFlags name a manifest and say how to read it.
+type manifestFlags struct {
+	Manifest string `arg:"" help:"Manifest: a file, s3://BUCKET/KEY, or - for standard input; CSV or NDJSON, plain or gzip."`
+
+	Template     string        `type:"path" placeholder:"FILE" help:"YAML or JSON file that makes a job of each line. Without it each line of an NDJSON manifest is a job."`
+	Format       string        `default:"auto" enum:"auto,csv,ndjson" placeholder:"auto" help:"csv, ndjson, or auto: NDJSON where the first byte is a brace."`
+	Columns      []string      `placeholder:"NAME" help:"Names of the columns, where the manifest has no header line."`
+	SizeColumn   string        `placeholder:"NAME" help:"Column with the size of a job's files, in bytes."`
+	ExpiresAfter time.Duration `default:"720h" help:"How long after the start of the run its jobs are tried, where they do not say so themselves."`
+}
+
+// template reads the template, if there is one.
+func (c *manifestFlags) template() (*manifest.Template, int64, error) {
+	if c.Template == "" {
+		return nil, 0, nil
+	}
+	file, err := os.Open(c.Template)
+	if err != nil {
+		return nil, 0, fmt.Errorf("--template: %w", cause(err))
+	}
+	defer file.Close()
+	data, err := readLimited(file)
+	if err != nil {
+		return nil, 0, fmt.Errorf("--template: %w", cause(err))
+	}
+	t, err := manifest.ParseTemplate(data)
+	return t, int64(len(data)), err
+}
+
+// open gives the manifest's bytes as stored.
+func (c *manifestFlags) open(ctx context.Context, source *s3source.Source, in io.Reader) (io.ReadCloser, error) {
+	if c.Manifest == "-" {
+		return io.NopCloser(in), nil
+	}
+	return openStored(ctx, source, "the manifest", c.Manifest)
+}
+
+// openStored opens a file, here or in S3.
+func openStored(ctx context.Context, source *s3source.Source, what, name string) (io.ReadCloser, error) {
+	address, isS3 := strings.CutPrefix(name, "s3://")
+	if !isS3 {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, usage(fmt.Errorf("%s: %w", what, cause(err)))
+		}
+		return file, nil
+	}
+	bucket, key, _ := strings.Cut(address, "/")
+	if bucket == "" || key == "" {
+		return nil, usage(fmt.Errorf("%s: must look like s3://BUCKET/KEY", what))
+	}
+	object, err := source.Open(ctx, schemas.File{Bucket: bucket, Key: key}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", what, err, adviceS3)
+	}
+	return object.Body, nil
+}
+
+func (c *manifestFlags) options() manifest.Options {
+	o := manifest.Options{Columns: c.Columns}
+	if c.Format != "auto" {
+		o.Format = manifest.Format(c.Format)
+	}
+	return o
+}
