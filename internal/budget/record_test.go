@@ -26,11 +26,11 @@ func TestARestartForgetsNothing(t *testing.T) {
 		next := s.join(time.Hour, 0)
 		next.greedy(Live, 50)
 		time.Sleep(testWindow - 20*time.Second)
-		if n := next.done[Live]; n > 100 {
+		if n := next.sent(Live); n > 100 {
 			t.Errorf("a new worker sent %d requests into a full window", n)
 		}
 		time.Sleep(testWindow)
-		if n := next.done[Live]; n < 5000 {
+		if n := next.sent(Live); n < 5000 {
 			t.Errorf("and then it sent %d", n)
 		}
 		s.judge(testLimit)
@@ -48,18 +48,18 @@ func TestALostRecordIsTakenToBeFull(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newSim(t, 2, fiveMinutes(0))
+				s := newSim(t, 2, fifth(0))
 				for range 3 {
 					w := s.join(0, 0)
 					w.greedy(Backfill, 30)
 				}
-				for range 4 {
+				for range 3 {
 					time.Sleep(2*testWindow + s.upTo(testWindow))
 					harm(s)
 				}
 				time.Sleep(2 * testWindow)
-				t.Log("fullest", s.judge(testLimit))
-				if used := s.used(Backfill, testLimit); used < 0.98 {
+				t.Log("fullest", s.judge(testLimit/5))
+				if used := s.used(Backfill, testLimit/5); used < 0.97 {
 					t.Errorf("afterwards %.2f %% are used", 100*used)
 				}
 			})
@@ -95,7 +95,7 @@ func TestANewerRecordIsLeftAlone(t *testing.T) {
 		w := s.join(0, 0)
 		w.greedy(Live, 1)
 		time.Sleep(testWindow)
-		if w.done[Live] > 0 || string(s.store.latest(false).value) != `{"version":2}` {
+		if w.sent(Live) > 0 || string(s.store.latest(false).value) != `{"version":2}` {
 			t.Error("a record of another version was used or replaced")
 		}
 	})
@@ -104,7 +104,7 @@ func TestANewerRecordIsLeftAlone(t *testing.T) {
 // TestTheStoresClockIsSetBack sees that nobody believes the old time for long.
 func TestTheStoresClockIsSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, 5, fiveMinutes(0))
+		s := newSim(t, 5, fifth(0))
 		for range 3 {
 			w := s.join(0, 0)
 			w.greedy(Backfill, 30)
@@ -114,8 +114,8 @@ func TestTheStoresClockIsSetBack(t *testing.T) {
 			s.store.step(-20 * time.Second)
 		}
 		time.Sleep(2 * testWindow)
-		s.judge(testLimit)
-		if used := s.used(Backfill, testLimit); used < 0.98 {
+		s.judge(testLimit / 5)
+		if used := s.used(Backfill, testLimit/5); used < 0.97 {
 			t.Errorf("afterwards %.2f %% are used", 100*used)
 		}
 	})

@@ -33,13 +33,13 @@ func (r *simRedox) judge(at time.Time) (Answer, bool) {
 
 // fleetBefore starts three workers that send all they can to a Redox.
 func fleetBefore(t *testing.T, redox *simRedox) (*sim, []*worker) {
-	s := newSim(t, 11, fiveMinutes(0))
+	s := newSim(t, 11, fifth(0))
 	s.refuse = redox.judge
 	var fleet []*worker
 	for range 3 {
 		w := s.join(0, 0)
 		w.greedy(Backfill, 30)
-		w.live(1)
+		w.live(0.2)
 		fleet = append(fleet, w)
 	}
 	return s, fleet
@@ -73,7 +73,7 @@ func (s *sim) refusedSince(from time.Time) (n, bursts int) {
 // of it, as when others use the same address.
 func TestALowerLimitIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		redox := &simRedox{limit: 5000}
+		redox := &simRedox{limit: 1000}
 		s, fleet := fleetBefore(t, redox)
 		began := time.Now()
 		time.Sleep(4 * testWindow)
@@ -86,15 +86,15 @@ func TestALowerLimitIsFound(t *testing.T) {
 		time.Sleep(24 * testWindow)
 		n, bursts = s.refusedSince(from)
 		sent := len(s.arrived(Live, Backfill)) - s.before(from)
-		used := float64(sent-n) / (24 * 5000)
+		used := float64(sent-n) / (24 * 1000)
 		t.Logf("in the 24 windows that follow %d of %d refused, in %d bursts; %.1f %% of the limit used", n, sent, bursts, 100*used)
 		if bursts > 4 || used < 0.85 {
 			t.Error("it was asked too often, or too little was used")
 		}
 		// The others go away.
-		s.set(func() { redox.limit = testLimit + 1000 })
+		s.set(func() { redox.limit = testLimit/5 + 200 })
 		from = time.Now()
-		for fleet[0].State().Effective < testLimit {
+		for fleet[0].State().Effective < testLimit/5 {
 			time.Sleep(time.Minute)
 			if time.Since(from) > 30*testWindow {
 				t.Fatal("the limit did not come back")
@@ -112,7 +112,7 @@ func (s *sim) before(at time.Time) (n int) {
 // named, but what was under way in the first second.
 func TestRetryAfterIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		redox := &simRedox{limit: testLimit}
+		redox := &simRedox{limit: testLimit / 5}
 		s, fleet := fleetBefore(t, redox)
 		time.Sleep(2 * testWindow)
 		fleet[0].Heard(Answer{Refused: true, RetryAfter: 90 * time.Second})
@@ -133,25 +133,25 @@ func TestRetryAfterIsKept(t *testing.T) {
 // TestTheStatedLimitCounts lets Redox state its limit, and change it.
 func TestTheStatedLimitCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		redox := &simRedox{limit: 5000, states: true}
+		redox := &simRedox{limit: 1000, states: true}
 		s, fleet := fleetBefore(t, redox)
 		began := time.Now()
 		time.Sleep(3 * testWindow)
 		if n, _ := s.refusedSince(began); n > 0 {
 			t.Errorf("%d requests were refused though the limit was stated", n)
 		}
-		if state := fleet[1].State(); !state.Stated || state.Requests != 5000 || state.Effective != 5000 {
+		if state := fleet[1].State(); !state.Stated || state.Requests != 1000 || state.Effective != 1000 {
 			t.Errorf("%+v, want the stated limit", state)
 		}
-		s.set(func() { redox.limit = 10_000 })
+		s.set(func() { redox.limit = 2000 })
 		time.Sleep(3 * testWindow)
-		if state := fleet[1].State(); state.Effective != 10_000 {
+		if state := fleet[1].State(); state.Effective != 2000 {
 			t.Errorf("%+v, want the higher limit", state)
 		}
-		if used := float64(s.in(Backfill, time.Now().Add(-testWindow), time.Now())+s.in(Live, time.Now().Add(-testWindow), time.Now())) / 10_000; used < 0.97 {
+		if used := float64(s.in(Backfill, time.Now().Add(-testWindow), time.Now())+s.in(Live, time.Now().Add(-testWindow), time.Now())) / 2000; used < 0.97 {
 			t.Errorf("of the higher limit %.1f %% are used", 100*used)
 		}
-		s.judge(10_000)
+		s.judge(2000)
 		if n, _ := s.refusedSince(began); n > 0 {
 			t.Errorf("%d requests were refused", n)
 		}
@@ -161,17 +161,17 @@ func TestTheStatedLimitCounts(t *testing.T) {
 // TestARedoxThatRefusesAllIsAskedSeldom lets others use up the whole limit.
 func TestARedoxThatRefusesAllIsAskedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		redox := &simRedox{limit: testLimit}
+		redox := &simRedox{limit: testLimit / 5}
 		s, fleet := fleetBefore(t, redox)
 		time.Sleep(2 * testWindow)
 		s.set(func() { redox.limit = 0 })
 		from := time.Now()
-		for range 1000 {
+		for range 200 {
 			fleet[0].start(fleet[0].one)
 		}
 		time.Sleep(30 * time.Second)
 		n, _ := s.refusedSince(from)
-		if n > 1100 { // what could be granted when it began, and those under way
+		if n > 250 { // what could be granted when it began, and those under way
 			t.Errorf("%d refusals at first", n)
 		}
 		from = time.Now()
@@ -181,12 +181,12 @@ func TestARedoxThatRefusesAllIsAskedSeldom(t *testing.T) {
 		if n > 500 {
 			t.Error("it was asked too often")
 		}
-		s.set(func() { redox.limit = testLimit })
+		s.set(func() { redox.limit = testLimit / 5 })
 		from = time.Now()
 		time.Sleep(6 * testWindow)
 		n = len(s.arrived(Live, Backfill)) - s.before(time.Now().Add(-testWindow))
 		t.Logf("%d requests in the 6th window after it took some again; %+v", n, fleet[0].State())
-		if n < 4000 {
+		if n < 800 {
 			t.Error("it came back too slowly")
 		}
 	})

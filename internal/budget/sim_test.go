@@ -51,6 +51,11 @@ func fiveMinutes(reserve float64) Settings {
 	return Settings{Requests: testLimit, Window: testWindow, Reserve: reserve}
 }
 
+// fifth is of a limit that is worked through sooner.
+func fifth(reserve float64) Settings {
+	return Settings{Requests: testLimit / 5, Window: testWindow, Reserve: reserve}
+}
+
 func (s *sim) float() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,6 +109,13 @@ func (w *worker) leave() {
 	w.stop()
 	w.mine.Wait()
 	<-w.closed
+}
+
+// sent is how many requests of a class it made.
+func (w *worker) sent(class Class) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.done[class]
 }
 
 // start runs part of the worker's load until the worker ends.
@@ -318,6 +330,13 @@ func (l *simLink) pass(ctx context.Context, lost float64) error {
 		return errAway
 	}
 	return nil
+}
+
+// operations is how many it asked of the store.
+func (l *simLink) operations() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ops
 }
 
 func (l *simLink) count() {
