@@ -22,7 +22,7 @@ func TestIsolation(t *testing.T) {
 				c := isolation{
 					load: load{name: "healthy", jobs: jobs(sized(80, 2000)), destinations: destinations("hospital", 8), largest: 20_000},
 					crew: crew{workers: sized(2, 3), slots: 16, laneSlots: 8, lease: 5 * time.Second, grace: 20 * time.Second, answer: 5 * time.Second},
-					hang: sized(3*time.Second, 30*time.Second),
+					hang: sized(3*time.Second, 10*time.Second), answers: sized(time.Millisecond, 500*time.Millisecond),
 				}
 				// So many that share is their part of all jobs.
 				c.dead = c.load.jobs * share / (100 - share)
@@ -38,6 +38,9 @@ type isolation struct {
 	dead int
 	// hang is how long the dead destination hangs before it answers 503.
 	hang time.Duration
+	// answers is how long the others take to answer: long enough that slots are
+	// what is short, and not this machine's time.
+	answers time.Duration
 }
 
 func (c isolation) run(t *testing.T, g ground) {
@@ -62,7 +65,7 @@ func (c isolation) throughput(t *testing.T, g ground, dead int) float64 {
 	l := newLab(t, g, c.crew)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	l.answerDead(redoxsim.HangBeforeBody)
+	c.answerDead(l, redoxsim.HangBeforeBody)
 	var publishing sync.WaitGroup
 	publishing.Go(func() { l.publish(ctx, c.load) })
 	publishing.Go(func() {
@@ -72,7 +75,7 @@ func (c isolation) throughput(t *testing.T, g ground, dead int) float64 {
 
 	started := time.Now()
 	l.fleet.start()
-	recovering := time.AfterFunc(c.hang, func() { l.answerDead(redoxsim.AnswerStatus) })
+	recovering := time.AfterFunc(c.hang, func() { c.answerDead(l, redoxsim.AnswerStatus) })
 	defer recovering.Stop()
 	waiting, enough := context.WithTimeout(ctx, patience+10*time.Duration(c.load.jobs)*time.Second)
 	defer enough()
@@ -94,11 +97,14 @@ func (c isolation) throughput(t *testing.T, g ground, dead int) float64 {
 	return rate
 }
 
-// answerDead lets the dead destination answer so.
-func (l *lab) answerDead(action redoxsim.Action) {
+// answerDead lets the dead destination answer so, and the others slowly.
+func (c isolation) answerDead(l *lab, action redoxsim.Action) {
 	l.redox.sim.ClearFaults()
-	match := redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: deadDestination}
-	if err := l.redox.sim.Inject(redoxsim.Fault{Match: match, Action: action}); err != nil {
+	err := l.redox.sim.Inject(
+		redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: deadDestination}, Action: action},
+		redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.DelayAnswer, Delay: c.answers},
+	)
+	if err != nil {
 		l.t.Error(err)
 	}
 }
