@@ -110,6 +110,7 @@ type Harm struct {
 const (
 	killed      = "kill -9"
 	frozen      = "frozen"
+	woken       = "woken"
 	queueKilled = "nats kill -9"
 	queueBack   = "nats back"
 )

@@ -115,6 +115,28 @@ func TestWhatHarmExplains(t *testing.T) {
 	}
 }
 
+// TestInFlight: a worker that was frozen while sending, and is given the same
+// job again when it wakes, was in flight all the same.
+func TestInFlight(t *testing.T) {
+	b := sound()
+	for i := range b.Revisions {
+		b.Revisions[i].Owner = b.Harms[0].Whom
+	}
+	b.Harms[0].What = frozen
+	b.Harms = append(b.Harms, Harm{At: b.Harms[0].At.Add(20 * time.Millisecond), What: woken, Whom: b.Harms[0].Whom})
+	if n := b.InFlight(); n != 1 {
+		t.Errorf("%d in flight, want 1", n)
+	}
+	// Frozen again when all was said: the accepted message is not in flight.
+	b.Harms = append(b.Harms, Harm{At: b.Revisions[5].At.Add(time.Millisecond), What: frozen, Whom: b.Harms[0].Whom})
+	if n := b.InFlight(); n != 1 {
+		t.Errorf("%d in flight after a second freeze, want 1", n)
+	}
+	if n := sound().InFlight(); n != 1 {
+		t.Errorf("%d in flight at a kill, want 1", n)
+	}
+}
+
 func TestStraysAndTimeline(t *testing.T) {
 	b := sound()
 	if s := b.Strays(); len(s.Posts)+len(s.Uploads) > 0 {

@@ -2,6 +2,7 @@ package faultlab
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -25,12 +26,9 @@ func TestFrozen(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.fleet.start()
-		of := load{name: "frozen", jobs: jobs(sized(150, 3000)), destinations: destinations("hospital", 8), largest: 20_000, big: 20}
-		var hands sync.WaitGroup
-		hands.Go(func() { l.publish(ctx, of) })
-		hands.Go(func() { l.freezeWorkers(ctx, sized(1, 12), of.jobs, 3*c.lease) })
-		hands.Wait()
-		l.published(ctx, of.jobs)
+		l.freezeWorkers(ctx, sized(1, 12), load{
+			name: "frozen", jobs: jobs(sized(150, 3000)), destinations: destinations("hospital", 8), largest: 20_000, big: 20,
+		}, 3*c.lease)
 		l.drained(ctx)
 		l.close(Rules{AllAccepted: true, MayWake: !*long, Term: c.grace + patience})
 		for _, id := range slices.Compact(l.books.Strays().Posts) {
@@ -39,11 +37,18 @@ func TestFrozen(t *testing.T) {
 	})
 }
 
-// freezeWorkers freezes a worker of chance n times, evenly over the run.
-func (l *lab) freezeWorkers(ctx context.Context, n, jobs int, length time.Duration) {
+// freezeWorkers publishes a load in n parts, and in the midst of each freezes a
+// worker of chance.
+func (l *lab) freezeWorkers(ctx context.Context, n int, of load, length time.Duration) {
 	chance := l.random(3)
 	for i := range n {
-		if l.redox.sim.Await(ctx, func() bool { return len(l.redox.sim.Messages()) >= jobs*(2*i+1)/(2*n+1) }) != nil {
+		part := of
+		part.name, part.jobs = fmt.Sprintf("%s-%d", of.name, i), of.jobs/n
+		enough := len(l.redox.sim.Messages()) + part.jobs/4
+		var publishing sync.WaitGroup
+		publishing.Go(func() { l.publish(ctx, part) })
+		if _, err := l.redox.sim.AwaitMessages(ctx, enough); err != nil {
+			l.t.Errorf("waiting for messages: %v", err)
 			return
 		}
 		p := l.fleet.places[chance.IntN(len(l.fleet.places))]
@@ -51,5 +56,6 @@ func (l *lab) freezeWorkers(ctx context.Context, n, jobs int, length time.Durati
 			l.t.Errorf("freezing a worker: %v", err)
 			return
 		}
+		publishing.Wait()
 	}
 }

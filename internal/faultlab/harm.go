@@ -21,27 +21,47 @@ func (b *Books) RepeatsBound() int {
 	return bound
 }
 
-// InFlight counts the messages of which a worker that was killed or frozen had
-// said that it sends them, and never what came of it.
+// InFlight counts the messages of which the ledger said, when their worker was
+// killed or frozen, that they were being sent. Such a word that was on its way
+// to the ledger counts too.
 func (b *Books) InFlight() int {
-	harmed := map[string]bool{}
-	for _, h := range b.Harms {
-		if h.What == killed || h.What == frozen {
-			harmed[h.Whom] = true
-		}
-	}
-	type hand struct{ job, worker string }
-	last := map[hand]string{}
-	for _, r := range b.Revisions {
-		last[hand{r.Job, r.Owner}] = r.Phase
-	}
 	n := 0
-	for of, phase := range last {
-		if phase == "sending" && harmed[of.worker] {
-			n++
+	for _, p := range b.pages() {
+		for _, h := range b.Harms {
+			if until, harmed := b.helpless(h); harmed && p.sendingAt(h.Whom, h.At, until) {
+				n++
+			}
 		}
 	}
 	return n
+}
+
+// helpless tells until when a harmed worker could do nothing.
+func (b *Books) helpless(h Harm) (until time.Time, harmed bool) {
+	switch h.What {
+	case killed:
+		return h.At.Add(time.Hour), true
+	case frozen:
+		for _, w := range b.Harms {
+			if w.What == woken && w.Whom == h.Whom && w.At.After(h.At) {
+				return w.At, true
+			}
+		}
+		return h.At.Add(time.Hour), true
+	}
+	return time.Time{}, false
+}
+
+// sendingAt tells whether a worker was sending the job's message when it was
+// harmed, by what had been written until it could act again.
+func (p *page) sendingAt(worker string, harmed, until time.Time) bool {
+	for i, r := range p.revisions {
+		stood := i == len(p.revisions)-1 || p.revisions[i+1].At.After(harmed)
+		if r.Phase == "sending" && r.Owner == worker && stood && !r.At.After(until) {
+			return true
+		}
+	}
+	return false
 }
 
 // electionTime is how long a queue may be without a leader after one of its

@@ -155,7 +155,7 @@ func (p *place) freeze(pause func()) error {
 	}
 	p.fleet.lab.harm(frozen, one.name, 0)
 	pause()
-	p.fleet.lab.harm("woken", one.name, 0)
+	p.fleet.lab.harm(woken, one.name, 0)
 	return one.cmd.Process.Signal(syscall.SIGCONT)
 }
 
