@@ -107,6 +107,7 @@ func (d *delivery) attachments() []compose.Attachment {
 // after a crash knows that the outcome is unknown.
 func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	letter := d.letter(message)
+	letter.Payload = fenced(letter.Payload, d.journal, d.progress.Left)
 	var receipt schemas.Receipt
 	err := d.settings.Retry.do(ctx, func() error {
 		d.record.Phase = Sending

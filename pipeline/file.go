@@ -131,6 +131,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 			Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
 		},
 	}
+	parcel.Payload = fenced(parcel.Payload, d.journal, nil)
 	err := d.settings.Retry.do(ctx, func() (err error) {
 		known.URL, err = d.redox.Upload(ctx, parcel)
 		return err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/fault"
@@ -118,11 +120,74 @@ func TestNothingIsSentWithoutALedger(t *testing.T) {
 	}
 	posts := 0
 	w.watch(func(string) { posts++ })
-	record, _, err := w.deliverOn(t.Context(), job, page.Record(), page)
+	record, _, err := w.deliverOn(t.Context(), job, page.Record(), kept{Page: page})
 	wantFault(t, err, fault.Retryable, "ledger_unavailable", "")
 	if posts != 0 || record.Phase != pipeline.Working {
 		t.Errorf("%d posts, phase %s", posts, record.Phase)
 	}
+}
+
+// TestALostLeaseSendsNothing: a worker that was frozen beyond its lease, at
+// whatever moment, hands over no more bytes of a file or a message.
+func TestALostLeaseSendsNothing(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		transfer schemas.Transfer
+		// at is how many bytes have been read from the store when the lease ends.
+		at      int64
+		uploads int
+	}{
+		{"before a file", schemas.Upload, 0, 0},
+		{"within a file", schemas.Upload, 100_000, 0},
+		{"within a message", schemas.Embed, 100_000, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			job := jobOf(c.transfer, w.put("a.pdf", document(400_000, "a")))
+			page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lost := &atomic.Bool{}
+			var read int64
+			w.line = between(readsOf{w.source, func(n int) {
+				if read += int64(n); read > c.at {
+					lost.Store(true)
+				}
+			}}, w.gate)
+			_, told, err := w.deliverOn(t.Context(), job, page.Record(), kept{page, lost})
+			wantFault(t, err, fault.Superseded, "lease_lost", "")
+			w.took(c.uploads, 0)
+			if told.left != 0 || read > c.at+200_000 {
+				t.Errorf("%d messages left whole, %d bytes were read", told.left, read)
+			}
+		})
+	}
+}
+
+// readsOf counts the bytes that are read from a source.
+type readsOf struct {
+	pipeline.Source
+	each func(n int)
+}
+
+func (s readsOf) Open(ctx context.Context, f schemas.File, pin *pipeline.Pin) (*pipeline.Object, error) {
+	object, err := s.Source.Open(ctx, f, pin)
+	if err == nil {
+		object.Body = &counted{object.Body, s.each}
+	}
+	return object, err
+}
+
+type counted struct {
+	io.ReadCloser
+	each func(n int)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.each(n)
+	return n, err
 }
 
 // faulty is a journal that fails where told, and else writes to the ledger.
@@ -173,7 +238,7 @@ func TestTheReceiptIsInsistedOn(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			asks := 0
-			_, _, err = w.deliverOn(ctx, job, page.Record(), &faulty{page, func(r pipeline.Record) error {
+			_, _, err = w.deliverOn(ctx, job, page.Record(), &faulty{kept{Page: page}, func(r pipeline.Record) error {
 				if r.Phase != pipeline.Accepted {
 					return nil
 				}
@@ -208,7 +273,7 @@ func TestStoppedBeforeThePost(t *testing.T) {
 	defer cancel()
 	posts := 0
 	w.watch(func(string) { posts++ })
-	record, _, err := w.deliverOn(ctx, job, page.Record(), &faulty{page, func(pipeline.Record) error { cancel(); return nil }})
+	record, _, err := w.deliverOn(ctx, job, page.Record(), &faulty{kept{Page: page}, func(pipeline.Record) error { cancel(); return nil }})
 	wantFault(t, err, fault.Interrupted, "interrupted", "")
 	if kept, _ := w.found(); kept.Phase != pipeline.Sending || record.Phase != pipeline.Working || posts != 0 {
 		t.Errorf("the ledger says %s, the record %s, after %d posts", kept.Phase, record.Phase, posts)

@@ -55,6 +55,9 @@ type Progress interface {
 	// Uploaded is called when every file of the job is at Redox and the ledger
 	// says so, in every try that goes on from there.
 	Uploaded(record *Record)
+	// Left is called each time the whole message has been handed over, and only
+	// its answer is waited for.
+	Left()
 }
 
 // Deliver carries a job on from where record says it is until Redox has

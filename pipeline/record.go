@@ -57,7 +57,14 @@ type Record struct {
 	// sending of it might have been taken.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
 	// Doubts counts the sendings whose outcome nobody knows.
-	Doubts        int              `json:"doubts,omitempty"`
+	Doubts int `json:"doubts,omitempty"`
+	// Spared counts, in this attempt, the faults that were not held against the
+	// job; Released says that whoever had the job gave it back in good order, and
+	// Abandoned counts the times nobody did.
+	Spared    int  `json:"spared,omitempty"`
+	Released  bool `json:"released,omitempty"`
+	Abandoned int  `json:"abandoned,omitempty"`
+
 	NextAttemptAt time.Time        `json:"next_attempt_at,omitzero"`
 	Reason        *schemas.Reason  `json:"reason,omitempty"`
 	Receipt       *schemas.Receipt `json:"receipt,omitempty"`
@@ -82,6 +89,9 @@ type Journal interface {
 	// fails with a fault of kind superseded. A fault of scope ledger means that
 	// nothing can be proven and nothing may be sent.
 	Save(ctx context.Context, record Record) error
+	// Owned fails with a fault of kind superseded when the lease of the job has
+	// ended without a renewal, so that another worker may have the job by now.
+	Owned() error
 }
 
 // EventFiles is the part of the record that events may tell.

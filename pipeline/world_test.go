@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ import (
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/redoxclient"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
 )
 
 func TestMain(m *testing.M) {
@@ -76,8 +78,10 @@ func newWorld(t *testing.T) *world {
 }
 
 // through is a pipeline that speaks to Redox by way of r.
-func (w *world) through(r pipeline.Redox) *pipeline.Pipeline {
-	return pipeline.New(w.source, r, pipeline.Settings{
+func (w *world) through(r pipeline.Redox) *pipeline.Pipeline { return between(w.source, r) }
+
+func between(source pipeline.Source, r pipeline.Redox) *pipeline.Pipeline {
+	return pipeline.New(source, r, pipeline.Settings{
 		Environment: schemas.Development, EmbedLimit: 1000, FileLimit: 1_000_000,
 		Retry: pipeline.RetryPolicy{Tries: 3, First: time.Millisecond, Longest: 10 * time.Millisecond},
 	}, time.Now)
@@ -199,9 +203,27 @@ func jobOf(transfer schemas.Transfer, files ...schemas.File) schemas.Job {
 }
 
 // uploads counts how often the pipeline said that all files are at Redox.
-type uploads struct{ told []pipeline.Record }
+type uploads struct {
+	told []pipeline.Record
+	// left counts the messages that were handed over whole.
+	left int
+}
 
 func (u *uploads) Uploaded(r *pipeline.Record) { u.told = append(u.told, *r) }
+func (u *uploads) Left()                       { u.left++ }
+
+// kept is a page of a job whose lease lives until lost is set.
+type kept struct {
+	worker.Page
+	lost *atomic.Bool
+}
+
+func (k kept) Owned() error {
+	if k.lost != nil && k.lost.Load() {
+		return &fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "lease_lost"}
+	}
+	return nil
+}
 
 // deliver runs a job once, as a worker does that finds in the ledger what is
 // there. It gives the record as it is in memory afterwards.
@@ -211,7 +233,7 @@ func (w *world) deliver(ctx context.Context, job schemas.Job) (pipeline.Record, 
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.deliverOn(ctx, job, page.Record(), page)
+	return w.deliverOn(ctx, job, page.Record(), kept{Page: page})
 }
 
 func (w *world) deliverOn(ctx context.Context, job schemas.Job, record pipeline.Record, journal pipeline.Journal) (pipeline.Record, *uploads, error) {

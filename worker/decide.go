@@ -26,6 +26,21 @@ type Patience struct {
 	// First with every attempt, up to Longest, and is drawn from the upper half
 	// of that range, so that jobs that failed together do not return together.
 	First, Longest time.Duration
+	// Spare is how often in one attempt a fault that is not the job's own is
+	// borne without ending the attempt: the job goes back to its lane, and it is
+	// for the lane's breaker to find out whether others meet the same.
+	Spare int
+}
+
+// trial is the try that met a fault.
+type trial struct {
+	attempt int
+	// doubts counts the sendings, this one included, of unknown outcome, and
+	// spared how often the attempt was not ended for a fault like this.
+	doubts, spared int
+	// probe: the job was taken to find out whether others may follow. It makes
+	// room for another, so that no job of its own fault keeps a lane shut.
+	probe bool
 }
 
 // fate is what becomes of a job after a try that did not end in acceptance.
@@ -36,6 +51,9 @@ type fate struct {
 	reason schemas.Reason
 	// at is when a Waiting job comes back.
 	at time.Time
+	// spared: the job goes back after pause, and its attempt goes on.
+	spared bool
+	pause  time.Duration
 	// possibleDuplicate says that the next sending may be a second one.
 	possibleDuplicate bool
 }
@@ -45,10 +63,13 @@ type fate struct {
 // otherwise get one copy an attempt until the job's deadline.
 const mostDoubts = 3
 
-// decide says what becomes of a job that met f in its attempt-th try, with
-// doubts sendings, this one included, of unknown outcome. jitter is
+// sparePause is how long a job that is spared stays away: a breaker needs a
+// moment to open.
+const sparePause = time.Second
+
+// decide says what becomes of a job that met f in the try t. jitter is
 // in [0,1). Superseded faults are not for it: they are somebody else's job.
-func decide(f *fault.Fault, attempt, doubts int, deadline, now time.Time, p Patience, jitter float64) fate {
+func decide(f *fault.Fault, t trial, deadline, now time.Time, p Patience, jitter float64) fate {
 	out := fate{reason: reasonOf(f)}
 	switch f.Kind {
 	case fault.Interrupted:
@@ -58,18 +79,23 @@ func decide(f *fault.Fault, attempt, doubts int, deadline, now time.Time, p Pati
 		out.phase = pipeline.Failed
 		return out
 	case fault.UnknownOutcome:
-		if p.OnUnknown == Hold || doubts > mostDoubts {
+		if p.OnUnknown == Hold || t.doubts > mostDoubts {
 			out.phase = pipeline.Held
 			return out
 		}
 		out.possibleDuplicate = true
 	}
-	wait := max(p.wait(attempt, jitter), f.RetryAfter)
+	wait := max(p.wait(t.attempt, jitter), f.RetryAfter)
 	// The last try starts a little before the deadline, since schedules fire on
 	// whole seconds, rounded up, and a job taken after it is not tried.
 	left := deadline.Sub(now)
 	if left < p.First/2 {
 		return expired(out, f)
+	}
+	if f.Kind == fault.Retryable && f.Scope != fault.Job && !t.probe && t.spared < p.Spare {
+		out.phase, out.spared = pipeline.Working, true
+		out.pause = sparePause + time.Duration(jitter*float64(sparePause))
+		return out
 	}
 	out.phase, out.at = pipeline.Waiting, now.Add(min(wait, left-p.First/4))
 	return out
@@ -103,6 +129,17 @@ func reasonOf(f *fault.Fault) schemas.Reason {
 func overdue() *fault.Fault {
 	return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codeExpired, Path: "/expires_at",
 		Text: "the job was taken after its expires_at, and not tried any more"}
+}
+
+// mostAbandoned is how often a job may be found in hands that let it fall: what
+// ends every worker that touches it must not go round for ever. JetStream's own
+// count would do for that only if being given back did not count too.
+const mostAbandoned = 10
+
+// abandoned is the fault of a job that workers keep dying on.
+func abandoned() *fault.Fault {
+	return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "abandoned",
+		Text: "worker after worker ended without a word while it had the job in hand; its message was not sent, and it is not tried any more"}
 }
 
 // cutOff is the fault of a job that a worker left while sending.

@@ -15,8 +15,8 @@ var (
 )
 
 func TestDecide(t *testing.T) {
-	hold := patience
-	hold.OnUnknown = Hold
+	hold, sparing := patience, patience
+	hold.OnUnknown, sparing.Spare = Hold, 2
 	far, near, past := noon.Add(72*time.Hour), noon.Add(20*time.Second), noon.Add(-time.Second)
 	for _, c := range []struct {
 		name     string
@@ -25,11 +25,13 @@ func TestDecide(t *testing.T) {
 		deadline time.Time
 		p        Patience
 		doubts   int
+		spared   int
+		probe    bool
 		jitter   float64
 
 		phase     pipeline.Phase
 		code      string
-		in        time.Duration
+		in, pause time.Duration
 		duplicate bool
 	}{
 		{name: "permanent", f: fault.Fault{Kind: fault.Permanent, Code: "file_missing"}, deadline: far, phase: pipeline.Failed, code: "file_missing"},
@@ -48,6 +50,14 @@ func TestDecide(t *testing.T) {
 		{name: "no time left", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: noon.Add(14 * time.Second), phase: pipeline.Failed, code: "expired"},
 		{name: "too late", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: past, phase: pipeline.Failed, code: "expired"},
 
+		{name: "the destination's fault is not the job's", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "d"}, attempt: 3, deadline: far, p: sparing, phase: pipeline.Working, code: "d", pause: time.Second},
+		{name: "nor is the store's", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Store, Code: "d"}, deadline: far, spared: 1, jitter: 0.5, p: sparing, phase: pipeline.Working, code: "d", pause: 1500 * time.Millisecond},
+		{name: "spared often enough", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "d"}, attempt: 1, spared: 2, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "a probe makes room", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "d"}, attempt: 1, probe: true, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "the job's own fault", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "d"}, attempt: 1, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "what may have been taken is not spared", f: fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Destination, Code: "d"}, attempt: 1, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second, duplicate: true},
+		{name: "not spared beyond the deadline", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "d"}, attempt: 1, deadline: past, p: sparing, phase: pipeline.Failed, code: "expired"},
+
 		{name: "unknown, resend", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: far, phase: pipeline.Waiting, code: "u", in: 15 * time.Second, duplicate: true},
 		{name: "unknown for the third time, resend", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, doubts: 3, deadline: far, phase: pipeline.Waiting, code: "u", in: 15 * time.Second, duplicate: true},
 		{name: "unknown once too often", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, doubts: 4, deadline: far, phase: pipeline.Held, code: "u"},
@@ -59,9 +69,12 @@ func TestDecide(t *testing.T) {
 			if p == (Patience{}) {
 				p = patience
 			}
-			got := decide(&c.f, c.attempt, c.doubts, c.deadline, noon, p, c.jitter)
+			got := decide(&c.f, trial{attempt: c.attempt, doubts: c.doubts, spared: c.spared, probe: c.probe}, c.deadline, noon, p, c.jitter)
 			if got.phase != c.phase || got.reason.Code != c.code || got.possibleDuplicate != c.duplicate {
 				t.Errorf("got %s %s duplicate=%t, want %s %s duplicate=%t", got.phase, got.reason.Code, got.possibleDuplicate, c.phase, c.code, c.duplicate)
+			}
+			if got.pause != c.pause || got.spared != (c.pause > 0) {
+				t.Errorf("spared %t with a pause of %s, want %s", got.spared, got.pause, c.pause)
 			}
 			if c.in > 0 && !got.at.Equal(noon.Add(c.in)) {
 				t.Errorf("comes back in %s, want %s", got.at.Sub(noon), c.in)
@@ -82,7 +95,7 @@ func TestDecideAlwaysEnds(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%g", kind, jitter), func(t *testing.T) {
 				now := noon
 				for attempt := 1; ; attempt++ {
-					out := decide(&fault.Fault{Kind: kind, Code: "x"}, attempt, 1, deadline, now, patience, jitter)
+					out := decide(&fault.Fault{Kind: kind, Code: "x"}, trial{attempt: attempt, doubts: 1}, deadline, now, patience, jitter)
 					if out.phase != pipeline.Waiting {
 						if attempt < 50 {
 							t.Errorf("ended as %s after only %d attempts", out.phase, attempt)

@@ -2,19 +2,35 @@ package worker
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// dispatcher is the worker's one loop: it owns the lanes and the slots.
+// dispatcher is the worker's one loop: it owns the lanes, their breakers and
+// the slots.
 type dispatcher struct {
 	*Worker
 	lanes    *lanes
-	finished chan schemas.Lane
-	// looking is true while a listing of lanes is under way; listed brings it.
-	looking bool
-	listed  chan seen
+	gate     *gate
+	breakers *breakers
+	finished chan *ticket
+	// slow brings jobs that only wait for their answer.
+	slow chan *ticket
+	// heard brings what the fleet agreed on, wrote what came of our own writes.
+	heard   chan LaneState
+	wrote   chan written
+	writing sync.WaitGroup
+	looking look
+}
+
+// look is the listing of lanes.
+type look struct {
+	// busy is true while one is under way; listed brings it.
+	busy   bool
+	listed chan seen
 	// complained is when a fault of a listing was last logged: one that stays is
 	// said once a minute.
 	complained time.Time
@@ -26,23 +42,41 @@ type seen struct {
 	err    error
 }
 
+func newDispatcher(w *Worker) *dispatcher {
+	return &dispatcher{
+		Worker: w, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency),
+		gate: newGate(w.settings.Slots, w.settings.Backoff), breakers: newBreakers(w.name, w.settings.Backoff),
+		finished: make(chan *ticket), slow: make(chan *ticket),
+		heard: make(chan LaneState), wrote: make(chan written, 16),
+		looking: look{listed: make(chan seen, 1)},
+	}
+}
+
 // run asks and starts jobs until ctx ends. Jobs run on working, which outlives
 // ctx by the grace time.
 func (d *dispatcher) run(ctx, working context.Context) {
-	look := time.NewTicker(lookPeriod)
-	defer look.Stop()
+	tick := time.NewTicker(lookPeriod)
+	defer tick.Stop()
 	d.look(ctx)
 	for {
+		d.turned.Store(d.now().UnixNano())
 		d.ask()
 		select {
 		case <-ctx.Done():
 			return
-		case <-look.C:
+		case <-tick.C:
 			d.look(ctx)
-		case s := <-d.listed:
+			d.tend(working)
+		case s := <-d.looking.listed:
 			d.note(s)
-		case lane := <-d.finished:
-			d.lanes.finished(lane)
+		case t := <-d.finished:
+			d.ended(working, t)
+		case t := <-d.slow:
+			d.park(t)
+		case s := <-d.heard:
+			d.learn(working, s)
+		case r := <-d.wrote:
+			d.written(working, r)
 		case a := <-d.intake.Answers():
 			d.answer(working, a)
 		}
@@ -52,18 +86,18 @@ func (d *dispatcher) run(ctx, working context.Context) {
 // look lists the lanes beside the loop: it may take seconds while a leader is
 // elected.
 func (d *dispatcher) look(ctx context.Context) {
-	if d.looking {
+	if d.looking.busy {
 		return
 	}
-	d.looking = true
+	d.looking.busy = true
 	go func() {
 		depths, err := d.intake.Lanes(ctx)
-		d.listed <- seen{depths, err}
+		d.looking.listed <- seen{depths, err}
 	}()
 }
 
 func (d *dispatcher) note(s seen) {
-	d.looking = false
+	d.looking.busy = false
 	d.complain(s.err)
 	held := make(map[schemas.Lane]bool, len(s.depths))
 	for _, depth := range s.depths {
@@ -86,11 +120,11 @@ func (d *dispatcher) note(s seen) {
 // complain logs a fault of a listing, once a minute.
 func (d *dispatcher) complain(err error) {
 	if err == nil {
-		d.complained = time.Time{}
+		d.looking.complained = time.Time{}
 		return
 	}
-	if now := d.now(); now.Sub(d.complained) >= time.Minute {
-		d.complained = now
+	if now := d.now(); now.Sub(d.looking.complained) >= time.Minute {
+		d.looking.complained = now
 		d.log.Warn("listing the lanes", "error", err)
 	}
 }
@@ -115,20 +149,55 @@ func (d *dispatcher) answer(working context.Context, a Answer) {
 		return
 	case a.Done:
 		d.lanes.answered(a.Lane, a.Unfilled)
+		d.unfilled(working, a)
 		return
 	}
 	if !d.lanes.arrived(a.Lane, a.Delivery.Pending()) {
 		d.returnAtOnce(a.Delivery)
 		return
 	}
+	d.start(working, a)
+}
+
+// start works on a job beside the loop. A message that has left and brings no
+// answer for a while makes the job known as slow.
+func (d *dispatcher) start(working context.Context, a Answer) {
+	_, probing, _ := d.breakers.flow(a.Lane, d.now())
+	t := &ticket{
+		lane: a.Lane, probe: probing || d.gate.probing(),
+		gate: d.gate.number, breaker: d.breakers.number(a.Lane),
+	}
+	over := make(chan struct{})
+	var waits atomic.Pointer[time.Timer]
+	left := func() {
+		waits.Store(time.AfterFunc(slowAfter, func() {
+			select {
+			case d.slow <- t:
+			case <-over:
+			}
+		}))
+	}
 	go func() {
-		d.handle(working, a.Delivery)
-		d.finished <- a.Lane
+		t.ending = d.handle(working, a.Delivery, t.probe, left)
+		close(over)
+		if timer := waits.Load(); timer != nil {
+			timer.Stop()
+		}
+		d.finished <- t
 	}()
 }
 
+// park frees the slot of a job that only waits for its answer: a destination
+// that answers slowly, or never, must not keep the others' slots.
+func (d *dispatcher) park(t *ticket) {
+	if t.over || t.parked {
+		return
+	}
+	t.parked = d.lanes.park(t.lane)
+}
+
 // returnAtOnce hands a job on to whoever has a slot. It comes from a long ask
-// that was still open when the last slot was taken.
+// that was still open when the last slot was taken or the lane was shut.
 func (d *dispatcher) returnAtOnce(delivery Delivery) {
 	if err := delivery.GiveBack(0); err != nil {
 		d.log.Warn("a job could not be given back; it returns when its lease ends", "error", err)
@@ -137,25 +206,31 @@ func (d *dispatcher) returnAtOnce(delivery Delivery) {
 
 // finish waits for the jobs in hand; when the grace time is over it interrupts
 // them and waits for what is left to be given back. It returns when the intake
-// has stopped too, and no listing is under way.
+// has stopped too, and neither a listing nor a write is under way.
 func (d *dispatcher) finish(interrupt func(), stopped <-chan struct{}) {
 	grace := time.NewTimer(d.settings.Grace)
 	defer grace.Stop()
-	for d.lanes.inHand > 0 || stopped != nil || d.looking {
+	ctx := context.Background() // what is written on the way out bounds itself
+	for d.lanes.inHand+d.lanes.parked > 0 || stopped != nil || d.looking.busy {
 		select {
-		case lane := <-d.finished:
-			d.lanes.finished(lane)
+		case t := <-d.finished:
+			d.ended(ctx, t)
+		case t := <-d.slow:
+			d.park(t)
 		case a := <-d.intake.Answers():
 			if !a.Done {
 				d.returnAtOnce(a.Delivery)
 			}
 		case <-stopped:
 			stopped = nil
-		case <-d.listed:
-			d.looking = false
+		case <-d.looking.listed:
+			d.looking.busy = false
+		case <-d.heard:
+		case <-d.wrote:
 		case <-grace.C:
-			d.log.Warn("the grace time is over; jobs in hand are given back", "in_hand", d.lanes.inHand)
+			d.log.Warn("the grace time is over; jobs in hand are given back", "in_hand", d.lanes.inHand+d.lanes.parked)
 			interrupt()
 		}
 	}
+	d.drain()
 }

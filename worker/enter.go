@@ -64,6 +64,9 @@ func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
 			return
 		}
 	}
+	if h.record.Abandoned > mostAbandoned {
+		refusal = abandoned()
+	}
 	h.try(ctx, refusal)
 }
 
@@ -83,7 +86,12 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 		// A schedule's own number is never behind, or its successor would be
 		// dropped as a repeat of it.
 		r.Attempt = max(r.Attempt+1, h.delivery.Attempt())
+		r.Spared, r.Abandoned = 0, 0
 	}
+	if entry == resume && !r.Released {
+		r.Abandoned++
+	}
+	r.Released = false
 	if entry == again || r.Digest != h.digest {
 		// A person may have mended the file or the job in between.
 		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held

@@ -23,12 +23,25 @@ type handling struct {
 	// uploads holds the telling of the uploaded event, which goes on while the
 	// message is sent; the next event waits for it.
 	uploads chan error
+	// probe: the job was taken to find out whether others may follow.
+	probe bool
+	// left is called when the whole message has left.
+	left func()
+	// sent tells whether it has, in this try.
+	sent   bool
+	ending ending
 }
 
 // handle works on one delivery until it is settled or must be left to the
-// lease. It never fails: what cannot be settled now comes back.
-func (w *Worker) handle(ctx context.Context, d Delivery) {
-	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data())}
+// lease. It never fails: what cannot be settled now comes back. It says what
+// the job met on its way.
+func (w *Worker) handle(ctx context.Context, d Delivery, probe bool, left func()) ending {
+	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data()), probe: probe, left: left}
+	h.work(ctx)
+	return h.ending
+}
+
+func (h *handling) work(ctx context.Context) {
 	defer h.lease.release()
 	defer h.awaitUploads()
 	defer h.survive()
@@ -73,6 +86,7 @@ func (h *handling) try(ctx context.Context, refusal error) {
 	started := h.now()
 	err := h.deliver(ctx)
 	if err == nil {
+		h.ending = ending{job: h.job.ID, verdict: well}
 		h.log.Info("accepted", "job", h.job.ID, "attempt", h.record.Attempt, "took", h.now().Sub(started).Round(time.Millisecond).String())
 		h.settle(ctx)
 		return
@@ -88,9 +102,24 @@ func (h *handling) Save(ctx context.Context, record pipeline.Record) error {
 
 func (h *handling) save(ctx context.Context) error { return h.Save(ctx, h.record) }
 
+// Owned implements pipeline.Journal.
+func (h *handling) Owned() error {
+	if h.lease.alive() {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "lease_lost", Text: "the lease of the job ended: another worker may have it"}
+}
+
+// Left implements pipeline.Progress.
+func (h *handling) Left() {
+	h.sent = true
+	h.left()
+}
+
 // conclude decides what becomes of a job that was not accepted, writes it down,
 // and settles it.
 func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
+	h.ending = endingOf(h.job.ID, f, h.sent)
 	if f.Kind == fault.Superseded || f.Scope == fault.Ledger {
 		h.setAside(ctx, f)
 		return
@@ -111,11 +140,15 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 	if f.Kind == fault.UnknownOutcome {
 		h.record.Doubts++
 	}
-	out := decide(f, h.record.Attempt, h.record.Doubts, h.job.Deadline(), h.now(), h.patience, h.jitter())
+	out := decide(f, h.trial(), h.job.Deadline(), h.now(), h.patience, h.jitter())
 	h.log.Warn("not accepted", "job", h.job.ID, "attempt", h.record.Attempt, "outcome", out.phase,
 		"kind", f.Kind, "code", f.Code, "path", f.Path, "text", f.Text)
 	h.record.Phase = out.phase
 	h.record.PossibleDuplicate = h.record.PossibleDuplicate || out.possibleDuplicate
+	h.record.Released = out.phase == pipeline.Working
+	if out.spared {
+		h.record.Spared++
+	}
 	if out.phase != pipeline.Working {
 		h.record.Reason, h.record.NextAttemptAt = &out.reason, out.at
 	}
@@ -126,16 +159,23 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		return
 	}
 	if out.phase == pipeline.Working {
-		h.giveBack(0)
+		h.giveBack(out.pause)
 		return
 	}
 	h.settle(ctx)
+}
+
+func (h *handling) trial() trial {
+	return trial{attempt: h.record.Attempt, doubts: h.record.Doubts, spared: h.record.Spared, probe: h.probe}
 }
 
 // setAside leaves a job that cannot be worked on now. One that belongs to
 // another worker is not touched at all.
 func (h *handling) setAside(ctx context.Context, err error) {
 	f := fault.Of(err)
+	if f.Scope == fault.Ledger {
+		h.ending = endingOf(h.job.ID, f, h.sent)
+	}
 	if f.Kind == fault.Superseded {
 		h.log.Warn("stepped back from a job that another worker owns", "job", h.job.ID)
 		return

@@ -12,10 +12,15 @@ import (
 type lanes struct {
 	slots       int
 	concurrency int
+	// allowed is how many of the slots may be used.
+	allowed int
 	// inHand and promised are slots in use: by jobs, and by asks that may bring
 	// jobs at any moment.
 	inHand, promised int
-	all              map[schemas.Lane]*lane
+	// parked are jobs whose message has left and whose answer does not come. They
+	// cost next to nothing and keep no slot.
+	parked int
+	all    map[schemas.Lane]*lane
 	// turn orders the lanes: the one that was asked longest ago comes first.
 	turn uint64
 	// lives counts the picks of live lanes since backfill had one.
@@ -36,6 +41,45 @@ type lane struct {
 	// resting: the queue refused to serve it; it is not asked until it is seen.
 	resting bool
 	doubts  doubts
+	flow    flow
+}
+
+// flow is how much of a lane may be taken.
+type flow struct {
+	// window is how many jobs of it this worker has in hand at most: it grows
+	// with each job that goes well and is halved by each that gets no answer in
+	// good time, so that a destination is not given more than it takes.
+	window int
+	// limit is an operator's, 0 for none.
+	limit int
+	// shut: no job may be taken; probing: one may.
+	shut, probing bool
+	// empty counts the listings that found no job in the lane.
+	empty int
+}
+
+const (
+	// firstWindow is the window of a lane nothing is known of.
+	firstWindow = 2
+	// parkedPerSlot bounds the jobs that keep no slot.
+	parkedPerSlot = 8
+	// mostEmpty is after how many listings without a job a lane is forgotten:
+	// ten minutes. Its first job is then found by a listing.
+	mostEmpty = 1200
+)
+
+// room is how many jobs of the lane this worker may have in hand.
+func (l *lanes) room(one *lane) int {
+	switch f := one.flow; {
+	case f.shut:
+		return 0
+	case f.probing:
+		return 1
+	case f.limit > 0:
+		return min(f.limit, f.window)
+	default:
+		return min(l.concurrency, f.window)
+	}
 }
 
 // doubts are about a lane that is seen to hold jobs and gives none: others have
@@ -87,13 +131,13 @@ type order struct {
 const livesPerBackfill = 4
 
 func newLanes(slots, concurrency int) *lanes {
-	return &lanes{slots: slots, concurrency: concurrency, all: map[schemas.Lane]*lane{}}
+	return &lanes{slots: slots, concurrency: concurrency, allowed: slots, all: map[schemas.Lane]*lane{}}
 }
 
 func (l *lanes) get(name schemas.Lane) *lane {
 	one := l.all[name]
 	if one == nil {
-		one = &lane{name: name}
+		one = &lane{name: name, flow: flow{window: firstWindow}}
 		l.all[name] = one
 	}
 	return one
@@ -102,19 +146,59 @@ func (l *lanes) get(name schemas.Lane) *lane {
 // seen notes how many jobs a lane holds, those in anyone's hands included.
 func (l *lanes) seen(name schemas.Lane, jobs uint64) {
 	one := l.get(name)
-	one.resting = false
+	one.resting, one.flow.empty = false, 0
 	if one.doubts.believe(jobs) {
 		one.ready = jobs > uint64(one.inHand)
 	}
 }
 
-// unseen notes that a lane holds no job at all.
+// unseen notes that a lane holds no job at all. One that holds none for long is
+// forgotten.
 func (l *lanes) unseen(name schemas.Lane) {
-	l.get(name).doubts = doubts{}
+	one := l.get(name)
+	one.doubts = doubts{}
+	if one.flow.empty++; one.flow.empty > mostEmpty && one.inHand == 0 && !one.asking {
+		delete(l.all, name)
+	}
+}
+
+// holds tells whether the lane was seen to hold jobs that nobody here works on.
+func (l *lanes) holds(name schemas.Lane) bool {
+	one := l.all[name]
+	return one != nil && one.doubts.jobs > uint64(one.inHand)
+}
+
+// steer applies what is known of a lane beside its jobs. A lane that is to be
+// probed is believed to have a job.
+func (l *lanes) steer(name schemas.Lane, shut, probing bool, limit int) {
+	one := l.get(name)
+	if probing && !one.flow.probing {
+		one.ready = true
+	}
+	one.flow.shut, one.flow.probing, one.flow.limit = shut, probing, limit
+}
+
+// reopened makes a lane begin again with one job.
+func (l *lanes) reopened(name schemas.Lane) {
+	one := l.get(name)
+	one.flow.window, one.ready = 1, true
+}
+
+// park frees the slot of a job that only waits for its answer, unless too many
+// do. Its lane gets less from now on, either way.
+func (l *lanes) park(name schemas.Lane) bool {
+	one := l.get(name)
+	one.flow.window = max(one.flow.window/2, 1)
+	if l.parked >= parkedPerSlot*l.slots {
+		return false
+	}
+	l.parked++
+	l.inHand--
+	return true
 }
 
 // full tells whether no slot is free.
-func (l *lanes) full() bool { return l.inHand+l.promised >= l.slots }
+func (l *lanes) full() bool { return l.inHand+l.promised >= l.allowed }
 
 // orders are the asks to make now: short ones of lanes that are ready, as many
 // as there are slots, fairly shared; and when no lane is ready, a long one of
@@ -132,7 +216,7 @@ func (l *lanes) orders() []order {
 		return out
 	}
 	for _, one := range l.all {
-		if !one.asking && !one.resting {
+		if !one.asking && !one.resting && one.inHand < l.room(one) && one.flow.empty < mostEmpty {
 			one.asking = true
 			out = append(out, order{lane: one.name, n: 1, long: true})
 		}
@@ -169,7 +253,7 @@ func (l *lanes) oldest(class schemas.Class) *lane {
 }
 
 func (l *lanes) askable(one *lane) bool {
-	return one.ready && !one.asking && one.inHand < l.concurrency
+	return one.ready && !one.asking && one.inHand < l.room(one)
 }
 
 func (l *lanes) anyReady() bool {
@@ -189,8 +273,8 @@ func (l *lanes) short(one *lane) order {
 			ready++
 		}
 	}
-	free := l.slots - l.inHand - l.promised
-	n := min(max(free/ready, 1), l.concurrency-one.inHand)
+	free := l.allowed - l.inHand - l.promised
+	n := min(max(free/ready, 1), l.room(one)-one.inHand)
 	l.turn++
 	one.asking, one.promised, one.asked = true, n, l.turn
 	one.doubts.fruitful = false
@@ -204,10 +288,13 @@ func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
 	one := l.get(name)
 	one.ready = pending > 0
 	one.doubts.fruitful, one.doubts.vain, one.doubts.skip = true, 0, 0
-	if one.promised > 0 {
+	promised := one.promised > 0
+	if promised {
 		one.promised--
 		l.promised--
-	} else if l.full() {
+	}
+	if !promised && l.full() || one.inHand >= l.room(one) {
+		// A slot, or the lane, was taken or shut since the ask.
 		one.ready = true
 		return false
 	}
@@ -242,8 +329,15 @@ func (l *lanes) answered(name schemas.Lane, unfilled int) {
 }
 
 // finished books the end of a job.
-func (l *lanes) finished(name schemas.Lane) {
-	one := l.get(name)
+func (l *lanes) finished(t *ticket) {
+	one := l.get(t.lane)
 	one.inHand--
-	l.inHand--
+	if t.parked {
+		l.parked--
+	} else {
+		l.inHand--
+	}
+	if t.ending.verdict == well {
+		one.flow.window = min(one.flow.window+1, max(l.concurrency, one.flow.limit))
+	}
 }

@@ -12,6 +12,13 @@ func backfillLane(name string) schemas.Lane {
 	return schemas.Lane{Class: schemas.Backfill, Destination: name}
 }
 
+// see notes jobs of a lane whose destination has answered often enough.
+func see(l *lanes, name schemas.Lane, jobs uint64) {
+	l.seen(name, jobs)
+	one := l.get(name)
+	one.flow.window = max(one.flow.window, l.concurrency)
+}
+
 // queue is a model of the queue: how many jobs each lane has.
 type queue map[schemas.Lane]uint64
 
@@ -42,7 +49,7 @@ func TestLanesFillEverySlotAndNoMore(t *testing.T) {
 			for i := range c.lanes {
 				lane := liveLane(fmt.Sprint(i))
 				q[lane] = 1000
-				l.seen(lane, 1000)
+				see(l, lane, 1000)
 			}
 			for range 3 { // the shares of a first round may leave slots over
 				q.serve(l, l.orders())
@@ -67,7 +74,7 @@ func TestLanesAreServedInTurn(t *testing.T) {
 	for i := range 10 {
 		lane := liveLane(fmt.Sprint(i))
 		q[lane] = uint64(100 + 10000*i)
-		l.seen(lane, q[lane])
+		see(l, lane, q[lane])
 	}
 	done := map[schemas.Lane]int{}
 	for range 250 {
@@ -76,7 +83,7 @@ func TestLanesAreServedInTurn(t *testing.T) {
 		}
 		for name, one := range l.all {
 			for one.inHand > 0 {
-				l.finished(name)
+				l.finished(&ticket{lane: name, ending: ending{verdict: well}})
 			}
 		}
 	}
@@ -95,13 +102,13 @@ func TestLanesAreServedInTurn(t *testing.T) {
 func TestLanesPreferLiveWithoutStarvingBackfill(t *testing.T) {
 	l, q := newLanes(1, 1), queue{liveLane("a"): 1e6, backfillLane("a"): 1e6}
 	for lane, n := range q {
-		l.seen(lane, n)
+		see(l, lane, n)
 	}
 	done := map[schemas.Class]int{}
 	for range 1000 {
 		for _, lane := range q.serve(l, l.orders()) {
 			done[lane.Class]++
-			l.finished(lane)
+			l.finished(&ticket{lane: lane, ending: ending{verdict: well}})
 		}
 	}
 	if done[schemas.Live] != 800 || done[schemas.Backfill] != 200 {
@@ -114,7 +121,7 @@ func TestLanesPreferLiveWithoutStarvingBackfill(t *testing.T) {
 func TestIdleLanesAreListenedTo(t *testing.T) {
 	l := newLanes(2, 2)
 	for i := range 5 {
-		l.seen(liveLane(fmt.Sprint(i)), 0)
+		see(l, liveLane(fmt.Sprint(i)), 0)
 	}
 	orders := l.orders()
 	if len(orders) != 5 {
@@ -138,7 +145,7 @@ func TestAJobWithoutASlotGoesBack(t *testing.T) {
 	l := newLanes(2, 2)
 	names := []schemas.Lane{liveLane("a"), liveLane("b"), liveLane("c")}
 	for _, name := range names {
-		l.seen(name, 0)
+		see(l, name, 0)
 	}
 	l.orders()
 	taken := 0
@@ -154,7 +161,7 @@ func TestAJobWithoutASlotGoesBack(t *testing.T) {
 	if got := l.orders(); len(got) != 0 {
 		t.Errorf("asks without a free slot: %v", got)
 	}
-	l.finished(names[0])
+	l.finished(&ticket{lane: names[0], ending: ending{verdict: well}})
 	orders := l.orders()
 	if len(orders) != 1 || orders[0].lane != names[2] || orders[0].long {
 		t.Errorf("after a slot is free: %v, want a short ask of lane c, whose job went back", orders)
@@ -172,7 +179,7 @@ func TestSlotsComeBack(t *testing.T) {
 	}{{"all", 4, 0, false}, {"some", 1, 3, false}, {"none", 0, 4, false}, {"refused", 0, 4, true}, {"some, then refused", 2, 2, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLanes(4, 4)
-			l.seen(lane, 100)
+			see(l, lane, 100)
 			if orders := l.orders(); len(orders) != 1 || orders[0].n != 4 {
 				t.Fatalf("orders %v, want 4 jobs of one lane", orders)
 			}
@@ -188,7 +195,7 @@ func TestSlotsComeBack(t *testing.T) {
 				t.Errorf("promised %d, in hand %d; want 0 and %d", l.promised, l.inHand, c.brings)
 			}
 			for range c.brings {
-				l.finished(lane)
+				l.finished(&ticket{lane: lane, ending: ending{verdict: well}})
 			}
 			if l.inHand != 0 {
 				t.Errorf("%d in hand after all ended", l.inHand)
@@ -200,13 +207,13 @@ func TestSlotsComeBack(t *testing.T) {
 // TestARefusedLaneIsNotAskedInCircles: it waits until it is seen again.
 func TestARefusedLaneIsNotAskedInCircles(t *testing.T) {
 	l, lane := newLanes(4, 4), liveLane("a")
-	l.seen(lane, 0)
+	see(l, lane, 0)
 	l.orders()
 	l.refused(lane)
 	if orders := l.orders(); len(orders) != 0 {
 		t.Errorf("asked at once again: %v", orders)
 	}
-	l.seen(lane, 1)
+	see(l, lane, 1)
 	if orders := l.orders(); len(orders) != 1 {
 		t.Errorf("not asked after it was seen: %v", orders)
 	}
@@ -216,14 +223,14 @@ func TestARefusedLaneIsNotAskedInCircles(t *testing.T) {
 // ask again at once.
 func TestARefusedLaneWithJobsInHandRests(t *testing.T) {
 	l, lane := newLanes(4, 4), liveLane("a")
-	l.seen(lane, 10)
+	see(l, lane, 10)
 	l.orders()
 	l.arrived(lane, 9)
 	l.refused(lane)
 	if orders := l.orders(); len(orders) != 0 {
 		t.Errorf("asked at once again: %v", orders)
 	}
-	l.seen(lane, 10)
+	see(l, lane, 10)
 	if orders := l.orders(); len(orders) != 1 || orders[0].n != 3 {
 		t.Errorf("after it was seen: %v, want one ask for the three slots left", orders)
 	}
@@ -242,14 +249,14 @@ func TestBarrenLanesLeaveTheSlots(t *testing.T) {
 	done := 0
 	for range 100 { // listings; between two of them five rounds of short asks fit
 		for i := range 300 {
-			l.seen(liveLane(fmt.Sprint("barren-", i)), 5)
+			see(l, liveLane(fmt.Sprint("barren-", i)), 5)
 		}
-		l.seen(good, q[good])
+		see(l, good, q[good])
 		for range 5 {
 			started := q.serve(l, l.orders())
 			done += len(started)
 			for _, lane := range started {
-				l.finished(lane)
+				l.finished(&ticket{lane: lane, ending: ending{verdict: well}})
 			}
 		}
 	}
@@ -267,7 +274,7 @@ func TestABarrenLaneIsBelievedAgain(t *testing.T) {
 			if n++; n > 20 {
 				t.Fatal("never asked again")
 			}
-			l.seen(lane, jobs)
+			see(l, lane, jobs)
 		}
 		return n
 	}
@@ -288,7 +295,7 @@ func TestABarrenLaneIsBelievedAgain(t *testing.T) {
 	l.orders()
 	l.arrived(lane, 0)
 	l.answered(lane, 3)
-	l.finished(lane)
+	l.finished(&ticket{lane: lane, ending: ending{verdict: well}})
 	if n := listings(6); n != 1 {
 		t.Errorf("after it brought a job it was asked after %d listings, want at once", n)
 	}
@@ -298,5 +305,112 @@ func TestABarrenLaneIsBelievedAgain(t *testing.T) {
 	l.unseen(lane)
 	if n := listings(1); n != 1 {
 		t.Errorf("after it was empty it was asked after %d listings, want at once", n)
+	}
+}
+
+// TestTheWindowFollowsTheAnswers: a lane nothing is known of gets little, grows
+// with each answer up to its share, shrinks with each message that waits too
+// long, and never below one.
+func TestTheWindowFollowsTheAnswers(t *testing.T) {
+	l, q, a := newLanes(16, 8), queue{liveLane("a"): 1000}, liveLane("a")
+	l.seen(a, 1000)
+	q.serve(l, l.orders())
+	if l.inHand != firstWindow {
+		t.Fatalf("%d in hand at first, want %d", l.inHand, firstWindow)
+	}
+	for i := range 20 {
+		l.finished(&ticket{lane: a, ending: ending{verdict: well}})
+		q.serve(l, l.orders())
+		if want := min(firstWindow+i+1, 8); l.inHand != want {
+			t.Fatalf("%d in hand after %d answers, want %d", l.inHand, i+1, want)
+		}
+	}
+	parked := 0
+	for range 8 {
+		if !l.park(a) {
+			t.Fatal("not parked")
+		}
+		parked++
+		if l.inHand != 8-parked || l.get(a).inHand != 8 {
+			t.Fatalf("%d slots in use, %d of the lane in hand", l.inHand, l.get(a).inHand)
+		}
+	}
+	if w := l.get(a).flow.window; w != 1 || len(l.orders()) != 0 {
+		t.Fatalf("window %d", w)
+	}
+	for range 8 {
+		l.finished(&ticket{lane: a, parked: true})
+	}
+	if l.inHand != 0 || l.parked != 0 {
+		t.Fatalf("%d slots in use, %d parked", l.inHand, l.parked)
+	}
+	q.serve(l, l.orders())
+	if l.inHand != 1 {
+		t.Errorf("%d in hand of a lane that is slow, want 1", l.inHand)
+	}
+}
+
+// TestParkingEnds: a worker that waits for many answers holds on to its slots.
+func TestParkingEnds(t *testing.T) {
+	l, a := newLanes(2, 1000), liveLane("a")
+	for range parkedPerSlot * 2 {
+		l.get(a).flow.window = 1000
+		if !l.arrived(a, 1) || !l.park(a) {
+			t.Fatal("not parked")
+		}
+	}
+	l.get(a).flow.window = 1000
+	if !l.arrived(a, 1) || l.park(a) || l.inHand != 1 {
+		t.Errorf("parked beyond the bound; %d slots in use", l.inHand)
+	}
+}
+
+// TestAShutLane is not asked, and what still comes of it is not taken; one that
+// is probed gives one job; one that is open again begins with one.
+func TestAShutLane(t *testing.T) {
+	l, a := newLanes(16, 8), liveLane("a")
+	see(l, a, 100)
+	l.steer(a, true, false, 0)
+	if o := l.orders(); len(o) != 0 || l.arrived(a, 99) {
+		t.Fatalf("asked for jobs of a shut lane: %v", o)
+	}
+	l.steer(a, false, true, 0)
+	if o := l.orders(); len(o) != 1 || o[0].n != 1 || o[0].long {
+		t.Fatalf("the probe is %v", o)
+	}
+	if !l.arrived(a, 99) || l.arrived(a, 98) {
+		t.Fatal("want exactly one job for the probe")
+	}
+	l.answered(a, 0)
+	l.steer(a, false, false, 0)
+	l.reopened(a)
+	l.finished(&ticket{lane: a, probe: true, ending: ending{verdict: well}})
+	if o := l.orders(); len(o) != 1 || o[0].n != 2 {
+		t.Errorf("begins again with %v, want the one, and one more for the probe that went well", o)
+	}
+	l.steer(a, false, false, 1)
+	if room := l.room(l.get(a)); room != 1 {
+		t.Errorf("an operator's limit of 1 leaves room for %d", room)
+	}
+}
+
+// TestAnEmptyLaneIsForgotten, and no long ask keeps its consumer alive.
+func TestAnEmptyLaneIsForgotten(t *testing.T) {
+	l, a := newLanes(4, 4), liveLane("a")
+	see(l, a, 1)
+	l.get(a).ready = false
+	if o := l.orders(); len(o) != 1 || !o[0].long {
+		t.Fatalf("%v", o)
+	}
+	for range mostEmpty + 1 {
+		l.unseen(a)
+	}
+	l.answered(a, 1)
+	if o := l.orders(); len(o) != 0 {
+		t.Errorf("asks again: %v", o)
+	}
+	l.unseen(a)
+	if len(l.all) != 0 {
+		t.Error("not forgotten")
 	}
 }

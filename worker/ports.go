@@ -103,9 +103,10 @@ type Outbox interface {
 
 // Page is the ledger's record of one job, open for compare-and-set.
 type Page interface {
-	pipeline.Journal
 	// Record is the record as it was found or made.
 	Record() pipeline.Record
+	// Save is pipeline.Journal's.
+	Save(ctx context.Context, record pipeline.Record) error
 }
 
 // Ledger remembers jobs.

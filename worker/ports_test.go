@@ -73,7 +73,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // TestNoRenewalAfterRelease races renewals with releases.
 func TestNoRenewalAfterRelease(t *testing.T) {
-	l := newLeases(quiet)
+	l := newLeases(quiet, time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	renewed := make(chan struct{})
 	go func() { defer close(renewed); l.run(ctx, 50*time.Microsecond) }()
@@ -130,7 +130,7 @@ func TestTheEndOfACopyEndsItsRenewal(t *testing.T) {
 // end.
 func TestEveryLeaseIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLeases(quiet)
+		l := newLeases(quiet, time.Hour)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); l.run(ctx, 10*time.Second) }()
@@ -190,6 +190,16 @@ func (b *noBook) Open(ctx context.Context, _ string, fresh pipeline.Record) (Pag
 	return nil, false, b.open(ctx)
 }
 
+// deaf is a control that nobody else listens to.
+type deaf struct{}
+
+func (deaf) Follow(ctx context.Context, _ func(LaneState)) { <-ctx.Done() }
+
+func (deaf) Put(_ context.Context, s LaneState) (LaneState, error) {
+	s.Revision++
+	return s, nil
+}
+
 // named understands everything.
 type named struct{ Deliverer }
 
@@ -198,7 +208,7 @@ func (named) Understand(schemas.Lane, []byte) (schemas.Job, error) {
 }
 
 func workerOn(in Intake, book Ledger, grace time.Duration) *Worker {
-	return New(Settings{Name: "w", Prefix: "p", Slots: 2, LaneConcurrency: 2, Lease: 30 * time.Second, Grace: grace}, in, nil, book, named{}, quiet)
+	return New(Settings{Name: "w", Prefix: "p", Slots: 2, LaneConcurrency: 2, Lease: 30 * time.Second, Grace: grace}, Queue{Intake: in, Control: deaf{}}, book, named{}, quiet)
 }
 
 // TestAPanicOutsideThePipeline: the job comes back after a pause, its lease is not

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chartpost/chartpost/schemas"
@@ -32,6 +33,8 @@ type Settings struct {
 	// Grace is how long jobs in hand may take after the worker is told to stop.
 	Grace    time.Duration
 	Patience Patience
+	// Backoff is how long a lane, or all taking, rests when what it needs fails.
+	Backoff Backoff
 }
 
 // Worker delivers jobs until it is stopped.
@@ -43,20 +46,51 @@ type Worker struct {
 	intake    Intake
 	outbox    Outbox
 	ledger    Ledger
+	control   Control
 	deliverer Deliverer
 	leases    *leases
 	log       *slog.Logger
 	now       func() time.Time
 	jitter    func() float64
+	state
+}
+
+// state is what others may ask a running worker.
+type state struct {
+	// turned is when the loop last turned, in Unix nanoseconds.
+	turned atomic.Int64
+	shut   atomic.Pointer[Shut]
+}
+
+// Shut says why a worker takes no job at all, and until when.
+type Shut struct {
+	Reason schemas.Reason
+	Until  time.Time
+}
+
+// Turned is when the worker's loop last turned, or when the worker was made. It
+// turns twice a second at least.
+func (s *state) Turned() time.Time { return time.Unix(0, s.turned.Load()) }
+
+// Shut is nil while jobs are taken.
+func (s *state) Shut() *Shut { return s.shut.Load() }
+
+// Queue is where jobs come from and where what became of them goes.
+type Queue struct {
+	Intake  Intake
+	Outbox  Outbox
+	Control Control
 }
 
 // New makes a Worker.
-func New(s Settings, intake Intake, outbox Outbox, ledger Ledger, deliverer Deliverer, log *slog.Logger) *Worker {
-	return &Worker{
+func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.Logger) *Worker {
+	w := &Worker{
 		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
-		intake: intake, outbox: outbox, ledger: ledger, deliverer: deliverer,
-		leases: newLeases(log), log: log, now: time.Now, jitter: rand.Float64,
+		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, ledger: ledger, deliverer: deliverer,
+		leases: newLeases(log, s.Lease), log: log, now: time.Now, jitter: rand.Float64,
 	}
+	w.turned.Store(w.now().UnixNano())
+	return w
 }
 
 const (
@@ -66,6 +100,9 @@ const (
 	// shortWait bounds an ask that keeps slots; longWait one that keeps none.
 	shortWait = 100 * time.Millisecond
 	longWait  = 30 * time.Second
+	// slowAfter is how long a message that has left may wait for its answer
+	// before its job gives its slot to others.
+	slowAfter = 2 * time.Second
 )
 
 // Answers is how many answers an Intake for this many slots must be able to
@@ -82,16 +119,24 @@ func (w *Worker) Run(ctx context.Context) {
 	var background sync.WaitGroup
 	background.Go(func() { w.leases.run(renewing, w.settings.Lease/3) })
 
-	d := &dispatcher{
-		Worker: w, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency),
-		finished: make(chan schemas.Lane), listed: make(chan seen, 1),
-	}
+	d := newDispatcher(w)
+	following, endFollowing := context.WithCancel(context.WithoutCancel(ctx))
+	defer endFollowing()
+	background.Go(func() {
+		w.control.Follow(following, func(s LaneState) {
+			select {
+			case d.heard <- s:
+			case <-following.Done():
+			}
+		})
+	})
 	d.run(ctx, working)
 
-	w.log.Info("stopping", "in_hand", d.lanes.inHand, "grace", w.settings.Grace.String())
+	w.log.Info("stopping", "in_hand", d.lanes.inHand+d.lanes.parked, "grace", w.settings.Grace.String())
 	stopped := make(chan struct{})
 	background.Go(func() { w.intake.Stop(); close(stopped) })
 	d.finish(interrupt, stopped)
+	endFollowing()
 	endRenewing()
 	background.Wait()
 }

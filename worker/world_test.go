@@ -61,6 +61,7 @@ func newWorldOn(t testing.TB, url string) *world {
 	w.settings = worker.Settings{
 		Prefix: w.prefix, Slots: 4, LaneConcurrency: 4, Grace: 10 * time.Second,
 		Patience: worker.Patience{OnUnknown: worker.Resend, First: 500 * time.Millisecond, Longest: time.Second},
+		Backoff:  worker.Backoff{First: 500 * time.Millisecond, Longest: time.Second},
 	}
 	nc, err := nats.Connect(url)
 	if err != nil {
@@ -95,6 +96,10 @@ func (w *world) start(d worker.Deliverer, cut *cut) (stop func()) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	control, err := w.queue.Control(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	settings := w.settings
 	settings.Name, settings.Lease = fmt.Sprintf("worker-%d", worlds.Add(1)), w.lease
 	var in worker.Intake = intake
@@ -107,7 +112,7 @@ func (w *world) start(d worker.Deliverer, cut *cut) (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		worker.New(settings, in, out, book, d, w.log.logger()).Run(ctx)
+		worker.New(settings, worker.Queue{Intake: in, Outbox: out, Control: control}, book, d, w.log.logger()).Run(ctx)
 	}()
 	var once sync.Once
 	stop = func() {

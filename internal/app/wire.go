@@ -108,6 +108,23 @@ func Pipeline(source pipeline.Source, redox pipeline.Redox, r Redox, f Files, m 
 // for a hiccup, too short to matter to the jobs behind it.
 var inSlot = pipeline.RetryPolicy{Tries: 3, First: time.Second, Longest: 5 * time.Second}
 
+// laneIdle is after how long without a worker asking the queue forgets a lane.
+// Workers ask no lane that has been empty for ten minutes.
+const laneIdle = 24 * time.Hour
+
+// turnWithin is how long the worker's loop may stand still before the process
+// is called dead. It turns twice a second.
+const turnWithin = time.Minute
+
+// wayOf says whether the worker takes jobs, as far as that hangs on what all of
+// them need.
+func wayOf(shut *worker.Shut) health.Check {
+	if shut == nil {
+		return health.Check{OK: true}
+	}
+	return health.Check{Text: fmt.Sprintf("no jobs are taken until %s: %s", shut.Until.UTC().Format(time.RFC3339), shut.Reason.Code)}
+}
+
 // RunWorker delivers jobs until ctx ends and nothing is in hand any more. It
 // fails only at the start. ready is called once the worker takes jobs.
 func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) error {
@@ -143,15 +160,21 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 	}
 	open.push("redox", func() error { client.Close(); return nil })
 	intake, err := queue.Intake(
-		natsq.LaneSettings{Concurrency: s.Delivery.LaneConcurrency, Lease: s.Delivery.Lease},
+		natsq.LaneSettings{Concurrency: s.Delivery.LaneConcurrency, Lease: s.Delivery.Lease, Idle: laneIdle},
 		worker.Answers(s.Delivery.Concurrency))
 	if err != nil {
 		return err
 	}
-	w := worker.New(s.Delivery.settings(name, s.NATS.Prefix), intake, queue.Outbox(), ledger.New(bucket, ledger.Patience),
-		Pipeline(source, redoxgate.New(client), s.Redox, s.Files, s.Message, s.Delivery), log)
+	control, err := queue.Control(ctx)
+	if err != nil {
+		return err
+	}
+	w := worker.New(s.Delivery.settings(name, s.NATS.Prefix), worker.Queue{Intake: intake, Outbox: queue.Outbox(), Control: control},
+		ledger.New(bucket, ledger.Patience), Pipeline(source, redoxgate.New(client), s.Redox, s.Files, s.Message, s.Delivery), log)
 
 	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)
+	about.Live("dispatch", health.Turning(w.Turned, turnWithin))
+	about.Add("redox", func() health.Check { return wayOf(w.Shut()) })
 	about.Enter(health.Working)
 	defer context.AfterFunc(ctx, func() { about.Enter(health.Stopping) })()
 	ready()

@@ -34,8 +34,9 @@ func TestFaults(t *testing.T) {
 	}{
 		{redoxclient.Retryable, []redoxclient.Op{send, model}, redoxclient.CodeStatus, fault.Retryable, fault.Destination, "redox_status_503"},
 		{redoxclient.Retryable, []redoxclient.Op{upload, blob, token}, redoxclient.CodeStatus, fault.Retryable, fault.Redox, "redox_status_503"},
-		{redoxclient.Retryable, []redoxclient.Op{send, model}, redoxclient.CodeConnect, fault.Retryable, fault.Destination, "redox_connect"},
-		{redoxclient.Retryable, []redoxclient.Op{upload, blob, token}, redoxclient.CodeDNS, fault.Retryable, fault.Redox, "redox_dns"},
+		{redoxclient.Retryable, []redoxclient.Op{send, model, upload, blob, token}, redoxclient.CodeConnect, fault.Retryable, fault.Redox, "redox_connect"},
+		{redoxclient.Retryable, []redoxclient.Op{send, model, upload, blob, token}, redoxclient.CodeDNS, fault.Retryable, fault.Redox, "redox_dns"},
+		{redoxclient.Retryable, []redoxclient.Op{send, model, upload, blob, token}, redoxclient.CodeCertificate, fault.Retryable, fault.Redox, "redox_certificate"},
 		{redoxclient.Retryable, []redoxclient.Op{send, model}, redoxclient.CodeRefused, fault.Retryable, fault.Destination, "redox_refused"},
 		{redoxclient.Retryable, []redoxclient.Op{blob}, redoxclient.CodeAnswerUnreadable, fault.Retryable, fault.Redox, "redox_answer_unreadable"},
 		{redoxclient.Retryable, []redoxclient.Op{token}, redoxclient.CodeToken, fault.Retryable, fault.Redox, "redox_token_failed"},

@@ -113,6 +113,9 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 	case !e.Op.Message():
 		// Uploads go to one place for all destinations.
 		return fault.Redox
+	case e.Code == redoxclient.CodeDNS, e.Code == redoxclient.CodeConnect, e.Code == redoxclient.CodeCertificate:
+		// Messages go to one host for all destinations.
+		return fault.Redox
 	}
 	return fault.Destination
 }

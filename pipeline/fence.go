@@ -1,0 +1,46 @@
+package pipeline
+
+import (
+	"context"
+	"io"
+)
+
+// fenced makes a body that hands over nothing any more once the lease of its
+// job has ended: a worker that was frozen between two bytes must not go on with
+// what may be another's job. left, unless nil, is called when the last of size
+// bytes has been handed over.
+func fenced(p Payload, journal Journal, left func()) Payload {
+	open := p.Open
+	p.Open = func(ctx context.Context) (io.ReadCloser, error) {
+		if err := journal.Owned(); err != nil {
+			return nil, err
+		}
+		body, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &fence{ReadCloser: body, journal: journal, missing: p.Size, left: left}, nil
+	}
+	return p
+}
+
+type fence struct {
+	io.ReadCloser
+	journal Journal
+	missing int64
+	left    func()
+}
+
+func (f *fence) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	// After the read, which may have taken long: these bytes are the ones that
+	// would leave.
+	if owned := f.journal.Owned(); owned != nil {
+		return 0, owned
+	}
+	f.missing -= int64(n)
+	if f.missing == 0 && n > 0 && f.left != nil {
+		f.left()
+	}
+	return n, err
+}

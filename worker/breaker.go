@@ -1,0 +1,254 @@
+package worker
+
+import (
+	"errors"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// breakers are what this worker knows of lanes that are shut or might have to
+// be. They decide what is to be written to the fleet's knowledge and do nothing;
+// they are not safe for concurrent use.
+//
+// A lane's breaker opens after the faults of several jobs in a row. When its
+// wait is over, one worker of the fleet, which has written its name into the
+// state, takes one job. If that is answered the breaker is removed; if not, the
+// wait begins again, longer.
+type breakers struct {
+	name    string
+	backoff Backoff
+	all     map[schemas.Lane]*breaker
+}
+
+// breaker is one lane's.
+type breaker struct {
+	state   LaneState
+	strikes strikes
+	// number counts the openings and closings seen.
+	number int
+	// writing: a change, doing, is on its way to the fleet; next waits for its
+	// end.
+	writing     bool
+	doing, next change
+}
+
+// change is what is to become of a state; false where it no longer applies.
+type change func(LaneState) (LaneState, bool)
+
+// strikesOfALane is how many different jobs must fail in a row.
+const strikesOfALane = 3
+
+// probeTime is how long a prober owns its lane without a renewal.
+const probeTime = time.Minute
+
+func newBreakers(name string, b Backoff) *breakers {
+	return &breakers{name: name, backoff: b, all: map[schemas.Lane]*breaker{}}
+}
+
+func (b *breakers) get(lane schemas.Lane) *breaker {
+	one := b.all[lane]
+	if one == nil {
+		one = &breaker{state: LaneState{Lane: lane}}
+		b.all[lane] = one
+	}
+	return one
+}
+
+// number is what a ticket of the lane carries.
+func (b *breakers) number(lane schemas.Lane) int {
+	if one := b.all[lane]; one != nil {
+		return one.number
+	}
+	return 0
+}
+
+// flow is what the states say of taking jobs of the lane.
+func (b *breakers) flow(lane schemas.Lane, now time.Time) (shut, probing bool, limit int) {
+	one := b.all[lane]
+	if one == nil {
+		return false, false, 0
+	}
+	s := one.state
+	if now.Before(s.ShutUntil()) {
+		return true, false, s.Limit
+	}
+	if s.Breaker == nil {
+		return false, false, s.Limit
+	}
+	// Nobody takes a job that is not the probe, also when the wait is over.
+	mine := s.Breaker.Prober == b.name && !one.writing
+	return !mine, mine, s.Limit
+}
+
+// heard takes in a state that the fleet agreed on. It tells whether that closed
+// the breaker, and what is to be written now.
+func (b *breakers) heard(s LaneState) (closed bool, put *LaneState) {
+	one := b.get(s.Lane)
+	if s.Revision < one.state.Revision {
+		return false, nil
+	}
+	closed = one.take(s)
+	if one.writing {
+		return closed, nil
+	}
+	return closed, one.follow()
+}
+
+// take replaces the state; true where it had a breaker and has none.
+func (one *breaker) take(s LaneState) (closed bool) {
+	had, has := one.state.Breaker != nil, s.Breaker != nil
+	if had != has {
+		one.number++
+		one.strikes.clear()
+	}
+	one.state = s
+	return had && !has
+}
+
+// wrote takes in what came of a write.
+func (b *breakers) wrote(s LaneState, err error) (put *LaneState) {
+	one := b.get(s.Lane)
+	one.writing = false
+	switch {
+	case err == nil && s.Revision >= one.state.Revision:
+		one.take(s)
+	case errors.Is(err, ErrChanged):
+		// Somebody else was faster. What is still to be done is done to what they
+		// wrote, once that has been heard.
+		if one.next == nil {
+			one.next = one.doing
+		}
+		if one.state.Revision <= s.Revision {
+			return nil
+		}
+	}
+	return one.follow()
+}
+
+// follow makes the change that waited.
+func (one *breaker) follow() *LaneState {
+	c := one.next
+	one.next = nil
+	if c == nil {
+		return nil
+	}
+	return one.change(c)
+}
+
+// change gives the state to write. The worker itself obeys it from now on.
+func (one *breaker) change(c change) *LaneState {
+	if one.writing {
+		one.next = c
+		return nil
+	}
+	s, ok := c(one.state)
+	if !ok {
+		return nil
+	}
+	one.writing, one.doing = true, c
+	one.take(s)
+	return &s
+}
+
+// ended takes in what a job of the lane met.
+func (b *breakers) ended(t *ticket, now time.Time, jitter float64) (put *LaneState) {
+	one, e := b.get(t.lane), t.ending
+	if t.probe && one.state.Breaker != nil && one.state.Breaker.Prober == b.name {
+		return one.change(b.probed(e, now, jitter))
+	}
+	switch {
+	case t.breaker != one.number || one.state.Breaker != nil:
+		return nil
+	case e.verdict == well:
+		one.strikes.clear()
+		return nil
+	case e.verdict == silent || e.scope != fault.Destination:
+		return nil
+	case !one.strikes.add(e.job, strikesOfALane) && e.after == 0:
+		return nil
+	}
+	return one.change(func(s LaneState) (LaneState, bool) {
+		if s.Breaker != nil {
+			return s, false
+		}
+		s.Breaker = &Breaker{Since: now.UTC()}
+		return b.open(s, e, now, jitter), true
+	})
+}
+
+// open begins a wait.
+func (b *breakers) open(s LaneState, e ending, now time.Time, jitter float64) LaneState {
+	next := *s.Breaker
+	next.Opened++
+	next.Until = now.Add(max(b.backoff.wait(next.Opened, jitter), e.after)).UTC()
+	next.Reason, next.Prober = e.reason, ""
+	s.Breaker = &next
+	return s
+}
+
+// probed is what the end of a probe changes.
+func (b *breakers) probed(e ending, now time.Time, jitter float64) change {
+	return b.asProber(func(s LaneState) LaneState {
+		switch {
+		case e.verdict == well:
+			s.Breaker = nil
+		case e.verdict == badly && e.scope == fault.Destination:
+			return b.open(s, e, now, jitter)
+		default:
+			s.Breaker = waiting(*s.Breaker, now)
+		}
+		return s
+	})
+}
+
+// vain gives up a probe for which no job came.
+func (b *breakers) vain(lane schemas.Lane, now time.Time) *LaneState {
+	return b.get(lane).change(b.asProber(func(s LaneState) LaneState {
+		s.Breaker = waiting(*s.Breaker, now.Add(b.backoff.First))
+		return s
+	}))
+}
+
+func (b *breakers) asProber(c func(LaneState) LaneState) change {
+	return func(s LaneState) (LaneState, bool) {
+		if s.Breaker == nil || s.Breaker.Prober != b.name {
+			return s, false
+		}
+		return c(s), true
+	}
+}
+
+// waiting is a breaker that anybody may probe from until on.
+func waiting(br Breaker, until time.Time) *Breaker {
+	br.Prober, br.Until = "", until.UTC()
+	return &br
+}
+
+// due asks for the probing of a lane that holds jobs, where its time has come,
+// and renews a probing of this worker that still goes on.
+func (b *breakers) due(lane schemas.Lane, holdsJobs, inHand bool, now time.Time) *LaneState {
+	one := b.all[lane]
+	if one == nil || one.state.Breaker == nil || one.writing {
+		return nil
+	}
+	br := *one.state.Breaker
+	switch {
+	case br.Prober == b.name && inHand:
+		if br.Until.Sub(now) > probeTime/2 {
+			return nil
+		}
+	case now.Before(br.Until) || now.Before(one.state.ShutUntil()) || !holdsJobs:
+		return nil
+	}
+	return one.change(func(s LaneState) (LaneState, bool) {
+		if s.Breaker == nil || s.Breaker.Prober != br.Prober {
+			return s, false
+		}
+		next := *s.Breaker
+		next.Prober, next.Until = b.name, now.Add(probeTime).UTC()
+		s.Breaker = &next
+		return s, true
+	})
+}

@@ -1,0 +1,329 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// fleet is breakers of several workers over one record, which is changed by
+// compare-and-set as the real one is.
+type fleet struct {
+	t       *testing.T
+	lane    schemas.Lane
+	now     time.Time
+	record  LaneState
+	workers []*breakers
+}
+
+func newFleet(t *testing.T, n int) *fleet {
+	f := &fleet{t: t, lane: liveLane("a"), now: noon}
+	f.record.Lane = f.lane
+	for i := range n {
+		f.workers = append(f.workers, newBreakers(fmt.Sprintf("w%d", i), backoff))
+	}
+	return f
+}
+
+// write does what a worker wants written, and what follows from it.
+func (f *fleet) write(w *breakers, put *LaneState) (wrote bool) {
+	f.t.Helper()
+	for put != nil {
+		s, err := *put, error(nil)
+		if s.Revision != f.record.Revision {
+			err = ErrChanged
+		} else {
+			s.Revision++
+			f.record, wrote = s, true
+		}
+		put = w.wrote(s, err)
+	}
+	return wrote
+}
+
+// spread tells everybody what the record says.
+func (f *fleet) spread() {
+	for _, w := range f.workers {
+		_, put := w.heard(f.record)
+		f.write(w, put)
+	}
+}
+
+// end ends a job that w had taken.
+func (f *fleet) end(w *breakers, job string, v verdict, scope fault.Scope) bool {
+	f.t.Helper()
+	_, probe, _ := w.flow(f.lane, f.now)
+	return f.write(w, w.ended(&ticket{lane: f.lane, probe: probe, breaker: w.number(f.lane),
+		ending: ending{job: job, verdict: v, scope: scope, reason: schemas.Reason{Code: "x"}}}, f.now, 1))
+}
+
+func (f *fleet) wait(d time.Duration) { f.now = f.now.Add(d) }
+
+// probers are the workers that may take a job.
+func (f *fleet) probers() (n int) {
+	for _, w := range f.workers {
+		if shut, probing, _ := w.flow(f.lane, f.now); !shut && !probing {
+			f.t.Fatal("a worker takes jobs as if nothing were")
+		} else if probing {
+			n++
+		}
+	}
+	return n
+}
+
+// open breaks the lane for everybody.
+func (f *fleet) open() {
+	f.t.Helper()
+	for i := range strikesOfALane {
+		if opened := f.end(f.workers[0], fmt.Sprint("job", i), badly, fault.Destination); opened != (i == strikesOfALane-1) {
+			f.t.Fatalf("opened %t by the %d-th fault", opened, i+1)
+		}
+	}
+	f.spread()
+	if f.record.Breaker == nil || f.record.Breaker.Until.Sub(f.now) != 2*time.Second || f.probers() != 0 {
+		f.t.Fatalf("%+v", f.record.Breaker)
+	}
+}
+
+// probe has every worker ask to probe, and gives the one that may.
+func (f *fleet) probe() *breakers {
+	f.t.Helper()
+	for _, w := range f.workers {
+		f.write(w, w.due(f.lane, true, false, f.now))
+	}
+	f.spread()
+	if n := f.probers(); n != 1 {
+		f.t.Fatalf("%d probers", n)
+	}
+	for _, w := range f.workers {
+		if _, probing, _ := w.flow(f.lane, f.now); probing {
+			return w
+		}
+	}
+	return nil
+}
+
+func TestOneWorkerProbes(t *testing.T) {
+	f := newFleet(t, 3)
+	f.open()
+	for _, w := range f.workers {
+		if w.due(f.lane, true, false, f.now.Add(time.Second)) != nil {
+			t.Fatal("probed before the wait was over")
+		}
+	}
+	for _, wait := range []time.Duration{4, 8, 16, 30, 30} {
+		f.now = f.record.Breaker.Until
+		if f.workers[0].due(f.lane, false, false, f.now) != nil {
+			t.Fatal("a lane without jobs is probed")
+		}
+		f.end(f.probe(), "probe", badly, fault.Destination)
+		f.spread()
+		if f.record.Breaker.Until.Sub(f.now) != wait*time.Second || f.probers() != 0 {
+			t.Fatalf("waits %s, want %ds", f.record.Breaker.Until.Sub(f.now), wait)
+		}
+	}
+	f.now = f.record.Breaker.Until
+	f.end(f.probe(), "probe", well, "")
+	closed := 0
+	for _, w := range f.workers {
+		if was, _ := w.heard(f.record); was {
+			closed++
+		}
+		if shut, probing, _ := w.flow(f.lane, f.now); shut || probing {
+			t.Error("the lane is not open again")
+		}
+	}
+	if f.record.Breaker != nil || closed != 2 { // the prober knew
+		t.Errorf("%+v, %d workers were told", f.record.Breaker, closed)
+	}
+}
+
+// TestAProbeThatSaysNothing lets another follow at once; so does one for which
+// no job came, after a moment.
+func TestAProbeThatSaysNothing(t *testing.T) {
+	f := newFleet(t, 2)
+	f.open()
+	f.wait(time.Minute)
+	w := f.probe()
+	f.end(w, "probe", silent, "")
+	f.spread()
+	w = f.probe()
+	f.write(w, w.vain(f.lane, f.now))
+	f.spread()
+	if f.probers() != 0 || f.record.Breaker.Prober != "" || f.record.Breaker.Opened != 1 {
+		t.Fatalf("%+v", f.record.Breaker)
+	}
+	f.wait(backoff.First)
+	f.probe()
+}
+
+// TestAProberThatVanishes is followed by another when its time is over, and not
+// before; one that goes on renews it.
+func TestAProberThatVanishes(t *testing.T) {
+	f := newFleet(t, 2)
+	f.open()
+	f.wait(time.Minute)
+	w := f.probe()
+	for range 10 {
+		f.wait(20 * time.Second)
+		f.write(w, w.due(f.lane, true, true, f.now))
+		f.spread()
+		if f.probers() != 1 || !f.now.Before(f.record.Breaker.Until) {
+			t.Fatal("not renewed")
+		}
+	}
+	other := f.workers[1]
+	if w == other {
+		other = f.workers[0]
+	}
+	if other.due(f.lane, true, false, f.now) != nil {
+		t.Fatal("two probers")
+	}
+	f.wait(2 * time.Minute)
+	f.write(other, other.due(f.lane, true, false, f.now))
+	f.spread()
+	if _, probing, _ := other.flow(f.lane, f.now); !probing || f.probers() != 1 {
+		t.Error("nobody follows a prober that vanished")
+	}
+	// The old one's word counts no more.
+	if f.end(w, "probe", well, "") || f.record.Breaker == nil {
+		t.Error("closed by one that does not probe any more")
+	}
+}
+
+// TestWhatIsNotTheDestinations: neither a job that fails again and again among
+// others that do not, nor the faults of others, open a lane; one job alone does
+// when it is all there is.
+func TestWhatIsNotTheDestinations(t *testing.T) {
+	f := newFleet(t, 1)
+	w := f.workers[0]
+	for range 100 {
+		if f.end(w, "poison", badly, fault.Destination) || f.end(w, "poison", badly, fault.Destination) || f.end(w, "good", well, "") {
+			t.Fatal("opened by one job of several")
+		}
+	}
+	for i := range 100 {
+		if f.end(w, fmt.Sprint(i), badly, fault.Store) || f.end(w, fmt.Sprint(i), silent, "") {
+			t.Fatal("opened by faults of others")
+		}
+	}
+	for i := range 2 * strikesOfALane {
+		if opened := f.end(w, "only", badly, fault.Destination); opened != (i == 2*strikesOfALane-1) {
+			t.Fatalf("opened %t by fault %d", opened, i+1)
+		}
+	}
+}
+
+// TestWhatBeganBefore an opening says nothing after it.
+func TestWhatBeganBefore(t *testing.T) {
+	f := newFleet(t, 1)
+	w := f.workers[0]
+	old := &ticket{lane: f.lane, breaker: w.number(f.lane), ending: ending{job: "old", verdict: badly, scope: fault.Destination}}
+	f.open()
+	f.wait(time.Minute)
+	f.probe()
+	if w.ended(old, f.now, 1) != nil {
+		t.Fatal("a straggler ended the probe")
+	}
+	f.end(w, "probe", well, "")
+	for i := range 10 {
+		old.ending.job = fmt.Sprint(i)
+		if w.ended(old, f.now, 1) != nil {
+			t.Fatal("stragglers opened the lane again")
+		}
+	}
+}
+
+// TestAnOperatorsPause holds everybody back, until it ends or is lifted, beside
+// whatever the breaker does.
+func TestAnOperatorsPause(t *testing.T) {
+	f := newFleet(t, 2)
+	f.record.Pause = &Pause{Until: f.now.Add(time.Hour)}
+	f.record.Limit = 3
+	f.record.Revision = 7
+	f.spread()
+	w := f.workers[0]
+	if shut, _, limit := w.flow(f.lane, f.now); !shut || limit != 3 {
+		t.Fatalf("shut %t, limit %d", shut, limit)
+	}
+	if shut, _, _ := w.flow(f.lane, f.now.Add(time.Hour)); shut {
+		t.Fatal("a pause that is over holds on")
+	}
+	// Jobs in hand still end badly: the breaker opens within the pause.
+	for i := range strikesOfALane {
+		f.end(w, fmt.Sprint(i), badly, fault.Destination)
+	}
+	f.spread()
+	if f.record.Breaker == nil || f.record.Pause == nil || f.record.Limit != 3 {
+		t.Fatalf("%+v", f.record)
+	}
+	f.wait(10 * time.Minute)
+	if w.due(f.lane, true, false, f.now) != nil {
+		t.Fatal("a paused lane is probed")
+	}
+	f.record.Pause = nil
+	f.record.Revision++
+	f.spread()
+	f.probe()
+}
+
+// TestWritesThatFail: a lane that was seen to fail stays shut here although the
+// fleet could not be told, and is probed again later.
+func TestWritesThatFail(t *testing.T) {
+	f := newFleet(t, 1)
+	w := f.workers[0]
+	var put *LaneState
+	for i := range strikesOfALane {
+		put = w.ended(&ticket{lane: f.lane, ending: ending{job: fmt.Sprint(i), verdict: badly, scope: fault.Destination}}, f.now, 1)
+	}
+	if put == nil || w.wrote(*put, errors.New("away")) != nil {
+		t.Fatal("want one write")
+	}
+	if shut, _, _ := w.flow(f.lane, f.now); !shut {
+		t.Fatal("open")
+	}
+	f.wait(time.Minute)
+	f.probe()
+	f.end(w, "p", well, "")
+	if shut, probing, _ := w.flow(f.lane, f.now); shut || probing || f.record.Breaker != nil {
+		t.Error("not open again")
+	}
+}
+
+// TestAnEndDuringAWrite is not forgotten: it is written next.
+func TestAnEndDuringAWrite(t *testing.T) {
+	f := newFleet(t, 1)
+	w := f.workers[0]
+	f.open()
+	f.wait(time.Minute)
+	f.probe()
+	tk := &ticket{lane: f.lane, probe: true, breaker: w.number(f.lane), ending: ending{verdict: well}}
+	f.wait(probeTime - time.Second)
+	renewal := w.due(f.lane, true, true, f.now)
+	if renewal == nil || w.ended(tk, f.now, 1) != nil {
+		t.Fatal("want the renewal first")
+	}
+	f.write(w, renewal)
+	if f.record.Breaker != nil {
+		t.Error("the end of the probe was forgotten")
+	}
+	// Also when an operator was faster.
+	f.open()
+	f.wait(time.Minute)
+	f.probe()
+	tk.breaker = w.number(f.lane)
+	put := w.ended(tk, f.now, 1)
+	theirs := f.record
+	theirs.Pause = &Pause{Until: f.now.Add(time.Hour)}
+	theirs.Revision++
+	f.record = theirs
+	f.write(w, put)
+	f.spread()
+	if f.record.Breaker != nil || f.record.Pause == nil {
+		t.Errorf("the end of the probe was forgotten: %+v", f.record)
+	}
+}

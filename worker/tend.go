@@ -1,0 +1,139 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// written is what came of a write of a lane's state.
+type written struct {
+	state LaneState
+	err   error
+}
+
+// writeTime bounds the write of a lane's state. It outlasts an election.
+const writeTime = 20 * time.Second
+
+// tend does what time brings: the gate lets a job through, lanes may be probed,
+// waits are over.
+func (d *dispatcher) tend(ctx context.Context) {
+	now := d.now()
+	d.gate.tick(now)
+	d.steerAll()
+	for lane := range d.breakers.all {
+		one := d.lanes.all[lane]
+		d.put(ctx, d.breakers.due(lane, d.lanes.holds(lane), one != nil && one.inHand > 0, now))
+		d.steer(lane)
+	}
+}
+
+// steer makes the lanes obey what is known of one.
+func (d *dispatcher) steer(lane schemas.Lane) {
+	shut, probing, limit := d.breakers.flow(lane, d.now())
+	if shut || probing || limit > 0 || d.lanes.all[lane] != nil {
+		d.lanes.steer(lane, shut, probing, limit)
+	}
+}
+
+// steerAll applies the gate, and tells those who watch.
+func (d *dispatcher) steerAll() {
+	d.lanes.allowed = d.gate.allowed
+	var shut *Shut
+	if d.gate.shut() {
+		shut = &Shut{Reason: d.gate.reason, Until: d.gate.until}
+	}
+	d.shut.Store(shut)
+}
+
+// ended books the end of a job, and what it says of the world.
+func (d *dispatcher) ended(ctx context.Context, t *ticket) {
+	t.over = true
+	d.lanes.finished(t)
+	now, jitter := d.now(), d.jitter()
+	if d.gate.ended(t, now, jitter) {
+		d.log.Warn("no jobs are taken: something that every job needs has failed",
+			"scope", t.ending.scope, "code", t.ending.reason.Code, "text", t.ending.reason.Text, "until", d.gate.until)
+	}
+	d.steerAll()
+	if t.lane.Stray() {
+		return // what is refused unread says nothing of a destination
+	}
+	if put := d.breakers.ended(t, now, jitter); put != nil {
+		d.tell(*put, now)
+		d.put(ctx, put)
+	}
+	d.steer(t.lane)
+}
+
+// tell logs what is about to be written of a lane.
+func (d *dispatcher) tell(s LaneState, now time.Time) {
+	log := d.log.With("class", s.Lane.Class, "destination", s.Lane.Destination)
+	switch br := s.Breaker; {
+	case br == nil:
+		log.Info("the lane is open again")
+	case br.Until.After(now):
+		log.Warn("the lane is shut: its destination fails", "code", br.Reason.Code, "text", br.Reason.Text, "until", br.Until, "opened", br.Opened)
+	}
+}
+
+// unfilled gives up a probe for which no job came.
+func (d *dispatcher) unfilled(ctx context.Context, a Answer) {
+	_, probing, _ := d.breakers.flow(a.Lane, d.now())
+	if one := d.lanes.all[a.Lane]; !probing || one != nil && (one.inHand > 0 || one.asking) {
+		return
+	}
+	d.put(ctx, d.breakers.vain(a.Lane, d.now()))
+	d.steer(a.Lane)
+}
+
+// learn takes in a state that the fleet agreed on.
+func (d *dispatcher) learn(ctx context.Context, s LaneState) {
+	closed, put := d.breakers.heard(s)
+	if closed {
+		d.lanes.reopened(s.Lane)
+	}
+	d.put(ctx, put)
+	d.steer(s.Lane)
+}
+
+// written takes in what came of a write of our own.
+func (d *dispatcher) written(ctx context.Context, r written) {
+	if r.err != nil && !errors.Is(r.err, ErrChanged) {
+		d.log.Warn("a lane's state could not be written", "class", r.state.Lane.Class, "destination", r.state.Lane.Destination, "error", r.err)
+	}
+	put := d.breakers.wrote(r.state, r.err)
+	if r.err == nil && r.state.Breaker == nil {
+		d.lanes.reopened(r.state.Lane)
+	}
+	d.put(ctx, put)
+	d.steer(r.state.Lane)
+}
+
+// put writes a state beside the loop.
+func (d *dispatcher) put(ctx context.Context, s *LaneState) {
+	if s == nil {
+		return
+	}
+	d.writing.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
+		defer cancel()
+		after, err := d.control.Put(ctx, *s)
+		d.wrote <- written{after, err}
+	})
+}
+
+// drain waits for the writes that are under way.
+func (d *dispatcher) drain() {
+	over := make(chan struct{})
+	go func() { d.writing.Wait(); close(over) }()
+	for {
+		select {
+		case <-d.wrote:
+		case <-over:
+			return
+		}
+	}
+}
