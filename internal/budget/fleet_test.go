@@ -48,7 +48,8 @@ func steady(t *testing.T, workers int, reserve float64) {
 		least, most = min(least, w.sent(Backfill)), max(most, w.sent(Backfill))
 		ops += w.link.operations()
 	}
-	if float64(least) < 0.9*float64(most) {
+	// Without a reserve chance has a part in who comes first.
+	if equal := min(0.8+reserve, 0.97); float64(least) < equal*float64(most) {
 		t.Errorf("of equal workers one sent %d and one %d", least, most)
 	}
 	rate := float64(ops) / (4 * testWindow.Seconds()) / float64(workers)
