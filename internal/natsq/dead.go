@@ -38,7 +38,7 @@ type Letter struct {
 // Letters calls each for every dead letter there is, the oldest first, until
 // each returns false.
 func (c *Conn) Letters(ctx context.Context, each func(Letter) bool) error {
-	complete := false
+	l := &lettersListing{conn: c, each: each}
 	t := &tail{
 		conn: c, stream: c.stream(dead), what: "the dead letters",
 		config: func() jetstream.ConsumerConfig {
@@ -46,27 +46,39 @@ func (c *Conn) Letters(ctx context.Context, each func(Letter) bool) error {
 				FilterSubject: c.prefix + ".dead.>", DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true,
 			}
 		},
-		opened: func(waiting uint64) bool { complete = waiting == 0; return !complete },
-	}
-	var seen uint64
-	t.each = func(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
-		complete = meta.NumPending == 0
-		if meta.Sequence.Stream <= seen { // told before the connection was lost
-			return !complete
-		}
-		seen = meta.Sequence.Stream
-		if letter, ok := c.letter(msg, meta); ok && !each(letter) {
-			complete = true
-		}
-		return !complete
+		listing: l, each: l.take,
 	}
 	if err := t.run(ctx, func() error { return nil }); err != nil {
 		return err
 	}
-	if !complete {
+	if !l.complete {
 		return fmt.Errorf("listing the dead letters: %w", context.Cause(ctx))
 	}
 	return nil
+}
+
+// lettersListing is where a listing of the dead letters has come to.
+type lettersListing struct {
+	conn     *Conn
+	each     func(Letter) bool
+	seen     uint64
+	complete bool
+}
+
+func (l *lettersListing) begin(waiting uint64) bool { return waiting > 0 || l.end() }
+func (l *lettersListing) listing() bool             { return true }
+func (l *lettersListing) end() bool                 { l.complete = true; return false }
+
+func (l *lettersListing) take(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
+	l.complete = meta.NumPending == 0
+	if meta.Sequence.Stream <= l.seen { // told before the connection was lost
+		return !l.complete
+	}
+	l.seen = meta.Sequence.Stream
+	if letter, ok := l.conn.letter(msg, meta); ok && !l.each(letter) {
+		l.complete = true
+	}
+	return !l.complete
 }
 
 func (c *Conn) letter(msg jetstream.Msg, meta *jetstream.MsgMetadata) (Letter, bool) {

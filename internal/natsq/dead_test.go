@@ -139,6 +139,31 @@ func TestLettersOutliveAKill(t *testing.T) {
 	}
 }
 
+// TestLettersRemovedWhileListed: what is removed while it waits to be told never
+// comes, and the listing ends all the same.
+func TestLettersRemovedWhileListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c, err := w.js.Stream(t.Context(), w.stream(dead))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// More than the library asks for at once, so that some wait on the server.
+	w.buryAll(lane1, names(0, 1200)...)
+	n := 0
+	err = w.Letters(t.Context(), func(Letter) bool {
+		if n++; n == 1 {
+			if err := c.Purge(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		return true
+	})
+	if err != nil || n == 1200 {
+		t.Errorf("%d letters, %v", n, err)
+	}
+}
+
 func TestReport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -69,7 +69,7 @@ func (f *following) run(ctx context.Context) error {
 				FilterSubject: f.control.subject(lanePrefix + ">"), DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 			}
 		},
-		opened: f.begin, each: f.take,
+		listing: f, each: f.take,
 	}
 	return t.run(ctx, func() error { return nil })
 }
@@ -84,13 +84,14 @@ func (f *following) begin(waiting uint64) bool {
 	return waiting > 0 || f.end()
 }
 
+func (f *following) listing() bool { return f.found != nil }
+
 func (f *following) take(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 	f.tell(msg, meta.Sequence.Stream)
 	if f.found == nil {
 		return true
 	}
-	// A record that is changed while it waits comes once, later; one that is
-	// purged never comes.
+	// A record that is changed while it waits comes once, later.
 	if f.left--; f.left > 0 && meta.NumPending > 0 {
 		return true
 	}

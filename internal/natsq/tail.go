@@ -2,6 +2,7 @@ package natsq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,14 +32,29 @@ type tail struct {
 	heartbeat time.Duration
 	// config says from where to read. It is asked again after each interruption.
 	config func() jetstream.ConsumerConfig
-	// opened is told how many messages wait for a consumer just made; nil is
+	// listing is for who wants to know when all that was there has come; nil is
 	// nobody.
-	opened func(waiting uint64) (more bool)
+	listing listing
 	// each takes a message, until it returns false.
 	each func(msg jetstream.Msg, meta *jetstream.MsgMetadata) (more bool)
 }
 
-// run reads until each or opened has had enough or ctx ends. started is called
+// listing follows the first part of a tail, which brings what was there before.
+type listing interface {
+	// begin is told of each consumer just made.
+	begin(waiting uint64) (more bool)
+	// listing tells whether the end is still awaited.
+	listing() bool
+	// end is told that nothing more waits, where each could not know it: the last
+	// ones were removed while they waited.
+	end() (more bool)
+}
+
+// tailQuiet is how long a listing waits for the next message before it asks
+// whether there is one.
+const tailQuiet = time.Second
+
+// run reads until each or listing has had enough or ctx ends. started is called
 // once the subscription stands: what is published after it is seen. An error
 // means that it never stood, or that no wait can help.
 func (t *tail) run(ctx context.Context, started func() error) error {
@@ -105,7 +121,7 @@ func (t *tail) follow(ctx context.Context, consumer jetstream.Consumer) (over bo
 	if !t.conn.Connected() {
 		return false, nats.ErrDisconnected
 	}
-	if t.opened != nil && !t.opened(consumer.CachedInfo().NumPending) {
+	if t.listing != nil && !t.listing.begin(consumer.CachedInfo().NumPending) {
 		return true, nil
 	}
 	options := []jetstream.PullMessagesOpt{jetstream.WithMessagesErrOnMissingHeartbeat(true)}
@@ -118,7 +134,13 @@ func (t *tail) follow(ctx context.Context, consumer jetstream.Consumer) (over bo
 	}
 	defer messages.Stop()
 	for count := uint64(1); ; count++ {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		msg, err := t.next(ctx, messages)
+		for errors.Is(err, errQuiet) {
+			if over, err := t.ended(ctx, consumer, count-1); over || err != nil {
+				return over, err
+			}
+			msg, err = t.next(ctx, messages)
+		}
 		if err != nil {
 			return false, err
 		}
@@ -133,4 +155,33 @@ func (t *tail) follow(ctx context.Context, consumer jetstream.Consumer) (over bo
 			return true, nil
 		}
 	}
+}
+
+var errQuiet = errors.New("nothing came for a while")
+
+// next waits for a message: for ever, or while a listing is under way until it is
+// quiet.
+func (t *tail) next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
+	if t.listing == nil || !t.listing.listing() {
+		return messages.Next(jetstream.NextContext(ctx))
+	}
+	quiet, cancel := context.WithTimeout(ctx, tailQuiet)
+	defer cancel()
+	msg, err := messages.Next(jetstream.NextContext(quiet))
+	if err != nil && quiet.Err() != nil && ctx.Err() == nil {
+		return nil, errQuiet
+	}
+	return msg, err
+}
+
+// ended asks the server whether a listing of which n messages came is at its end.
+func (t *tail) ended(ctx context.Context, consumer jetstream.Consumer, n uint64) (over bool, err error) {
+	info, err := consumer.Info(ctx)
+	switch {
+	case err != nil:
+		return false, err
+	case info.NumPending > 0 || info.Delivered.Consumer > n:
+		return false, nil
+	}
+	return !t.listing.end(), nil
 }
