@@ -26,12 +26,13 @@ func toMessages(f redoxsim.Fault) redoxsim.Fault {
 	return f
 }
 
-// TestAPassingFault is tried again: within seconds in its slot, then by
+// TestAPassingFault is tried again: within seconds in its slot, three times after
+// a pause because the fault may be everybody's, then by
 // schedule, with each try and its reason in the events.
 func TestAPassingFault(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 4}))
+	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 10}))
 	w.worker()
 	w.publish(w.job("passing", []schemas.File{w.put("a.pdf", document(300_000, "a"))}))
 	event := w.final("passing")

@@ -186,7 +186,7 @@ func TestRefusedByRedox(t *testing.T) {
 func TestThePinHolds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	if err := w.sim.Inject(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.UploadRequest}, Action: redoxsim.StatusAfterBody, Status: 503, Times: 3}); err != nil {
+	if err := w.sim.Inject(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.UploadRequest}, Action: redoxsim.StatusAfterBody, Status: 503, Times: 9}); err != nil {
 		t.Fatal(err)
 	}
 	w.worker()

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// lane is what the fleet knows of a live lane.
+func (w *world) lane(destination string) worker.LaneState {
+	w.t.Helper()
+	control, err := w.queue.Control(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	state, err := control.Get(w.t.Context(), schemas.Lane{Class: schemas.Live, Destination: destination})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return state
+}
+
+// TestADeadDestination: its lane is shut for the whole fleet, its jobs spend no
+// attempts but as probes, the others go on, and when it is back every job is
+// accepted and the lane is as if nothing had been.
+func TestADeadDestination(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	dead := redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: http.StatusServiceUnavailable,
+		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "dead"}}
+	w.inject(dead)
+	w.worker()
+	w.worker()
+	file := w.put("a.pdf", document(2000, "a"))
+	var ids []string
+	for i := range 20 {
+		id := fmt.Sprintf("dead-%d", i)
+		ids = append(ids, id)
+		w.publish(w.job(id, []schemas.File{file}, to("dead")))
+	}
+	devtest.Until(t, "the breaker is open and was probed once", patienceOfTests, func() bool {
+		s := w.lane("dead")
+		return s.Breaker != nil && s.Breaker.Opened >= 2 && s.Breaker.Reason.Code == "redox_status_503"
+	})
+	for i := range 20 {
+		id := fmt.Sprintf("well-%d", i)
+		w.publish(w.job(id, []schemas.File{file}, to("well")))
+		if e := w.final(id); e.Data.Status != schemas.StatusAccepted {
+			t.Fatalf("%s: %s", id, e.Data.Status)
+		}
+	}
+	w.sim.ClearFaults() // it is back
+	spent := 0
+	for _, id := range ids {
+		e := w.final(id)
+		if e.Data.Status != schemas.StatusAccepted || e.Data.PossibleDuplicate {
+			t.Errorf("%s: %s", id, w.statuses(id))
+		}
+		spent += e.Data.Attempt - 1
+	}
+	log := w.log.String()
+	if opened := strings.Count(log, "the lane is shut"); opened == 0 || spent > opened {
+		t.Errorf("%d attempts were spent, the lane was shut %d times", spent, opened)
+	}
+	devtest.Until(t, "nothing is said of the lane any more", patienceOfTests, func() bool { return w.lane("dead").Empty() })
+	w.drained()
+}
+
+// TestSlowDestinations: jobs whose answers take long keep no slots, so that those
+// of others are delivered meanwhile although every slot would be taken.
+func TestSlowDestinations(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.settings.Delivery.Concurrency = 4
+	for i := range 3 {
+		w.inject(redoxsim.Fault{Action: redoxsim.HangAfterProcessing, Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: fmt.Sprint("slow-", i)}})
+	}
+	w.settings.Delivery.AnswerTimeout = 20 * time.Second
+	w.settings.Delivery.OnUnknown = "hold"
+	w.worker()
+	file := w.put("a.pdf", document(2000, "a"))
+	var slow []string
+	for i := range 12 {
+		id := fmt.Sprintf("slow-job-%d", i)
+		slow = append(slow, id)
+		w.publish(w.job(id, []schemas.File{file}, to(fmt.Sprint("slow-", i%3))))
+	}
+	devtest.Until(t, "every slot's worth of messages hangs", patienceOfTests, func() bool { return len(w.sim.Messages()) >= 4 })
+	for i := range 10 {
+		id := fmt.Sprintf("well-%d", i)
+		w.publish(w.job(id, []schemas.File{file}, to("well")))
+		w.final(id)
+	}
+	if ended := slices.IndexFunc(slow, func(id string) bool { return w.statuses(id) != "" }); ended >= 0 {
+		t.Errorf("the others had to wait until %s ended: %s", slow[ended], w.statuses(slow[ended]))
+	}
+}
+
+// TestAnOperatorPausesALane and no worker takes its jobs, until the pause is
+// lifted.
+func TestAnOperatorPausesALane(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.worker()
+	file := w.put("a.pdf", document(2000, "a"))
+	w.publish(w.job("before", []schemas.File{file}))
+	w.final("before")
+	control, err := w.queue.Control(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(pause *worker.Pause) {
+		t.Helper()
+		state := w.lane("good-health")
+		state.Pause = pause
+		if _, err := control.Put(context.WithoutCancel(t.Context()), state); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(&worker.Pause{By: "ann", Reason: "maintenance", Since: time.Now(), Until: time.Now().Add(time.Hour)})
+	w.publish(w.job("paused", []schemas.File{file}))
+	w.publish(w.job("other", []schemas.File{file}, to("other")))
+	w.final("other")
+	if got := w.statuses("paused"); got != "" {
+		t.Errorf("a job of a paused lane was worked on: %s", got)
+	}
+	put(nil)
+	w.final("paused")
+}
