@@ -125,7 +125,7 @@ func TestBuryKeepsTheLargestJob(t *testing.T) {
 
 func TestLaterBringsTheJobBack(t *testing.T) {
 	t.Parallel()
-	for name, in := range map[string]time.Duration{"soon": 1200 * time.Millisecond, "past": -time.Hour} {
+	for name, in := range map[string]time.Duration{"soon": 5 * time.Second, "past": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -140,7 +140,9 @@ func TestLaterBringsTheJobBack(t *testing.T) {
 			original := job(t, intake)
 			holds(t, w, original, "a-1", true)
 			ack(t, original)
-			holds(t, w, original, "a-1", true) // the schedule
+			if in > 0 { // one that is past may have fired by now
+				holds(t, w, original, "a-1", true) // the schedule
+			}
 			back := job(t, intake)
 			if now := time.Now(); now.Before(at) {
 				t.Errorf("%s early", at.Sub(now))
