@@ -105,3 +105,15 @@ func TestARefusalCuts(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+func TestAPauseEndsGently(t *testing.T) {
+	b := belief{Hold: at0}
+	for after, want := range map[time.Duration]int{-1: 0, 0: 1, 3*time.Second - 1: 1, 3 * time.Second: 40, 30*time.Second - 1: 40, 30 * time.Second: mostBelieved} {
+		if got := b.most(testRules, 6000, at0+int64(after)); got != want {
+			t.Errorf("%s after it %d, want %d", after, got, want)
+		}
+	}
+	if got := (&belief{}).most(testRules, 6000, 1); got != mostBelieved {
+		t.Errorf("%d where nothing was refused", got)
+	}
+}

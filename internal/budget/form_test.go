@@ -66,6 +66,9 @@ func TestSettle(t *testing.T) {
 	if live != 10 || backfill != 20+5+50 || r.out() != 10 || r.Fresh != [2]int{} {
 		t.Errorf("%d live, %d backfill, %d out", live, backfill, r.out())
 	}
+	if died := r.Spent.Backfill[rules.slotOf(at0)-r.Spent.Base]; died != 5 {
+		t.Errorf("%v: what a dead worker held counts from the end of its validity", r.Spent)
+	}
 	if r.Workers["writer"].At != at0 || len(r.Workers) != 2 {
 		t.Errorf("%v", r.Workers)
 	}

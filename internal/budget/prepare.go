@@ -79,7 +79,7 @@ func (b *Budget) reopen(r *record, revision uint64, now time.Time) draft {
 func (b *Budget) took(d draft) {
 	b.desk.purse.confirm(d.visit)
 	if d.next.Opening {
-		b.log.Warn("the request budget's record was missing or had been replaced: the window is taken to be full, and requests start at an even pace")
+		b.complain(d.local, "the request budget's record was missing, unreadable, of another window or an old one: the window is taken to be full, and requests start at an even pace")
 		return
 	}
 	b.desk.belief = d.next.Belief

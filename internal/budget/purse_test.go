@@ -1,8 +1,12 @@
 package budget
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -113,13 +117,63 @@ func TestARecordThatForgot(t *testing.T) {
 	}
 }
 
-// TestNewsThatComesDuringAVisitIsKept hears of refusals between the reading and
-// the end of a visit.
-func TestNewsThatComesDuringAVisitIsKept(t *testing.T) {
+// lone is a budget at noon that is not running.
+func lone(t *testing.T) *Budget {
+	t.Helper()
 	b, err := New(Settings{Requests: testLimit, Window: testWindow, Worker: "w"}, nil, func() time.Time { return noon }, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return b
+}
+
+func TestWhatWasLearnedOutlivesTheRecord(t *testing.T) {
+	b := lone(t)
+	b.desk.belief = belief{Header: 5000, Cut: 4000, Hold: 7}
+	d, err := b.prepare(nil, 0, time.Time{})
+	if err != nil || d.next.Belief != b.desk.belief || !d.next.Opening || d.visit.grant.out != 0 {
+		t.Errorf("%+v, %v", d.next, err)
+	}
+}
+
+func TestAPauseIsForAll(t *testing.T) {
+	b := lone(t)
+	hold := noon.Add(20 * time.Second)
+	d, err := b.prepare(fmt.Appendf(nil, `{"version":1,"window_ms":300000,"belief":{"hold":%d}}`, hold.UnixNano()), 1, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.took(d); !b.desk.frozen.Equal(hold) {
+		t.Errorf("all hold until %s, this one until %s", hold, b.desk.frozen)
+	}
+}
+
+// TestWhoGivesUpHoldsNobodyUp lets one leave the line that asked for more than
+// there is.
+func TestWhoGivesUpHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := lone(t)
+		b.desk.purse.told = visit{seq: 1, grant: grant{out: 2}, until: noon.Add(time.Minute)}
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { first <- b.Take(ctx, Live, 3) }()
+		synctest.Wait()
+		go func() { second <- b.Take(t.Context(), Live, 2) }()
+		synctest.Wait()
+		cancel()
+		if err := <-first; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestNewsThatComesDuringAVisitIsKept hears of refusals between the reading and
+// the end of a visit.
+func TestNewsThatComesDuringAVisitIsKept(t *testing.T) {
+	b := lone(t)
 	visit := func(during func()) *record {
 		d, err := b.prepare([]byte(`{"version":1,"window_ms":300000}`), 1, noon)
 		if err != nil {

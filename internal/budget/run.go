@@ -83,10 +83,16 @@ func (b *Budget) call(ctx context.Context) {
 		return
 	}
 	b.trip.failures++
-	if now.Sub(b.trip.complained) >= complainEvery {
-		b.trip.complained = now
-		b.log.Warn("the request budget's record cannot be reached; only what was granted is spent", "error", err)
+	b.complain(now, "the request budget's record cannot be reached or used; only what was granted is spent", "error", err)
+}
+
+// complain logs what may go on for long, once a minute.
+func (b *Budget) complain(now time.Time, what string, details ...any) {
+	if now.Sub(b.trip.complained) < complainEvery {
+		return
 	}
+	b.trip.complained = now
+	b.log.Warn(what, details...)
 }
 
 // tell serves those who wait, and tells the dispatcher when something is left.
