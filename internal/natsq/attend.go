@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,7 +42,7 @@ func (c *Conn) Attend(ctx context.Context) { c.attend(ctx, attendEvery, attendAg
 func (c *Conn) attend(ctx context.Context, every, again time.Duration) {
 	for {
 		wait := every
-		if c.Connected() && !c.visit(ctx) {
+		if c.Connected() && slices.ContainsFunc(c.visit(ctx), func(v visited) bool { return v.err != nil }) {
 			wait = again
 		}
 		select {
@@ -52,26 +53,37 @@ func (c *Conn) attend(ctx context.Context, every, again time.Duration) {
 	}
 }
 
-// visit asks after all streams at once, and tells whether each answered.
-func (c *Conn) visit(ctx context.Context) bool {
+// visited is what a stream said, asked after.
+type visited struct {
+	name   string
+	stream jetstream.Stream
+	err    error
+}
+
+// visit asks after all streams at once, those of the buckets too.
+func (c *Conn) visit(ctx context.Context) []visited {
 	names := c.StreamNames()
 	for _, bucket := range c.BucketNames() {
-		names = append(names, "KV_"+bucket) // the stream of a bucket
+		names = append(names, bucketStream(bucket))
 	}
 	var all sync.WaitGroup
-	answers := make([]error, len(names))
+	seen := make([]visited, len(names))
 	for i, name := range names {
 		all.Go(func() {
 			began := time.Now()
-			_, answers[i] = c.js.Stream(ctx, name)
-			if ctx.Err() == nil {
-				c.tried("stream "+name, "", began, answers[i])
+			stream, err := c.js.Stream(ctx, name)
+			seen[i] = visited{name, stream, err}
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				c.tried(asking(name), "", began, err)
 			}
 		})
 	}
 	all.Wait()
-	return errors.Join(answers...) == nil
+	return seen
 }
+
+// asking names the asking after a stream, to the log and to Troubles.
+func asking(stream string) string { return "stream " + stream }
 
 // tried notes how a try ended. id tells the things of one kind that are tried at
 // once from each other.

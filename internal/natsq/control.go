@@ -41,15 +41,15 @@ const (
 
 // Control opens the bucket of the lanes' states.
 func (c *Conn) Control(ctx context.Context) (*Control, error) {
-	if _, err := c.js.KeyValue(ctx, c.stream(control)); err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", c.stream(control), err)
+	if _, err := c.bucket(ctx, c.stream(control)); err != nil {
+		return nil, err
 	}
 	return c.control(), nil
 }
 
 func (c *Conn) control() *Control { return &Control{conn: c} }
 
-func (c *Control) stream() string { return "KV_" + c.conn.stream(control) }
+func (c *Control) stream() string { return bucketStream(c.conn.stream(control)) }
 
 func (c *Control) subject(key string) string { return "$KV." + c.conn.stream(control) + "." + key }
 

@@ -1,6 +1,10 @@
 package natsq
 
-import "github.com/chartpost/chartpost/schemas"
+import (
+	"strings"
+
+	"github.com/chartpost/chartpost/schemas"
+)
 
 // The streams and buckets, without their prefix.
 const (
@@ -37,3 +41,17 @@ func (c *Conn) StreamNames() []string {
 func (c *Conn) BucketNames() []string { return []string{c.stream(ledger), c.stream(control)} }
 
 func (c *Conn) stream(name string) string { return schemas.StreamName(c.prefix, name) }
+
+// bucketStream is the stream in which a bucket is kept.
+// NATS: ADR-8, "JetStream based Key-Value Stores".
+func bucketStream(bucket string) string { return bucketPrefix + bucket }
+
+const bucketPrefix = "KV_"
+
+// titleOf names a stream or the bucket that it keeps, for people.
+func titleOf(stream string) string {
+	if bucket, ok := strings.CutPrefix(stream, bucketPrefix); ok {
+		return "bucket " + bucket
+	}
+	return "stream " + stream
+}

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/chartpost/chartpost/schemas"
 )
 
 // Layout is how the streams and buckets are kept.
@@ -175,51 +173,4 @@ func (c *Conn) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) (
 		return "unchanged", nil
 	}
 	return "updated", nil
-}
-
-// Verify reports every stream and bucket that is missing or cannot do what
-// delivery needs, in one error.
-func (c *Conn) Verify(ctx context.Context) error {
-	var faults []error
-	for _, name := range c.StreamNames() {
-		stream, err := c.js.Stream(ctx, name)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("stream %s: %w", name, err))
-			continue
-		}
-		if cfg := stream.CachedInfo().Config; name == c.stream(jobs) && (cfg.Retention != jetstream.WorkQueuePolicy || !cfg.AllowMsgSchedules) {
-			faults = append(faults, fmt.Errorf("stream %s: it must be a work queue that allows message schedules", name))
-		}
-	}
-	for _, name := range c.BucketNames() {
-		if _, err := c.js.KeyValue(ctx, name); err != nil {
-			faults = append(faults, fmt.Errorf("bucket %s: %w", name, err))
-		}
-	}
-	if len(faults) == 0 {
-		return c.verifySize()
-	}
-	return fmt.Errorf("%w\nrun `chartpost setup` with the permissions of an administrator", errors.Join(faults...))
-}
-
-// headerRoom is more than the headers of a schedule or a dead letter take.
-const headerRoom = 8 << 10
-
-// verifySize makes sure that whatever job can be published can be scheduled and
-// buried too: else one that is almost too large could never leave its lane.
-func (c *Conn) verifySize() error {
-	if most := c.nc.MaxPayload(); most < schemas.MaxJobSize+headerRoom {
-		return fmt.Errorf("the NATS server's max_payload is %d bytes and must be at least %d, the largest job and its headers", most, schemas.MaxJobSize+headerRoom)
-	}
-	return nil
-}
-
-// Ledger opens the bucket that remembers jobs. How its reads and writes end is
-// known to Troubles.
-func (c *Conn) Ledger(ctx context.Context) (jetstream.KeyValue, error) {
-	kv, err := c.js.KeyValue(ctx, c.stream(ledger))
-	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", c.stream(ledger), err)
-	}
-	return ledgerBucket{kv, c}, nil
 }

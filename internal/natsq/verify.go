@@ -1,0 +1,113 @@
+package natsq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// startPatience is how long JetStream may be silent when something starts: it
+// outlasts an election (4-9 s) and the restart of a server.
+const startPatience = time.Minute
+
+var (
+	// errSetup is the end of a Verify that found something missing or unfit.
+	errSetup = errors.New("run `chartpost setup` with the permissions of an administrator")
+	// errSilent is that of one, and of the opening of a bucket, that found out
+	// nothing.
+	errSilent = errors.New("JetStream does not answer")
+)
+
+// Verify reports every stream and bucket that is missing or cannot do what
+// delivery needs, in one error, at once. A JetStream that does not answer, say
+// because it has no leader, is asked for up to a minute; that error is another.
+func (c *Conn) Verify(ctx context.Context) error { return c.verify(ctx, startPatience) }
+
+func (c *Conn) verify(ctx context.Context, patience time.Duration) error {
+	unfit := func(err error) bool { return errors.Is(err, errSetup) || hopeless(err) }
+	if err := c.await(ctx, patience, unfit, c.inspect); err != nil {
+		return err
+	}
+	return c.verifySize()
+}
+
+// await tries op while JetStream is silent.
+func (c *Conn) await(ctx context.Context, patience time.Duration, final func(error) bool, op func(context.Context) error) error {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := insist.Do(waiting, final, op)
+	if err == nil || final(err) || errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", errSilent, plainly(err), err)
+}
+
+// inspect looks at every stream once. What is missing is said even where others
+// do not answer.
+func (c *Conn) inspect(ctx context.Context) error {
+	var unfit, silent []error
+	for _, v := range c.visit(ctx) {
+		switch {
+		case errors.Is(v.err, jetstream.ErrStreamNotFound):
+			unfit = append(unfit, fmt.Errorf("%s: %w", titleOf(v.name), v.err))
+		case v.err != nil:
+			silent = append(silent, fmt.Errorf("%s: %w", titleOf(v.name), v.err))
+		case v.name == c.stream(jobs) && !serves(v.stream.CachedInfo().Config):
+			unfit = append(unfit, fmt.Errorf("stream %s: it must be a work queue that allows message schedules", v.name))
+		}
+	}
+	if len(unfit) > 0 {
+		return fmt.Errorf("%w\n%w", errors.Join(unfit...), errSetup)
+	}
+	return errors.Join(silent...)
+}
+
+// serves tells whether a stream can be the stream of jobs.
+func serves(cfg jetstream.StreamConfig) bool {
+	return cfg.Retention == jetstream.WorkQueuePolicy && cfg.AllowMsgSchedules
+}
+
+// headerRoom is more than the headers of a schedule or a dead letter take.
+const headerRoom = 8 << 10
+
+// verifySize makes sure that whatever job can be published can be scheduled and
+// buried too: else one that is almost too large could never leave its lane.
+func (c *Conn) verifySize() error {
+	if most := c.nc.MaxPayload(); most < schemas.MaxJobSize+headerRoom {
+		return fmt.Errorf("the NATS server's max_payload is %d bytes and must be at least %d, the largest job and its headers", most, schemas.MaxJobSize+headerRoom)
+	}
+	return nil
+}
+
+// Ledger opens the bucket that remembers jobs; a JetStream that does not answer
+// is asked for up to a minute. How the bucket's reads and writes end is known to
+// Troubles.
+func (c *Conn) Ledger(ctx context.Context) (jetstream.KeyValue, error) {
+	kv, err := c.bucket(ctx, c.stream(ledger))
+	if err != nil {
+		return nil, err
+	}
+	return ledgerBucket{kv, c}, nil
+}
+
+// bucket opens a bucket, and waits for a JetStream that does not answer.
+func (c *Conn) bucket(ctx context.Context, name string) (kv jetstream.KeyValue, err error) {
+	missing := func(err error) bool { return errors.Is(err, jetstream.ErrBucketNotFound) || hopeless(err) }
+	err = c.await(ctx, startPatience, missing, func(ctx context.Context) (err error) {
+		began := time.Now()
+		if kv, err = c.js.KeyValue(ctx, name); !errors.Is(ctx.Err(), context.Canceled) {
+			c.tried(asking(bucketStream(name)), "", began, err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", name, err)
+	}
+	return kv, nil
+}
