@@ -136,3 +136,46 @@ func TestAnOperatorPausesALane(t *testing.T) {
 	put(nil)
 	w.final("paused")
 }
+
+// TestManyLanes: three hundred destinations, some of which never answer and some
+// of which refuse every message, share one worker; each of the others gets its
+// jobs delivered at the first attempt.
+func TestManyLanes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.settings.Delivery.Concurrency = 16
+	for i := range 5 {
+		w.inject(
+			redoxsim.Fault{Action: redoxsim.HangBeforeBody, Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: fmt.Sprint("site-", i)}},
+			redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: http.StatusBadGateway, Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: fmt.Sprint("site-", 5+i)}},
+		)
+	}
+	file := w.put("a.pdf", document(2000, "a"))
+	const lanes, each = 300, 2
+	deep := fmt.Sprint("site-", lanes-1)
+	for i := range 60 {
+		w.publish(w.job(fmt.Sprintf("deep-%d", i), []schemas.File{file}, to(deep)))
+	}
+	var jobs []schemas.Job
+	for i := range lanes - 1 {
+		for n := range each {
+			jobs = append(jobs, w.job(fmt.Sprintf("site-%d-job-%d", i, n), []schemas.File{file}, to(fmt.Sprint("site-", i))))
+		}
+	}
+	w.publish(jobs...)
+	w.worker()
+	for _, job := range jobs[10*each:] {
+		if e := w.final(job.ID); e.Data.Status != schemas.StatusAccepted || e.Data.Attempt != 1 {
+			t.Errorf("%s: %s", job.ID, w.statuses(job.ID))
+		}
+	}
+	w.sim.ClearFaults()
+	for i := range 60 {
+		w.final(fmt.Sprintf("deep-%d", i))
+	}
+	for _, job := range jobs[5*each : 10*each] {
+		if e := w.final(job.ID); e.Data.Status != schemas.StatusAccepted {
+			t.Errorf("%s: %s", job.ID, w.statuses(job.ID))
+		}
+	}
+}
