@@ -120,23 +120,8 @@ func (c *Conn) Content(ctx context.Context, letter Letter) (data []byte, err err
 
 // Remove deletes a dead letter. One that is gone is as good.
 func (c *Conn) Remove(ctx context.Context, letter Letter) error {
-	if _, err := c.Content(ctx, letter); errors.Is(err, ErrNoLetter) {
-		return nil
-	} else if err != nil {
-		return err
-	}
 	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
-		stream, err := c.js.Stream(ctx, c.stream(dead))
-		if err != nil {
-			return err
-		}
-		err = stream.DeleteMsg(ctx, letter.Sequence)
-		if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-			if _, err := c.Content(ctx, letter); errors.Is(err, ErrNoLetter) {
-				return nil
-			}
-		}
-		return err
+		return c.removeStored(ctx, c.stream(dead), letter.Sequence, letter.Buried)
 	})
 }
 

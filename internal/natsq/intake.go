@@ -69,6 +69,9 @@ func (c *Conn) intake(settings LaneSettings, capacity int, pace pace) (*Intake, 
 	}
 	in.sub = sub
 	go in.sweep()
+	if pace.reap > 0 {
+		go newReaper(in).run()
+	}
 	return in, nil
 }
 

@@ -16,10 +16,30 @@ import (
 	"github.com/chartpost/chartpost/worker"
 )
 
-// lanesMade are the lanes whose consumers this worker has made.
+// lanesMade are the lanes whose consumers this worker has made, and those that
+// held jobs when they were last listed.
 type lanesMade struct {
-	mu  sync.Mutex
-	all map[schemas.Lane]bool
+	mu   sync.Mutex
+	all  map[schemas.Lane]bool
+	held []schemas.Lane
+}
+
+// list notes a listing.
+func (m *lanesMade) list(depths []worker.Depth) {
+	held := make([]schemas.Lane, len(depths))
+	for i, depth := range depths {
+		held[i] = depth.Lane
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = held
+}
+
+// listed are the lanes that held jobs a moment ago, in no order.
+func (m *lanesMade) listed() []schemas.Lane {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held
 }
 
 func (m *lanesMade) known(lane schemas.Lane) bool {
@@ -83,6 +103,7 @@ func (in *Intake) Lanes(ctx context.Context) ([]worker.Depth, error) {
 		}
 		depths = append(depths, worker.Depth{Lane: lane, Jobs: n})
 	}
+	in.lanes.list(depths)
 	return depths, errors.Join(faults...)
 }
 

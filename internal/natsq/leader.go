@@ -3,6 +3,7 @@ package natsq
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,10 +12,11 @@ import (
 )
 
 // leaderGet asks the leader of a stream for one message: the newest of a
-// subject, or that of a sequence.
+// subject, that of a sequence, or the first of a subject from a sequence on.
 // NATS: "JetStream wire API", STREAM.MSG.GET.
 type leaderGet struct {
 	LastOf   string `json:"last_by_subj,omitempty"`
+	NextOf   string `json:"next_by_subj,omitempty"`
 	Sequence uint64 `json:"seq,omitempty"`
 }
 
@@ -59,4 +61,25 @@ func (c *Conn) fromLeader(ctx context.Context, stream string, get leaderGet) (*j
 		}
 	}
 	return msg, nil
+}
+
+// removeStored deletes the message of a sequence that was stored at a time. nil
+// means that it is gone, whoever removed it; in a stream that was made anew the
+// sequence is another's, which stays.
+func (c *Conn) removeStored(ctx context.Context, stream string, sequence uint64, stored time.Time) error {
+	msg, err := c.fromLeader(ctx, stream, leaderGet{Sequence: sequence})
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && !msg.Time.Equal(stored) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s, err := c.js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("removing from the stream %s: %w", stream, err)
+	}
+	if err := s.DeleteMsg(ctx, sequence); err != nil {
+		return fmt.Errorf("removing from the stream %s: %w", stream, err)
+	}
+	return nil
 }
