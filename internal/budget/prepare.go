@@ -51,9 +51,6 @@ func (b *Budget) prepare(value []byte, revision uint64, written time.Time) (draf
 	d := draft{next: found, heard: b.desk.heard, at: at, local: now}
 	d.call = b.desk.wish(b.rules, found, now, at)
 	d.call.worker = b.worker
-	if covered {
-		d.call.kept = 0
-	}
 	d.visit, d.call.used, d.call.late = purse.ask(covered, revision, now.Add(b.rules.valid))
 	d.call.seq = d.visit.seq
 	d.visit.grant = found.visit(b.rules, d.call, at)

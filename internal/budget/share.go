@@ -50,9 +50,6 @@ func (r *record) visit(rules rules, c call, now int64) grant {
 		more = min(int(mine.Credit), c.want-kept, room-float-kept)
 	}
 	mine.Credit += float64(c.kept - kept - more)
-	if c.want == 0 {
-		mine.Credit = 0
-	}
 	mine.Out = float + kept + more
 	r.Workers[c.worker] = mine
 	g := grant{out: mine.Out, backfill: kept + more}
