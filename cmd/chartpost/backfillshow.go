@@ -48,6 +48,13 @@ func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error
 	return w.Flush()
 }
 
+// printPlanFaults prints why a run does not start.
+func printPlanFaults(out io.Writer, plan *backfill.Plan) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	printFaults(w, plan)
+	return w.Flush()
+}
+
 func printFaults(w io.Writer, plan *backfill.Plan) {
 	if plan.Faulty == 0 {
 		return
@@ -71,9 +78,20 @@ const (
 
 // showProgress tells how far p is until the function it gives is called.
 func showProgress(std streams, p *backfill.Progress, sizes bool) (stop func()) {
+	return showLine(std, func() string {
+		text := fmt.Sprintf("%d lines, %d faulty", p.Lines.Load(), p.Faulty.Load())
+		if sizes {
+			text += fmt.Sprintf(", %d with their sizes", p.Sized.Load())
+		}
+		return text
+	})
+}
+
+// showLine shows a text that changes until the function it gives is called.
+func showLine(std streams, text func() string) (stop func()) {
 	every, format, end := progressLog, "%s\n", ""
 	if std.errTerminal {
-		every, format, end = progressTerminal, "\r%s", "\r\x1b[K"
+		every, format, end = progressTerminal, "\r%s\x1b[K", "\r\x1b[K"
 	}
 	done := make(chan struct{})
 	var told sync.WaitGroup
@@ -83,11 +101,7 @@ func showProgress(std streams, p *backfill.Progress, sizes bool) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				text := fmt.Sprintf("%d lines, %d faulty", p.Lines.Load(), p.Faulty.Load())
-				if sizes {
-					text += fmt.Sprintf(", %d with their sizes", p.Sized.Load())
-				}
-				fmt.Fprintf(std.err, format, text)
+				fmt.Fprintf(std.err, format, text())
 			case <-done:
 				fmt.Fprint(std.err, end)
 				return

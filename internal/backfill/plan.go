@@ -1,5 +1,16 @@
 // Package backfill is the delivery of an archive: a manifest of many lines,
-// each a job of the class backfill. So far it plans.
+// each a job of the class backfill. It plans; it feeds the jobs of a run to the
+// queue, a bounded number at a time, and keeps the book of what became of each
+// line; and it accounts for them.
+//
+// # How a line is submitted once
+//
+// The book is written behind the queue: a feeder that is killed leaves lines that
+// were published and are not in it. Before any line is published, a record says up to which line that may be so, and
+// the next feeder, once the lease of the dead one is over, looks for
+// those lines: first in the queue, then in the ledger. A worker writes a job into
+// the ledger before it takes it out of the queue, so a job that was ever stored is in one of the
+// two, whatever the queue has forgotten of message ids.
 package backfill
 
 import (
@@ -44,6 +55,8 @@ type Options struct {
 	Salt []byte
 	// Progress may be nil.
 	Progress *Progress
+	// Survey is for a run; nil where nothing will be sent.
+	Survey *Survey
 }
 
 // Budget is what Redox takes: Requests in each Window.

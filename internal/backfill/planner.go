@@ -26,6 +26,8 @@ type outcome struct {
 	faults []manifest.Fault
 	// heads are the files to ask the store for.
 	heads []schemas.File
+	// other says that the line is not one of the run.
+	other bool
 }
 
 type laneKey struct{ destination, environment, operation string }
@@ -60,10 +62,14 @@ func (p *planner) lines(ctx context.Context, r *manifest.Reader, recipe *manifes
 // keep runs on several goroutines at once.
 func (p *planner) keep(line manifest.Line) outcome {
 	one := outcome{number: line.Number, size: line.Size, faults: line.Faults}
-	if len(one.faults) > 0 {
+	survey := p.options.Survey
+	if one.other = survey != nil && !survey.Only.has(line.Number); one.other || len(one.faults) > 0 {
 		return one
 	}
 	job := &line.Job
+	if survey != nil {
+		one.faults = append(one.faults, survey.check(line)...)
+	}
 	one.id = markOf(p.options.Salt, job.ID, line.Number)
 	one.lane = laneKey{job.Destination.Address(), string(job.Destination.Environment), job.Operation}
 	one.transfer, one.files = job.Transfer, int64(len(job.Files))
@@ -111,8 +117,12 @@ func (p *planner) size(ctx context.Context, one *outcome) {
 
 // settle counts a line.
 func (p *planner) settle(one outcome) error {
+	if one.other {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.options.Survey.note(one)
 	p.plan.Lines++
 	if p.options.Progress != nil {
 		p.options.Progress.Lines.Add(1)

@@ -62,11 +62,11 @@ var house = map[string]room{
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/insist"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist"}},
 	"internal/ledger":    {rooms: []string{"internal/fault", "internal/insist", "pipeline", "worker"}},
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest"}, shut: network},
+	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "pipeline"}, shut: network},
 	"internal/show":     {rooms: []string{"schemas"}, shut: network},
 
 	// An operator's decisions about dead letters.
@@ -75,7 +75,7 @@ var house = map[string]room{
 	// The wiring.
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
-		"internal/health", "internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/health", "internal/budget", "internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/manifest"
+)
+
+type reportCmd struct {
+	Name          string `arg:"" help:"Name of the run."`
+	manifestFlags `embed:"" group:"Manifest"`
+
+	Out        string `required:"" type:"path" placeholder:"FILE" help:"File for the rows. Required." group:"Output"`
+	OutFormat  string `default:"auto" enum:"auto,csv,ndjson" placeholder:"auto" help:"csv, ndjson, or auto: NDJSON where the name of --out ends in json, else CSV." group:"Output"`
+	JSON       bool   `name:"json" help:"Print the sums as JSON." group:"Output"`
+	AnyOutcome bool   `help:"Exit with code 0 whatever the outcomes are." group:"Output"`
+
+	Message app.Message `embed:"" group:"Message"`
+	NATS    app.NATS    `embed:"" group:"NATS"`
+	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
+}
+
+// Help adds to the command's --help.
+func (reportCmd) Help() string {
+	return `Example:
+
+  chartpost backfill report archive-2019 archive.csv --template template.yaml --out archive-2019.csv
+
+One row for each line of the run: accepted, duplicate (accepted before the run), failed, unknown, cancelled or pending, with the reason, the receipt, and the size and SHA-256 of the files. The sums go to standard output with the digests of manifest, template and report. Nothing in it is patient data, as long as job ids are not.
+
+It needs the manifest and the template as they were when the run began. Exit code 0 when every line was accepted, 3 when one was not.`
+}
+
+func (c *reportCmd) check(*kong.Context) error {
+	return errors.Join(checkRunName(c.Name), c.manifestFlags.check(), c.Message.Check(), c.NATS.Check(), c.S3.Check())
+}
+
+func (c *reportCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(runHeap))
+	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	run, _, err := backfill.LoadRun(ctx, desk.runs, c.Name)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", c.Name, err)
+	}
+	m, err := c.manifestFlags.stored(ctx, c.S3, c.Message)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	m.run, m.whole, m.onlySource = run.StartedAt, run.Faulty > 0, run.Only
+	if err := m.same(run, &backfill.Plan{Manifest: run.Manifest, Lines: run.Lines, Faulty: run.Faulty}); err != nil {
+		return usage(err)
+	}
+	summary, err := c.write(ctx, desk, m, run)
+	if err != nil {
+		return hidePath(err)
+	}
+	if err := c.print(std, summary); err != nil {
+		return err
+	}
+	if c.AnyOutcome || summary.Good() {
+		return nil
+	}
+	return &failure{exitNotAccepted, fmt.Errorf("%d of %d lines were not accepted", summary.Lines-summary.Counts[backfill.OutcomeAccepted]-summary.Counts[backfill.OutcomeDuplicate], summary.Lines)}
+}
+
+// write makes the file whole before it takes its name.
+func (c *reportCmd) write(ctx context.Context, desk *desk, m *storedManifest, run backfill.Run) (s backfill.Summary, err error) {
+	file, err := os.CreateTemp(filepath.Dir(c.Out), ".chartpost-report-*")
+	if err != nil {
+		return s, fmt.Errorf("--out: %w", cause(err))
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	sum := sha256.New()
+	buffered := bufio.NewWriterSize(io.MultiWriter(file, sum), 64<<10)
+	each, end := c.rows(buffered)
+	account := backfill.Account{
+		Ports: backfill.Ports{Bucket: desk.runs, Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
+		Run:   run, Open: m.Open, Goroutines: runtime.GOMAXPROCS(0),
+	}
+	tally, err := account.Write(ctx, each)
+	if err == nil {
+		err = errors.Join(end(), buffered.Flush())
+	}
+	if err != nil {
+		return s, err
+	}
+	about, err := file.Stat()
+	if err == nil {
+		err = errors.Join(file.Sync(), file.Close(), os.Rename(file.Name(), c.Out))
+	}
+	if err != nil {
+		return s, fmt.Errorf("--out: %w", cause(err))
+	}
+	return backfill.Summary{
+		Run: run.ID, State: run.State, Manifest: run.Manifest, Template: run.Template, Only: run.Only, Tally: tally,
+		Report: backfill.Source{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: about.Size()},
+	}, nil
+}
+
+// reportColumns are those of a report in CSV.
+var reportColumns = []string{
+	"line", "job_id", "outcome", "reason", "path", "attempts", "possible_duplicate", "size", "sha256", "log_ids", "location", "accepted_at", "ended_at",
+}
+
+// rows gives the writer of rows, and of their end.
+func (c *reportCmd) rows(w io.Writer) (each func(backfill.Row) error, end func() error) {
+	if c.OutFormat == "ndjson" || c.OutFormat == "auto" && strings.HasSuffix(c.Out, "json") {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		return func(r backfill.Row) error { return encoder.Encode(r) }, func() error { return nil }
+	}
+	out := csv.NewWriter(w)
+	headed := out.Write(reportColumns)
+	return func(r backfill.Row) error {
+			return errors.Join(headed, out.Write([]string{
+				strconv.FormatInt(r.Line, 10), r.JobID, string(r.Outcome), r.Reason, r.Path, strconv.Itoa(r.Attempts), strconv.FormatBool(r.PossibleDuplicate),
+				positive(r.Size), strings.Join(r.SHA256, " "), strings.Join(r.LogIDs, " "), r.Location, instant(r.AcceptedAt), instant(r.EndedAt),
+			}))
+		}, func() error {
+			out.Flush()
+			return out.Error()
+		}
+}
+
+func positive(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+func (c *reportCmd) print(std streams, s backfill.Summary) error {
+	if c.JSON {
+		return json.NewEncoder(std.out).Encode(s)
+	}
+	w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "run\t%s\t%s\n", s.Run, s.State)
+	fmt.Fprintf(w, "manifest\t%d bytes\tsha256 %s\n", s.Manifest.Size, s.Manifest.SHA256)
+	if s.Template != nil {
+		fmt.Fprintf(w, "template\t%d bytes\tsha256 %s\n", s.Template.Size, s.Template.SHA256)
+	}
+	if s.Only != nil {
+		fmt.Fprintf(w, "only-failed\t%d bytes\tsha256 %s\n", s.Only.Size, s.Only.SHA256)
+	}
+	fmt.Fprintf(w, "report\t%d bytes\tsha256 %s\n\nOUTCOME\tLINES\n", s.Report.Size, s.Report.SHA256)
+	for _, outcome := range backfill.Outcomes() {
+		fmt.Fprintf(w, "%s\t%d\n", outcome, s.Counts[outcome])
+	}
+	fmt.Fprintf(w, "all\t%d\n", s.Lines)
+	return w.Flush()
+}
+
+var errNoReport = errors.New("is no report: it has no columns line, job_id and outcome")
+
+// readFailed reads the lines that failed out of a report.
+func readFailed(name string) (*backfill.Only, *backfill.Source, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	reader, err := manifest.NewReader(file, manifest.Options{})
+	if err != nil {
+		return nil, nil, errNoReport
+	}
+	at := map[string]int{}
+	for i, column := range reader.Columns() {
+		at[column] = i
+	}
+	if reader.Format() == manifest.NDJSON {
+		return readFailedJSON(name)
+	}
+	for _, need := range []string{"line", "job_id", "outcome"} {
+		if _, ok := at[need]; !ok {
+			return nil, nil, errNoReport
+		}
+	}
+	only := backfill.NewOnly()
+	for row, err := range manifest.Rows(reader) {
+		if err != nil {
+			return nil, nil, err
+		}
+		if row.Fault != nil {
+			return nil, nil, fmt.Errorf("line %d: %w", row.Number, row.Fault)
+		}
+		line, err := strconv.ParseInt(row.Values[at["line"]], 10, 64)
+		if err != nil || line < 1 {
+			return nil, nil, fmt.Errorf("line %d: has no number of a line", row.Number)
+		}
+		if row.Values[at["outcome"]] == string(backfill.OutcomeFailed) {
+			only.Add(line, row.Values[at["job_id"]])
+		}
+	}
+	return digested(file, only)
+}
+
+func readFailedJSON(name string) (*backfill.Only, *backfill.Source, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	only, decoder := backfill.NewOnly(), json.NewDecoder(bufio.NewReader(file))
+	for decoder.More() {
+		var row backfill.Row
+		if err := decoder.Decode(&row); err != nil || row.Line < 1 || row.Outcome == "" {
+			return nil, nil, errNoReport
+		}
+		if row.Outcome == backfill.OutcomeFailed {
+			only.Add(row.Line, row.JobID)
+		}
+	}
+	return digested(file, only)
+}
+
+func digested(file *os.File, only *backfill.Only) (*backfill.Only, *backfill.Source, error) {
+	if only.Len() == 0 {
+		return nil, nil, errors.New("has no line that failed")
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, nil, err
+	}
+	sum := sha256.New()
+	size, err := io.Copy(sum, file)
+	return only, &backfill.Source{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size}, err
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/natsq"
+)
+
+type runCmd struct {
+	manifestFlags `embed:"" group:"Manifest"`
+
+	ID          string `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run"`
+	OnlyFailed  string `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run"`
+	SkipFaulty  bool   `help:"Start although lines are no jobs; they count as failed." group:"Run"`
+	Outstanding int64  `default:"10000" help:"Most jobs of the run that are published and have not ended." group:"Run"`
+	PerLane     int64  `default:"500" help:"Most such jobs of one destination." group:"Run"`
+	Follow      bool   `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
+
+	Message app.Message `embed:"" group:"Message"`
+	NATS    app.NATS    `embed:"" group:"NATS"`
+	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
+}
+
+// Help adds to the command's --help.
+func (runCmd) Help() string {
+	return `Examples:
+
+  chartpost backfill run archive.csv --template template.yaml --id archive-2019
+  chartpost backfill status archive-2019
+  chartpost backfill pause archive-2019
+  chartpost backfill report archive-2019 archive.csv --template template.yaml --out archive-2019.csv
+  chartpost backfill run archive.csv --template template.yaml --id archive-2019-b \
+      --only-failed archive-2019.csv
+
+The run lives in NATS. Ctrl-C, a crash, or the loss of the machine stops the feeding and nothing else: the same command with the same --id, manifest and template goes on, here or anywhere, and no line is submitted twice. A run has one feeder at a time. Once started it takes no other manifest, template or settings.
+
+The manifest is read whole before the first job is published, and again while feeding. Exit code 0 when every job was accepted, 3 when one was not.`
+}
+
+func (c *runCmd) check(*kong.Context) error {
+	faults := []error{c.manifestFlags.check(), c.Message.Check(), c.NATS.Check(), c.S3.Check()}
+	if c.ID != "" {
+		if err := backfill.CheckRunID(c.ID); err != nil {
+			faults = append(faults, fmt.Errorf("--id: %w", err))
+		}
+	}
+	for _, one := range []struct {
+		flag  string
+		value int64
+	}{{"outstanding", c.Outstanding}, {"per-lane", c.PerLane}} {
+		if one.value < 1 {
+			faults = append(faults, fmt.Errorf("--%s (%s) must be at least 1", one.flag, app.EnvironmentName(one.flag)))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// runHeap is what Go may hold while a run is fed, softly.
+const runHeap = 64 << 20
+
+func (c *runCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(runHeap))
+	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	if c.ID == "" {
+		c.ID = time.Now().UTC().Format("bf-20060102-150405-") + strings.ToLower(rand.Text()[:4])
+	}
+	fmt.Fprintln(std.out, c.ID)
+	m, err := c.manifestFlags.stored(ctx, c.S3, c.Message)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	run, survey, err := c.begin(ctx, std, desk, m)
+	if err != nil {
+		return err
+	}
+	return c.feed(ctx, std, desk, m, run, survey)
+}
+
+// begin looks at the whole manifest, and makes the run or finds it as it was.
+func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedManifest) (backfill.Run, *backfill.Survey, error) {
+	run, _, err := backfill.LoadRun(ctx, desk.runs, c.ID)
+	fresh := errors.Is(err, backfill.ErrNoRun)
+	if err != nil && !fresh {
+		return run, nil, err
+	}
+	if fresh {
+		run = backfill.Run{ID: c.ID, StartedAt: time.Now().UTC().Truncate(time.Second), State: backfill.Running, By: systemUser(), Changed: time.Now().UTC()}
+	}
+	m.run = run.StartedAt
+	if c.OnlyFailed != "" {
+		if m.only, m.onlySource, err = readFailed(c.OnlyFailed); err != nil {
+			return run, nil, usage(fmt.Errorf("--only-failed: %w", cause(err)))
+		}
+	}
+	survey := backfill.NewSurvey(c.ID, m.only)
+	plan, err := c.survey(ctx, std, m, survey, fresh || run.Faulty > 0)
+	if err != nil {
+		return run, nil, hidePath(err)
+	}
+	if !fresh {
+		return run, survey, usage(m.same(run, plan))
+	}
+	if err := c.accept(std, plan); err != nil {
+		return run, nil, err
+	}
+	run.Manifest, run.Template, run.Only, run.Settings = plan.Manifest, m.template, m.onlySource, m.settings()
+	run.Lines, run.Faulty, run.LastLine = plan.Lines, plan.Faulty, survey.LastLine()
+	err = backfill.CreateRun(ctx, desk.runs, run)
+	if errors.Is(err, backfill.ErrChanged) {
+		err = fmt.Errorf("the run %s was started by somebody else at the same moment; run the command again", c.ID)
+	}
+	return run, survey, err
+}
+
+// survey is a plan without an estimate. What was checked at the start need not be
+// checked against the rules of its message again.
+func (c *runCmd) survey(ctx context.Context, std streams, m *storedManifest, survey *backfill.Survey, whole bool) (*backfill.Plan, error) {
+	m.whole = whole
+	opened, err := m.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer opened.Close()
+	progress := &backfill.Progress{}
+	defer showProgress(std, progress, false)()
+	return backfill.Make(ctx, opened.Reader, opened.Recipe, backfill.Options{
+		Goroutines: runtime.GOMAXPROCS(0), Start: m.run, Faults: 20, Salt: []byte(rand.Text()), Progress: progress, Survey: survey,
+		EmbedLimit: 1, FileLimit: 1 << 62,
+	})
+}
+
+// accept refuses to start where lines are faulty. What --skip-faulty leaves out is
+// a line that is no job; which of two jobs with one id is meant, nobody knows.
+func (c *runCmd) accept(std streams, plan *backfill.Plan) error {
+	if plan.Lines == 0 {
+		return usage(errors.New("there is no line to deliver; nothing was sent"))
+	}
+	hard := plan.Codes[backfill.CodeRepeat] + plan.Codes[backfill.CodeOtherJob]
+	if plan.Faulty == 0 || c.SkipFaulty && hard == 0 {
+		return nil
+	}
+	if err := printPlanFaults(std.err, plan); err != nil {
+		return err
+	}
+	advice := "mend them, or leave them out with --skip-faulty"
+	if hard > 0 {
+		advice = "no two lines may have the same id, and a report must be of the same manifest and template"
+	}
+	return usage(fmt.Errorf("%d of %d lines are faulty; nothing was sent: %s", plan.Faulty, plan.Lines, advice))
+}
+
+func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedManifest, run backfill.Run, survey *backfill.Survey) error {
+	m.whole = false
+	host, _ := os.Hostname()
+	feeder := &backfill.Feeder{
+		Ports:  backfill.Ports{Bucket: desk.runs, Queue: desk.queue.RunJobs(), Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
+		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane},
+		Run:    run, Survey: survey, Open: m.Open,
+		Name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:6])),
+		Say:  func(text string) { fmt.Fprintln(std.err, "chartpost:", text) },
+	}
+	if run.State != backfill.Running {
+		feeder.Say(fmt.Sprintf("the run is %s, by %s", run.State, run.By))
+	}
+	stop := func() {}
+	var book *backfill.Book
+	err := feeder.Feed(ctx, c.Follow, func(b *backfill.Book) {
+		book, stop = b, showTally(std, func() backfill.Tally { return b.Tally(feeder.Current()) })
+	})
+	stop()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("stopped; jobs in the queue go on by themselves. To go on feeding, run the same command with --id %s", c.ID)
+	case err != nil:
+		return fmt.Errorf("%w\nthe run %s can go on: run the same command with --id %s", hidePath(err), c.ID, c.ID)
+	}
+	return printEnd(std, c.ID, book.Tally(feeder.Current()), c.Follow)
+}
+
+// desk is where the commands for runs find them.
+type desk struct {
+	queue *natsq.Conn
+	runs  *natsq.Runs
+}
+
+func (d *desk) Close() error { return d.queue.Close() }

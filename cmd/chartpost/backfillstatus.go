@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/backfill"
+)
+
+type statusCmd struct {
+	Name string   `arg:"" optional:"" help:"Name of the run; without it, all runs."`
+	JSON bool     `name:"json" help:"Print JSON, one run a line." group:"Output"`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (statusCmd) Help() string {
+	return "The numbers come from the run's book and from the events since it was written, whether or not a feeder is there. Unknown are jobs of which nobody knows whether Redox has them."
+}
+
+func (c *statusCmd) check(*kong.Context) error {
+	faults := []error{c.NATS.Check()}
+	if c.Name != "" {
+		faults = append(faults, checkRunName(c.Name))
+	}
+	return errors.Join(faults...)
+}
+
+func checkRunName(name string) error {
+	if err := backfill.CheckRunID(name); err != nil {
+		return fmt.Errorf("<name>: %w", err)
+	}
+	return nil
+}
+
+// runStatus is a run in JSON.
+type runStatus struct {
+	backfill.Run
+	// Feeder is empty where nobody feeds the run; FeederAt is its last word.
+	Feeder   string    `json:"feeder,omitempty"`
+	FeederAt time.Time `json:"feeder_at,omitzero"`
+	EndedAt  time.Time `json:"ended_at,omitzero"`
+	// Progress has the numbers.
+	Progress backfill.Tally `json:"progress"`
+}
+
+func (c *statusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	if c.Name != "" {
+		status, err := desk.status(ctx, c.Name)
+		if err != nil {
+			return fmt.Errorf("run %s: %w", c.Name, err)
+		}
+		return c.print(std, []runStatus{status})
+	}
+	keys, err := desk.runs.Keys(ctx, backfill.RunPrefix+"*")
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	var all []runStatus
+	for _, key := range keys {
+		status, err := desk.status(ctx, strings.TrimPrefix(key, backfill.RunPrefix))
+		if err != nil {
+			return err
+		}
+		all = append(all, status)
+	}
+	return c.print(std, all)
+}
+
+// status reads the run's book and brings it up to date.
+func (d *desk) status(ctx context.Context, name string) (runStatus, error) {
+	run, _, err := backfill.LoadRun(ctx, d.runs, name)
+	if err != nil {
+		return runStatus{}, err
+	}
+	at, err := backfill.LoadCheckpoint(ctx, d.runs, name)
+	if err != nil {
+		return runStatus{}, err
+	}
+	book, err := backfill.OpenBook(ctx, d.runs, run)
+	if err == nil {
+		err = book.CatchUp(ctx, d.queue.RunEvents(), run, at.Events)
+	}
+	return runStatus{Run: run, Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}, err
+}
+
+func (c *statusCmd) print(std streams, all []runStatus) error {
+	if c.JSON {
+		encoder := json.NewEncoder(std.out)
+		for _, one := range all {
+			if err := encoder.Encode(one); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "RUN\tSTARTED\tSTATE\tLINES\tACCEPTED\tDUPLICATE\tFAILED\tUNKNOWN\tCANCELLED\tIN FLIGHT\tNOT FED\tFEEDER\n")
+	for _, s := range all {
+		n := s.Progress.Counts
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.StartedAt.Local().Format(time.DateTime), s.word(),
+			s.Progress.Lines, n[backfill.OutcomeAccepted], n[backfill.OutcomeDuplicate], n[backfill.OutcomeFailed], n[backfill.OutcomeUnknown],
+			n[backfill.OutcomeCancelled], s.Progress.InFlight, s.Progress.Unfed, s.feeder())
+	}
+	return w.Flush()
+}
+
+// word is the state of the run, in which an end goes before what is wanted.
+func (s runStatus) word() string {
+	if s.Progress.InFlight == 0 && (s.Progress.Unfed == 0 || s.State == backfill.Cancelled) {
+		if s.State == backfill.Cancelled {
+			return "cancelled"
+		}
+		return "ended"
+	}
+	return string(s.State)
+}
+
+// feeder names the feeder, and how long ago it spoke where that is long.
+func (s runStatus) feeder() string {
+	if s.Feeder == "" {
+		return "-"
+	}
+	if silent := time.Since(s.FeederAt); silent > backfill.DefaultLease {
+		return fmt.Sprintf("%s, silent for %s", s.Feeder, silent.Round(time.Second))
+	}
+	return s.Feeder
+}
+
+// showTally shows how far a run is until the function it gives is called.
+func showTally(std streams, tally func() backfill.Tally) (stop func()) {
+	began, first := time.Now(), tally().Ended()
+	return showLine(std, func() string {
+		t := tally()
+		passed := time.Since(began)
+		done := t.Ended() - first
+		text := fmt.Sprintf("%s; %.1f/s", t, float64(done)/passed.Seconds())
+		if left := t.Lines - t.Ended(); done > 0 && left > 0 {
+			text += ", " + time.Duration(float64(left)/float64(done)*float64(passed)).Round(time.Second).String() + " to go"
+		}
+		return text
+	})
+}
+
+// printEnd tells how a run has ended.
+func printEnd(std streams, name string, t backfill.Tally, followed bool) error {
+	if _, err := fmt.Fprintln(std.out, t); err != nil {
+		return err
+	}
+	if !followed && t.InFlight > 0 || t.Good() {
+		return nil
+	}
+	return &failure{exitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; `chartpost backfill report %s` tells which",
+		t.Lines-t.Counts[backfill.OutcomeAccepted]-t.Counts[backfill.OutcomeDuplicate], t.Lines, name)}
+}
+
+// runTarget is the run of a command that changes what is wanted of it.
+type runTarget struct {
+	Name string   `arg:"" help:"Name of the run."`
+	By   string   `placeholder:"NAME" help:"Who decides; empty is the user of this system." group:"Run"`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+func (c *runTarget) check(*kong.Context) error {
+	if c.By == "" {
+		c.By = systemUser()
+	}
+	faults := []error{checkRunName(c.Name), c.NATS.Check()}
+	if !printable(c.By, mostName) {
+		faults = append(faults, fmt.Errorf("--by: must be a name of 1 to %d printable characters", mostName))
+	}
+	return errors.Join(faults...)
+}
+
+func (c *runTarget) set(ctx context.Context, std streams, cli *CLI, want backfill.State, said string) error {
+	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	was, err := backfill.SetState(ctx, desk.runs, c.Name, want, c.By, time.Now())
+	if err != nil {
+		return fmt.Errorf("run %s: %w", c.Name, err)
+	}
+	if was == want {
+		said = "was " + string(want) + " already"
+	}
+	_, err = io.WriteString(std.out, c.Name+": "+said+"\n")
+	return err
+}
+
+type pauseCmd struct {
+	runTarget `embed:""`
+}
+
+// Help adds to the command's --help.
+func (pauseCmd) Help() string {
+	return "The feeder stops within seconds. Jobs that are in the queue go on: at most --outstanding of them. To hold those too, pause their lanes."
+}
+
+func (c *pauseCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	return c.set(ctx, std, cli, backfill.Paused, "paused; jobs in the queue go on")
+}
+
+type resumeCmd struct {
+	runTarget `embed:""`
+}
+
+// Help adds to the command's --help.
+func (resumeCmd) Help() string {
+	return "A feeder that waits goes on within seconds. Where there is none, run the run again with its --id."
+}
+
+func (c *resumeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	return c.set(ctx, std, cli, backfill.Running, "resumed")
+}
+
+type cancelCmd struct {
+	runTarget `embed:""`
+}
+
+// Help adds to the command's --help.
+func (cancelCmd) Help() string {
+	return "This is final. Lines whose jobs were not published are cancelled; jobs in the queue go on to their end, since a worker may have them in hand."
+}
+
+func (c *cancelCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	return c.set(ctx, std, cli, backfill.Cancelled, "cancelled; jobs in the queue go on to their end")
+}

@@ -1,0 +1,286 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/manifest"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Row is what a report says of a line. It holds no patient data, as long as job
+// ids do not.
+type Row struct {
+	Line    int64   `json:"line"`
+	JobID   string  `json:"job_id,omitempty"`
+	Outcome Outcome `json:"outcome"`
+	// Reason is a code, Path a place in the job.
+	Reason string `json:"reason,omitempty"`
+	Path   string `json:"path,omitempty"`
+	Detail
+}
+
+// Detail is what a job's last event says beside its outcome.
+type Detail struct {
+	Attempts          int  `json:"attempts"`
+	PossibleDuplicate bool `json:"possible_duplicate"`
+	// Size is the sum of the files, in bytes; SHA256 has each file's.
+	Size       int64     `json:"size,omitempty"`
+	SHA256     []string  `json:"sha256,omitempty"`
+	LogIDs     []string  `json:"log_ids,omitempty"`
+	Location   string    `json:"location,omitempty"`
+	AcceptedAt time.Time `json:"accepted_at,omitzero"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
+}
+
+// The reasons that are a report's own.
+const (
+	reasonNotFed   = "not_fed"
+	reasonInFlight = "in_flight"
+	reasonBefore   = "accepted_before"
+	reasonUnderWay = "in_progress"
+	reasonUnknown  = "unknown_before"
+	reasonRefused  = "refused"
+)
+
+// Account says what became of every line of a run.
+type Account struct {
+	Ports
+	Run  Run
+	Open func(ctx context.Context) (*Opened, error)
+	// Goroutines make jobs; at least 1. Dir is for a temporary file.
+	Goroutines int
+	Dir        string
+
+	book    *Book
+	details *details
+}
+
+// ErrUnbalanced is an account whose rows are not the run's lines.
+var ErrUnbalanced = errors.New("the account does not add up: the manifest has other lines than the run")
+
+// Write gives a row for every line of the run, in the manifest's order, and the
+// sums. An error says that rows are missing.
+func (a *Account) Write(ctx context.Context, each func(Row) error) (Tally, error) {
+	sum := Tally{Counts: Counts{}}
+	var err error
+	if a.book, err = OpenBook(ctx, a.Bucket, a.Run); err != nil {
+		return sum, err
+	}
+	if a.details, err = newDetails(a.Dir, a.Run.LastLine); err != nil {
+		return sum, err
+	}
+	defer a.details.close()
+	if err := a.read(ctx); err != nil {
+		return sum, err
+	}
+	err = a.lines(ctx, func(row Row) error {
+		sum.Lines++
+		sum.Counts[row.Outcome]++
+		switch row.Reason {
+		case reasonNotFed:
+			sum.Unfed++
+		case reasonInFlight:
+			sum.InFlight++
+		}
+		return each(row)
+	})
+	if err == nil && sum.Lines != a.Run.Lines {
+		err = ErrUnbalanced
+	}
+	return sum, err
+}
+
+// read takes all events of the run.
+func (a *Account) read(ctx context.Context) error {
+	var failed error
+	err := a.Events.Follow(ctx, a.Run.ID, 0, a.Run.StartedAt.Add(-clockSlack), func() bool { return false }, func(sequence uint64, event *schemas.Event) {
+		if line := a.book.tell(sequence, event); line > 0 && failed == nil {
+			failed = a.details.add(line, event)
+		}
+	})
+	return errOr(err, failed)
+}
+
+// made is a line on its way to a row.
+type made struct {
+	row    Row
+	state  LineState
+	digest string
+	fault  *manifest.Fault
+}
+
+// rowsAtOnce is how many lines share a question to the ledger.
+const rowsAtOnce = 512
+
+func (a *Account) lines(ctx context.Context, each func(Row) error) error {
+	opened, err := a.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer opened.Close()
+	var some []made
+	for one, err := range manifest.Each(ctx, opened.Reader, opened.Recipe, max(a.Goroutines, 1), a.make) {
+		if err != nil {
+			return err
+		}
+		if one.state == Absent {
+			continue
+		}
+		if some = append(some, one); len(some) == rowsAtOnce {
+			if err := a.finish(ctx, some, each); err != nil {
+				return err
+			}
+			some = some[:0]
+		}
+	}
+	if err := a.finish(ctx, some, each); err != nil {
+		return err
+	}
+	if sum, _ := opened.Reader.Digest(); sum != a.Run.Manifest.SHA256 {
+		return ErrManifest
+	}
+	return nil
+}
+
+// make runs on several goroutines.
+func (a *Account) make(line manifest.Line) made {
+	one := made{row: Row{Line: line.Number}, state: a.book.Line(line.Number)}
+	if len(line.Faults) > 0 {
+		one.fault = &line.Faults[0]
+		return one
+	}
+	one.row.JobID = line.Job.ID
+	if one.state == Fed || one.state.Ended() && !a.details.has(line.Number) {
+		if data, err := label(line.Data, line.Job, a.Run.ID, line.Number); err == nil {
+			one.digest = digestOf(data)
+		}
+	}
+	return one
+}
+
+// finish asks the ledger of those lines of which no event told.
+func (a *Account) finish(ctx context.Context, some []made, each func(Row) error) error {
+	var ids []string
+	for _, one := range some {
+		if one.digest != "" {
+			ids = append(ids, one.row.JobID)
+		}
+	}
+	records := map[string][]byte{}
+	if len(ids) > 0 {
+		var err error
+		if records, err = a.Ledger.Records(ctx, ids, false); err != nil {
+			return err
+		}
+	}
+	for _, one := range some {
+		if err := a.fill(&one, records[one.row.JobID]); err != nil {
+			return err
+		}
+		if err := each(one.row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Account) fill(one *made, value []byte) error {
+	row := &one.row
+	if a.details.has(row.Line) {
+		if err := a.details.read(row); err != nil {
+			return err
+		}
+	}
+	if record := recordOf(value); record != nil && one.digest != "" {
+		own := record.Digest == one.digest
+		if own && one.state == Fed {
+			one.state = ofPhase(record.Phase)
+		}
+		if own || one.state == Duplicate && record.Phase == pipeline.Accepted {
+			row.fromRecord(record)
+		}
+	}
+	row.Outcome = one.state.Outcome(a.Run.State)
+	if row.Reason == "" {
+		row.Reason = one.reason()
+	}
+	if one.fault != nil && one.state == Refused {
+		row.Reason, row.Path = one.fault.Code, one.fault.Path
+	}
+	return nil
+}
+
+// reason is for lines of which no event gave one.
+func (o *made) reason() string {
+	switch o.state {
+	case Unfed:
+		return reasonNotFed
+	case Fed:
+		return reasonInFlight
+	case Duplicate:
+		return reasonBefore
+	case Blocked:
+		return reasonUnderWay
+	case Doubtful:
+		return reasonUnknown
+	case Refused:
+		return reasonRefused
+	}
+	return ""
+}
+
+// fromRecord fills in what the ledger knows of a job that has ended.
+func (r *Row) fromRecord(record *pipeline.Record) {
+	if !record.Phase.Final() {
+		r.Attempts = record.Attempt
+		return
+	}
+	r.from(schemas.EventData{
+		Attempt: record.Attempt, PossibleDuplicate: record.PossibleDuplicate, Files: record.EventFiles(), Receipt: record.Receipt, Reason: record.Reason,
+	}, record.UpdatedAt)
+}
+
+// from fills in what an event says.
+func (r *Row) from(event schemas.EventData, at time.Time) {
+	r.Detail = Detail{Attempts: event.Attempt, PossibleDuplicate: event.PossibleDuplicate, EndedAt: at.UTC()}
+	for _, file := range event.Files {
+		r.Size += file.Size
+		if file.SHA256 != "" {
+			r.SHA256 = append(r.SHA256, file.SHA256)
+		}
+	}
+	if receipt := event.Receipt; receipt != nil {
+		r.LogIDs, r.Location, r.AcceptedAt = slices.Clone(receipt.LogIDs), receipt.Location, receipt.AcceptedAt.UTC()
+	}
+	if event.Reason != nil {
+		r.Reason, r.Path = event.Reason.Code, event.Reason.Path
+	}
+}
+
+// Summary names what a report is of, and its sums.
+type Summary struct {
+	Run      string  `json:"run"`
+	State    State   `json:"state"`
+	Manifest Source  `json:"manifest"`
+	Template *Source `json:"template,omitempty"`
+	Only     *Source `json:"only,omitempty"`
+	Report   Source  `json:"report"`
+	Tally
+}
+
+// Good tells whether every line was accepted, by this run or before it.
+func (t Tally) Good() bool {
+	return t.Counts[OutcomeAccepted]+t.Counts[OutcomeDuplicate] == t.Lines
+}
+
+// String is for people.
+func (t Tally) String() string {
+	c := t.Counts
+	return fmt.Sprintf("%d of %d done: %d accepted, %d duplicate, %d failed, %d unknown, %d cancelled; %d in flight, %d not fed",
+		t.Ended(), t.Lines, c[OutcomeAccepted], c[OutcomeDuplicate], c[OutcomeFailed], c[OutcomeUnknown], c[OutcomeCancelled], t.InFlight, t.Unfed)
+}

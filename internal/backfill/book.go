@@ -1,0 +1,270 @@
+package backfill
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Counts are the lines of a run by what became of them.
+type Counts map[Outcome]int64
+
+// Book says what became of each line: a byte a line, by its number. Parts of it
+// are records of the control bucket, each written by compare-and-set, so that a
+// feeder that lost its run cannot spoil it.
+type Book struct {
+	run string
+	mu  sync.Mutex
+	// lines are the states, by number.
+	lines []LineState
+	held  [states]int64
+	parts []part
+	// events is the sequence of the last event that the book has seen.
+	events uint64
+	// lanes is nil where nobody feeds.
+	lanes *Lanes
+	// changed is closed with the next change; nil where nobody waits for one.
+	changed chan struct{}
+}
+
+// part is a record of the book.
+type part struct {
+	revision uint64
+	dirty    bool
+}
+
+// partLines is how many lines a record has: 16 KiB.
+const partLines = 1 << 14
+
+func newBook(run Run) *Book {
+	return &Book{
+		run: run.ID, lines: make([]LineState, run.LastLine+1), parts: make([]part, run.LastLine/partLines+1),
+	}
+}
+
+func (b *Book) key(part int) string { return fmt.Sprintf("%s%s.book.%d", RunPrefix, b.run, part) }
+
+// OpenBook reads the book of a run as its feeder left it.
+func OpenBook(ctx context.Context, bucket Bucket, run Run) (*Book, error) {
+	b := newBook(run)
+	for i := range b.parts {
+		value, revision, err := bucket.Read(ctx, b.key(i))
+		if err != nil {
+			return nil, fmt.Errorf("reading the book of the run: %w", err)
+		}
+		b.parts[i].revision = revision
+		for j, state := range value[:min(len(value), len(b.lines)-i*partLines)] {
+			b.lines[i*partLines+j] = min(LineState(state), states-1)
+			b.held[min(LineState(state), states-1)]++
+		}
+	}
+	return b, nil
+}
+
+// Save writes the parts that have changed.
+func (b *Book) save(ctx context.Context, bucket Bucket) error {
+	for i := range b.parts {
+		value, revision := b.copyOf(i)
+		if value == nil {
+			continue
+		}
+		next, err := bucket.Write(ctx, b.key(i), value, revision)
+		if err != nil {
+			b.mu.Lock()
+			b.parts[i].dirty = true
+			b.mu.Unlock()
+			return fmt.Errorf("writing the book of the run: %w", err)
+		}
+		b.parts[i].revision = next
+	}
+	return nil
+}
+
+func (b *Book) copyOf(i int) ([]byte, uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.parts[i].dirty {
+		return nil, 0
+	}
+	b.parts[i].dirty = false
+	lines := b.lines[i*partLines : min(len(b.lines), (i+1)*partLines)]
+	value := make([]byte, len(lines))
+	for j, state := range lines {
+		value[j] = byte(state)
+	}
+	return value, b.parts[i].revision
+}
+
+// seen is the last event that is in the book.
+func (b *Book) seen() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.events
+}
+
+// tell notes an event. It gives the line, 0 where the event says nothing of one.
+func (b *Book) tell(sequence uint64, event *schemas.Event) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = max(b.events, sequence)
+	line, ok := lineOf(event, b.run)
+	if !ok || line >= int64(len(b.lines)) {
+		return 0
+	}
+	next, ok := b.lines[line].after(event.Data)
+	if !ok {
+		return 0
+	}
+	b.set(line, next)
+	return line
+}
+
+// mark notes what became of a line that is not Unfed any more. What has ended is
+// not fed.
+func (b *Book) mark(line int64, next LineState) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if line < 1 || line >= int64(len(b.lines)) || b.lines[line].Ended() {
+		return
+	}
+	b.set(line, next)
+}
+
+func (b *Book) set(line int64, next LineState) {
+	was := b.lines[line]
+	if was == next {
+		return
+	}
+	b.lines[line] = next
+	b.held[was]--
+	b.held[next]++
+	b.parts[line/partLines].dirty = true
+	if b.lanes != nil {
+		b.lanes.moved(line, was, next)
+	}
+	b.wake()
+}
+
+func (b *Book) wake() {
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+// stir wakes those who wait for what is not in the book.
+func (b *Book) stir() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wake()
+}
+
+// await waits until something holds that depends on the book.
+func (b *Book) await(ctx context.Context, holds func() bool) error {
+	for {
+		b.mu.Lock()
+		if b.changed == nil {
+			b.changed = make(chan struct{})
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		if holds() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// attach gives the book to a feeder. What the survey found to be no job is
+// refused.
+func (b *Book) attach(s *Survey, perLane int64) {
+	for _, line := range s.faulty {
+		b.mark(line, Refused)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := range b.lines {
+		if b.lines[line] == Unfed && !s.Only.has(int64(line)) {
+			b.set(int64(line), Absent)
+		}
+	}
+	b.lanes = s.lanes
+	b.lanes.perLane = perLane
+	b.lanes.count(b.lines)
+}
+
+// choose decides about the next line of a pass, at most so many being open.
+func (b *Book) choose(line, most int64) choice {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if line >= int64(len(b.lines)) || b.lines[line] != Unfed || b.lanes.claimed[line] {
+		return skip
+	}
+	return b.lanes.choose(line, most)
+}
+
+// worthwhile tells whether another pass would find something to publish.
+func (b *Book) worthwhile() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lanes.roomElsewhere()
+}
+
+// unclaim gives up what was claimed and not published.
+func (b *Book) unclaim() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := range b.lanes.claimed {
+		b.lanes.release(line)
+	}
+}
+
+// Line is what the book says of a line.
+func (b *Book) Line(line int64) LineState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if line < 0 || line >= int64(len(b.lines)) {
+		return Unfed
+	}
+	return b.lines[line]
+}
+
+// Tally is how far a run is.
+type Tally struct {
+	Lines int64 `json:"lines"`
+	// Unfed lines were not published; InFlight are those that were and have not
+	// ended.
+	Unfed    int64  `json:"unfed"`
+	InFlight int64  `json:"in_flight"`
+	Counts   Counts `json:"outcomes"`
+}
+
+// Ended is how many lines have ended.
+func (t Tally) Ended() int64 { return t.Lines - t.Unfed - t.InFlight }
+
+// Tally counts the lines of a run.
+func (b *Book) Tally(run Run) Tally {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := Tally{Lines: run.Lines, InFlight: b.held[Fed], Counts: Counts{}}
+	t.Unfed = run.Lines
+	for state := Fed; state < Absent; state++ {
+		t.Unfed -= b.held[state]
+		t.Counts[state.Outcome(run.State)] += b.held[state]
+	}
+	t.Counts[Unfed.Outcome(run.State)] += t.Unfed
+	return t
+}
+
+// CatchUp brings the book up to the events that there are.
+func (b *Book) CatchUp(ctx context.Context, events Events, run Run, after uint64) error {
+	return events.Follow(ctx, run.ID, after, run.StartedAt.Add(-clockSlack), func() bool { return false }, func(sequence uint64, event *schemas.Event) {
+		b.tell(sequence, event)
+	})
+}

@@ -1,0 +1,178 @@
+package backfill
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Bucket keeps the records of runs.
+type Bucket interface {
+	// Read gives the newest record of a key; revision 0 says that there is none.
+	Read(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	// Write replaces the record of a revision, 0 for none. It fails with
+	// ErrChanged where somebody was faster.
+	Write(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
+}
+
+// ErrChanged is the end of a write that somebody else's went before.
+var ErrChanged = errors.New("somebody else has changed the record")
+
+// ErrNoRun is a run that nobody has started.
+var ErrNoRun = errors.New("there is no run of this name")
+
+// Queue is where jobs go.
+type Queue interface {
+	// Publish stores all jobs, or fails; proceed is asked before each message
+	// whether it may leave. A job published again by the same run is dropped as
+	// long as the stream remembers it.
+	Publish(ctx context.Context, run string, jobs []Job, proceed func() error) error
+	// Queued gives the lines of a run whose jobs are in the queue.
+	Queued(ctx context.Context, run string, found func(line int64)) error
+}
+
+// Ledger is what is known of jobs.
+type Ledger interface {
+	// Records gives the records that there are, by job. newest asks the one server
+	// that knows the last write, else one may answer that lags behind.
+	Records(ctx context.Context, jobIDs []string, newest bool) (map[string][]byte, error)
+}
+
+// Events tell what became of jobs.
+type Events interface {
+	// Follow gives every event that can be a final one of the run's: those behind
+	// the sequence, or since the time where that is 0. Of an event that is
+	// not the run's, no more than its sequence is given. caughtUp is called once all that were there
+	// have been given, and ends it with false. It returns nil then, else why ctx
+	// ended.
+	Follow(ctx context.Context, run string, after uint64, since time.Time, caughtUp func() bool, each func(sequence uint64, event *schemas.Event)) error
+}
+
+// Job is a line as it is published.
+type Job struct {
+	Line            int64
+	ID, Destination string
+	Data            []byte
+}
+
+// State is what operators want of a run.
+type State string
+
+// The states of a run.
+const (
+	Running   State = "running"
+	Paused    State = "paused"
+	Cancelled State = "cancelled"
+)
+
+// Run is what a run is. All but State, By and Changed is fixed at its start.
+type Run struct {
+	ID       string  `json:"id"`
+	Manifest Source  `json:"manifest"`
+	Template *Source `json:"template,omitempty"`
+	// Only is the report whose failed lines the run has; nil is all lines.
+	Only *Source `json:"only,omitempty"`
+	// Settings is a digest of how the manifest is read.
+	Settings string `json:"settings"`
+	// Lines are those of the run, Faulty ones included; LastLine is the highest
+	// number of any.
+	Lines    int64 `json:"lines"`
+	Faulty   int64 `json:"faulty"`
+	LastLine int64 `json:"last_line"`
+	// StartedAt is the requested_at of jobs that have none.
+	StartedAt time.Time `json:"started_at"`
+	State     State     `json:"state"`
+	// By and Changed tell who set the state last, and when.
+	By      string    `json:"by,omitempty"`
+	Changed time.Time `json:"changed"`
+}
+
+// RunPrefix starts the keys of runs.
+const RunPrefix = "backfill."
+
+// MaxRunID is the most characters of a run's name.
+const MaxRunID = 48
+
+// CheckRunID holds a run's name to 1-48 of [A-Za-z0-9-].
+func CheckRunID(id string) error {
+	if len(id) == 0 || len(id) > MaxRunID {
+		return fmt.Errorf("a run's name has 1 to %d letters, digits and hyphens", MaxRunID)
+	}
+	for _, c := range []byte(id) {
+		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return fmt.Errorf("a run's name has 1 to %d letters, digits and hyphens", MaxRunID)
+		}
+	}
+	return nil
+}
+
+// LoadRun reads a run.
+func LoadRun(ctx context.Context, bucket Bucket, id string) (Run, uint64, error) {
+	var run Run
+	revision, err := load(ctx, bucket, RunPrefix+id, &run)
+	if err == nil && run.ID != id {
+		err = ErrNoRun
+	}
+	return run, revision, err
+}
+
+// CreateRun makes a run. It fails with ErrChanged where there is one of the name.
+func CreateRun(ctx context.Context, bucket Bucket, run Run) error {
+	_, err := store(ctx, bucket, RunPrefix+run.ID, run, 0)
+	return err
+}
+
+// load reads a record into a value, which stays as it is where there is none.
+func load(ctx context.Context, bucket Bucket, key string, into any) (uint64, error) {
+	value, revision, err := bucket.Read(ctx, key)
+	if err != nil {
+		return 0, fmt.Errorf("reading the record %s: %w", key, err)
+	}
+	if value == nil {
+		return revision, nil
+	}
+	if err := json.Unmarshal(value, into); err != nil {
+		return 0, fmt.Errorf("the record %s is not one of this version: %w", key, err)
+	}
+	return revision, nil
+}
+
+func store(ctx context.Context, bucket Bucket, key string, value any, revision uint64) (uint64, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return 0, err
+	}
+	next, err := bucket.Write(ctx, key, data, revision)
+	if err != nil {
+		return 0, fmt.Errorf("writing the record %s: %w", key, err)
+	}
+	return next, nil
+}
+
+// ErrOver refuses to change what has ended.
+var ErrOver = errors.New("the run was cancelled; that is final")
+
+// SetState changes what is wanted of a run; was is what was wanted before.
+func SetState(ctx context.Context, bucket Bucket, id string, want State, by string, now time.Time) (was State, err error) {
+	for {
+		run, revision, err := LoadRun(ctx, bucket, id)
+		if err != nil {
+			return "", err
+		}
+		was = run.State
+		if was == want {
+			return was, nil
+		}
+		if was == Cancelled {
+			return was, ErrOver
+		}
+		run.State, run.By, run.Changed = want, by, now.UTC()
+		if _, err = store(ctx, bucket, RunPrefix+id, run, revision); !errors.Is(err, ErrChanged) {
+			return was, err
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package natsq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/insist"
+)
+
+// RunLedger reads many of the ledger's records at once.
+type RunLedger struct{ conn *Conn }
+
+var _ backfill.Ledger = (*RunLedger)(nil)
+
+// RunLedger gives the ledger to runs, for reading.
+func (c *Conn) RunLedger() *RunLedger { return &RunLedger{conn: c} }
+
+// mostAtOnce is fewer than the 1,024 that the server answers to one question.
+const mostAtOnce = 512
+
+// leaderAtOnce is how many questions to the leader are under way.
+const leaderAtOnce = 32
+
+// Records implements backfill.Ledger.
+func (l *RunLedger) Records(ctx context.Context, jobIDs []string, newest bool) (map[string][]byte, error) {
+	records := make(map[string][]byte, len(jobIDs))
+	if newest {
+		return records, l.fromLeader(ctx, jobIDs, records)
+	}
+	for len(jobIDs) > 0 {
+		some := jobIDs[:min(len(jobIDs), mostAtOnce)]
+		jobIDs = jobIDs[len(some):]
+		err := insist.Do(ctx, hopeless, func(ctx context.Context) error { return l.many(ctx, some, records) })
+		if err != nil {
+			return nil, fmt.Errorf("reading the ledger: %w", err)
+		}
+	}
+	return records, nil
+}
+
+func (l *RunLedger) stream() string { return "KV_" + l.conn.stream(ledger) }
+
+func (l *RunLedger) subject(jobID string) string {
+	return "$KV." + l.conn.stream(ledger) + "." + jobID
+}
+
+// many asks any server of the bucket for the records of some jobs. The answers
+// come one by one, those that exist, and an end.
+// NATS: ADR-31, "JetStream Direct Get".
+func (l *RunLedger) many(ctx context.Context, jobIDs []string, records map[string][]byte) error {
+	subjects := make([]string, len(jobIDs))
+	for i, id := range jobIDs {
+		subjects[i] = l.subject(id)
+	}
+	body, err := json.Marshal(map[string][]string{"multi_last": subjects})
+	if err != nil {
+		return err
+	}
+	inbox := l.conn.nc.NewInbox()
+	sub, err := l.conn.nc.SubscribeSync(inbox)
+	if err != nil {
+		return err
+	}
+	defer sub.Unsubscribe()
+	if err := l.conn.nc.PublishRequest("$JS.API.DIRECT.GET."+l.stream(), inbox, body); err != nil {
+		return err
+	}
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return err
+		}
+		switch status := msg.Header.Get("Status"); {
+		case status == "204", status == "404" && msg.Header.Get("Description") == "No Results":
+			return nil
+		case status != "":
+			return fmt.Errorf("the bucket answered %s", status)
+		case len(msg.Header) == 0:
+			return nats.ErrNoResponders
+		}
+		id := strings.TrimPrefix(msg.Header.Get("Nats-Subject"), l.subject(""))
+		if value := valueOf(msg.Header, msg.Data); value != nil {
+			records[id] = value
+		}
+	}
+}
+
+// fromLeader asks the leader for each record.
+func (l *RunLedger) fromLeader(ctx context.Context, jobIDs []string, records map[string][]byte) error {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var failed error
+	slots := make(chan struct{}, leaderAtOnce)
+	for _, id := range jobIDs {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			var msg *jetstream.RawStreamMsg
+			err := insist.Do(ctx, missing, func(ctx context.Context) (err error) {
+				msg, err = l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(id)})
+				return err
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, jetstream.ErrMsgNotFound):
+			case err != nil:
+				failed = fmt.Errorf("reading the ledger: %w", err)
+			default:
+				if value := valueOf(msg.Header, msg.Data); value != nil {
+					records[id] = value
+				}
+			}
+		})
+	}
+	all.Wait()
+	return failed
+}
