@@ -13,6 +13,7 @@ import (
 // delivery is one run of one job.
 type delivery struct {
 	*Pipeline
+	class    schemas.Class
 	job      schemas.Job
 	record   *Record
 	journal  Journal
@@ -110,6 +111,9 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	letter.Payload = fenced(letter.Payload, d.journal, d.progress.Left)
 	var receipt schemas.Receipt
 	err := d.settings.Retry.do(ctx, func() error {
+		if err := d.permit(ctx); err != nil {
+			return err
+		}
 		d.record.Phase = Sending
 		err := d.save(ctx)
 		if err == nil && ctx.Err() != nil {
@@ -132,6 +136,16 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	receipt.AcceptedAt = d.now().UTC()
 	d.record.Phase, d.record.Receipt, d.record.Reason = Accepted, &receipt, nil
 	return d.saveReceipt(ctx)
+}
+
+// permit waits for the right to one request: before the ledger says that it is
+// made, since the wait may be long.
+func (d *delivery) permit(ctx context.Context) error {
+	err := d.redox.Admit(ctx, d.class)
+	if err == nil {
+		d.progress.Admitted()
+	}
+	return err
 }
 
 // judged takes an error of a sending that nobody judged for an outcome that

@@ -133,6 +133,9 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 	}
 	parcel.Payload = fenced(parcel.Payload, d.journal, nil)
 	err := d.settings.Retry.do(ctx, func() (err error) {
+		if err := d.permit(ctx); err != nil {
+			return err
+		}
 		known.URL, err = d.redox.Upload(ctx, parcel)
 		return err
 	})

@@ -55,6 +55,8 @@ type Progress interface {
 	// Uploaded is called when every file of the job is at Redox and the ledger
 	// says so, in every try that goes on from there.
 	Uploaded(record *Record)
+	// Admitted is called each time the right to one request was taken.
+	Admitted()
 	// Left is called each time the whole message has been handed over, and only
 	// its answer is waited for.
 	Left()
@@ -65,8 +67,8 @@ type Progress interface {
 // journal: when it returns nil, the saved record is Accepted and holds the
 // receipt. Otherwise the error holds a *fault.Fault, and record, with what was
 // learned on the way, is the caller's to save.
-func (p *Pipeline) Deliver(ctx context.Context, job schemas.Job, record *Record, journal Journal, progress Progress) error {
-	d := &delivery{Pipeline: p, job: job, record: record, journal: journal, progress: progress}
+func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, job schemas.Job, record *Record, journal Journal, progress Progress) error {
+	d := &delivery{Pipeline: p, class: class, job: job, record: record, journal: journal, progress: progress}
 	defer d.close()
 	if err := d.run(ctx); err != nil {
 		return interrupted(ctx, err)

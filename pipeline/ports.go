@@ -74,6 +74,9 @@ type Letter struct {
 // Redox takes files and messages. Every error it returns is a *fault.Fault,
 // and the Fault of a Send says whether the message can have been taken.
 type Redox interface {
+	// Admit waits until one more request of the class may be made, and takes
+	// that right: an Upload or a Send is to follow soon.
+	Admit(ctx context.Context, class schemas.Class) error
 	// Authorize makes sure that a token is at hand, so that a slow token
 	// endpoint does not hold a file open.
 	Authorize(ctx context.Context) error

@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 	if w.source, err = s3source.New(t.Context(), s3source.Config{Endpoint: storeURL(t), PathStyle: true}); err != nil {
 		t.Fatal(err)
 	}
-	w.gate = redoxgate.New(w.startRedox())
+	w.gate = redoxgate.New(w.startRedox(), nil)
 	w.line = w.through(w.gate)
 	return w
 }
@@ -206,11 +206,12 @@ func jobOf(transfer schemas.Transfer, files ...schemas.File) schemas.Job {
 type uploads struct {
 	told []pipeline.Record
 	// left counts the messages that were handed over whole.
-	left int
+	left, admitted int
 }
 
 func (u *uploads) Uploaded(r *pipeline.Record) { u.told = append(u.told, *r) }
 func (u *uploads) Left()                       { u.left++ }
+func (u *uploads) Admitted()                   { u.admitted++ }
 
 // kept is a page of a job whose lease lives until lost is set.
 type kept struct {
@@ -238,7 +239,7 @@ func (w *world) deliver(ctx context.Context, job schemas.Job) (pipeline.Record, 
 
 func (w *world) deliverOn(ctx context.Context, job schemas.Job, record pipeline.Record, journal pipeline.Journal) (pipeline.Record, *uploads, error) {
 	told := &uploads{}
-	err := w.line.Deliver(ctx, job, &record, journal, told)
+	err := w.line.Deliver(ctx, schemas.Live, job, &record, journal, told)
 	return record, told, err
 }
 

@@ -48,9 +48,17 @@ func (c *Client) do(ctx context.Context, k call) (*answer, error) {
 		if err != nil {
 			return nil, err
 		}
+		if try > 1 {
+			if err := throttled(ctx, c.cfg.Throttle, k.op); err != nil {
+				return nil, err
+			}
+		}
 		ans, failed := c.attempt(ctx, k, token)
 		if failed != nil {
 			return nil, failed
+		}
+		if c.cfg.Throttle != nil {
+			c.cfg.Throttle.Heard(rateLimit(ans.header), ans.status == http.StatusTooManyRequests, retryAfter(ans.header, c.cfg.Now()))
 		}
 		if ans.status != http.StatusUnauthorized {
 			return ans, nil

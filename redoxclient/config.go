@@ -75,6 +75,10 @@ type Config struct {
 	// AnswerLimit is the longest answer that is read, in bytes.
 	AnswerLimit int64
 	UserAgent   string
+	// Throttle, unless nil, is asked before the repeat of a call whose token was
+	// refused, and told of each answer. The call itself is the caller's to pace:
+	// it may have to wait before it writes down that it sends.
+	Throttle Throttle
 	// Now is the clock against which a Retry-After date is read.
 	Now func() time.Time
 }

@@ -47,7 +47,9 @@ type TokenConfig struct {
 	// OnKeyError hears of a changed key file that cannot be used; the old key
 	// stays. It is called from the fetch, one call at a time.
 	OnKeyError func(error)
-	Now        func() time.Time
+	// Throttle, unless nil, is asked before each fetch and told of its answer.
+	Throttle Throttle
+	Now      func() time.Time
 
 	transport http.RoundTripper // a test's, in place of a real one
 }

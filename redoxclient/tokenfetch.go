@@ -36,6 +36,9 @@ const (
 // fetch asks for one token with a new assertion. It also gives the key file as
 // it was when the assertion was signed.
 func (s *TokenSource) fetch(ctx context.Context) (*grant, os.FileInfo, *Error) {
+	if err := throttled(ctx, s.cfg.Throttle, OpToken); err != nil {
+		return nil, nil, err
+	}
 	asked := s.cfg.Now()
 	key, info := s.signingKey()
 	assertion, err := s.assertion(key, asked)
@@ -51,6 +54,9 @@ func (s *TokenSource) fetch(ctx context.Context) (*grant, os.FileInfo, *Error) {
 		return nil, info, s.tokenError(key.id, Retryable, code, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
+	if s.cfg.Throttle != nil {
+		s.cfg.Throttle.Heard(rateLimit(resp.Header), resp.StatusCode == http.StatusTooManyRequests, retryAfter(resp.Header, s.cfg.Now()))
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, tokenAnswerLimit+1))
 	if err == nil && len(body) > tokenAnswerLimit {
 		err = errTooLong

@@ -63,6 +63,18 @@ func (s LaneState) ShutUntil() time.Time {
 // ErrChanged refuses a Put of a state that somebody has changed since.
 var ErrChanged = errors.New("the lane's state was changed by somebody else")
 
+// Budget paces backfill: a job of it is not taken before its requests may be
+// made, so that it holds no slot while it waits. Live jobs are taken at once and
+// wait in the pipeline, if they must.
+type Budget interface {
+	// Room is how many backfill jobs may begin now.
+	Room() int
+	// Want says how many more could begin at once; it stands until it is changed.
+	Want(jobs int)
+	// Changed gets a value when Room may have grown.
+	Changed() <-chan struct{}
+}
+
 // Control keeps the states of lanes for the fleet.
 type Control interface {
 	// Follow calls changed with the state of every lane there is one of, and

@@ -218,7 +218,7 @@ func TestPublishedAgainAfterTheEnd(t *testing.T) {
 		plain := &script{post: accepts}
 		s.deliver = func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
 			seen = *r
-			return plain.Deliver(ctx, schemas.Job{}, r, j, nil)
+			return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
 		}
 		stop := w.start(s, nil)
 		w.publish(data)
@@ -246,7 +246,7 @@ func TestMendedWhileItWaited(t *testing.T) {
 	plain := &script{post: accepts}
 	w.start(&script{deliver: func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
 		files <- slices.Clone(r.Files)
-		return plain.Deliver(ctx, schemas.Job{}, r, j, nil)
+		return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
 	}}, nil)
 	w.publish(jobJSON("job", "a"))
 	w.drained()

@@ -23,6 +23,10 @@ type dispatcher struct {
 	heard   chan LaneState
 	wrote   chan written
 	writing sync.WaitGroup
+	// unpaid counts the backfill jobs that were taken and have not yet used the
+	// room in the budget they were taken for.
+	unpaid  atomic.Int64
+	wanted  int
 	looking look
 }
 
@@ -77,6 +81,7 @@ func (d *dispatcher) run(ctx, working context.Context) {
 			d.learn(working, s)
 		case r := <-d.wrote:
 			d.written(working, r)
+		case <-d.budget.Changed():
 		case a := <-d.intake.Answers():
 			d.answer(working, a)
 		}
@@ -129,7 +134,17 @@ func (d *dispatcher) complain(err error) {
 	}
 }
 
+// pace lets as many backfill jobs in as the budget has room for.
+func (d *dispatcher) pace() {
+	d.lanes.paced = max(d.budget.Room()-d.lanes.promisedBackfill()-int(d.unpaid.Load()), 0)
+	if want := d.lanes.backlog(); want != d.wanted {
+		d.wanted = want
+		d.budget.Want(want)
+	}
+}
+
 func (d *dispatcher) ask() {
+	d.pace()
 	for _, o := range d.lanes.orders() {
 		wait := shortWait
 		if o.long {
@@ -177,8 +192,14 @@ func (d *dispatcher) start(working context.Context, a Answer) {
 			}
 		}))
 	}
+	paid := func() {}
+	if a.Lane.Class == schemas.Backfill {
+		d.unpaid.Add(1)
+		paid = sync.OnceFunc(func() { d.unpaid.Add(-1) })
+	}
 	go func() {
-		t.ending = d.handle(working, a.Delivery, t.probe, left)
+		t.ending = d.handle(working, a.Delivery, sights{probe: t.probe, paid: paid, left: left})
+		paid()
 		close(over)
 		if timer := waits.Load(); timer != nil {
 			timer.Stop()

@@ -33,7 +33,7 @@ func TestPanics(t *testing.T) {
 				if once() {
 					panic(errors.New(canary))
 				}
-				return plain.Deliver(ctx, schemas.Job{}, r, j, nil)
+				return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
 			}}
 		}},
 		{"while sending", "1/retrying! 2/accepted!", func(once func() bool) *script {

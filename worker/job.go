@@ -23,20 +23,26 @@ type handling struct {
 	// uploads holds the telling of the uploaded event, which goes on while the
 	// message is sent; the next event waits for it.
 	uploads chan error
-	// probe: the job was taken to find out whether others may follow.
-	probe bool
-	// left is called when the whole message has left.
-	left func()
+	sights
 	// sent tells whether it has, in this try.
 	sent   bool
 	ending ending
 }
 
+// sights is what the dispatcher wants to know of a job it hands out, and says.
+type sights struct {
+	// probe: the job was taken to find out whether others may follow.
+	probe bool
+	// paid is called when the job uses its room in the request budget, left when
+	// its whole message has left.
+	paid, left func()
+}
+
 // handle works on one delivery until it is settled or must be left to the
 // lease. It never fails: what cannot be settled now comes back. It says what
 // the job met on its way.
-func (w *Worker) handle(ctx context.Context, d Delivery, probe bool, left func()) ending {
-	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data()), probe: probe, left: left}
+func (w *Worker) handle(ctx context.Context, d Delivery, s sights) ending {
+	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data()), sights: s}
 	h.work(ctx)
 	return h.ending
 }
@@ -109,6 +115,9 @@ func (h *handling) Owned() error {
 	}
 	return &fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "lease_lost", Text: "the lease of the job ended: another worker may have it"}
 }
+
+// Admitted implements pipeline.Progress.
+func (h *handling) Admitted() { h.paid() }
 
 // Left implements pipeline.Progress.
 func (h *handling) Left() {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"cmp"
+	"math"
 
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -12,8 +13,9 @@ import (
 type lanes struct {
 	slots       int
 	concurrency int
-	// allowed is how many of the slots may be used.
-	allowed int
+	// allowed is how many of the slots may be used, and paced how many backfill
+	// jobs may still be asked for.
+	allowed, paced int
 	// inHand and promised are slots in use: by jobs, and by asks that may bring
 	// jobs at any moment.
 	inHand, promised int
@@ -131,7 +133,7 @@ type order struct {
 const livesPerBackfill = 4
 
 func newLanes(slots, concurrency int) *lanes {
-	return &lanes{slots: slots, concurrency: concurrency, allowed: slots, all: map[schemas.Lane]*lane{}}
+	return &lanes{slots: slots, concurrency: concurrency, allowed: slots, paced: math.MaxInt, all: map[schemas.Lane]*lane{}}
 }
 
 func (l *lanes) get(name schemas.Lane) *lane {
@@ -216,12 +218,38 @@ func (l *lanes) orders() []order {
 		return out
 	}
 	for _, one := range l.all {
-		if !one.asking && !one.resting && one.inHand < l.room(one) && one.flow.empty < mostEmpty {
+		if !one.asking && !one.resting && one.inHand < l.room(one) && one.flow.empty < mostEmpty && l.longMay(one) {
 			one.asking = true
 			out = append(out, order{lane: one.name, n: 1, long: true})
 		}
 	}
 	return out
+}
+
+// longMay tells whether a long ask of a lane may be open: the budget has to allow
+// the job that it may bring at any moment.
+func (l *lanes) longMay(one *lane) bool { return one.name.Class != schemas.Backfill || l.paced > 0 }
+
+// backlog is how many backfill jobs could begin if the budget allowed it.
+func (l *lanes) backlog() int {
+	n := 0
+	for _, one := range l.all {
+		if one.name.Class == schemas.Backfill && (one.ready || one.asking) {
+			n += max(l.room(one)-one.inHand, 0)
+		}
+	}
+	return min(n, max(l.allowed-l.inHand, 0))
+}
+
+// promisedBackfill is how many backfill jobs open asks may bring.
+func (l *lanes) promisedBackfill() int {
+	n := 0
+	for _, one := range l.all {
+		if one.name.Class == schemas.Backfill {
+			n += one.promised
+		}
+	}
+	return n
 }
 
 // pick chooses the next lane to ask: of its class the one asked longest ago,
@@ -253,7 +281,7 @@ func (l *lanes) oldest(class schemas.Class) *lane {
 }
 
 func (l *lanes) askable(one *lane) bool {
-	return one.ready && !one.asking && one.inHand < l.room(one)
+	return one.ready && !one.asking && one.inHand < l.room(one) && (l.paced > 0 || one.name.Class != schemas.Backfill)
 }
 
 func (l *lanes) anyReady() bool {
@@ -275,6 +303,10 @@ func (l *lanes) short(one *lane) order {
 	}
 	free := l.allowed - l.inHand - l.promised
 	n := min(max(free/ready, 1), l.room(one)-one.inHand)
+	if one.name.Class == schemas.Backfill {
+		n = min(n, l.paced)
+		l.paced -= n
+	}
 	l.turn++
 	one.asking, one.promised, one.asked = true, n, l.turn
 	one.doubts.fruitful = false

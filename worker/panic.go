@@ -41,7 +41,7 @@ func (h *handling) deliver(ctx context.Context) (err error) {
 			err = f
 		}
 	}()
-	return h.deliverer.Deliver(ctx, h.job, &h.record, h, h)
+	return h.deliverer.Deliver(ctx, h.delivery.Lane().Class, h.job, &h.record, h, h)
 }
 
 const codePanic = "panic"

@@ -119,5 +119,5 @@ type Ledger interface {
 // Deliverer is the pipeline.
 type Deliverer interface {
 	Understand(lane schemas.Lane, data []byte) (schemas.Job, error)
-	Deliver(ctx context.Context, job schemas.Job, record *pipeline.Record, journal pipeline.Journal, progress pipeline.Progress) error
+	Deliver(ctx context.Context, class schemas.Class, job schemas.Job, record *pipeline.Record, journal pipeline.Journal, progress pipeline.Progress) error
 }

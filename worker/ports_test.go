@@ -200,6 +200,13 @@ func (deaf) Put(_ context.Context, s LaneState) (LaneState, error) {
 	return s, nil
 }
 
+// plenty is a budget that is off.
+type plenty struct{}
+
+func (plenty) Room() int                { return 1 << 30 }
+func (plenty) Want(int)                 {}
+func (plenty) Changed() <-chan struct{} { return nil }
+
 // named understands everything.
 type named struct{ Deliverer }
 
@@ -208,7 +215,7 @@ func (named) Understand(schemas.Lane, []byte) (schemas.Job, error) {
 }
 
 func workerOn(in Intake, book Ledger, grace time.Duration) *Worker {
-	return New(Settings{Name: "w", Prefix: "p", Slots: 2, LaneConcurrency: 2, Lease: 30 * time.Second, Grace: grace}, Queue{Intake: in, Control: deaf{}}, book, named{}, quiet)
+	return New(Settings{Name: "w", Prefix: "p", Slots: 2, LaneConcurrency: 2, Lease: 30 * time.Second, Grace: grace}, Queue{Intake: in, Control: deaf{}, Budget: plenty{}}, book, named{}, quiet)
 }
 
 // TestAPanicOutsideThePipeline: the job comes back after a pause, its lease is not

@@ -47,6 +47,7 @@ type Worker struct {
 	outbox    Outbox
 	ledger    Ledger
 	control   Control
+	budget    Budget
 	deliverer Deliverer
 	leases    *leases
 	log       *slog.Logger
@@ -80,13 +81,14 @@ type Queue struct {
 	Intake  Intake
 	Outbox  Outbox
 	Control Control
+	Budget  Budget
 }
 
 // New makes a Worker.
 func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.Logger) *Worker {
 	w := &Worker{
 		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
-		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, ledger: ledger, deliverer: deliverer,
+		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: queue.Budget, ledger: ledger, deliverer: deliverer,
 		leases: newLeases(log, s.Lease), log: log, now: time.Now, jitter: rand.Float64,
 	}
 	w.turned.Store(w.now().UnixNano())

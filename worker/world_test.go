@@ -112,7 +112,7 @@ func (w *world) start(d worker.Deliverer, cut *cut) (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		worker.New(settings, worker.Queue{Intake: in, Outbox: out, Control: control}, book, d, w.log.logger()).Run(ctx)
+		worker.New(settings, worker.Queue{Intake: in, Outbox: out, Control: control, Budget: plenty{}}, book, d, w.log.logger()).Run(ctx)
 	}()
 	var once sync.Once
 	stop = func() {
@@ -279,7 +279,7 @@ func (s *script) Understand(lane schemas.Lane, data []byte) (schemas.Job, error)
 // reader is a pipeline that can do no more than understand.
 var reader = pipeline.New(nil, nil, pipeline.Settings{Environment: schemas.Development}, time.Now)
 
-func (s *script) Deliver(ctx context.Context, _ schemas.Job, record *pipeline.Record, journal pipeline.Journal, _ pipeline.Progress) error {
+func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, record *pipeline.Record, journal pipeline.Journal, _ pipeline.Progress) error {
 	if s.deliver != nil {
 		return s.deliver(ctx, record, journal)
 	}
@@ -308,6 +308,13 @@ func (s *script) Deliver(ctx context.Context, _ schemas.Job, record *pipeline.Re
 	record.Receipt = &schemas.Receipt{Status: 200, AcceptedAt: time.Now().UTC()}
 	return journal.Save(ctx, *record)
 }
+
+// plenty is a budget that is off.
+type plenty struct{}
+
+func (plenty) Room() int                { return 1 << 30 }
+func (plenty) Want(int)                 {}
+func (plenty) Changed() <-chan struct{} { return nil }
 
 // logBuffer is a log that tests read.
 type logBuffer struct {

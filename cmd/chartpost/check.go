@@ -94,7 +94,7 @@ func (c *checkCmd) checkFiles(ctx context.Context, s app.Settings, r *report) {
 func (c *checkCmd) checkRedox(ctx context.Context, s app.Settings, r *report, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	client, err := app.Client(s.Redox, s.Delivery, log)
+	client, err := app.Client(s.Redox, s.Delivery, nil, log)
 	r.line("redox key", err, adviceKey)
 	if err != nil {
 		return

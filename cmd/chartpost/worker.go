@@ -50,6 +50,7 @@ type workerCmd struct {
 	Files    app.Files    `embed:"" group:"Files"`
 	Message  app.Message  `embed:"" group:"Message"`
 	Delivery app.Delivery `embed:"" group:"Delivery"`
+	Budget   app.Budget   `embed:"" prefix:"budget-" group:"Budget"`
 	HTTP     app.HTTP     `embed:"" group:"HTTP"`
 }
 
@@ -61,7 +62,7 @@ SIGTERM or SIGINT: take nothing new, finish what can be finished within --grace,
 }
 
 func (c *workerCmd) settings() app.Settings {
-	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Files: c.Files, Message: c.Message, Delivery: c.Delivery, HTTP: c.HTTP}
+	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Files: c.Files, Message: c.Message, Delivery: c.Delivery, Budget: c.Budget, HTTP: c.HTTP}
 }
 
 func (c *workerCmd) check(*kong.Context) error { return c.settings().Check() }

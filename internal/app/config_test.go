@@ -21,6 +21,7 @@ func sound(t *testing.T) (Settings, Streams) {
 				SourceID: "0f8fad5b-d9cb-469f-a165-70867728950e"},
 			Delivery: Delivery{Concurrency: 1, LaneConcurrency: 1, EmbedLimit: 0, FileLimit: 1, RetryFirst: time.Second, RetryLongest: time.Second,
 				Lease: 3 * time.Second, Stall: time.Second, AnswerTimeout: time.Second},
+			Budget: Budget{Requests: 7500, Window: 5 * time.Minute, Scope: "a", Reserve: 0.2},
 		}, Streams{
 			Replicas: 3, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 2 * time.Minute,
 		}
@@ -43,6 +44,11 @@ func TestFaults(t *testing.T) {
 		flag  string
 		spoil func(*Settings, *Streams)
 	}{
+		"requests":         {"budget-requests", func(s *Settings, _ *Streams) { s.Budget.Requests = -1 }},
+		"window":           {"budget-window", func(s *Settings, _ *Streams) { s.Budget.Window = time.Second }},
+		"scope":            {"budget-scope", func(s *Settings, _ *Streams) { s.Budget.Scope = "" }},
+		"reserve":          {"budget-reserve", func(s *Settings, _ *Streams) { s.Budget.Reserve = 1 }},
+		"most":             {"budget-most", func(s *Settings, _ *Streams) { s.Budget.Most = -1 }},
 		"no port":          {"http-addr", func(s *Settings, _ *Streams) { s.HTTP.Addr = "127.0.0.1" }},
 		"empty port":       {"http-addr", func(s *Settings, _ *Streams) { s.HTTP.Addr = "127.0.0.1:" }},
 		"no URL":           {"nats-url", func(s *Settings, _ *Streams) { s.NATS.URL = "" }},

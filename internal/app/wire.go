@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -29,12 +30,13 @@ type Settings struct {
 	Files    Files
 	Message  Message
 	Delivery Delivery
+	Budget   Budget
 	HTTP     HTTP
 }
 
 // Check reports every fault of the settings.
 func (s Settings) Check() error {
-	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Files.Check(), s.Message.Check(), s.Delivery.Check(), s.HTTP.Check())
+	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Files.Check(), s.Message.Check(), s.Delivery.Check(), s.Budget.Check(), s.HTTP.Check())
 }
 
 // Queue connects to NATS.
@@ -55,14 +57,14 @@ func Source(ctx context.Context, s S3, d Delivery) (*s3source.Source, error) {
 }
 
 // Client makes the client of Redox. A key file that changes to something that
-// cannot be used is told to the log, and the old key stays.
-func Client(r Redox, d Delivery, log *slog.Logger) (*redoxclient.Client, error) {
+// cannot be used is told to the log, and the old key stays. throttle may be nil.
+func Client(r Redox, d Delivery, throttle redoxclient.Throttle, log *slog.Logger) (*redoxclient.Client, error) {
 	trust, err := r.trust()
 	if err != nil {
 		return nil, err
 	}
 	tokens, err := redoxclient.NewTokenSource(redoxclient.TokenConfig{
-		ClientID: r.ClientID, KeyFile: r.KeyFile, KeyID: r.KeyID, TokenURL: r.TokenURL, Audience: r.TokenAudience, TLS: trust,
+		ClientID: r.ClientID, KeyFile: r.KeyFile, KeyID: r.KeyID, TokenURL: r.TokenURL, Audience: r.TokenAudience, TLS: trust, Throttle: throttle,
 		OnKeyError: func(err error) { log.Error("the new Redox key cannot be used; the old one stays", "error", err) },
 	})
 	if err != nil {
@@ -71,6 +73,7 @@ func Client(r Redox, d Delivery, log *slog.Logger) (*redoxclient.Client, error) 
 	client, err := redoxclient.New(redoxclient.Config{
 		APIURL: r.APIURL, BlobURL: r.BlobURL, Environment: r.Environment, BlobHosts: r.BlobHosts, Tokens: tokens,
 		Concurrency: d.Concurrency, Timeouts: redoxclient.Timeouts{Stall: d.Stall, Answer: d.AnswerTimeout}, TLS: trust, UserAgent: "chartpost/" + Version(),
+		Throttle: throttle,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the Redox client: %w", err)
@@ -154,7 +157,12 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 	if err != nil {
 		return err
 	}
-	client, err := Client(s.Redox, s.Delivery, log)
+	requests, err := s.Budget.open(ctx, queue, name+"-"+rand.Text(), log)
+	if err != nil {
+		return err
+	}
+	open.push("budget", requests.close)
+	client, err := Client(s.Redox, s.Delivery, requests, log)
 	if err != nil {
 		return err
 	}
@@ -169,8 +177,8 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 	if err != nil {
 		return err
 	}
-	w := worker.New(s.Delivery.settings(name, s.NATS.Prefix), worker.Queue{Intake: intake, Outbox: queue.Outbox(), Control: control},
-		ledger.New(bucket, ledger.Patience), Pipeline(source, redoxgate.New(client), s.Redox, s.Files, s.Message, s.Delivery), log)
+	w := worker.New(s.Delivery.settings(name, s.NATS.Prefix), worker.Queue{Intake: intake, Outbox: queue.Outbox(), Control: control, Budget: requests},
+		ledger.New(bucket, ledger.Patience), Pipeline(source, redoxgate.New(client, requests.admit), s.Redox, s.Files, s.Message, s.Delivery), log)
 
 	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)
 	about.Live("dispatch", health.Turning(w.Turned, turnWithin))

@@ -20,6 +20,7 @@ func (c crew) environment() []string {
 	return []string{
 		fmt.Sprintf("CHARTPOST_CONCURRENCY=%d", c.slots),
 		fmt.Sprintf("CHARTPOST_LANE_CONCURRENCY=%d", c.laneSlots),
+		"CHARTPOST_BUDGET_REQUESTS=0",
 		"CHARTPOST_LEASE=" + c.lease.String(),
 		"CHARTPOST_GRACE=" + c.grace.String(),
 		"CHARTPOST_ANSWER_TIMEOUT=" + c.answer.String(),

@@ -157,7 +157,7 @@ func TestAnUnknownOutcomeIsToldFirst(t *testing.T) {
 		t.Run(step.name, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			go func() { <-arrived; cancel(lost) }()
-			err := step.run(ctx, New(client), text("CANARY body"))
+			err := step.run(ctx, New(client, nil), text("CANARY body"))
 			f, ok := err.(*fault.Fault)
 			switch {
 			case !ok:

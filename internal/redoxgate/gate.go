@@ -15,12 +15,33 @@ import (
 )
 
 // Gate implements pipeline.Redox.
-type Gate struct{ client *redoxclient.Client }
+type Gate struct {
+	client *redoxclient.Client
+	admit  func(context.Context, schemas.Class) error
+}
 
 var _ pipeline.Redox = (*Gate)(nil)
 
-// New lets the pipeline use client.
-func New(client *redoxclient.Client) *Gate { return &Gate{client: client} }
+// New lets the pipeline use client. admit waits for the right to one request of
+// a class; nil gives it at once.
+func New(client *redoxclient.Client, admit func(context.Context, schemas.Class) error) *Gate {
+	return &Gate{client: client, admit: admit}
+}
+
+// Admit implements pipeline.Redox.
+func (g *Gate) Admit(ctx context.Context, class schemas.Class) error {
+	if g.admit == nil {
+		return nil
+	}
+	err := g.admit(ctx, class)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted", Text: "the worker was stopped", Cause: err}
+	}
+	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Redox, Code: "budget_closed", Text: "the request budget allows no request any more", Cause: err}
+}
 
 // Authorize implements pipeline.Redox.
 func (g *Gate) Authorize(ctx context.Context) error { return faultOf(g.client.Authorize(ctx)) }

@@ -59,7 +59,7 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &world{sim: sim, gate: New(client), source: keys.Client.Sources[0]}
+	return &world{sim: sim, gate: New(client, nil), source: keys.Client.Sources[0]}
 }
 
 const fhirPath = "DocumentReference/$documentreference-create"
