@@ -127,7 +127,7 @@ func (*deliverer) Understand(_ schemas.Lane, data []byte) (job schemas.Job, err 
 	return job, json.Unmarshal(data, &job)
 }
 
-func (d *deliverer) Deliver(ctx context.Context, _ schemas.Job, record *pipeline.Record, journal pipeline.Journal, _ pipeline.Progress) error {
+func (d *deliverer) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, record *pipeline.Record, journal pipeline.Journal, _ pipeline.Progress) error {
 	record.Phase = pipeline.Sending
 	if err := journal.Save(ctx, *record); err != nil {
 		return err
