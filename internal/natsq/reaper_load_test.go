@@ -148,7 +148,7 @@ func (w *world) work(name string, book worker.Ledger, d worker.Deliverer) {
 	p := seldom
 	p.reap = 100 * time.Millisecond
 	in := w.take(LaneSettings{Concurrency: 4, Lease: settings.Lease}, worker.Answers(settings.Slots), p)
-	one := worker.New(settings, worker.Queue{Intake: in, Outbox: w.Outbox(), Control: w.control()}, book, d, w.said.Logger())
+	one := worker.New(settings, worker.Queue{Intake: in, Outbox: w.Outbox(), Control: w.control(), Budget: plenty{}}, book, d, w.said.Logger())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { one.Run(ctx); close(ended) }()
@@ -187,3 +187,10 @@ func TestForgottenJobsAreWorked(t *testing.T) {
 		t.Errorf("forgotten jobs were found %d times in lanes, want 3\n%s", n, w.said.Tail())
 	}
 }
+
+// plenty is a budget that is off.
+type plenty struct{}
+
+func (plenty) Room() int                { return 1 << 30 }
+func (plenty) Want(int)                 {}
+func (plenty) Changed() <-chan struct{} { return nil }
