@@ -44,11 +44,11 @@ func (c chaos) run(t *testing.T, g ground) {
 	hands.Go(func() { l.killWorkers(harmed, c.kills, time.Second) })
 	hands.Go(func() { l.killLeaders(harmed, c.leaderKills, c.load.jobs) })
 	l.published(ctx, c.load.jobs)
-	well := l.drained(ctx)
+	well := l.drainedBut(ctx, onlyOrphans)
 	stop()
 	hands.Wait()
 	if well {
-		l.drained(ctx) // what the last harm left
+		l.drained(ctx) // what the last harm left, and the orphans
 	}
 	l.close(Rules{Term: c.crew.grace + patience})
 }

@@ -42,13 +42,21 @@ func (l *lab) rest(ctx context.Context) (Rest, error) {
 	return r, nil
 }
 
-// onlyOrphans is how long nothing but orphans must be seen to be believed.
-const onlyOrphans = 20 * time.Second
+// takenUp is how long nothing but orphans must be seen to be believed: workers
+// look for them every half minute, and twice before they take one up. It is
+// onlyOrphans where no worker lives that long.
+const (
+	takenUp     = 150 * time.Second
+	onlyOrphans = 20 * time.Second
+)
 
 // drained waits until the queue is empty, or holds nothing that will ever be
 // delivered, and tells whether it became so. It gives up when nothing at all has
 // happened for a while.
-func (l *lab) drained(ctx context.Context) bool {
+func (l *lab) drained(ctx context.Context) bool { return l.drainedBut(ctx, takenUp) }
+
+// drainedBut is drained; nothing but orphans for as long as believed is enough.
+func (l *lab) drainedBut(ctx context.Context, believed time.Duration) bool {
 	moved, told := time.Now(), time.Now()
 	var before string
 	for pause(ctx, 100*time.Millisecond) {
@@ -61,7 +69,7 @@ func (l *lab) drained(ctx context.Context) bool {
 			before, moved = now, time.Now()
 		}
 		still := time.Since(moved)
-		if rest == (Rest{}) || rest.Messages == rest.Orphans() && still > onlyOrphans {
+		if rest == (Rest{}) || rest.Messages == rest.Orphans() && still > believed {
 			return true
 		}
 		if still > patience {

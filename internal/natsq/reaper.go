@@ -95,6 +95,11 @@ func (r *reaper) sweep(ctx context.Context) error {
 			"class", lane.Class, "destination", lane.Destination, "jobs", len(orphans))
 		r.hand(lane, orphans)
 	}
+	if len(r.seen) > 0 && !r.duty.mine(time.Now()) {
+		// The time until a dead worker's duty passes on begins with a first look.
+		_, err := r.duty.take(ctx)
+		return err
+	}
 	return nil
 }
 
