@@ -21,12 +21,13 @@ import (
 type runCmd struct {
 	manifestFlags `embed:"" group:"Manifest"`
 
-	ID          string `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run"`
-	OnlyFailed  string `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run"`
-	SkipFaulty  bool   `help:"Start although lines are no jobs; they count as failed." group:"Run"`
-	Outstanding int64  `default:"10000" help:"Most jobs of the run that are published and have not ended." group:"Run"`
-	PerLane     int64  `default:"500" help:"Most such jobs of one destination." group:"Run"`
-	Follow      bool   `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
+	ID          string        `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run"`
+	OnlyFailed  string        `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run"`
+	SkipFaulty  bool          `help:"Start although lines are no jobs; they count as failed." group:"Run"`
+	Outstanding int64         `default:"10000" help:"Most jobs of the run that are published and have not ended." group:"Run"`
+	PerLane     int64         `default:"500" help:"Most such jobs of one destination." group:"Run"`
+	FeederLease time.Duration `default:"15s" help:"How long another feeder waits for a sign of this one before it takes the run over." group:"Run"`
+	Follow      bool          `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
 
 	Message app.Message `embed:"" group:"Message"`
 	NATS    app.NATS    `embed:"" group:"NATS"`
@@ -63,6 +64,9 @@ func (c *runCmd) check(*kong.Context) error {
 		if one.value < 1 {
 			faults = append(faults, fmt.Errorf("--%s (%s) must be at least 1", one.flag, app.EnvironmentName(one.flag)))
 		}
+	}
+	if c.FeederLease < time.Second {
+		faults = append(faults, fmt.Errorf("--feeder-lease (%s) must be at least 1s", app.EnvironmentName("feeder-lease")))
 	}
 	return errors.Join(faults...)
 }
@@ -111,6 +115,9 @@ func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedMa
 	}
 	survey := backfill.NewSurvey(c.ID, m.only)
 	plan, err := c.survey(ctx, std, m, survey, fresh || run.Faulty > 0)
+	if err != nil && ctx.Err() != nil {
+		return run, nil, errors.New("interrupted while the manifest was read; nothing was sent")
+	}
 	if err != nil {
 		return run, nil, hidePath(err)
 	}
@@ -171,7 +178,7 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 	host, _ := os.Hostname()
 	feeder := &backfill.Feeder{
 		Ports:  backfill.Ports{Bucket: desk.runs, Queue: desk.queue.RunJobs(), Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
-		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane},
+		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease},
 		Run:    run, Survey: survey, Open: m.Open,
 		Name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:6])),
 		Say:  func(text string) { fmt.Fprintln(std.err, "chartpost:", text) },

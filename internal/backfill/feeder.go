@@ -80,8 +80,8 @@ func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err er
 		f.Lease = DefaultLease
 	}
 	f.state.Store(f.Run.State)
-	f.lease, err = takeLease(ctx, f.Bucket, f.Run.ID, f.Name, f.Lease, func(other string) {
-		f.Say(fmt.Sprintf("the run has a feeder, %s; waiting %s for a sign of it", other, f.Lease))
+	f.lease, err = takeLease(ctx, f.Bucket, f.Run.ID, f.Name, f.Lease, func(other string, patience time.Duration) {
+		f.Say(fmt.Sprintf("the run has a feeder, %s; waiting %s for a sign of it", other, patience))
 	})
 	if err != nil {
 		return err
@@ -228,10 +228,32 @@ func (f *Feeder) feed(ctx context.Context, wait bool, caught <-chan struct{}, re
 		}
 	}
 	f.doubt = 0 // every line was looked for
-	return f.book.await(ctx, func() bool {
-		return !wait || f.book.Tally(f.Current()).InFlight == 0
-	})
+	if !wait {
+		return nil
+	}
+	return f.end(ctx)
 }
+
+// askEvery is how often the ledger is asked of jobs that have not ended: an event
+// may have been removed before anybody read it.
+const askEvery = 2 * time.Minute
+
+// end waits until every job has ended.
+func (f *Feeder) end(ctx context.Context) error {
+	for {
+		waiting, cancel := context.WithTimeoutCause(ctx, askEvery, errQuiet)
+		err := f.book.await(waiting, func() bool { return f.book.Tally(f.Current()).InFlight == 0 })
+		cancel()
+		if !errors.Is(err, errQuiet) {
+			return err
+		}
+		if err := f.askLedger(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+var errQuiet = errors.New("not every job has ended")
 
 // recover finds the jobs that a dead feeder published and that still are in the
 // queue. Those that are not are in the ledger, and are found there before their

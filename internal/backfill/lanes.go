@@ -41,9 +41,6 @@ func (l *Lanes) add(line int64, destination string) {
 	l.of[line] = lane
 }
 
-// remove takes a line out again.
-func (l *Lanes) remove(line int64) { l.of[line] = 0 }
-
 // lane is 0 where the line has none.
 func (l *Lanes) lane(line int64) uint16 {
 	if line >= int64(len(l.of)) {

@@ -13,6 +13,8 @@ import (
 type Checkpoint struct {
 	// Feeder is empty where nobody feeds.
 	Feeder string `json:"feeder,omitempty"`
+	// Lease is how long the feeder may be silent.
+	Lease time.Duration `json:"lease,omitempty"`
 	// Beat counts the writes: a lease is over when it stands still.
 	Beat int64 `json:"beat"`
 	// At is the feeder's clock, for people.
@@ -64,16 +66,17 @@ type lease struct {
 
 // takeLease waits for the end of a dead feeder's lease; it refuses where the other
 // one is alive.
-func takeLease(ctx context.Context, bucket Bucket, run, name string, length time.Duration, waiting func(other string)) (*lease, error) {
+func takeLease(ctx context.Context, bucket Bucket, run, name string, length time.Duration, waiting func(other string, patience time.Duration)) (*lease, error) {
 	l := &lease{bucket: bucket, key: feederKey(run), length: length, moved: make(chan struct{})}
 	var err error
 	if l.revision, err = load(ctx, bucket, l.key, &l.record); err != nil {
 		return nil, err
 	}
 	if l.record.Feeder != "" {
-		waiting(l.record.Feeder)
+		patience := max(length, l.record.Lease)
+		waiting(l.record.Feeder, patience)
 		select {
-		case <-time.After(length):
+		case <-time.After(patience):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -87,7 +90,7 @@ func takeLease(ctx context.Context, bucket Bucket, run, name string, length time
 		}
 		l.record, l.revision = now, revision
 	}
-	err = l.write(ctx, func(c *Checkpoint) { c.Feeder, c.EndedAt = name, time.Time{} })
+	err = l.write(ctx, func(c *Checkpoint) { c.Feeder, c.Lease, c.EndedAt = name, length, time.Time{} })
 	if errors.Is(err, ErrLost) {
 		err = ErrFed
 	}
