@@ -27,7 +27,7 @@ var runStatuses = []schemas.Status{
 
 // Follow implements backfill.Events.
 func (e *RunEvents) Follow(ctx context.Context, run string, after uint64, since time.Time, caughtUp func() bool, each func(uint64, *schemas.Event)) error {
-	f := &runFollowing{conn: e.conn, run: []byte(run), seen: after, since: since, caughtUp: caughtUp, each: each}
+	f := &runFollowing{conn: e.conn, run: []byte(`"` + run + `"`), seen: after, since: since, caughtUp: caughtUp, each: each}
 	stream, err := e.conn.js.Stream(ctx, e.conn.stream(events))
 	if err != nil {
 		return fmt.Errorf("following the events: %w", err)
@@ -44,7 +44,8 @@ func (e *RunEvents) Follow(ctx context.Context, run string, after uint64, since 
 
 // runFollowing is where a Follow has come to.
 type runFollowing struct {
-	conn  *Conn
+	conn *Conn
+	// run is the run's name as JSON.
 	run   []byte
 	seen  uint64
 	since time.Time

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/samples"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// process runs this program as a process of its own.
+func process(t *testing.T, env []string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	cmd, said := exec.Command("chartpost", args...), &bytes.Buffer{}
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	return cmd, said
+}
+
+// exitCode waits for the end of a process.
+func exitCode(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	defer time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() }).Stop()
+	if err := cmd.Wait(); err != nil {
+		if _, ok := errors.AsType[*exec.ExitError](err); !ok {
+			t.Fatal(err)
+		}
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+const killedTemplate = `
+id: "arch-{{ .id }}"
+operation: documentreference-create
+destination: {slug: good-health, environment: Development}
+files: [{bucket: reports, key: "{{ .key }}", content_type: application/pdf}]
+message:
+  patient: {resourceType: Patient, identifier: [{system: "urn:oid:1.2", value: "{{ .id }}"}], name: [{family: Zebedee}], gender: other, birthDate: "1970-01-01"}
+  resource: {resourceType: DocumentReference, status: current}
+`
+
+// TestBackfillKilled kills a feeder with kill -9 in the middle of a run, with jobs
+// in the queue and message ids that nobody remembers, and lets another process go
+// on beside a worker: Redox has every document once, and the report adds up.
+func TestBackfillKilled(t *testing.T) {
+	const lines, missing = 60, 40
+	env, dir := world(t), t.TempDir()
+	var url, redox, source string
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		switch name {
+		case "CHARTPOST_NATS_URL":
+			url = value
+		case "CHARTPOST_REDOX_API_URL":
+			redox = value
+		case "SOURCE":
+			source = value
+		}
+	}
+	file := func(name string, data []byte) string {
+		t.Helper()
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	command := func(want int, args ...string) string {
+		t.Helper()
+		cmd, said := process(t, env, args...)
+		if got := exitCode(t, cmd); got != want {
+			t.Fatalf("%v: exit code %d\n%s", args, got, said)
+		}
+		return said.String()
+	}
+	rows := []byte("id,key\n")
+	for i := range lines {
+		key := "Zebedee/a.pdf"
+		if i+2 == missing {
+			key = "Zebedee/gone.pdf"
+		}
+		rows = fmt.Appendf(rows, "%d,%s\n", i+2, key)
+	}
+	manifest, template := file("archive.csv", rows), file("template.yaml", []byte(killedTemplate))
+	document := file("document.pdf", samples.Documents()[0].Bytes)
+	forgetful(t, url)
+	command(exitOK, "send", "--to", "good-health", "--patient", file("patient.json", samples.Patient()), "--upload", document,
+		"--bucket", "reports", "--key", "Zebedee/a.pdf", "--id", "first", "--wait", "0")
+
+	feed := []string{"backfill", "run", manifest, "--template", template, "--id", "killed", "--feeder-lease", "1s", "--outstanding"}
+	feeder, said := process(t, env, append(feed, "25")...)
+	status := func() (s runStatus) {
+		if err := json.Unmarshal([]byte(command(exitOK, "backfill", "status", "killed", "--json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	devtest.Until(t, "25 jobs are queued", 2*time.Minute, func() bool { return bytes.Count(jobsOf(t, url), []byte("arch-")) == 25 })
+	if err := feeder.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(t, feeder); code != -1 || !strings.HasPrefix(said.String(), "killed\n") {
+		t.Fatalf("exit code %d\n%s", code, said)
+	}
+	worker, workerSaid := process(t, env, "worker", "--redox-source-id", source)
+	if out := command(exitNotAccepted, append(feed, "25")...); !strings.Contains(out, "60 of 60 done: 59 accepted, 0 duplicate, 1 failed, 0 unknown") {
+		t.Error(out)
+	}
+	if s := status(); s.Feeder != "" || s.EndedAt.IsZero() || s.Progress.InFlight != 0 {
+		t.Errorf("%+v", s)
+	}
+	if err := worker.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(t, worker); code != exitOK {
+		t.Errorf("the worker: exit code %d\n%s", code, workerSaid)
+	}
+	once(t, url, redox, lines-1)
+	out := filepath.Join(dir, "report.csv")
+	if said := command(exitNotAccepted, "backfill", "report", "killed", manifest, "--template", template, "--out", out); strings.Contains(said, "Zebedee") {
+		t.Errorf("a patient:\n%s", said)
+	}
+	reportIs(t, out, lines, fmt.Sprint(missing))
+}
+
+// forgetful sets up streams that remember message ids as shortly as a server can.
+func forgetful(t *testing.T, url string) {
+	t.Helper()
+	queue := connect(t, url)
+	defer queue.Close()
+	if _, err := queue.Setup(t.Context(), natsq.Layout{
+		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 100 * time.Millisecond,
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// jobsOf is the ids and more of all jobs in the queue.
+func jobsOf(t *testing.T, url string) (all []byte) {
+	t.Helper()
+	queue := connect(t, url)
+	defer queue.Close()
+	err := queue.RunJobs().Queued(t.Context(), "killed", func(line int64) { all = fmt.Appendf(all, "arch-%d ", line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func connect(t *testing.T, url string) *natsq.Conn {
+	t.Helper()
+	queue, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return queue
+}
+
+// once makes sure that Redox has n documents of the run, that each job was
+// accepted once, and that no second copy of one was ever taken.
+func once(t *testing.T, url, redox string, n int) {
+	t.Helper()
+	queue := connect(t, url)
+	defer queue.Close()
+	ended := map[string]int{}
+	ctx, stop := context.WithCancel(t.Context())
+	err := queue.RunEvents().Follow(ctx, "killed", 0, time.Now().Add(-time.Hour), func() bool { stop(); return false }, func(_ uint64, e *schemas.Event) {
+		if e != nil {
+			ended[string(e.Data.Status)]++
+			ended[e.Data.JobID]++
+		}
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if ended["accepted"] != n || ended["failed"] != 1 || ended["duplicate"] != 0 || len(ended) != n+1+2 {
+		t.Errorf("%v", ended)
+	}
+	answer, err := http.Get(redox + "/_sim/messages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []json.RawMessage
+	if err := json.Unmarshal(body, &messages); err != nil {
+		t.Fatalf("%v: %.200s", err, body)
+	}
+	if len(messages) != n+1 { // and the one that brought the file into the store
+		t.Errorf("Redox has %d messages, want %d", len(messages), n+1)
+	}
+}
+
+// reportIs holds a report to the lines of the manifest.
+func reportIs(t *testing.T, name string, lines int, failed string) {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(data, []byte("Zebedee")) {
+		t.Error("the report has a patient")
+	}
+	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+	if err != nil || len(rows) != lines+1 || strings.Join(rows[0], ",") != strings.Join(reportColumns, ",") {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for i, row := range rows[1:] {
+		want := "accepted"
+		if row[0] == failed {
+			want = "failed"
+		}
+		if row[0] != fmt.Sprint(i+2) || row[1] != "arch-"+row[0] || row[2] != want || want == "accepted" && (row[7] == "" || len(row[8]) != 64 || row[10] == "" || row[11] == "") {
+			t.Errorf("%q", row)
+		}
+	}
+}
