@@ -202,9 +202,12 @@ func TestWhatIsNotTheDestinations(t *testing.T) {
 	f := newFleet(t, 1)
 	w := f.workers[0]
 	for range 100 {
-		if f.end(w, "poison", badly, fault.Destination) || f.end(w, "poison", badly, fault.Destination) || f.end(w, "good", well, "") {
-			t.Fatal("opened by one job of several")
+		for range 2 {
+			if f.end(w, "poison", badly, fault.Destination) {
+				t.Fatal("opened by one job of several")
+			}
 		}
+		f.end(w, "good", well, "")
 	}
 	for i := range 100 {
 		if f.end(w, fmt.Sprint(i), badly, fault.Store) || f.end(w, fmt.Sprint(i), silent, "") {

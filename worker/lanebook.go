@@ -1,0 +1,119 @@
+package worker
+
+import (
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// seen notes how many jobs a lane holds, those in anyone's hands included.
+func (l *lanes) seen(name schemas.Lane, jobs uint64) {
+	one := l.get(name)
+	one.resting, one.flow.empty = false, 0
+	if one.doubts.believe(jobs) {
+		one.ready = jobs > uint64(one.inHand)
+	}
+}
+
+// unseen notes that a lane holds no job at all. One that holds none for long is
+// forgotten.
+func (l *lanes) unseen(name schemas.Lane) {
+	one := l.get(name)
+	one.doubts = doubts{}
+	if one.flow.empty++; one.flow.empty > mostEmpty && one.inHand == 0 && !one.asking {
+		delete(l.all, name)
+	}
+}
+
+// holds tells whether the lane was seen to hold jobs that nobody here works on.
+func (l *lanes) holds(name schemas.Lane) bool {
+	one := l.all[name]
+	return one != nil && one.doubts.jobs > uint64(one.inHand)
+}
+
+// steer applies what is known of a lane beside its jobs. A lane that is to be
+// probed is believed to have a job.
+func (l *lanes) steer(name schemas.Lane, shut, probing bool, limit int) {
+	one := l.get(name)
+	if probing && !one.flow.probing {
+		one.ready = true
+	}
+	one.flow.shut, one.flow.probing, one.flow.limit = shut, probing, limit
+}
+
+// reopened makes a lane begin again with one job.
+func (l *lanes) reopened(name schemas.Lane) {
+	one := l.get(name)
+	one.flow.window, one.ready = 1, true
+}
+
+// park frees the slot of a job that only waits for its answer, unless too many
+// do. Its lane gets less from now on, either way.
+func (l *lanes) park(name schemas.Lane) bool {
+	one := l.get(name)
+	one.flow.window = max(one.flow.window/2, 1)
+	if l.parked >= parkedPerSlot*l.slots {
+		return false
+	}
+	l.parked++
+	l.inHand--
+	return true
+}
+
+// arrived books a delivery of a lane, behind which pending jobs wait. It tells
+// whether a slot is there for it; if not, it must be given back.
+func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
+	one := l.get(name)
+	one.ready = pending > 0
+	one.doubts.fruitful, one.doubts.vain, one.doubts.skip = true, 0, 0
+	promised := one.promised > 0
+	if promised {
+		one.promised--
+		l.promised--
+	}
+	if !promised && l.full() || one.inHand >= l.room(one) {
+		// A slot, or the lane, was taken or shut since the ask.
+		one.ready = true
+		return false
+	}
+	one.inHand++
+	l.inHand++
+	return true
+}
+
+// refused books the end of an ask that the queue would not serve. The lane is
+// forgotten until it is seen to hold jobs again.
+func (l *lanes) refused(name schemas.Lane) {
+	l.answered(name, 1)
+	one := l.all[name]
+	if one.inHand == 0 {
+		delete(l.all, name)
+		return
+	}
+	one.ready, one.resting = false, true
+}
+
+// answered books the end of an ask.
+func (l *lanes) answered(name schemas.Lane, unfilled int) {
+	one := l.get(name)
+	l.promised -= one.promised
+	if unfilled > 0 && one.promised > 0 {
+		// Asked for more than there was: believe it is empty until something
+		// says otherwise.
+		one.ready = false
+		one.doubts.answered()
+	}
+	one.asking, one.promised = false, 0
+}
+
+// finished books the end of a job.
+func (l *lanes) finished(t *ticket) {
+	one := l.get(t.lane)
+	one.inHand--
+	if t.parked {
+		l.parked--
+	} else {
+		l.inHand--
+	}
+	if t.ending.verdict == well {
+		one.flow.window = min(one.flow.window+1, max(l.concurrency, one.flow.limit))
+	}
+}
