@@ -89,8 +89,12 @@ func (c *planCmd) check(*kong.Context) error {
 	positive(c.BudgetRequests > 0, "budget-requests", "must be at least 1")
 	positive(c.BudgetWindow > 0, "budget-window", "must be more than 0")
 	positive(c.Faults >= 0, "faults", "must not be negative")
-	if c.Head && len(c.Inventory) > 0 {
-		faults = append(faults, errors.New("--head does nothing beside --inventory"))
+	if c.Head && c.listings() {
+		faults = append(faults, errors.New("--head does nothing beside --inventory or --list"))
+	}
+	for _, name := range c.List {
+		address, isS3 := strings.CutPrefix(name, "s3://")
+		positive(isS3 && !strings.HasPrefix(address, "/") && address != "", "list", "must look like s3://BUCKET/PREFIX")
 	}
 	for _, name := range []string{"bucket", "key", "size"} {
 		positive(slices.Contains(c.InventoryFields, name), "inventory-columns", "must have "+name)
@@ -108,7 +112,7 @@ const planHeap = 56 << 20
 // store is nil where nothing is in S3: a plan of local files needs no region.
 func (c *planCmd) store(ctx context.Context) (*s3source.Source, error) {
 	inS3 := func(name string) bool { return strings.HasPrefix(name, "s3://") }
-	if !c.Head && !inS3(c.Manifest) && !slices.ContainsFunc(c.Inventory, inS3) {
+	if !c.Head && len(c.List) == 0 && !inS3(c.Manifest) && !slices.ContainsFunc(c.Inventory, inS3) {
 		return nil, nil
 	}
 	return app.Source(ctx, c.S3, c.delivery())
@@ -157,9 +161,9 @@ func (c *planCmd) Run(ctx context.Context, std streams) error {
 
 func (c *planCmd) make(ctx context.Context, std streams, source *s3source.Source, reader *manifest.Reader, recipe *manifest.Recipe, start time.Time) (*backfill.Plan, error) {
 	progress := &backfill.Progress{}
-	defer showProgress(std, progress, c.Head || len(c.Inventory) > 0)()
+	defer showProgress(std, progress, c.Head || c.listings())()
 	options := c.planOptions(start, source, progress)
-	if len(c.Inventory) == 0 {
+	if !c.listings() {
 		return backfill.Make(ctx, reader, recipe, options)
 	}
 	listing, err := backfill.NewListing(c.objects(ctx, source), options.Dir, options.Salt, options.IDsHeld)

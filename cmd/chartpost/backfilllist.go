@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/manifest"
@@ -16,16 +17,31 @@ import (
 // sizeFlags say where the sizes of files come from.
 type sizeFlags struct {
 	Head            bool     `help:"Ask S3 for the size of every file."`
+	List            []string `placeholder:"s3://BUCKET/PREFIX" help:"List these objects for the size of every file; repeatable."`
 	Inventory       []string `placeholder:"FILE" help:"S3 Inventory as CSV, a file or s3://BUCKET/KEY, that has the size of every file; repeatable."`
 	InventoryFields []string `name:"inventory-columns" default:"bucket,key,size" help:"Columns of the inventory in their order; bucket, key and size are read."`
 	InventoryKeys   string   `default:"url" enum:"url,plain" placeholder:"url" help:"How the inventory writes keys: url-encoded, as S3 does, or plain."`
 	HeadConcurrency int      `default:"64" help:"Questions to S3 at once."`
 }
 
-// objects reads the files of an inventory. It has no header line, and its keys
+// listings tells whether sizes come from a list of objects.
+func (f sizeFlags) listings() bool { return len(f.Inventory)+len(f.List) > 0 }
+
+// objects lists S3, and reads the files of an inventory. It has no header line, and its keys
 // are URL-encoded (S3 docs, "Amazon S3 Inventory list").
 func (c *planCmd) objects(ctx context.Context, source *s3source.Source) iter.Seq2[backfill.Object, error] {
 	return func(yield func(backfill.Object, error) bool) {
+		for i, name := range c.List {
+			bucket, prefix, _ := strings.Cut(strings.TrimPrefix(name, "s3://"), "/")
+			for one, err := range source.List(ctx, bucket, prefix) {
+				if err != nil {
+					err = fmt.Errorf("--list, number %d: %w\n%s", i+1, err, adviceS3)
+				}
+				if !yield(backfill.Object{Bucket: bucket, Key: one.Key, Size: one.Size}, err) || err != nil {
+					return
+				}
+			}
+		}
 		for i, name := range c.Inventory {
 			what := fmt.Sprintf("--inventory, number %d", i+1)
 			more, err := c.inventory(ctx, source, what, name, yield)

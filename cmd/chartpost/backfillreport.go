@@ -44,7 +44,8 @@ type reportCmd struct {
 func (reportCmd) Help() string {
 	return `Example:
 
-  chartpost backfill report archive-2019 archive.csv --template template.yaml --out archive-2019.csv
+  chartpost backfill report y2019 archive.csv --template template.yaml \
+      --out report.csv
 
 One row for each line of the run: accepted, duplicate (accepted before the run), failed, unknown, cancelled or pending, with the reason, the receipt, and the size and SHA-256 of the files. The sums go to standard output with the digests of manifest, template and report. Nothing in it is patient data, as long as job ids are not.
 
@@ -71,7 +72,7 @@ func (c *reportCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return err
 	}
 	defer m.Close()
-	m.run, m.whole, m.onlySource = run.StartedAt, run.Faulty > 0, run.Only
+	m.run, m.whole, m.onlySource = run.StartedAt, run.Faulty > 0 && !run.Quick, run.Only
 	if err := m.same(run, &backfill.Plan{Manifest: run.Manifest, Lines: run.Lines, Faulty: run.Faulty}); err != nil {
 		return usage(err)
 	}

@@ -24,6 +24,7 @@ type runCmd struct {
 	ID          string        `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run"`
 	OnlyFailed  string        `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run"`
 	SkipFaulty  bool          `help:"Start although lines are no jobs; they count as failed." group:"Run"`
+	Quick       bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; what breaks those fails at the worker. Takes a third of the time." group:"Run"`
 	Outstanding int64         `default:"10000" help:"Most jobs of the run that are published and have not ended." group:"Run"`
 	PerLane     int64         `default:"500" help:"Most such jobs of one destination." group:"Run"`
 	FeederLease time.Duration `default:"15s" help:"How long another feeder waits for a sign of this one before it takes the run over." group:"Run"`
@@ -38,12 +39,13 @@ type runCmd struct {
 func (runCmd) Help() string {
 	return `Examples:
 
-  chartpost backfill run archive.csv --template template.yaml --id archive-2019
-  chartpost backfill status archive-2019
-  chartpost backfill pause archive-2019
-  chartpost backfill report archive-2019 archive.csv --template template.yaml --out archive-2019.csv
-  chartpost backfill run archive.csv --template template.yaml --id archive-2019-b \
-      --only-failed archive-2019.csv
+  chartpost backfill run archive.csv --template template.yaml --id y2019
+  chartpost backfill status y2019
+  chartpost backfill pause y2019
+  chartpost backfill report y2019 archive.csv --template template.yaml \
+      --out report.csv
+  chartpost backfill run archive.csv --template template.yaml --id y2019-b \
+      --only-failed report.csv
 
 The run lives in NATS. Ctrl-C, a crash, or the loss of the machine stops the feeding and nothing else: the same command with the same --id, manifest and template goes on, here or anywhere, and no line is submitted twice. A run has one feeder at a time. Once started it takes no other manifest, template or settings.
 
@@ -105,7 +107,7 @@ func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedMa
 		return run, nil, err
 	}
 	if fresh {
-		run = backfill.Run{ID: c.ID, StartedAt: time.Now().UTC().Truncate(time.Second), State: backfill.Running, By: systemUser(), Changed: time.Now().UTC()}
+		run = backfill.Run{ID: c.ID, StartedAt: time.Now().UTC().Truncate(time.Second), Quick: c.Quick, State: backfill.Running, By: systemUser(), Changed: time.Now().UTC()}
 	}
 	m.run = run.StartedAt
 	if c.OnlyFailed != "" {
@@ -114,7 +116,7 @@ func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedMa
 		}
 	}
 	survey := backfill.NewSurvey(c.ID, m.only)
-	plan, err := c.survey(ctx, std, m, survey, fresh || run.Faulty > 0)
+	plan, err := c.survey(ctx, std, m, survey, !run.Quick && (fresh || run.Faulty > 0))
 	if err != nil && ctx.Err() != nil {
 		return run, nil, errors.New("interrupted while the manifest was read; nothing was sent")
 	}

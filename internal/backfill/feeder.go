@@ -163,18 +163,36 @@ func (f *Feeder) renew(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		// The book first: what the record says is in it must be in it.
-		seen := f.book.seen()
-		if err := f.book.save(ctx, f.Bucket); err != nil {
-			return lostOr(err)
-		}
-		err := f.lease.write(ctx, func(c *Checkpoint) {
-			c.Events, c.Tally = max(seen, c.Events), f.book.Tally(f.Current())
-		})
-		if err != nil {
+		if err := f.save(ctx); err != nil {
 			return lostOr(err)
 		}
 	}
+}
+
+// save writes the book first: what the record says is in it must be in it.
+func (f *Feeder) save(ctx context.Context) error {
+	ctx, cancel := linger(ctx)
+	defer cancel()
+	seen := f.book.seen()
+	if err := f.book.save(ctx, f.Bucket); err != nil {
+		return err
+	}
+	return f.lease.write(ctx, func(c *Checkpoint) {
+		c.Events, c.Tally = max(seen, c.Events), f.book.Tally(f.Current())
+	})
+}
+
+// lingerTime is how long a stop leaves what is on its way to be confirmed: a write
+// that is given up may have been stored, and would then look like another's.
+const lingerTime = 4 * time.Second
+
+// linger gives a context that ends a little after ctx, with its cause.
+func linger(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(lingerTime, func() { cancel(context.Cause(ctx)) })
+	})
+	return longer, func() { stop(); cancel(nil) }
 }
 
 func lostOr(err error) error {

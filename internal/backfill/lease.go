@@ -157,5 +157,7 @@ func (l *lease) announce(ctx context.Context, line int64) error {
 	if known {
 		return nil
 	}
+	ctx, cancel := linger(ctx)
+	defer cancel()
 	return l.write(ctx, func(c *Checkpoint) { c.Ahead = max(c.Ahead, line+aheadOf) })
 }

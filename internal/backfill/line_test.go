@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/manifest"
 	"github.com/chartpost/chartpost/pipeline"
@@ -203,6 +205,34 @@ func TestLanesTotal(t *testing.T) {
 	l.release(1)
 	if l.all != 1 || l.unfed[1] != 4 || l.choose(3, 2) != take {
 		t.Errorf("%+v", l)
+	}
+}
+
+// TestReportSchema: a row has the columns that the schema has, and no others.
+func TestReportSchema(t *testing.T) {
+	text, err := schemas.Schema("report.v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Properties map[string]any
+	}
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	row := Row{Line: 1, JobID: "a", Reason: "r", Path: "p", Detail: Detail{
+		Size: 1, SHA256: []string{"s"}, LogIDs: []string{"l"}, Location: "l", AcceptedAt: time.Unix(1, 0), EndedAt: time.Unix(1, 0),
+	}}
+	data, err := json.Marshal(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var columns map[string]any
+	if err := json.Unmarshal(data, &columns); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(columns)), slices.Sorted(maps.Keys(schema.Properties)); !slices.Equal(got, want) {
+		t.Errorf("a row has %q, the schema %q", got, want)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/chartpost/chartpost/internal/manifest"
 )
@@ -180,14 +179,8 @@ func (f *Feeder) publish(ctx context.Context, chunk []Job) error {
 	return nil
 }
 
-// sendGrace is how long a stop leaves the jobs on their way to be confirmed.
-const sendGrace = 4 * time.Second
-
 func (f *Feeder) send(ctx context.Context, chunk []Job) error {
-	sending, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() {
-		time.AfterFunc(sendGrace, func() { cancel(context.Cause(ctx)) })
-	})()
-	return f.Queue.Publish(sending, f.Run.ID, chunk, func() error { return f.lease.proceed(sending) })
+	ctx, cancel := linger(ctx)
+	defer cancel()
+	return f.Queue.Publish(ctx, f.Run.ID, chunk, func() error { return f.lease.proceed(ctx) })
 }

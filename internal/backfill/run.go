@@ -78,6 +78,8 @@ type Run struct {
 	Only *Source `json:"only,omitempty"`
 	// Settings is a digest of how the manifest is read.
 	Settings string `json:"settings"`
+	// Quick says that lines are held to the job's schema alone.
+	Quick bool `json:"quick,omitempty"`
 	// Lines are those of the run, Faulty ones included; LastLine is the highest
 	// number of any.
 	Lines    int64 `json:"lines"`

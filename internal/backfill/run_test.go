@@ -74,6 +74,7 @@ func (m *mortal) Records(ctx context.Context, ids []string, newest bool) (map[st
 // with the message ids long forgotten: every line is submitted once, and
 // the books balance.
 func TestKilledFeeders(t *testing.T) {
+	t.Parallel()
 	const seed = 7
 	w, l := newWorld(t), many(3000, "x")
 	chance := rand.New(rand.NewPCG(seed, 0))
@@ -108,6 +109,35 @@ func TestKilledFeeders(t *testing.T) {
 	}
 }
 
+// cut is a queue that refuses after some jobs.
+type cut struct {
+	backfill.Queue
+	most int
+}
+
+func (c cut) Publish(ctx context.Context, run string, jobs []backfill.Job, _ func() error) error {
+	return errors.Join(c.Queue.Publish(ctx, run, jobs[:c.most], func() error { return nil }), errDead)
+}
+
+// TestCutShort: a feeder that ends in good order, but in the middle of a publish,
+// leaves word of it.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	w, l := newWorld(t), many(50, "x")
+	h := &hand{w: w, taken: map[string]int{}}
+	f := w.feeder("r", l)
+	f.Queue = cut{w.ports.Queue, 20}
+	f.Limits.Lease = time.Hour
+	if err := w.start(f, true).end(); !errors.Is(err, errDead) {
+		t.Fatal(err)
+	}
+	h.take("x", 5, func(int) ending { return accepted })
+	w.forgotten()
+	w.mustFeed(w.feeder("r", l), false)
+	h.drain("x", accepted)
+	h.once("r", l)
+}
+
 // account writes the account of a run.
 func account(t *testing.T, w *world, f *backfill.Feeder, l lines) (backfill.Tally, map[int64]backfill.Row) {
 	t.Helper()
@@ -134,6 +164,7 @@ func account(t *testing.T, w *world, f *backfill.Feeder, l lines) (backfill.Tall
 // TestStop: a feeder that is asked to stop leaves the run in good order, and the
 // next one goes on at once.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	w, l := newWorld(t), many(2000, "x")
 	h := &hand{w: w, taken: map[string]int{}}
 	f := w.feeder("r", l)
@@ -143,6 +174,10 @@ func TestStop(t *testing.T) {
 	w.until("700 jobs are queued", func() bool { return w.queued("x") == 700 })
 	h.take("x", 300, func(int) ending { return accepted })
 	w.until("as many again", func() bool { return w.queued("x") == 700 })
+	w.until("the book is written", func() bool {
+		at, err := backfill.LoadCheckpoint(t.Context(), w.runs, "r")
+		return err == nil && at.Events > 0
+	})
 	g.stop()
 	if err := g.end(); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
@@ -151,8 +186,12 @@ func TestStop(t *testing.T) {
 	if err != nil || at.Feeder != "" || at.Tally.InFlight != 700 || at.Tally.Counts[backfill.OutcomeAccepted] != 300 {
 		t.Errorf("%+v, %v", at, err)
 	}
+	h.take("x", 200, func(int) ending { return accepted }) // while nobody feeds
 	g = w.start(w.feeder("r", l), true)
-	w.until("all are queued", func() bool { return w.queued("x") == 1700 })
+	if tally := g.book.Tally(f.Run); tally.Counts[backfill.OutcomeAccepted] != 500 {
+		t.Errorf("a feeder that begins knows of %+v", tally)
+	}
+	w.until("all are queued", func() bool { return w.queued("x") == 1500 })
 	h.drain("x", accepted)
 	if err := g.end(); err != nil {
 		t.Fatal(err)
@@ -169,6 +208,7 @@ func TestStop(t *testing.T) {
 // TestOneFeeder: a second feeder is refused while the first lives, and the first
 // publishes nothing once another has its run.
 func TestOneFeeder(t *testing.T) {
+	t.Parallel()
 	w, l := newWorld(t), many(50, "x")
 	f := w.feeder("r", l)
 	f.Limits.Outstanding = 10
@@ -199,6 +239,7 @@ func TestOneFeeder(t *testing.T) {
 
 // TestPauseAndCancel: another process pauses, resumes and cancels.
 func TestPauseAndCancel(t *testing.T) {
+	t.Parallel()
 	w, l := newWorld(t), many(100, "x")
 	h := &hand{w: w, taken: map[string]int{}}
 	set := func(state backfill.State) {
@@ -252,6 +293,7 @@ func TestPauseAndCancel(t *testing.T) {
 // TestStuckLane: a destination that takes nothing keeps no other waiting, although
 // its lines come first.
 func TestStuckLane(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	l := append(many(300, "stuck"), many(300, "x")...)
 	h := &hand{w: w, taken: map[string]int{}}
@@ -278,6 +320,7 @@ func TestStuckLane(t *testing.T) {
 // TestAgain: a second run of the same manifest sends nothing that was accepted, nor
 // what nobody knows of, nor what is under way, and sends again what failed.
 func TestAgain(t *testing.T) {
+	t.Parallel()
 	w, l := newWorld(t), many(5, "x")
 	h := &hand{w: w, taken: map[string]int{}}
 	w.record("job-2", pipeline.Record{Phase: pipeline.Accepted, Attempt: 3, Digest: "other", Receipt: &schemas.Receipt{Status: 200, Location: "https://example.invalid/before"}})
@@ -306,6 +349,7 @@ func TestAgain(t *testing.T) {
 
 // TestOtherManifest: a manifest that changes while a run goes on ends the feeding.
 func TestOtherManifest(t *testing.T) {
+	t.Parallel()
 	w, l := newWorld(t), many(5, "x")
 	f := w.feeder("r", l)
 	f.Open = many(6, "x").open(f.Run.StartedAt)

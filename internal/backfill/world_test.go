@@ -181,6 +181,20 @@ func (w *world) until(what string, holds func() bool) {
 	devtest.Until(w.t, what, patience, holds)
 }
 
+// forgotten waits until the server remembers no message id of before.
+func (w *world) forgotten() {
+	w.t.Helper()
+	probe := func() bool {
+		ack, err := w.js.Publish(w.t.Context(), "chartpost.jobs.backfill.probe", nil, jetstream.WithMsgID("probe"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return !ack.Duplicate
+	}
+	probe()
+	w.until("message ids are forgotten", probe)
+}
+
 // queued is how many jobs are in the queue.
 func (w *world) queued(to string) int {
 	w.t.Helper()
