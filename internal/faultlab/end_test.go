@@ -23,21 +23,27 @@ func (l *lab) rest(ctx context.Context) (Rest, error) {
 	}
 	// The consumers first: what they settle meanwhile is gone from the stream.
 	var r Rest
+	leased := map[string]uint64{} // by subject
 	list := s.ListConsumers(ctx)
 	for c := range list.Info() {
-		r.Leased += uint64(c.NumAckPending)
+		leased[c.Config.FilterSubject] = uint64(c.NumAckPending)
 		r.Pending += c.NumPending
 	}
 	if err := list.Err(); err != nil {
 		return Rest{}, err
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(prefix+".later.*"))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(prefix+".>"))
 	if err != nil {
 		return Rest{}, err
 	}
 	r.Messages = info.State.Msgs
-	for _, n := range info.State.Subjects {
-		r.Schedules += n
+	for subject, n := range info.State.Subjects {
+		if strings.HasPrefix(subject, prefix+".later.") {
+			r.Schedules += n
+		}
+		// After a kill a consumer may have leases of messages that are gone, until
+		// it is asked again.
+		r.Leased += min(leased[subject], n)
 	}
 	return r, nil
 }
