@@ -107,14 +107,26 @@ func TestBackfillKilled(t *testing.T) {
 		"--bucket", "reports", "--key", "Zebedee/a.pdf", "--id", "first", "--wait", "0")
 
 	feed := []string{"backfill", "run", manifest, "--template", template, "--id", "killed", "--feeder-lease", "1s", "--outstanding"}
-	feeder, said := process(t, env, append(feed, "25")...)
+	queued := func(n int) {
+		t.Helper()
+		devtest.Until(t, fmt.Sprintf("%d jobs are queued", n), 2*time.Minute, func() bool { return bytes.Count(jobsOf(t, url), []byte("arch-")) == n })
+	}
+	feeder, said := process(t, env, append(feed, "10")...)
+	queued(10)
+	if err := feeder.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(t, feeder); code != exitFailed || !strings.Contains(said.String(), "run the same command with --id killed") {
+		t.Fatalf("interrupted: exit code %d\n%s", code, said)
+	}
+	feeder, said = process(t, env, append(feed, "25")...)
 	status := func() (s runStatus) {
 		if err := json.Unmarshal([]byte(command(exitOK, "backfill", "status", "killed", "--json")), &s); err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	devtest.Until(t, "25 jobs are queued", 2*time.Minute, func() bool { return bytes.Count(jobsOf(t, url), []byte("arch-")) == 25 })
+	queued(25)
 	if err := feeder.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
