@@ -253,3 +253,15 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("%v", f)
 	}
 }
+
+// TestForeignLines: an event, which anybody may publish, of a line that the run does
+// not have says nothing.
+func TestForeignLines(t *testing.T) {
+	b := newBook(Run{ID: "r", LastLine: 5})
+	for line, want := range map[string]int64{"5": 5, "6": 0, "99999999999": 0, "0": 0, "-1": 0, "x": 0, "": 0} {
+		event := &schemas.Event{Data: schemas.EventData{Status: schemas.StatusAccepted, Correlation: map[string]string{LabelRun: "r", LabelLine: line}}}
+		if got := b.tell(1, event); got != want {
+			t.Errorf("line %q: %d, want %d", line, got, want)
+		}
+	}
+}
