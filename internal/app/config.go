@@ -32,12 +32,13 @@ type NATS struct {
 
 // Streams says how the streams and buckets are kept.
 type Streams struct {
-	Replicas    int           `default:"1" help:"Copies of each stream: 1, 3 or 5. Use 3 where losing a server must lose nothing."`
-	EventsAge   time.Duration `default:"720h" help:"How long events are kept."`
-	EventsBytes int64         `default:"0" help:"Most bytes of events on disk, oldest out first; 0 is no limit."`
-	DeadAge     time.Duration `default:"2160h" help:"How long dead letters are kept."`
-	LedgerAge   time.Duration `default:"336h" help:"How long the ledger remembers a job after its last change."`
-	Duplicates  time.Duration `name:"dedup-window" default:"10m" help:"How long a message id is remembered; it must outlast every retry of a publish."`
+	Replicas      int           `default:"1" help:"Copies of each stream: 1, 3 or 5. Use 3 where losing a server must lose nothing."`
+	EventsAge     time.Duration `default:"720h" help:"How long events are kept."`
+	EventsBytes   int64         `default:"0" help:"Most bytes of events on disk, oldest out first; 0 is no limit."`
+	DeadAge       time.Duration `default:"2160h" help:"How long dead letters are kept."`
+	LedgerAge     time.Duration `default:"336h" help:"How long the ledger remembers a job that has ended, after its last change."`
+	LedgerOpenAge time.Duration `default:"2160h" help:"How long the ledger remembers a job that is still under way, say in a paused lane, after its last change."`
+	Duplicates    time.Duration `name:"dedup-window" default:"10m" help:"How long a message id is remembered; it must outlast every retry of a publish."`
 }
 
 // S3 says how to reach the files.
@@ -155,6 +156,9 @@ func (s Streams) Check() error {
 	hour("events-age", s.EventsAge)
 	hour("dead-age", s.DeadAge)
 	hour("ledger-age", s.LedgerAge)
+	if s.LedgerOpenAge < s.LedgerAge {
+		f.add("ledger-open-age", "must be at least --ledger-age")
+	}
 	if s.Duplicates < 2*time.Minute {
 		f.add("dedup-window", "must be at least 2m: a publish is retried for up to a minute")
 	}
@@ -168,7 +172,7 @@ func (s Streams) Check() error {
 func (s Streams) Layout() natsq.Layout {
 	return natsq.Layout{
 		Replicas: s.Replicas, EventsBytes: s.EventsBytes, EventsAge: s.EventsAge,
-		DeadAge: s.DeadAge, LedgerAge: s.LedgerAge, Duplicates: s.Duplicates,
+		DeadAge: s.DeadAge, LedgerAge: s.LedgerAge, LedgerOpenAge: s.LedgerOpenAge, Duplicates: s.Duplicates,
 	}
 }
 

@@ -29,11 +29,39 @@ const Patience = 30 * time.Second
 type Ledger struct {
 	bucket   jetstream.KeyValue
 	patience time.Duration
+	// ended writes the records of jobs that have ended; nil where the bucket
+	// makes no difference.
+	ended endedWriter
+}
+
+// endedWriter is a bucket that keeps the records of jobs that have ended for
+// another time than those of jobs under way. Its methods do and fail as Create
+// and Update of jetstream.KeyValue.
+type endedWriter interface {
+	CreateEnded(ctx context.Context, key string, value []byte) (uint64, error)
+	UpdateEnded(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
 }
 
 // New keeps records in bucket and tries each operation for as long as patience.
+// Where bucket has CreateEnded and UpdateEnded, the records of jobs that have
+// ended (pipeline.Phase.Final) are written by these.
 func New(bucket jetstream.KeyValue, patience time.Duration) *Ledger {
-	return &Ledger{bucket: bucket, patience: patience}
+	ended, _ := bucket.(endedWriter)
+	return &Ledger{bucket: bucket, patience: patience, ended: ended}
+}
+
+func (l *Ledger) create(ctx context.Context, jobID string, value []byte, phase pipeline.Phase) (uint64, error) {
+	if l.ended != nil && phase.Final() {
+		return l.ended.CreateEnded(ctx, jobID, value)
+	}
+	return l.bucket.Create(ctx, jobID, value)
+}
+
+func (l *Ledger) update(ctx context.Context, jobID string, value []byte, phase pipeline.Phase, revision uint64) (uint64, error) {
+	if l.ended != nil && phase.Final() {
+		return l.ended.UpdateEnded(ctx, jobID, value, revision)
+	}
+	return l.bucket.Update(ctx, jobID, value, revision)
 }
 
 // page is one record with the revision it was read or written at.
@@ -54,7 +82,7 @@ func (l *Ledger) Open(ctx context.Context, jobID string, fresh pipeline.Record) 
 	}
 	created := false
 	err = l.insist(ctx, func(ctx context.Context, again bool) error {
-		revision, err := l.bucket.Create(ctx, jobID, value)
+		revision, err := l.create(ctx, jobID, value, fresh.Phase)
 		if err == nil {
 			p.revision, created = revision, true
 			return nil
@@ -114,7 +142,7 @@ func (p *page) Save(ctx context.Context, record pipeline.Record) error {
 		return unavailable(err)
 	}
 	return p.ledger.insist(ctx, func(ctx context.Context, _ bool) error {
-		revision, err := p.ledger.bucket.Update(ctx, p.jobID, value, p.revision)
+		revision, err := p.ledger.update(ctx, p.jobID, value, record.Phase, p.revision)
 		if err == nil {
 			p.record, p.revision = record, revision
 			return nil

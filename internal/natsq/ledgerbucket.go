@@ -3,8 +3,10 @@ package natsq
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -13,6 +15,19 @@ import (
 type ledgerBucket struct {
 	jetstream.KeyValue
 	conn *Conn
+	// endedAge is how long the record of a job that has ended is kept after its
+	// last change; 0 is as long as any other.
+	endedAge time.Duration
+}
+
+// endedAge reads what Setup wrote. A bucket of an older Setup has no such age
+// and refuses TTLs; the server refuses those below a second anywhere.
+func endedAge(cfg jetstream.StreamConfig) time.Duration {
+	age, err := time.ParseDuration(cfg.Metadata[metaEndedAge])
+	if err != nil || age < time.Second || !cfg.AllowMsgTTL {
+		return 0
+	}
+	return age
 }
 
 func (b ledgerBucket) Create(ctx context.Context, key string, value []byte, opts ...jetstream.KVCreateOpt) (uint64, error) {
@@ -27,6 +42,36 @@ func (b ledgerBucket) Update(ctx context.Context, key string, value []byte, revi
 	revision, err := b.KeyValue.Update(ctx, key, value, revision)
 	b.tried("writing the ledger", key, began, err)
 	return revision, err
+}
+
+// CreateEnded does as Create does, with the record of a job that has ended.
+func (b ledgerBucket) CreateEnded(ctx context.Context, key string, value []byte) (uint64, error) {
+	if b.endedAge == 0 {
+		return b.Create(ctx, key, value)
+	}
+	return b.Create(ctx, key, value, jetstream.KeyTTL(b.endedAge))
+}
+
+// UpdateEnded does as Update does, with the record of a job that has ended, of a
+// key that was created or read before. The library's own Update knows no TTL.
+// The TTL is the message's: the next update of the key is not bound by it.
+// NATS: ADR-43, "JetStream Per-Message TTL".
+func (b ledgerBucket) UpdateEnded(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if b.endedAge == 0 {
+		return b.Update(ctx, key, value, revision)
+	}
+	began := time.Now()
+	msg := nats.NewMsg("$KV." + b.Bucket() + "." + key)
+	msg.Data = value
+	ack, err := b.conn.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithMsgTTL(b.endedAge))
+	if lostRace(err) {
+		err = fmt.Errorf("%w: %w", err, jetstream.ErrKeyRevisionMismatch)
+	}
+	b.tried("writing the ledger", key, began, err)
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
 }
 
 func (b ledgerBucket) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {

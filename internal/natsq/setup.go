@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,8 +20,12 @@ type Layout struct {
 	// (a rule of the server), and any other cap would discard jobs. The limit
 	// of the account refuses publishers instead, and loses nothing.
 	EventsBytes int64
-	// EventsAge, DeadAge and LedgerAge are how long entries are kept.
-	EventsAge, DeadAge, LedgerAge time.Duration
+	// EventsAge and DeadAge are how long entries are kept.
+	EventsAge, DeadAge time.Duration
+	// LedgerAge is how long the ledger keeps the record of a job that has ended,
+	// in whole seconds. That of a job under way is kept for LedgerOpenAge, or for
+	// LedgerAge where that is longer. Both begin with the record's last change.
+	LedgerAge, LedgerOpenAge time.Duration
 	// Duplicates is how long a Nats-Msg-Id is remembered. It must outlast every
 	// retry of a publish.
 	Duplicates time.Duration
@@ -36,19 +42,12 @@ type Change struct {
 // nothing, and doing it twice changes nothing.
 func (c *Conn) Setup(ctx context.Context, layout Layout) ([]Change, error) {
 	var changes []Change
-	for _, cfg := range c.streams(layout) {
+	for _, cfg := range slices.Concat(c.streams(layout), c.buckets(layout)) {
 		did, err := c.ensureStream(ctx, cfg)
 		if err != nil {
-			return changes, fmt.Errorf("stream %s: %w", cfg.Name, err)
+			return changes, fmt.Errorf("%s: %w", titleOf(cfg.Name), err)
 		}
-		changes = append(changes, Change{cfg.Name, did})
-	}
-	for _, cfg := range c.buckets(layout) {
-		did, err := c.ensureBucket(ctx, cfg)
-		if err != nil {
-			return changes, fmt.Errorf("bucket %s: %w", cfg.Bucket, err)
-		}
-		changes = append(changes, Change{cfg.Bucket, did})
+		changes = append(changes, Change{strings.TrimPrefix(cfg.Name, bucketPrefix), did})
 	}
 	return changes, nil
 }
@@ -94,23 +93,48 @@ func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
 	}
 }
 
-func (c *Conn) buckets(l Layout) []jetstream.KeyValueConfig {
-	return []jetstream.KeyValueConfig{
-		{
-			Bucket:      c.stream(ledger),
-			Description: "Chartpost: per job, what is already done",
-			History:     1,
-			TTL:         l.LedgerAge,
-			Storage:     jetstream.FileStorage,
-			Replicas:    l.Replicas,
-		},
-		{
-			Bucket:      c.stream(control),
-			Description: "Chartpost: lane settings, request budget, backfill runs",
-			History:     1,
-			Storage:     jetstream.FileStorage,
-			Replicas:    l.Replicas,
-		},
+// buckets are the streams that keep the buckets.
+func (c *Conn) buckets(l Layout) []jetstream.StreamConfig {
+	records := bucketConfig(c.stream(ledger), "Chartpost: per job, what is already done", max(l.LedgerAge, l.LedgerOpenAge), l.Replicas)
+	// No mark is left in place of what has expired: the key is gone.
+	records.AllowMsgTTL = true
+	records.Metadata = map[string]string{metaEndedAge: l.LedgerAge.String()}
+	return []jetstream.StreamConfig{
+		records,
+		bucketConfig(c.stream(control), "Chartpost: lane settings, request budget, backfill runs", 0, l.Replicas),
+	}
+}
+
+// metaEndedAge is on the ledger's stream and tells the writers of records how
+// long that of a job that has ended is kept.
+const metaEndedAge = "chartpost.ended-age"
+
+// bucketConfig is the stream that the library makes for a bucket: it has no way
+// to allow TTLs of messages without marks in place of what has expired, and its
+// update of a bucket would forbid them again, which the server refuses.
+// NATS: ADR-8, "JetStream based Key-Value Stores".
+func bucketConfig(bucket, description string, age time.Duration, replicas int) jetstream.StreamConfig {
+	duplicates := 2 * time.Minute
+	if age > 0 {
+		duplicates = min(duplicates, age)
+	}
+	return jetstream.StreamConfig{
+		Name:              bucketStream(bucket),
+		Description:       description,
+		Subjects:          []string{"$KV." + bucket + ".>"},
+		MaxMsgsPerSubject: 1,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxMsgSize:        -1,
+		MaxConsumers:      -1,
+		MaxAge:            age,
+		Duplicates:        duplicates,
+		Discard:           jetstream.DiscardNew,
+		Storage:           jetstream.FileStorage,
+		Replicas:          replicas,
+		AllowRollup:       true,
+		DenyDelete:        true,
+		AllowDirect:       true,
 	}
 }
 
@@ -145,32 +169,6 @@ func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) (st
 func sameStream(a, b jetstream.StreamConfig) bool {
 	return a.Replicas == b.Replicas && a.MaxBytes == b.MaxBytes && a.MaxAge == b.MaxAge &&
 		a.Duplicates == b.Duplicates && a.AllowMsgSchedules == b.AllowMsgSchedules &&
+		a.AllowMsgTTL == b.AllowMsgTTL && a.Metadata[metaEndedAge] == b.Metadata[metaEndedAge] &&
 		a.AllowDirect == b.AllowDirect && a.Description == b.Description
-}
-
-func (c *Conn) ensureBucket(ctx context.Context, cfg jetstream.KeyValueConfig) (string, error) {
-	existing, err := c.js.KeyValue(ctx, cfg.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		_, err = c.js.CreateKeyValue(ctx, cfg)
-		return "created", err
-	}
-	if err != nil {
-		return "", err
-	}
-	before, err := existing.Status(ctx)
-	if err != nil {
-		return "", err
-	}
-	updated, err := c.js.UpdateKeyValue(ctx, cfg)
-	if err != nil {
-		return "", err
-	}
-	after, err := updated.Status(ctx)
-	if err != nil {
-		return "", err
-	}
-	if before.TTL() == after.TTL() && before.Config().Replicas == after.Config().Replicas {
-		return "unchanged", nil
-	}
-	return "updated", nil
 }

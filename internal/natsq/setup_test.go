@@ -30,6 +30,8 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 
 	larger := testLayout
 	larger.EventsBytes, larger.EventsAge, larger.DeadAge, larger.LedgerAge = 1<<20, 31*day, 91*day, 15*day
+	longer, shorter := testLayout, testLayout
+	longer.LedgerOpenAge, shorter.LedgerOpenAge, shorter.LedgerAge = 100*day, 100*day, 13*day
 	for _, step := range []struct {
 		layout Layout
 		did    []string
@@ -39,6 +41,9 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 		{larger, []string{"unchanged", "updated", "updated", "updated", "unchanged"}},
 		{larger, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
 		{testLayout, []string{"unchanged", "updated", "updated", "updated", "unchanged"}},
+		{longer, []string{"unchanged", "unchanged", "unchanged", "updated", "unchanged"}},
+		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
+		{shorter, []string{"unchanged", "unchanged", "unchanged", "updated", "unchanged"}},
 	} {
 		changes, err := w.Setup(t.Context(), step.layout)
 		if err != nil {

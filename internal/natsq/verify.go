@@ -87,13 +87,26 @@ func (c *Conn) verifySize() error {
 
 // Ledger opens the bucket that remembers jobs; a JetStream that does not answer
 // is asked for up to a minute. How the bucket's reads and writes end is known to
-// Troubles.
+// Troubles. How long records of ended jobs are kept is read here and not again.
 func (c *Conn) Ledger(ctx context.Context) (jetstream.KeyValue, error) {
-	kv, err := c.bucket(ctx, c.stream(ledger))
+	name := c.stream(ledger)
+	kv, err := c.bucket(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return ledgerBucket{kv, c}, nil
+	var config jetstream.StreamConfig
+	missing := func(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) || hopeless(err) }
+	err = c.await(ctx, startPatience, missing, func(ctx context.Context) error {
+		stream, err := c.js.Stream(ctx, bucketStream(name))
+		if err == nil {
+			config = stream.CachedInfo().Config
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", name, err)
+	}
+	return ledgerBucket{kv, c, endedAge(config)}, nil
 }
 
 // bucket opens a bucket, and waits for a JetStream that does not answer.

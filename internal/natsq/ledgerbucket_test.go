@@ -1,0 +1,134 @@
+package natsq
+
+import (
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+)
+
+// openLedger opens the ledger as a new worker does.
+func (w *world) openLedger() ledgerBucket {
+	w.t.Helper()
+	bucket, err := w.Ledger(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return bucket.(ledgerBucket)
+}
+
+// ttlOf is the TTL that a record was written with.
+func (w *world) ttlOf(key string) string {
+	w.t.Helper()
+	msg, err := w.fromLeader(w.t.Context(), "KV_CHARTPOST_LEDGER", leaderGet{LastOf: "$KV.CHARTPOST_LEDGER." + key})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return msg.Header.Get(jetstream.MsgTTLHeader)
+}
+
+// write makes a record of a job under way and then of its end, and gives the
+// revision.
+func (w *world) write(b ledgerBucket, key string) uint64 {
+	w.t.Helper()
+	revision, err := b.Create(w.t.Context(), key, []byte("open"))
+	must(w.t, err)
+	revision, err = b.UpdateEnded(w.t.Context(), key, []byte("ended"), revision)
+	must(w.t, err)
+	return revision
+}
+
+// configOf is the stream of a bucket without what the server notes there.
+func (w *world) configOf(bucket string) jetstream.StreamConfig {
+	w.t.Helper()
+	stream, err := w.js.Stream(w.t.Context(), bucketStream(bucket))
+	must(w.t, err)
+	config := stream.CachedInfo().Config
+	maps.DeleteFunc(config.Metadata, func(key, _ string) bool { return strings.HasPrefix(key, "_nats.") })
+	if len(config.Metadata) == 0 {
+		config.Metadata = nil
+	}
+	return config
+}
+
+// TestABucketOfAnOlderSetup works as it did, and the next Setup brings it up to
+// date, under a worker that has it open.
+func TestABucketOfAnOlderSetup(t *testing.T) {
+	t.Parallel()
+	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
+	w := dial(t, "", stack.InProcess())
+	layout := testLayout
+	layout.LedgerOpenAge = 90 * day
+	older := map[string]jetstream.KeyValueConfig{
+		"CHARTPOST_LEDGER": {
+			Bucket: "CHARTPOST_LEDGER", Description: "Chartpost: per job, what is already done", History: 1, TTL: 14 * day,
+			Storage: jetstream.FileStorage, Replicas: 1,
+		},
+		"CHARTPOST_CONTROL": {
+			Bucket: "CHARTPOST_CONTROL", Description: "Chartpost: lane settings, request budget, backfill runs", History: 1,
+			Storage: jetstream.FileStorage, Replicas: 1,
+		},
+	}
+	before := map[string]jetstream.StreamConfig{}
+	for name, cfg := range older {
+		_, err := w.js.CreateKeyValue(t.Context(), cfg)
+		must(t, err)
+		before[name] = w.configOf(name)
+	}
+	old := w.openLedger()
+	w.write(old, "a")
+	if ttl := w.ttlOf("a"); ttl != "" {
+		t.Errorf("a record has a TTL of %s, and the bucket knows none", ttl)
+	}
+
+	for i, want := range []string{"updated", "unchanged"} {
+		changes, err := w.Setup(t.Context(), layout)
+		must(t, err)
+		if changes[3] != (Change{"CHARTPOST_LEDGER", want}) || changes[4] != (Change{"CHARTPOST_CONTROL", "unchanged"}) {
+			t.Errorf("setup %d: %+v", i+1, changes)
+		}
+	}
+	wanted := before["CHARTPOST_LEDGER"]
+	wanted.AllowMsgTTL, wanted.MaxAge, wanted.Metadata = true, 90*day, map[string]string{metaEndedAge: "336h0m0s"}
+	if got := w.configOf("CHARTPOST_LEDGER"); !reflect.DeepEqual(got, wanted) {
+		t.Errorf("the ledger is kept as\n%+v, want\n%+v", got, wanted)
+	}
+	if got := w.configOf("CHARTPOST_CONTROL"); !reflect.DeepEqual(got, before["CHARTPOST_CONTROL"]) {
+		t.Errorf("the control bucket is kept as\n%+v, want\n%+v", got, before["CHARTPOST_CONTROL"])
+	}
+
+	w.write(old, "b")
+	entry, err := old.Get(t.Context(), "a")
+	if err != nil || string(entry.Value()) != "ended" {
+		t.Errorf("the record of before: %v", err)
+	}
+	now := w.openLedger()
+	revision := w.write(now, "c")
+	if ttl, err := time.ParseDuration(w.ttlOf("c")); err != nil || ttl != 14*day {
+		t.Errorf("the record of an ended job has a TTL of %s, %v", ttl, err)
+	}
+	_, err = now.Update(t.Context(), "c", []byte("open"), revision)
+	must(t, err)
+	if ttl := w.ttlOf("c"); ttl != "" {
+		t.Errorf("a job under way again has a TTL of %s", ttl)
+	}
+}
+
+func TestEndedAge(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"336h0m0s": 14 * day, "1s": time.Second, "999ms": 0, "-1h": 0, "": 0, "x": 0} {
+		cfg := jetstream.StreamConfig{AllowMsgTTL: true, Metadata: map[string]string{metaEndedAge: text}}
+		if got := endedAge(cfg); got != want {
+			t.Errorf("%q is read as %s, want %s", text, got, want)
+		}
+		if cfg.AllowMsgTTL = false; endedAge(cfg) != 0 {
+			t.Errorf("%q is read from a stream that refuses TTLs", text)
+		}
+	}
+}
