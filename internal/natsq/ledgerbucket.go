@@ -64,14 +64,20 @@ func (b ledgerBucket) UpdateEnded(ctx context.Context, key string, value []byte,
 	msg := nats.NewMsg("$KV." + b.Bucket() + "." + key)
 	msg.Data = value
 	ack, err := b.conn.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithMsgTTL(b.endedAge))
-	if lostRace(err) {
-		err = fmt.Errorf("%w: %w", err, jetstream.ErrKeyRevisionMismatch)
-	}
+	err = mismatch(err)
 	b.tried("writing the ledger", key, began, err)
 	if err != nil {
 		return 0, err
 	}
 	return ack.Sequence, nil
+}
+
+// mismatch tells a lost compare-and-set as Update of jetstream.KeyValue does.
+func mismatch(err error) error {
+	if !lostRace(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, jetstream.ErrKeyRevisionMismatch)
 }
 
 func (b ledgerBucket) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {

@@ -1,6 +1,7 @@
 package natsq
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"strings"
@@ -117,6 +118,19 @@ func TestABucketOfAnOlderSetup(t *testing.T) {
 	must(t, err)
 	if ttl := w.ttlOf("c"); ttl != "" {
 		t.Errorf("a job under way again has a TTL of %s", ttl)
+	}
+}
+
+// TestBothLostRacesAreMismatches: a replicated stream has a code of its own.
+func TestBothLostRacesAreMismatches(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[jetstream.ErrorCode]bool{10071: true, 10164: true, 10077: false} {
+		if err := mismatch(&jetstream.APIError{ErrorCode: code}); errors.Is(err, jetstream.ErrKeyRevisionMismatch) != want {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+	if err := mismatch(nil); err != nil {
+		t.Error(err)
 	}
 }
 
