@@ -15,7 +15,9 @@ import (
 var schemaFiles embed.FS
 
 // Names lists the schemas of the contract, as Schema takes them.
-func Names() []string { return []string{"job.v1", "event.v1", "manifest.v1", "template.v1", "report.v1"} }
+func Names() []string {
+	return []string{"job.v1", "event.v1", "manifest.v1", "template.v1", "report.v1"}
+}
 
 // Schema gives the JSON Schema (draft 2020-12) of that name, for instance
 // "job.v1". A name that is not among Names is an error.
