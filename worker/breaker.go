@@ -32,6 +32,10 @@ type breaker struct {
 	// end.
 	writing     bool
 	doing, next change
+	// unsure: a write failed, and what the fleet agreed on is not known.
+	unsure bool
+	// probes counts the jobs in hand that this worker took as probes.
+	probes int
 }
 
 // change is what is to become of a state; false where it no longer applies.
@@ -78,7 +82,7 @@ func (b *breakers) flow(lane schemas.Lane, now time.Time) (shut, probing bool, l
 		return false, false, s.Limit
 	}
 	// Nobody takes a job that is not the probe, also when the wait is over.
-	mine := s.Breaker.Prober == b.name && !one.writing
+	mine := s.Breaker.Prober == b.name && !one.writing && !one.unsure
 	return !mine, mine, s.Limit
 }
 
@@ -86,10 +90,10 @@ func (b *breakers) flow(lane schemas.Lane, now time.Time) (shut, probing bool, l
 // the breaker, and what is to be written now.
 func (b *breakers) heard(s LaneState) (closed bool, put *LaneState) {
 	one := b.get(s.Lane)
-	if s.Revision < one.state.Revision {
+	if s.Revision != 0 && s.Revision < one.state.Revision {
 		return false, nil
 	}
-	closed = one.take(s)
+	closed, one.unsure = one.take(s), false
 	if one.writing {
 		return closed, nil
 	}
@@ -110,7 +114,7 @@ func (one *breaker) take(s LaneState) (closed bool) {
 // wrote takes in what came of a write.
 func (b *breakers) wrote(s LaneState, err error) (put *LaneState) {
 	one := b.get(s.Lane)
-	one.writing = false
+	one.writing, one.unsure = false, err != nil
 	switch {
 	case err == nil && s.Revision >= one.state.Revision:
 		one.take(s)
@@ -147,7 +151,7 @@ func (one *breaker) change(c change) *LaneState {
 	if !ok {
 		return nil
 	}
-	one.writing, one.doing = true, c
+	one.writing, one.doing, one.next = true, c, nil
 	one.take(s)
 	return &s
 }
@@ -155,7 +159,10 @@ func (one *breaker) change(c change) *LaneState {
 // ended takes in what a job of the lane met.
 func (b *breakers) ended(t *ticket, now time.Time, jitter float64) (put *LaneState) {
 	one, e := b.get(t.lane), t.ending
-	if t.probe && one.state.Breaker != nil && one.state.Breaker.Prober == b.name {
+	if t.laneProbe {
+		one.probes--
+	}
+	if t.laneProbe && t.breaker == one.number && one.state.Breaker != nil && one.state.Breaker.Prober == b.name {
 		return one.change(b.probed(e, now, jitter))
 	}
 	switch {
@@ -182,7 +189,7 @@ func (b *breakers) ended(t *ticket, now time.Time, jitter float64) (put *LaneSta
 func (b *breakers) open(s LaneState, e ending, now time.Time, jitter float64) LaneState {
 	next := *s.Breaker
 	next.Opened++
-	next.Until = now.Add(max(b.backoff.wait(next.Opened, jitter), e.after)).UTC()
+	next.Until = now.Add(b.backoff.rest(next.Opened, jitter, e.after)).UTC()
 	next.Reason, next.Prober = e.reason, ""
 	s.Breaker = &next
 	return s
@@ -226,20 +233,30 @@ func waiting(br Breaker, until time.Time) *Breaker {
 	return &br
 }
 
-// due asks for the probing of a lane that holds jobs, where its time has come,
-// and renews a probing of this worker that still goes on.
-func (b *breakers) due(lane schemas.Lane, holdsJobs, inHand bool, now time.Time) *LaneState {
+// started notes that a job of the lane was taken as a probe.
+func (b *breakers) started(lane schemas.Lane) { b.get(lane).probes++ }
+
+// claimed tells whether this worker has said that it would probe the lane and has
+// no job for it yet.
+func (b *breakers) claimed(lane schemas.Lane) bool {
+	one := b.all[lane]
+	return one != nil && one.probes == 0 && !one.writing && one.state.Breaker != nil && one.state.Breaker.Prober == b.name
+}
+
+// due asks for the probing of a lane, where its time has come and this worker
+// may take a job of it now, and renews a probing of this worker that still goes on.
+func (b *breakers) due(lane schemas.Lane, may bool, now time.Time) *LaneState {
 	one := b.all[lane]
 	if one == nil || one.state.Breaker == nil || one.writing {
 		return nil
 	}
 	br := *one.state.Breaker
 	switch {
-	case br.Prober == b.name && inHand:
+	case br.Prober == b.name && one.probes > 0:
 		if br.Until.Sub(now) > probeTime/2 {
 			return nil
 		}
-	case now.Before(br.Until) || now.Before(one.state.ShutUntil()) || !holdsJobs:
+	case now.Before(br.Until) || now.Before(one.state.ShutUntil()) || !may:
 		return nil
 	}
 	return one.change(func(s LaneState) (LaneState, bool) {

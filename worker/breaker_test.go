@@ -57,7 +57,10 @@ func (f *fleet) spread() {
 func (f *fleet) end(w *breakers, job string, v verdict, scope fault.Scope) bool {
 	f.t.Helper()
 	_, probe, _ := w.flow(f.lane, f.now)
-	return f.write(w, w.ended(&ticket{lane: f.lane, probe: probe, breaker: w.number(f.lane),
+	if probe {
+		w.started(f.lane)
+	}
+	return f.write(w, w.ended(&ticket{lane: f.lane, laneProbe: probe, breaker: w.number(f.lane),
 		ending: ending{job: job, verdict: v, scope: scope, reason: schemas.Reason{Code: "x"}}}, f.now, 1))
 }
 
@@ -93,7 +96,7 @@ func (f *fleet) open() {
 func (f *fleet) probe() *breakers {
 	f.t.Helper()
 	for _, w := range f.workers {
-		f.write(w, w.due(f.lane, true, false, f.now))
+		f.write(w, w.due(f.lane, true, f.now))
 	}
 	f.spread()
 	if n := f.probers(); n != 1 {
@@ -111,13 +114,13 @@ func TestOneWorkerProbes(t *testing.T) {
 	f := newFleet(t, 3)
 	f.open()
 	for _, w := range f.workers {
-		if w.due(f.lane, true, false, f.now.Add(time.Second)) != nil {
+		if w.due(f.lane, true, f.now.Add(time.Second)) != nil {
 			t.Fatal("probed before the wait was over")
 		}
 	}
 	for _, wait := range []time.Duration{4, 8, 16, 30, 30} {
 		f.now = f.record.Breaker.Until
-		if f.workers[0].due(f.lane, false, false, f.now) != nil {
+		if f.workers[0].due(f.lane, false, f.now) != nil {
 			t.Fatal("a lane without jobs is probed")
 		}
 		f.end(f.probe(), "probe", badly, fault.Destination)
@@ -168,9 +171,10 @@ func TestAProberThatVanishes(t *testing.T) {
 	f.open()
 	f.wait(time.Minute)
 	w := f.probe()
+	w.started(f.lane)
 	for range 10 {
 		f.wait(20 * time.Second)
-		f.write(w, w.due(f.lane, true, true, f.now))
+		f.write(w, w.due(f.lane, false, f.now))
 		f.spread()
 		if f.probers() != 1 || !f.now.Before(f.record.Breaker.Until) {
 			t.Fatal("not renewed")
@@ -180,11 +184,11 @@ func TestAProberThatVanishes(t *testing.T) {
 	if w == other {
 		other = f.workers[0]
 	}
-	if other.due(f.lane, true, false, f.now) != nil {
+	if other.due(f.lane, true, f.now) != nil {
 		t.Fatal("two probers")
 	}
 	f.wait(2 * time.Minute)
-	f.write(other, other.due(f.lane, true, false, f.now))
+	f.write(other, other.due(f.lane, true, f.now))
 	f.spread()
 	if _, probing, _ := other.flow(f.lane, f.now); !probing || f.probers() != 1 {
 		t.Error("nobody follows a prober that vanished")
@@ -265,7 +269,7 @@ func TestAnOperatorsPause(t *testing.T) {
 		t.Fatalf("%+v", f.record)
 	}
 	f.wait(10 * time.Minute)
-	if w.due(f.lane, true, false, f.now) != nil {
+	if w.due(f.lane, true, f.now) != nil {
 		t.Fatal("a paused lane is probed")
 	}
 	f.record.Pause = nil
@@ -304,9 +308,10 @@ func TestAnEndDuringAWrite(t *testing.T) {
 	f.open()
 	f.wait(time.Minute)
 	f.probe()
-	tk := &ticket{lane: f.lane, probe: true, breaker: w.number(f.lane), ending: ending{verdict: well}}
+	w.started(f.lane)
+	tk := &ticket{lane: f.lane, laneProbe: true, breaker: w.number(f.lane), ending: ending{verdict: well}}
 	f.wait(probeTime - time.Second)
-	renewal := w.due(f.lane, true, true, f.now)
+	renewal := w.due(f.lane, false, f.now)
 	if renewal == nil || w.ended(tk, f.now, 1) != nil {
 		t.Fatal("want the renewal first")
 	}
@@ -318,6 +323,7 @@ func TestAnEndDuringAWrite(t *testing.T) {
 	f.open()
 	f.wait(time.Minute)
 	f.probe()
+	w.started(f.lane)
 	tk.breaker = w.number(f.lane)
 	put := w.ended(tk, f.now, 1)
 	theirs := f.record
@@ -328,5 +334,52 @@ func TestAnEndDuringAWrite(t *testing.T) {
 	f.spread()
 	if f.record.Breaker != nil || f.record.Pause == nil {
 		t.Errorf("the end of the probe was forgotten: %+v", f.record)
+	}
+}
+
+// TestAClaimWithoutAJob is not renewed: whoever can take one follows.
+func TestAClaimWithoutAJob(t *testing.T) {
+	f := newFleet(t, 2)
+	f.open()
+	f.wait(time.Minute)
+	w := f.probe()
+	if !w.claimed(f.lane) {
+		t.Fatal("not claimed")
+	}
+	f.wait(probeTime - time.Second)
+	if w.due(f.lane, false, f.now) != nil {
+		t.Fatal("renewed without a job")
+	}
+	w.started(f.lane)
+	if w.claimed(f.lane) {
+		t.Error("claimed with a job in hand")
+	}
+}
+
+// TestALostClaimIsNoProbe: a worker that does not know whether its claim stands
+// takes no job until it has heard what the fleet says.
+func TestALostClaimIsNoProbe(t *testing.T) {
+	f := newFleet(t, 1)
+	w := f.workers[0]
+	f.open()
+	f.wait(time.Minute)
+	put := w.due(f.lane, true, f.now)
+	for _, err := range []error{ErrChanged, errors.New("away")} {
+		w.wrote(*put, err)
+		if shut, probing, _ := w.flow(f.lane, f.now); !shut || probing {
+			t.Errorf("after %v: shut %t, probing %t", err, shut, probing)
+		}
+	}
+}
+
+// TestABucketMadeAnew: what is known of a lane ends with the record.
+func TestABucketMadeAnew(t *testing.T) {
+	f := newFleet(t, 1)
+	f.record.Pause, f.record.Revision = &Pause{Until: f.now.Add(time.Hour)}, 57
+	f.spread()
+	f.record = LaneState{Lane: f.lane}
+	f.spread()
+	if shut, _, _ := f.workers[0].flow(f.lane, f.now); shut {
+		t.Error("a pause outlived its record")
 	}
 }

@@ -20,9 +20,9 @@ type dispatcher struct {
 	// slow brings jobs that only wait for their answer.
 	slow chan *ticket
 	// heard brings what the fleet agreed on, wrote what came of our own writes.
-	heard   chan LaneState
-	wrote   chan written
-	writing sync.WaitGroup
+	heard  chan LaneState
+	wrote  chan written
+	writes int
 	// unpaid counts the backfill jobs that were taken and have not yet used the
 	// room in the budget they were taken for.
 	unpaid  atomic.Int64
@@ -51,7 +51,7 @@ func newDispatcher(w *Worker) *dispatcher {
 		Worker: w, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency),
 		gate: newGate(w.settings.Slots, w.settings.Backoff), breakers: newBreakers(w.name, w.settings.Backoff),
 		finished: make(chan *ticket), slow: make(chan *ticket),
-		heard: make(chan LaneState), wrote: make(chan written, 16),
+		heard: make(chan LaneState), wrote: make(chan written),
 		looking: look{listed: make(chan seen, 1)},
 	}
 }
@@ -110,6 +110,7 @@ func (d *dispatcher) note(s seen) {
 			d.log.Info("lane opened", "class", depth.Lane.Class, "destination", depth.Lane.Destination)
 		}
 		d.lanes.seen(depth.Lane, depth.Jobs)
+		d.steer(depth.Lane)
 		held[depth.Lane] = true
 	}
 	if s.err != nil {
@@ -137,7 +138,7 @@ func (d *dispatcher) complain(err error) {
 // pace lets as many backfill jobs in as the budget has room for.
 func (d *dispatcher) pace() {
 	d.lanes.paced = max(d.budget.Room()-d.lanes.promisedBackfill()-int(d.unpaid.Load()), 0)
-	if want := d.lanes.backlog(); want != d.wanted {
+	if want := d.lanes.backlog() + int(d.unpaid.Load()); want != d.wanted {
 		d.wanted = want
 		d.budget.Want(want)
 	}
@@ -161,6 +162,7 @@ func (d *dispatcher) answer(working context.Context, a Answer) {
 	switch {
 	case a.Refused:
 		d.lanes.refused(a.Lane)
+		d.unfilled(working, a)
 		return
 	case a.Done:
 		d.lanes.answered(a.Lane, a.Unfilled)
@@ -178,14 +180,23 @@ func (d *dispatcher) answer(working context.Context, a Answer) {
 // answer for a while makes the job known as slow.
 func (d *dispatcher) start(working context.Context, a Answer) {
 	_, probing, _ := d.breakers.flow(a.Lane, d.now())
+	gateProbe := d.gate.probing()
+	if probing {
+		d.breakers.started(a.Lane)
+	}
 	t := &ticket{
-		lane: a.Lane, probe: probing || d.gate.probing(),
+		lane: a.Lane, laneProbe: probing,
 		gate: d.gate.number, breaker: d.breakers.number(a.Lane),
 	}
 	over := make(chan struct{})
 	var waits atomic.Pointer[time.Timer]
+	still := func(next *time.Timer) {
+		if old := waits.Swap(next); old != nil {
+			old.Stop()
+		}
+	}
 	left := func() {
-		waits.Store(time.AfterFunc(slowAfter, func() {
+		still(time.AfterFunc(slowAfter, func() {
 			select {
 			case d.slow <- t:
 			case <-over:
@@ -198,12 +209,12 @@ func (d *dispatcher) start(working context.Context, a Answer) {
 		paid = sync.OnceFunc(func() { d.unpaid.Add(-1) })
 	}
 	go func() {
-		t.ending = d.handle(working, a.Delivery, sights{probe: t.probe, paid: paid, left: left})
+		t.ending = d.handle(working, a.Delivery, sights{
+			probe: probing || gateProbe, paid: func() { still(nil); paid() }, left: left,
+		})
 		paid()
+		still(nil)
 		close(over)
-		if timer := waits.Load(); timer != nil {
-			timer.Stop()
-		}
 		d.finished <- t
 	}()
 }
@@ -232,7 +243,8 @@ func (d *dispatcher) finish(interrupt func(), stopped <-chan struct{}) {
 	grace := time.NewTimer(d.settings.Grace)
 	defer grace.Stop()
 	ctx := context.Background() // what is written on the way out bounds itself
-	for d.lanes.inHand+d.lanes.parked > 0 || stopped != nil || d.looking.busy {
+	d.unclaim(ctx)
+	for d.lanes.inHand+d.lanes.parked > 0 || stopped != nil || d.looking.busy || d.writes > 0 {
 		select {
 		case t := <-d.finished:
 			d.ended(ctx, t)
@@ -246,12 +258,13 @@ func (d *dispatcher) finish(interrupt func(), stopped <-chan struct{}) {
 			stopped = nil
 		case <-d.looking.listed:
 			d.looking.busy = false
-		case <-d.heard:
-		case <-d.wrote:
+		case s := <-d.heard:
+			d.learn(ctx, s)
+		case r := <-d.wrote:
+			d.written(ctx, r)
 		case <-grace.C:
 			d.log.Warn("the grace time is over; jobs in hand are given back", "in_hand", d.lanes.inHand+d.lanes.parked)
 			interrupt()
 		}
 	}
-	d.drain()
 }

@@ -48,8 +48,9 @@ func endingOf(job string, f *fault.Fault, sent bool) ending {
 // ticket is a job in hand, as the dispatcher knows it.
 type ticket struct {
 	lane schemas.Lane
-	// probe says that the job was taken to find out whether others may follow.
-	probe bool
+	// laneProbe says that the job was taken to find out whether others of its
+	// lane may follow.
+	laneProbe bool
 	// gate and breaker number the openings that lay behind its taking: what
 	// began before one says nothing of what came after.
 	gate, breaker int

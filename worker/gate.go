@@ -15,6 +15,12 @@ func (b Backoff) wait(opened int, jitter float64) time.Duration {
 	return Patience{First: b.First, Longest: b.Longest}.wait(opened, jitter)
 }
 
+// rest is the wait, or what the other side asked for, within ten times Longest:
+// one answer must not stop everything for a day.
+func (b Backoff) rest(opened int, jitter float64, asked time.Duration) time.Duration {
+	return max(b.wait(opened, jitter), min(asked, 10*b.Longest))
+}
+
 // gate stops this worker from taking any job while what every job needs is
 // broken: the token endpoint, the upload endpoint, the object store, the
 // ledger. It is the worker's own: a key that is wrong here says nothing of the
@@ -68,16 +74,16 @@ func (g *gate) ended(t *ticket, now time.Time, jitter float64) bool {
 	g.strikes.clear()
 	g.opened, g.number = g.opened+1, g.number+1
 	g.allowed, g.reason = 0, e.reason
-	g.until = now.Add(max(g.backoff.wait(g.opened, jitter), e.after))
+	g.until = now.Add(g.backoff.rest(g.opened, jitter, e.after))
 	return true
 }
 
 // patience is how many different jobs must fail in a row. One job in two that
-// fails, because of one bucket of several, must not stop the others; after an
-// opening the next fault counts.
+// fails, because of one bucket of several, must not stop the others; while
+// one job is let through it alone counts.
 func (g *gate) patience() int {
-	if g.allowed < g.slots {
+	if g.probing() {
 		return 1
 	}
-	return max(3, g.slots)
+	return max(3, g.allowed)
 }

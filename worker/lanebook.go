@@ -23,12 +23,6 @@ func (l *lanes) unseen(name schemas.Lane) {
 	}
 }
 
-// holds tells whether the lane was seen to hold jobs that nobody here works on.
-func (l *lanes) holds(name schemas.Lane) bool {
-	one := l.all[name]
-	return one != nil && one.doubts.jobs > uint64(one.inHand)
-}
-
 // steer applies what is known of a lane beside its jobs. A lane that is to be
 // probed is believed to have a job.
 func (l *lanes) steer(name schemas.Lane, shut, probing bool, limit int) {
@@ -69,7 +63,7 @@ func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
 		one.promised--
 		l.promised--
 	}
-	if !promised && l.full() || one.inHand >= l.room(one) {
+	if !promised && (l.full() || !l.longMay(one)) || one.inHand >= l.room(one) {
 		// A slot, or the lane, was taken or shut since the ask.
 		one.ready = true
 		return false

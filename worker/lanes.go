@@ -89,6 +89,9 @@ func (l *lanes) orders() []order {
 	for _, one := range l.all {
 		if !one.asking && !one.resting && one.inHand < l.room(one) && one.flow.empty < mostEmpty && l.longMay(one) {
 			one.asking = true
+			if one.name.Class == schemas.Backfill {
+				l.paced--
+			}
 			out = append(out, order{lane: one.name, n: 1, long: true})
 		}
 	}
@@ -103,7 +106,7 @@ func (l *lanes) longMay(one *lane) bool { return one.name.Class != schemas.Backf
 func (l *lanes) backlog() int {
 	n := 0
 	for _, one := range l.all {
-		if one.name.Class == schemas.Backfill && (one.ready || one.asking) {
+		if one.name.Class == schemas.Backfill && (one.ready || one.promised > 0) {
 			n += max(l.room(one)-one.inHand, 0)
 		}
 	}

@@ -384,7 +384,7 @@ func TestAShutLane(t *testing.T) {
 	l.answered(a, 0)
 	l.steer(a, false, false, 0)
 	l.reopened(a)
-	l.finished(&ticket{lane: a, probe: true, ending: ending{verdict: well}})
+	l.finished(&ticket{lane: a, laneProbe: true, ending: ending{verdict: well}})
 	if o := l.orders(); len(o) != 1 || o[0].n != 2 {
 		t.Errorf("begins again with %v, want the one, and one more for the probe that went well", o)
 	}
@@ -412,5 +412,29 @@ func TestAnEmptyLaneIsForgotten(t *testing.T) {
 	l.unseen(a)
 	if len(l.all) != 0 {
 		t.Error("not forgotten")
+	}
+}
+
+// TestBackfillIsTakenAtThePaceOfItsBudget, also by asks that were open before.
+func TestBackfillIsTakenAtThePaceOfItsBudget(t *testing.T) {
+	l := newLanes(16, 8)
+	for i := range 20 {
+		l.get(backfillLane(fmt.Sprint(i)))
+	}
+	l.paced = 1
+	if o := l.orders(); len(o) != 1 {
+		t.Fatalf("%d long asks with room for one job", len(o))
+	}
+	l.paced = 0
+	for i := range 20 {
+		if l.arrived(backfillLane(fmt.Sprint(i)), 1) {
+			t.Fatal("a backfill job took a slot without room in the budget")
+		}
+	}
+	if n := l.backlog(); n == 0 {
+		t.Error("nothing is wanted although jobs wait")
+	}
+	if !l.arrived(liveLane("a"), 1) {
+		t.Error("a live job had to wait")
 	}
 }

@@ -15,7 +15,7 @@ type written struct {
 }
 
 // writeTime bounds the write of a lane's state. It outlasts an election.
-const writeTime = 20 * time.Second
+const writeTime = 15 * time.Second
 
 // tend does what time brings: the gate lets a job through, lanes may be probed,
 // waits are over.
@@ -24,10 +24,21 @@ func (d *dispatcher) tend(ctx context.Context) {
 	d.gate.tick(now)
 	d.steerAll()
 	for lane := range d.breakers.all {
-		one := d.lanes.all[lane]
-		d.put(ctx, d.breakers.due(lane, d.lanes.holds(lane), one != nil && one.inHand > 0, now))
+		may := d.mayProbe(lane)
+		if one := d.lanes.all[lane]; d.breakers.claimed(lane) && !may && (one == nil || !one.asking) {
+			d.put(ctx, d.breakers.vain(lane, now))
+		}
+		d.put(ctx, d.breakers.due(lane, may, now))
 		d.steer(lane)
 	}
+}
+
+// mayProbe tells whether a job of the lane could be taken now: a worker that
+// cannot must not keep others from probing. Jobs from before the lane was shut
+// would stand in the probe's place.
+func (d *dispatcher) mayProbe(lane schemas.Lane) bool {
+	one := d.lanes.all[lane]
+	return one != nil && one.inHand == 0 && one.doubts.jobs > 0 && !d.lanes.full() && d.lanes.longMay(one)
 }
 
 // steer makes the lanes obey what is known of one.
@@ -101,6 +112,7 @@ func (d *dispatcher) learn(ctx context.Context, s LaneState) {
 
 // written takes in what came of a write of our own.
 func (d *dispatcher) written(ctx context.Context, r written) {
+	d.writes--
 	if r.err != nil && !errors.Is(r.err, ErrChanged) {
 		d.log.Warn("a lane's state could not be written", "class", r.state.Lane.Class, "destination", r.state.Lane.Destination, "error", r.err)
 	}
@@ -117,23 +129,20 @@ func (d *dispatcher) put(ctx context.Context, s *LaneState) {
 	if s == nil {
 		return
 	}
-	d.writing.Go(func() {
+	d.writes++
+	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 		defer cancel()
 		after, err := d.control.Put(ctx, *s)
 		d.wrote <- written{after, err}
-	})
+	}()
 }
 
-// drain waits for the writes that are under way.
-func (d *dispatcher) drain() {
-	over := make(chan struct{})
-	go func() { d.writing.Wait(); close(over) }()
-	for {
-		select {
-		case <-d.wrote:
-		case <-over:
-			return
+// unclaim lets others probe what this worker will not probe any more.
+func (d *dispatcher) unclaim(ctx context.Context) {
+	for lane := range d.breakers.all {
+		if d.breakers.claimed(lane) {
+			d.put(ctx, d.breakers.vain(lane, d.now()))
 		}
 	}
 }
