@@ -120,6 +120,25 @@ func (d *Desk) open(ctx context.Context, letter natsq.Letter, data []byte) (work
 	return page, nil
 }
 
+// undecided is a job of unknown outcome: its letter, and its record.
+type undecided struct {
+	letter natsq.Letter
+	data   []byte
+	job    schemas.Job
+	page   worker.Page
+}
+
+func (d *Desk) take(ctx context.Context, jobID string) (c undecided, err error) {
+	if c.letter, c.data, err = d.find(ctx, jobID); err != nil {
+		return c, err
+	}
+	if c.job, err = schemas.DecodeJob(c.data); err != nil {
+		return c, fmt.Errorf("the job in the dead letter: %w", err)
+	}
+	c.page, err = d.open(ctx, c.letter, c.data)
+	return c, err
+}
+
 // digest is the one that the worker writes into records.
 func digest(data []byte) string {
 	sum := sha256.Sum256(data)
@@ -148,18 +167,11 @@ func attemptOf(letter natsq.Letter) int {
 // A second Resend of the same letter publishes nothing as long as the stream
 // remembers ids, and none does once a worker has taken the job.
 func (d *Desk) Resend(ctx context.Context, jobID string) (Outcome, error) {
-	letter, data, err := d.find(ctx, jobID)
+	c, err := d.take(ctx, jobID)
 	if err != nil {
 		return "", err
 	}
-	job, err := schemas.DecodeJob(data)
-	if err != nil {
-		return "", fmt.Errorf("the job in the dead letter: %w", err)
-	}
-	page, err := d.open(ctx, letter, data)
-	if err != nil {
-		return "", err
-	}
+	letter, page := c.letter, c.page
 	record := page.Record()
 	switch {
 	case record.Phase == pipeline.Accepted:
@@ -168,7 +180,7 @@ func (d *Desk) Resend(ctx context.Context, jobID string) (Outcome, error) {
 		return UnderWay, d.Letters.Remove(ctx, letter)
 	case record.Phase != pipeline.Held:
 		return "", notUnknown(schemas.Status(record.Phase))
-	case d.Now().After(job.Deadline()):
+	case d.Now().After(c.job.Deadline()):
 		return "", errExpired
 	}
 	record.PossibleDuplicate, record.Owner, record.UpdatedAt = true, d.By, d.Now().UTC()
@@ -177,7 +189,7 @@ func (d *Desk) Resend(ctx context.Context, jobID string) (Outcome, error) {
 	}
 	// Not the job's own id, which the stream may still remember.
 	id := fmt.Sprintf("resend/%d/%d", letter.Sequence, letter.Buried.UnixNano())
-	if _, err := d.Publisher.Submit(ctx, letter.Lane, id, data); err != nil {
+	if _, err := d.Publisher.Submit(ctx, letter.Lane, id, c.data); err != nil {
 		return "", fmt.Errorf("publishing the job: %w", err)
 	}
 	return Resent, d.Letters.Remove(ctx, letter)
@@ -186,18 +198,11 @@ func (d *Desk) Resend(ctx context.Context, jobID string) (Outcome, error) {
 // Accept ends a job of unknown outcome as accepted: a person has found the
 // message at Redox. Its event has a reason in place of a receipt.
 func (d *Desk) Accept(ctx context.Context, jobID string) (Outcome, error) {
-	letter, data, err := d.find(ctx, jobID)
+	c, err := d.take(ctx, jobID)
 	if err != nil {
 		return "", err
 	}
-	job, err := schemas.DecodeJob(data)
-	if err != nil {
-		return "", fmt.Errorf("the job in the dead letter: %w", err)
-	}
-	page, err := d.open(ctx, letter, data)
-	if err != nil {
-		return "", err
-	}
+	letter, page := c.letter, c.page
 	record := page.Record()
 	switch {
 	case record.Phase == pipeline.Held:
@@ -216,7 +221,7 @@ func (d *Desk) Accept(ctx context.Context, jobID string) (Outcome, error) {
 	default:
 		return "", notUnknown(schemas.Status(record.Phase))
 	}
-	if err := d.Publisher.Tell(ctx, letter.Lane, d.event(letter, job, record)); err != nil {
+	if err := d.Publisher.Tell(ctx, letter.Lane, d.event(letter, c.job, record)); err != nil {
 		return "", fmt.Errorf("publishing the event: %w", err)
 	}
 	return Accepted, d.Letters.Remove(ctx, letter)
