@@ -51,6 +51,7 @@ func TestNoErrorQuotesItsInput(t *testing.T) {
 		{"job/*-new.json", func(d []byte) error { _, err := DecodeJob(d); return err }},
 		{"job/documentreference-*.json", func(d []byte) error { _, err := DecodeJob(d); return err }},
 		{"event/accepted.json", func(d []byte) error { _, err := DecodeEvent(d); return err }},
+		{"audit/*.json", func(d []byte) error { _, err := DecodeAudit(d); return err }},
 		{"event/retrying.json", func(d []byte) error { _, err := DecodeEvent(d); return err }},
 	} {
 		for _, name := range fixtures(t, c.pattern) {

@@ -1,7 +1,8 @@
 // Package schemas is the public contract of Chartpost: the JSON of jobs and
-// events, the subjects they travel on, and the Go values of both.
+// events and of the audit of operators, the subjects they travel on, and the Go
+// values of all three.
 //
-// The JSON Schema files (job.v1.schema.json, event.v1.schema.json) are the
+// The JSON Schema files (job.v1, event.v1 and audit.v1.schema.json) are the
 // contract; the Go values follow them, and a test holds the two together.
 // Nothing in this package reads a clock, a network or a file.
 //

@@ -72,6 +72,8 @@ func TestStructsFollowTheSchemas(t *testing.T) {
 	job, event := loadSchema(t, "job.v1"), loadSchema(t, "event.v1")
 	compareStruct(t, "job", reflect.TypeFor[Job](), job, job)
 	compareStruct(t, "event", reflect.TypeFor[Event](), event, event)
+	audit := loadSchema(t, "audit.v1")
+	compareStruct(t, "audit", reflect.TypeFor[Audit](), audit, audit)
 }
 
 func compareStruct(t *testing.T, where string, typ reflect.Type, sch, root object) {
@@ -105,7 +107,7 @@ func compareStruct(t *testing.T, where string, typ reflect.Type, sch, root objec
 
 func compareType(t *testing.T, where string, typ reflect.Type, sch, root object) {
 	t.Helper()
-	want := map[reflect.Kind]string{reflect.String: "string", reflect.Int: "integer", reflect.Int64: "integer", reflect.Bool: "boolean",
+	want := map[reflect.Kind]string{reflect.String: "string", reflect.Int: "integer", reflect.Int64: "integer", reflect.Uint64: "integer", reflect.Bool: "boolean",
 		reflect.Slice: "array", reflect.Map: "object", reflect.Struct: "object", reflect.Pointer: "object"}[typ.Kind()]
 	switch typ.String() {
 	case "time.Time":
@@ -192,6 +194,12 @@ func TestEnumsAreTheConstants(t *testing.T) {
 	for _, s := range statuses(t) {
 		types = append(types, EventType(s))
 	}
+	audit := loadSchema(t, "audit.v1").at("$defs", "data", "properties")
+	var actions []string
+	for _, a := range constants(t, "audit.go", "Action") {
+		actions = append(actions, AuditType(Action(a)))
+	}
+	slices.Sort(actions)
 	// A superseded worker tells nothing, so its kind never reaches an event.
 	kinds := slices.DeleteFunc(constants(t, filepath.Join("..", "internal", "fault", "fault.go"), "Kind"),
 		func(kind string) bool { return kind == "superseded" })
@@ -210,6 +218,9 @@ func TestEnumsAreTheConstants(t *testing.T) {
 		{"status", data.at("status"), constants(t, "event.go", "Status")},
 		{"type", event.at("properties", "type"), types},
 		{"reason kind", event.at("$defs", "reason", "properties", "kind"), kinds},
+		{"action", audit.at("action"), constants(t, "audit.go", "Action")},
+		{"stage", audit.at("stage"), constants(t, "audit.go", "Stage")},
+		{"audit type", loadSchema(t, "audit.v1").at("properties", "type"), actions},
 	} {
 		if got := stringsOf(c.enum["enum"]); !slices.Equal(got, c.want) {
 			t.Errorf("%s: the schema has %q, Go has %q", c.what, got, c.want)

@@ -16,7 +16,7 @@ var schemaFiles embed.FS
 
 // Names lists the schemas of the contract, as Schema takes them.
 func Names() []string {
-	return []string{"job.v1", "event.v1", "manifest.v1", "template.v1", "report.v1"}
+	return []string{"job.v1", "event.v1", "audit.v1", "manifest.v1", "template.v1", "report.v1"}
 }
 
 // Schema gives the JSON Schema (draft 2020-12) of that name, for instance
@@ -40,6 +40,7 @@ type contract struct {
 var (
 	jobContract   = sync.OnceValue(func() *contract { return compile("job.v1") })
 	eventContract = sync.OnceValue(func() *contract { return compile("event.v1") })
+	auditContract = sync.OnceValue(func() *contract { return compile("audit.v1") })
 )
 
 // compile panics on a broken schema: the files are part of the program.

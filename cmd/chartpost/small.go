@@ -16,7 +16,7 @@ func (versionCmd) Run(std streams) error {
 }
 
 type schemaCmd struct {
-	Name string `arg:"" enum:"job.v1,event.v1,manifest.v1,template.v1,report.v1" help:"job.v1, event.v1, manifest.v1, template.v1 or report.v1."`
+	Name string `arg:"" enum:"job.v1,event.v1,audit.v1,manifest.v1,template.v1,report.v1" help:"job.v1, event.v1, audit.v1, manifest.v1, template.v1 or report.v1."`
 }
 
 func (c schemaCmd) Run(std streams) error {
