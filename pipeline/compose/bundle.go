@@ -44,17 +44,18 @@ func fhirMessage(complete mainBuilder) builder {
 			// The parts have no sound shape; their rules would only repeat it.
 			return draft{}
 		}
-		b.index = indexOf(b.all(), b.p)
+		all := b.all()
+		b.index = indexOf(all, b.p)
 		checkPatient(b.patient, b.p)
-		for _, r := range b.all() {
+		for _, r := range all {
 			b.index.resolve(r, b.p)
 		}
 		slots := complete(b)
-		for _, r := range b.all() {
+		for _, r := range all {
 			b.carried(r.node, r.at, "")
 		}
 		b.completeHeader()
-		return draft{root: b.assemble(), slots: slots, fill: fillAttachment}
+		return draft{root: b.assemble, slots: slots, fill: fillAttachment}
 	}
 }
 
@@ -157,7 +158,7 @@ func (b *bundle) resourceType(n *node, where path, want string) string {
 	}
 	typ, ok := t.text()
 	switch {
-	case !ok || !typePattern.MatchString(typ):
+	case !ok || !isTypeName(typ):
 		b.p.add(codeInvalid, where, "resourceType must be the name of a FHIR resource")
 	case want != "" && typ != want:
 		b.p.add(codeInvalid, where, "at this place of the message the resourceType must be "+want)
@@ -180,8 +181,19 @@ func (b *bundle) assemble() *node {
 		with("entry", entries)
 }
 
-// The forms of FHIR R4's resource names and ids.
-var (
-	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{0,63}$`)
-	idPattern   = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
-)
+// isTypeName asks for the form of FHIR R4's resource names: 1-64 letters, the
+// first a capital one.
+func isTypeName(s string) bool {
+	if s == "" || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c|0x20 < 'a' || c|0x20 > 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+// idPattern is the form of FHIR R4's ids.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)

@@ -90,13 +90,14 @@ func (c Composer) Compose(job schemas.Job, files []Attachment) (*Message, error)
 		return nil, err
 	}
 	m := &Message{API: op.API, ContentType: op.ContentType, Path: op.Path}
-	m.render(d.root, files)
+	m.render(d.root(), files)
 	return m, nil
 }
 
 // draft is a message that lacks only its files.
 type draft struct {
-	root *node
+	// root puts the message together.
+	root func() *node
 	// slots are the places of the files, in the job's order.
 	slots []slot
 	// fill puts what is known of a file into its slot.

@@ -21,7 +21,7 @@ func dataModelMessage(files fileBuilder) builder {
 		m.meta()
 		m.patient()
 		slots, fill := files(m)
-		return draft{root: r.message, slots: slots, fill: fill}
+		return draft{root: func() *node { return r.message }, slots: slots, fill: fill}
 	}
 }
 

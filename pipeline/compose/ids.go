@@ -22,8 +22,14 @@ const urnUUID = "urn:uuid:"
 func derive(jobID, role string) string { return deriveName(jobID + "/" + role) }
 
 func deriveName(name string) string {
-	return uuid.NewSHA1(uuid.MustParse(Namespace), []byte(name)).String()
+	return uuid.NewSHA1(namespace, []byte(name)).String()
 }
+
+var (
+	namespace = uuid.MustParse(Namespace)
+	// noSource is the endpoint of jobs that name no source.
+	noSource = urnUUID + deriveName("source")
+)
 
 // endpoint is MessageHeader.source.endpoint: the Redox source, or one fixed
 // UUID where the job names none.
@@ -31,7 +37,7 @@ func endpoint(sourceID string) string {
 	if id, ok := canonicalUUID(sourceID); ok {
 		return urnUUID + id
 	}
-	return urnUUID + deriveName("source")
+	return noSource
 }
 
 // canonicalUUID gives s in lower case if it is a UUID of 36 characters.

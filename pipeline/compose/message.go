@@ -120,6 +120,6 @@ var encoding = base64.StdEncoding
 
 // quote gives s as a JSON string; what is no UTF-8 becomes U+FFFD.
 func quote(s string) []byte {
-	b, _ := jsontext.AppendQuote(nil, s)
+	b, _ := jsontext.AppendQuote(make([]byte, 0, len(s)+len(`""`)), s)
 	return b
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -49,10 +51,13 @@ var (
 // parse reads exactly one JSON value. Duplicate keys, invalid UTF-8 and lone
 // surrogates are errors: Redox and we could read them differently.
 func parse(raw []byte) (*node, error) {
-	r := reader{
-		dec: jsontext.NewDecoder(bytes.NewBuffer(raw)),
-		raw: raw,
-	}
+	dec := decoders.Get().(*jsontext.Decoder)
+	defer func() {
+		dec.Reset(new(bytes.Buffer)) // it must not hold on to a message
+		decoders.Put(dec)
+	}()
+	dec.Reset(bytes.NewBuffer(raw))
+	r := reader{dec: dec, raw: raw}
 	n, err := r.value()
 	if err != nil {
 		return nil, err
@@ -66,9 +71,35 @@ func parse(raw []byte) (*node, error) {
 	return n, nil
 }
 
+// decoders spares a new one for each message.
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
 type reader struct {
 	dec *jsontext.Decoder
 	raw []byte
+	// nodes is room for some, so that not every one is made by itself.
+	nodes []node
+	// members and elems hold those of the containers that are being read.
+	members []member
+	elems   []*node
+}
+
+// nodesAtOnce is what a small message needs.
+const nodesAtOnce = 32
+
+func (r *reader) node(k kind) *node {
+	if len(r.nodes) == 0 {
+		r.nodes = make([]node, nodesAtOnce)
+	}
+	n := &r.nodes[0]
+	r.nodes = r.nodes[1:]
+	n.kind = k
+	return n
+}
+
+// own is a copy with room for what the message still lacks.
+func own[T any](read []T) []T {
+	return append(make([]T, 0, len(read)+2), read...)
 }
 
 // scalar gives the bytes of the next value, in the caller's own buffer.
@@ -91,16 +122,21 @@ func (r *reader) value() (*node, error) {
 	case '[':
 		return r.array()
 	case '"':
-		raw, err := r.scalar()
-		return &node{kind: kindString, raw: raw}, err
+		return r.leaf(kindString)
 	default:
-		raw, err := r.scalar()
-		return &node{kind: kindOther, raw: raw}, err
+		return r.leaf(kindOther)
 	}
 }
 
+func (r *reader) leaf(k kind) (*node, error) {
+	n := r.node(k)
+	var err error
+	n.raw, err = r.scalar()
+	return n, err
+}
+
 func (r *reader) object() (*node, error) {
-	n := &node{kind: kindObject}
+	n, begin := r.node(kindObject), len(r.members)
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
@@ -113,14 +149,16 @@ func (r *reader) object() (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.members = append(n.members, member{name: name, key: unquote(name), value: v})
+		r.members = append(r.members, member{name: name, key: unquote(name), value: v})
 	}
+	n.members = own(r.members[begin:])
+	r.members = r.members[:begin]
 	_, err := r.dec.ReadToken()
 	return n, err
 }
 
 func (r *reader) array() (*node, error) {
-	n := &node{kind: kindArray}
+	n, begin := r.node(kindArray), len(r.elems)
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
@@ -129,13 +167,18 @@ func (r *reader) array() (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.elems = append(n.elems, v)
+		r.elems = append(r.elems, v)
 	}
+	n.elems = slices.Clone(r.elems[begin:])
+	r.elems = r.elems[:begin]
 	_, err := r.dec.ReadToken()
 	return n, err
 }
 
 func unquote(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
 	b, _ := jsontext.AppendUnquote(nil, raw)
 	return string(b)
 }

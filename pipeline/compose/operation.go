@@ -73,20 +73,21 @@ const (
 	maxFiles = 10
 )
 
-// operations returns the table. Adding an operation is one row here or in the
-// two files below and its builder in a file of its own; the tests then ask for
-// its golden files and its place in docs/operations.md.
-func operations() []Operation { return append(fhirOperations(), dataModelOperations()...) }
+// operations is the table. Adding an operation is one row in one of the two
+// files below and its builder in a file of its own; the tests then ask for
+// its golden files and its place in docs/operations.md. It is made once: each
+// job is looked up in it.
+var operations = slices.Concat(fhirOperations(), dataModelOperations())
 
 // Operations gives the table in its order.
-func Operations() []Operation { return operations() }
+func Operations() []Operation { return slices.Clone(operations) }
 
 // Lookup finds an operation by the name that jobs use.
 func Lookup(name string) (Operation, bool) {
-	table := operations()
-	i := slices.IndexFunc(table, func(o Operation) bool { return o.Name == name })
-	if i < 0 {
-		return Operation{}, false
+	for i := range operations {
+		if operations[i].Name == name {
+			return operations[i], true
+		}
 	}
-	return table[i], true
+	return Operation{}, false
 }
