@@ -124,6 +124,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 			return err
 		}
 		receipt, err = d.redox.Send(ctx, letter)
+		d.progress.Answered()
 		err = judged(err)
 		if f := fault.Of(err); f != nil && f.Kind != fault.UnknownOutcome {
 			d.record.Phase = Working

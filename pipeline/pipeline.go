@@ -60,6 +60,8 @@ type Progress interface {
 	// Left is called each time the whole message has been handed over, and only
 	// its answer is waited for.
 	Left()
+	// Answered is called when that wait is over, however it ended.
+	Answered()
 }
 
 // Deliver carries a job on from where record says it is until Redox has

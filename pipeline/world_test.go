@@ -205,12 +205,13 @@ func jobOf(transfer schemas.Transfer, files ...schemas.File) schemas.Job {
 // uploads counts how often the pipeline said that all files are at Redox.
 type uploads struct {
 	told []pipeline.Record
-	// left counts the messages that were handed over whole.
-	left, admitted int
+	// left, answered counts the messages that were handed over whole.
+	left, answered, admitted int
 }
 
 func (u *uploads) Uploaded(r *pipeline.Record) { u.told = append(u.told, *r) }
 func (u *uploads) Left()                       { u.left++ }
+func (u *uploads) Answered()                   { u.answered++ }
 func (u *uploads) Admitted()                   { u.admitted++ }
 
 // kept is a page of a job whose lease lives until lost is set.

@@ -16,6 +16,8 @@ type dispatcher struct {
 	lanes    *lanes
 	gate     *gate
 	breakers *breakers
+	// end is when a worker that stops writes nothing any more.
+	end      context.Context
 	finished chan *ticket
 	// slow brings jobs that only wait for their answer.
 	slow chan *ticket
@@ -46,9 +48,9 @@ type seen struct {
 	err    error
 }
 
-func newDispatcher(w *Worker) *dispatcher {
+func newDispatcher(w *Worker, end context.Context) *dispatcher {
 	return &dispatcher{
-		Worker: w, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency),
+		Worker: w, end: end, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency),
 		gate: newGate(w.settings.Slots, w.settings.Backoff), breakers: newBreakers(w.name, w.settings.Backoff),
 		finished: make(chan *ticket), slow: make(chan *ticket),
 		heard: make(chan LaneState), wrote: make(chan written),
@@ -70,17 +72,17 @@ func (d *dispatcher) run(ctx, working context.Context) {
 			return
 		case <-tick.C:
 			d.look(ctx)
-			d.tend(working)
+			d.tend()
 		case s := <-d.looking.listed:
 			d.note(s)
 		case t := <-d.finished:
-			d.ended(working, t)
+			d.ended(t)
 		case t := <-d.slow:
 			d.park(t)
 		case s := <-d.heard:
-			d.learn(working, s)
+			d.learn(s)
 		case r := <-d.wrote:
-			d.written(working, r)
+			d.written(r)
 		case <-d.budget.Changed():
 		case a := <-d.intake.Answers():
 			d.answer(working, a)
@@ -162,11 +164,11 @@ func (d *dispatcher) answer(working context.Context, a Answer) {
 	switch {
 	case a.Refused:
 		d.lanes.refused(a.Lane)
-		d.unfilled(working, a)
+		d.unfilled(a)
 		return
 	case a.Done:
 		d.lanes.answered(a.Lane, a.Unfilled)
-		d.unfilled(working, a)
+		d.unfilled(a)
 		return
 	}
 	if !d.lanes.arrived(a.Lane, a.Delivery.Pending()) {
@@ -210,7 +212,7 @@ func (d *dispatcher) start(working context.Context, a Answer) {
 	}
 	go func() {
 		t.ending = d.handle(working, a.Delivery, sights{
-			probe: probing || gateProbe, paid: func() { still(nil); paid() }, left: left,
+			probe: probing || gateProbe, paid: paid, left: left, answered: func() { still(nil) }, end: d.end,
 		})
 		paid()
 		still(nil)
@@ -237,17 +239,18 @@ func (d *dispatcher) returnAtOnce(delivery Delivery) {
 }
 
 // finish waits for the jobs in hand; when the grace time is over it interrupts
-// them and waits for what is left to be given back. It returns when the intake
-// has stopped too, and neither a listing nor a write is under way.
-func (d *dispatcher) finish(interrupt func(), stopped <-chan struct{}) {
+// them, and cuts them off when their time for last words is over too. It returns
+// when the intake has stopped, and neither a listing nor a write is under way.
+func (d *dispatcher) finish(interrupt, cut func(), stopped <-chan struct{}) {
 	grace := time.NewTimer(d.settings.Grace)
 	defer grace.Stop()
-	ctx := context.Background() // what is written on the way out bounds itself
-	d.unclaim(ctx)
+	last := time.AfterFunc(d.settings.Grace+lastWords, cut)
+	defer last.Stop()
+	d.unclaim()
 	for d.lanes.inHand+d.lanes.parked > 0 || stopped != nil || d.looking.busy || d.writes > 0 {
 		select {
 		case t := <-d.finished:
-			d.ended(ctx, t)
+			d.ended(t)
 		case t := <-d.slow:
 			d.park(t)
 		case a := <-d.intake.Answers():
@@ -259,9 +262,9 @@ func (d *dispatcher) finish(interrupt func(), stopped <-chan struct{}) {
 		case <-d.looking.listed:
 			d.looking.busy = false
 		case s := <-d.heard:
-			d.learn(ctx, s)
+			d.learn(s)
 		case r := <-d.wrote:
-			d.written(ctx, r)
+			d.written(r)
 		case <-grace.C:
 			d.log.Warn("the grace time is over; jobs in hand are given back", "in_hand", d.lanes.inHand+d.lanes.parked)
 			interrupt()

@@ -93,6 +93,28 @@ func TestInterruptedByNobody(t *testing.T) {
 	}
 }
 
+// TestSetAsideIsNotAbandoned: a worker that can no longer write about a job says
+// that it lets go of it as soon as that can be written.
+func TestSetAsideIsNotAbandoned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.lease = 10 * time.Minute
+	stop := w.start(&script{deliver: func(context.Context, *pipeline.Record, pipeline.Journal) error {
+		return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unavailable"}
+	}}, nil)
+	w.publish(jobJSON("job", "a"))
+	w.until("the job is let go", func() bool {
+		r, ok, err := w.ledger.Find(t.Context(), "job")
+		return err == nil && ok && r.Released
+	})
+	stop()
+	w.start(&script{post: accepts}, nil)
+	w.drained()
+	if r := w.record("job"); r.Abandoned != 0 || r.Attempt != 1 || r.Phase != pipeline.Accepted {
+		t.Errorf("abandoned %d times, attempt %d, %s", r.Abandoned, r.Attempt, r.Phase)
+	}
+}
+
 // TestAnotherOwner: a worker that lost its job tells, acknowledges and gives back
 // nothing.
 func TestAnotherOwner(t *testing.T) {

@@ -34,8 +34,10 @@ type sights struct {
 	// probe: the job was taken to find out whether others may follow.
 	probe bool
 	// paid is called when the job uses its room in the request budget, left when
-	// its whole message has left.
-	paid, left func()
+	// its whole message has left, answered when that has come to its end.
+	paid, left, answered func()
+	// end is when a worker that stops writes nothing any more.
+	end context.Context
 }
 
 // handle works on one delivery until it is settled or must be left to the
@@ -103,6 +105,8 @@ func (h *handling) try(ctx context.Context, refusal error) {
 // Save implements pipeline.Journal: every write of a record names its owner.
 func (h *handling) Save(ctx context.Context, record pipeline.Record) error {
 	record.Owner, record.UpdatedAt = h.name, h.now().UTC()
+	ctx, cancel := h.untilEnd(ctx)
+	defer cancel()
 	return h.page.Save(ctx, record)
 }
 
@@ -124,6 +128,9 @@ func (h *handling) Left() {
 	h.sent = true
 	h.left()
 }
+
+// Answered implements pipeline.Progress.
+func (h *handling) Answered() { h.answered() }
 
 // conclude decides what becomes of a job that was not accepted, writes it down,
 // and settles it.
@@ -189,6 +196,7 @@ func (h *handling) setAside(ctx context.Context, err error) {
 		h.log.Warn("stepped back from a job that another worker owns", "job", h.job.ID)
 		return
 	}
+	h.handOver(ctx)
 	if ctx.Err() != nil {
 		h.giveBack(0)
 		return
@@ -196,6 +204,25 @@ func (h *handling) setAside(ctx context.Context, err error) {
 	h.log.Error("a job was set aside and will be taken again", "job", h.job.ID, "code", f.Code, "text", f.Text)
 	h.giveBack(leaveAlone)
 }
+
+// handOver tries once to say in the record that this worker lets go of the job
+// with a word: one that is only set aside was not abandoned.
+func (h *handling) handOver(ctx context.Context) {
+	if h.page == nil {
+		return
+	}
+	record := h.page.Record()
+	if record.Phase != pipeline.Working || record.Released || record.Owner != h.name {
+		return
+	}
+	record.Released = true
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTime)
+	defer cancel()
+	_ = h.Save(ctx, record) // the ledger may still be away; the count bears some
+}
+
+// handOverTime bounds the last word about a job that is set aside.
+const handOverTime = 2 * time.Second
 
 func (h *handling) giveBack(delay time.Duration) {
 	h.lease.release()

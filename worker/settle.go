@@ -16,7 +16,16 @@ const settleTime = time.Minute
 
 // outlive gives a context for what must be finished although the worker stops.
 func (h *handling) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	ctx, end := h.untilEnd(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	return ctx, func() { cancel(); end() }
+}
+
+// untilEnd ends ctx with the time that a stopping worker has for its last words.
+func (s sights) untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.end, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // settle does what follows from the record: schedule or bury, tell, acknowledge,
@@ -102,7 +111,7 @@ const kindPermanent = "permanent"
 func (h *handling) Uploaded(record *pipeline.Record) {
 	event := h.event(schemas.StatusUploaded, record, nil)
 	h.uploads = make(chan error, 1)
-	ctx, cancel := h.outlive(context.Background())
+	ctx, cancel := h.outlive(h.end)
 	go func() {
 		defer cancel()
 		h.uploads <- h.outbox.Tell(ctx, h.delivery.Lane(), event)

@@ -19,16 +19,16 @@ const writeTime = 15 * time.Second
 
 // tend does what time brings: the gate lets a job through, lanes may be probed,
 // waits are over.
-func (d *dispatcher) tend(ctx context.Context) {
+func (d *dispatcher) tend() {
 	now := d.now()
 	d.gate.tick(now)
 	d.steerAll()
 	for lane := range d.breakers.all {
 		may := d.mayProbe(lane)
 		if one := d.lanes.all[lane]; d.breakers.claimed(lane) && !may && (one == nil || !one.asking) {
-			d.put(ctx, d.breakers.vain(lane, now))
+			d.put(d.breakers.vain(lane, now))
 		}
-		d.put(ctx, d.breakers.due(lane, may, now))
+		d.put(d.breakers.due(lane, may, now))
 		d.steer(lane)
 	}
 }
@@ -60,7 +60,7 @@ func (d *dispatcher) steerAll() {
 }
 
 // ended books the end of a job, and what it says of the world.
-func (d *dispatcher) ended(ctx context.Context, t *ticket) {
+func (d *dispatcher) ended(t *ticket) {
 	t.over = true
 	d.lanes.finished(t)
 	now, jitter := d.now(), d.jitter()
@@ -74,7 +74,7 @@ func (d *dispatcher) ended(ctx context.Context, t *ticket) {
 	}
 	if put := d.breakers.ended(t, now, jitter); put != nil {
 		d.tell(*put, now)
-		d.put(ctx, put)
+		d.put(put)
 	}
 	d.steer(t.lane)
 }
@@ -91,27 +91,27 @@ func (d *dispatcher) tell(s LaneState, now time.Time) {
 }
 
 // unfilled gives up a probe for which no job came.
-func (d *dispatcher) unfilled(ctx context.Context, a Answer) {
+func (d *dispatcher) unfilled(a Answer) {
 	_, probing, _ := d.breakers.flow(a.Lane, d.now())
 	if one := d.lanes.all[a.Lane]; !probing || one != nil && (one.inHand > 0 || one.asking) {
 		return
 	}
-	d.put(ctx, d.breakers.vain(a.Lane, d.now()))
+	d.put(d.breakers.vain(a.Lane, d.now()))
 	d.steer(a.Lane)
 }
 
 // learn takes in a state that the fleet agreed on.
-func (d *dispatcher) learn(ctx context.Context, s LaneState) {
+func (d *dispatcher) learn(s LaneState) {
 	closed, put := d.breakers.heard(s)
 	if closed {
 		d.lanes.reopened(s.Lane)
 	}
-	d.put(ctx, put)
+	d.put(put)
 	d.steer(s.Lane)
 }
 
 // written takes in what came of a write of our own.
-func (d *dispatcher) written(ctx context.Context, r written) {
+func (d *dispatcher) written(r written) {
 	d.writes--
 	if r.err != nil && !errors.Is(r.err, ErrChanged) {
 		d.log.Warn("a lane's state could not be written", "class", r.state.Lane.Class, "destination", r.state.Lane.Destination, "error", r.err)
@@ -120,18 +120,18 @@ func (d *dispatcher) written(ctx context.Context, r written) {
 	if r.err == nil && r.state.Breaker == nil {
 		d.lanes.reopened(r.state.Lane)
 	}
-	d.put(ctx, put)
+	d.put(put)
 	d.steer(r.state.Lane)
 }
 
 // put writes a state beside the loop.
-func (d *dispatcher) put(ctx context.Context, s *LaneState) {
+func (d *dispatcher) put(s *LaneState) {
 	if s == nil {
 		return
 	}
 	d.writes++
 	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
+		ctx, cancel := context.WithTimeout(d.end, writeTime)
 		defer cancel()
 		after, err := d.control.Put(ctx, *s)
 		d.wrote <- written{after, err}
@@ -139,10 +139,10 @@ func (d *dispatcher) put(ctx context.Context, s *LaneState) {
 }
 
 // unclaim lets others probe what this worker will not probe any more.
-func (d *dispatcher) unclaim(ctx context.Context) {
+func (d *dispatcher) unclaim() {
 	for lane := range d.breakers.all {
 		if d.breakers.claimed(lane) {
-			d.put(ctx, d.breakers.vain(lane, d.now()))
+			d.put(d.breakers.vain(lane, d.now()))
 		}
 	}
 }

@@ -102,6 +102,10 @@ const (
 	// shortWait bounds an ask that keeps slots; longWait one that keeps none.
 	shortWait = 100 * time.Millisecond
 	longWait  = 30 * time.Second
+	// lastWords is how long, after the grace time, a job may take to write down what
+	// is known of it: as long as an election. What is not written by then is for the
+	// lease to end and for the ledger to tell.
+	lastWords = 10 * time.Second
 	// slowAfter is how long a message that has left may wait for its answer
 	// before its job gives its slot to others.
 	slowAfter = 2 * time.Second
@@ -113,15 +117,18 @@ func Answers(slots int) int { return 2*slots + 4096 }
 
 // Run works until ctx ends, then takes nothing new, lets the jobs in hand
 // finish within the grace time, and gives the rest back. It returns when nothing
-// is in hand any more.
+// is in hand any more: ten seconds after the grace time at the latest, whatever
+// does not answer.
 func (w *Worker) Run(ctx context.Context) {
-	working, interrupt := context.WithCancel(context.WithoutCancel(ctx))
+	end, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	working, interrupt := context.WithCancel(end)
 	defer interrupt()
 	renewing, endRenewing := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	background.Go(func() { w.leases.run(renewing, w.settings.Lease/3) })
 
-	d := newDispatcher(w)
+	d := newDispatcher(w, end)
 	following, endFollowing := context.WithCancel(context.WithoutCancel(ctx))
 	defer endFollowing()
 	background.Go(func() {
@@ -137,7 +144,7 @@ func (w *Worker) Run(ctx context.Context) {
 	w.log.Info("stopping", "in_hand", d.lanes.inHand+d.lanes.parked, "grace", w.settings.Grace.String())
 	stopped := make(chan struct{})
 	background.Go(func() { w.intake.Stop(); close(stopped) })
-	d.finish(interrupt, stopped)
+	d.finish(interrupt, cut, stopped)
 	endFollowing()
 	endRenewing()
 	background.Wait()

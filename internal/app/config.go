@@ -90,7 +90,7 @@ type Delivery struct {
 	Grace           time.Duration `default:"25s" help:"How long jobs in hand may take after a signal to stop."`
 	Stall           time.Duration `default:"60s" help:"How long the bytes of a file or of an answer may stand still before the transfer is cut off."`
 	AnswerTimeout   time.Duration `default:"5m" help:"How long Redox may take to begin its answer. Redox itself gives up after a couple of minutes; what it took is unknown then."`
-	Name            string        `name:"worker-name" placeholder:"NAME" help:"Name of this worker in logs and records; empty is the host name and the process id."`
+	Name            string        `name:"worker-name" placeholder:"NAME" help:"Name of this worker in logs and records; no two workers may share one; empty is the host name and six random characters."`
 }
 
 // HTTP says where a worker answers questions about itself.

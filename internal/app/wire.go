@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/health"
@@ -200,5 +201,6 @@ func (d Delivery) WorkerName() string {
 	if err != nil {
 		host = "worker"
 	}
-	return fmt.Sprintf("%s-%d", host, os.Getpid())
+	// A process id does not do: in containers it is often 1.
+	return host + "-" + strings.ToLower(rand.Text()[:6])
 }

@@ -31,7 +31,7 @@ func (b *bundle) carried(n *node, where path, holder string) {
 		b.nested(e, where.index(i), holder)
 	}
 	for _, m := range n.members {
-		here := where.key(m.key)
+		here := path{up: &where, name: m.key, foreign: true} // key would copy where for each
 		switch m.key {
 		case "data":
 			b.data(n, m.value, here, holder)

@@ -208,6 +208,9 @@ func (n *node) is(k kind) bool { return n != nil && n.kind == k }
 
 // add puts a member of ours at the end of an object.
 func (n *node) add(key string, value *node) {
+	if n.members == nil {
+		n.members = make([]member, 0, 2)
+	}
 	n.members = append(n.members, member{name: quote(key), key: key, value: value})
 }
 
