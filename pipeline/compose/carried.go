@@ -47,6 +47,9 @@ func (b *bundle) carried(n *node, where path, holder string) {
 }
 
 func (b *bundle) nested(n *node, where path, holder string) {
+	if n.kind != kindObject && n.kind != kindArray {
+		return
+	}
 	if typ, ok := n.get("resourceType").text(); ok {
 		if code, text := stray(typ); code != "" {
 			b.p.add(code, where.to("resourceType"), text)
