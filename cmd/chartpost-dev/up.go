@@ -73,7 +73,7 @@ func (c *upCmd) Run(ctx context.Context, out io.Writer) error {
 // in production.
 func layout() natsq.Layout {
 	day := 24 * time.Hour
-	return natsq.Layout{Replicas: 1, EventsAge: 30 * day, DeadAge: 90 * day, LedgerAge: 14 * day, Duplicates: 10 * time.Minute}
+	return natsq.Layout{Replicas: 1, EventsAge: 30 * day, DeadAge: 90 * day, AuditAge: 400 * day, LedgerAge: 14 * day, Duplicates: 10 * time.Minute}
 }
 
 // live runs the worker beside the table of events until the samples are done

@@ -36,6 +36,7 @@ type Streams struct {
 	EventsAge     time.Duration `default:"720h" help:"How long events are kept."`
 	EventsBytes   int64         `default:"0" help:"Most bytes of events on disk, oldest out first; 0 is no limit."`
 	DeadAge       time.Duration `default:"2160h" help:"How long dead letters are kept."`
+	AuditAge      time.Duration `default:"9600h" help:"How long the records of what operators did are kept."`
 	LedgerAge     time.Duration `default:"336h" help:"How long the ledger remembers a job that has ended, after its last change."`
 	LedgerOpenAge time.Duration `default:"2160h" help:"How long the ledger remembers a job that is still under way, say in a paused lane, after its last change."`
 	Duplicates    time.Duration `name:"dedup-window" default:"10m" help:"How long a message id is remembered; it must outlast every retry of a publish."`
@@ -155,6 +156,7 @@ func (s Streams) Check() error {
 	}
 	hour("events-age", s.EventsAge)
 	hour("dead-age", s.DeadAge)
+	hour("audit-age", s.AuditAge)
 	hour("ledger-age", s.LedgerAge)
 	if s.LedgerOpenAge < s.LedgerAge {
 		f.add("ledger-open-age", "must be at least --ledger-age")
@@ -172,7 +174,7 @@ func (s Streams) Check() error {
 func (s Streams) Layout() natsq.Layout {
 	return natsq.Layout{
 		Replicas: s.Replicas, EventsBytes: s.EventsBytes, EventsAge: s.EventsAge,
-		DeadAge: s.DeadAge, LedgerAge: s.LedgerAge, LedgerOpenAge: s.LedgerOpenAge, Duplicates: s.Duplicates,
+		DeadAge: s.DeadAge, AuditAge: s.AuditAge, LedgerAge: s.LedgerAge, LedgerOpenAge: s.LedgerOpenAge, Duplicates: s.Duplicates,
 	}
 }
 

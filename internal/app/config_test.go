@@ -23,7 +23,7 @@ func sound(t *testing.T) (Settings, Streams) {
 				Lease: 3 * time.Second, Stall: time.Second, AnswerTimeout: time.Second},
 			Budget: Budget{Requests: 7500, Window: 5 * time.Minute, Scope: "a", Reserve: 0.2},
 		}, Streams{
-			Replicas: 3, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, LedgerOpenAge: time.Hour, Duplicates: 2 * time.Minute,
+			Replicas: 3, EventsAge: time.Hour, DeadAge: time.Hour, AuditAge: time.Hour, LedgerAge: time.Hour, LedgerOpenAge: time.Hour, Duplicates: 2 * time.Minute,
 		}
 }
 
@@ -90,6 +90,7 @@ func TestFaults(t *testing.T) {
 		"replicas":         {"replicas", func(_ *Settings, s *Streams) { s.Replicas = 2 }},
 		"events age":       {"events-age", func(_ *Settings, s *Streams) { s.EventsAge = time.Minute }},
 		"dead age":         {"dead-age", func(_ *Settings, s *Streams) { s.DeadAge = 0 }},
+		"audit age":        {"audit-age", func(_ *Settings, s *Streams) { s.AuditAge = 0 }},
 		"ledger age":       {"ledger-age", func(_ *Settings, s *Streams) { s.LedgerAge = -1 }},
 		"ledger open age":  {"ledger-open-age", func(_ *Settings, s *Streams) { s.LedgerAge = 2 * time.Hour }},
 		"dedup":            {"dedup-window", func(_ *Settings, s *Streams) { s.Duplicates = time.Minute }},

@@ -91,7 +91,7 @@ func TestABucketOfAnOlderSetup(t *testing.T) {
 	for i, want := range []string{"updated", "unchanged"} {
 		changes, err := w.Setup(t.Context(), layout)
 		must(t, err)
-		if changes[3] != (Change{"CHARTPOST_LEDGER", want}) || changes[4] != (Change{"CHARTPOST_CONTROL", "unchanged"}) {
+		if changes[4] != (Change{"CHARTPOST_LEDGER", want}) || changes[5] != (Change{"CHARTPOST_CONTROL", "unchanged"}) {
 			t.Errorf("setup %d: %+v", i+1, changes)
 		}
 	}

@@ -13,6 +13,7 @@ const (
 	dead    = "DEAD"
 	ledger  = "LEDGER"
 	control = "CONTROL"
+	audit   = "AUDIT"
 )
 
 // Headers on messages of ours.
@@ -32,7 +33,8 @@ const (
 	HeaderDuplicate = "Chartpost-Possible-Duplicate"
 )
 
-// StreamNames are the streams of this prefix in the order of setup.
+// StreamNames are the streams of this prefix that delivery needs, in the order of
+// setup.
 func (c *Conn) StreamNames() []string {
 	return []string{c.stream(jobs), c.stream(events), c.stream(dead)}
 }

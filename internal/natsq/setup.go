@@ -20,8 +20,9 @@ type Layout struct {
 	// (a rule of the server), and any other cap would discard jobs. The limit
 	// of the account refuses publishers instead, and loses nothing.
 	EventsBytes int64
-	// EventsAge and DeadAge are how long entries are kept.
-	EventsAge, DeadAge time.Duration
+	// EventsAge, DeadAge and AuditAge are how long entries are kept; 0 is for
+	// ever.
+	EventsAge, DeadAge, AuditAge time.Duration
 	// LedgerAge is how long the ledger keeps the record of a job that has ended,
 	// in whole seconds. That of a job under way is kept for LedgerOpenAge, or for
 	// LedgerAge where that is longer. Both begin with the record's last change.
@@ -89,6 +90,20 @@ func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
 			MaxAge:      l.DeadAge,
 			Duplicates:  l.Duplicates,
 			AllowDirect: true,
+		},
+		{
+			Name:        c.stream(audit),
+			Description: "Chartpost: what operators did, as CloudEvents",
+			Subjects:    []string{c.prefix + ".audit.*"},
+			Storage:     jetstream.FileStorage,
+			Replicas:    l.Replicas,
+			MaxAge:      l.AuditAge,
+			Duplicates:  l.Duplicates,
+			AllowDirect: true,
+			// Nobody takes back what is written: both can be allowed again only by
+			// making the stream anew.
+			DenyDelete: true,
+			DenyPurge:  true,
 		},
 	}
 }

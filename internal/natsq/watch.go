@@ -15,20 +15,26 @@ import (
 // seen. Watch outlives a server that goes away and comes back, and leaves
 // nothing behind on the server.
 func (c *Conn) Watch(ctx context.Context, lane *schemas.Lane, since time.Time, started func() error, each func(schemas.Event) bool) error {
-	w := &watch{conn: c, filter: c.prefix + ".events.>", since: since, each: each}
+	var of EventSelection
 	if lane != nil {
-		w.filter = schemas.EventSubject(c.prefix, *lane, "*")
+		of.Class, of.Destination = lane.Class, lane.Destination
 	}
+	return c.WatchSelected(ctx, of, since, started, each)
+}
+
+// WatchSelected does as Watch does with the selected events.
+func (c *Conn) WatchSelected(ctx context.Context, of EventSelection, since time.Time, started func() error, each func(schemas.Event) bool) error {
+	w := &watch{conn: c, filters: of.subjects(c.prefix), since: since, each: each}
 	t := &tail{conn: c, stream: c.stream(events), what: "the events", config: w.config, each: w.take}
 	return t.run(ctx, started)
 }
 
 // watch is where a Watch has come to.
 type watch struct {
-	conn   *Conn
-	filter string
-	since  time.Time
-	each   func(schemas.Event) bool
+	conn    *Conn
+	filters []string
+	since   time.Time
+	each    func(schemas.Event) bool
 	// seen is the stream sequence of the last event, 0 before the first.
 	seen uint64
 }
@@ -37,11 +43,11 @@ type watch struct {
 func (w *watch) config() jetstream.ConsumerConfig {
 	if w.seen > 0 {
 		return jetstream.ConsumerConfig{
-			FilterSubject: w.filter, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: w.seen + 1,
+			FilterSubjects: w.filters, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: w.seen + 1,
 		}
 	}
 	return jetstream.ConsumerConfig{
-		FilterSubject: w.filter, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &w.since,
+		FilterSubjects: w.filters, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &w.since,
 	}
 }
 

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 const day = 24 * time.Hour
 
 var (
-	testLayout = Layout{Replicas: 1, EventsAge: 30 * day, DeadAge: 90 * day, LedgerAge: 14 * day, Duplicates: 10 * time.Minute}
+	testLayout = Layout{Replicas: 1, EventsAge: 30 * day, DeadAge: 90 * day, AuditAge: 400 * day, LedgerAge: 14 * day, Duplicates: 10 * time.Minute}
 	lane1      = schemas.Lane{Class: schemas.Live, Destination: "good-health"}
 	lane2      = schemas.Lane{Class: schemas.Backfill, Destination: "other"}
 	// patient lets no lease end and no ask fall silent while a test runs.

@@ -1,0 +1,120 @@
+package natsq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// JobCopy is a copy of a job in the jobs stream: one in its lane, or the schedule
+// that brings one back.
+type JobCopy struct {
+	Sequence uint64
+	Stored   time.Time
+	Lane     schemas.Lane
+	// Attempt is the one that the copy is to start, 0 for a publisher's copy; At is
+	// when a schedule brings it, zero for a copy that is in its lane.
+	Attempt int
+	At      time.Time
+	// RequestedAt and ExpiresAt are the job's own; zero where it cannot be
+	// understood.
+	RequestedAt, ExpiresAt time.Time
+}
+
+// Scheduled finds the schedule that brings a job back; nil where there is none.
+func (c *Conn) Scheduled(ctx context.Context, jobID string) (*JobCopy, error) {
+	msg, err := c.find(ctx, leaderGet{LastOf: schemas.LaterSubject(c.prefix, jobID)})
+	if msg == nil || err != nil {
+		return nil, err
+	}
+	at, err := time.Parse(time.RFC3339, strings.TrimPrefix(msg.Header.Get(jetstream.ScheduleHeader), "@at "))
+	if err != nil {
+		return nil, nil // anyone can publish to the subject
+	}
+	copied := c.copyOf(msg, msg.Header.Get(jetstream.ScheduleTargetHeader))
+	copied.At, copied.Attempt = at.UTC(), scheduledAttempt(msg.Header)
+	return &copied, nil
+}
+
+// Held finds the copy that was stored with a sequence at a time; nil where it is
+// gone.
+func (c *Conn) Held(ctx context.Context, sequence uint64, stored time.Time) (*JobCopy, error) {
+	msg, err := c.find(ctx, leaderGet{Sequence: sequence})
+	if msg == nil || err != nil || !msg.Time.Equal(stored) {
+		return nil, err
+	}
+	copied := c.copyOf(msg, msg.Subject)
+	return &copied, nil
+}
+
+// Waiting looks for a job among the oldest copies in the lanes, a request for
+// each, and stops after most of them; looked is how many it read. It is for a job
+// that no worker has taken yet, of which nothing else knows.
+func (c *Conn) Waiting(ctx context.Context, jobID string, most int) (found *JobCopy, looked int, err error) {
+	get := leaderGet{NextOf: c.prefix + ".jobs.>", Sequence: 1}
+	for ; looked < most; looked++ {
+		msg, err := c.find(ctx, get)
+		if msg == nil || err != nil {
+			return nil, looked, err
+		}
+		get.Sequence = msg.Sequence + 1
+		if idOfJob(msg) == jobID {
+			copied := c.copyOf(msg, msg.Subject)
+			return &copied, looked + 1, nil
+		}
+	}
+	return nil, looked, nil
+}
+
+// idOfJob is the id as far as it can be read, whatever else is wrong with the job.
+func idOfJob(msg *jetstream.RawStreamMsg) string {
+	job, err := schemas.DecodeJob(msg.Data)
+	if invalid, ok := errors.AsType[*schemas.Invalid](err); ok {
+		return invalid.JobID
+	}
+	return job.ID
+}
+
+// find reads a message of the jobs stream; nil where there is none.
+func (c *Conn) find(ctx context.Context, get leaderGet) (msg *jetstream.RawStreamMsg, err error) {
+	none := func(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) || hopeless(err) }
+	err = insist.Do(ctx, none, func(ctx context.Context) error {
+		msg, err = c.fromLeader(ctx, c.stream(jobs), get)
+		return err
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for a job: %w", err)
+	}
+	return msg, nil
+}
+
+func (c *Conn) copyOf(msg *jetstream.RawStreamMsg, subject string) JobCopy {
+	copied := JobCopy{Sequence: msg.Sequence, Stored: msg.Time.UTC(), Attempt: attemptOf(c.prefix, msg.Header)}
+	if lane, err := schemas.ServedLane(c.prefix, subject); err == nil {
+		copied.Lane = lane
+	}
+	if job, err := schemas.DecodeJob(msg.Data); err == nil {
+		copied.RequestedAt, copied.ExpiresAt = job.RequestedAt.UTC(), job.Deadline().UTC()
+	}
+	return copied
+}
+
+// scheduledAttempt is the attempt that the job of a schedule is to start.
+func scheduledAttempt(header nats.Header) int {
+	var n int
+	if _, err := fmt.Sscan(header.Get(HeaderAttempt), &n); err != nil {
+		return 0
+	}
+	return max(n, 0)
+}
