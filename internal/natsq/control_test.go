@@ -251,11 +251,11 @@ func TestPutOutlivesAKill(t *testing.T) {
 	}
 }
 
-// told is what a Follow has told.
+// told is what a Follow has told, as a worker understands it: a state of a smaller
+// revision than the one it has is old, unless it is that of no record at all.
 type told struct {
 	mu     sync.Mutex
 	states map[schemas.Lane]worker.LaneState
-	calls  int
 }
 
 func (w *world) follow(ctx context.Context) (*told, <-chan struct{}) {
@@ -265,8 +265,9 @@ func (w *world) follow(ctx context.Context) (*told, <-chan struct{}) {
 		w.control().Follow(ctx, func(s worker.LaneState) {
 			seen.mu.Lock()
 			defer seen.mu.Unlock()
-			seen.states[s.Lane] = s
-			seen.calls++
+			if s.Revision == 0 || s.Revision >= seen.states[s.Lane].Revision {
+				seen.states[s.Lane] = s
+			}
 		})
 	}()
 	return seen, ended

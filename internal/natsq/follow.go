@@ -3,6 +3,7 @@ package natsq
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -48,20 +49,44 @@ func (c *Control) All(ctx context.Context) ([]worker.LaneState, error) {
 var errListing = errors.New("the listing of the lanes' states did not come to its end")
 
 // following is where a Follow has come to.
+//
+// A revision told of a lane may be followed by a smaller one, for two reasons
+// that must be told apart. The bucket went back: it was deleted and made anew, or
+// its server came up from an older copy of its files. Then the lane is told to
+// have no state before it is told the smaller one, which would count as old
+// otherwise. Or the record is merely late: the consumer has one replica, which
+// may be at a server that lags behind the one which told before, and lists what
+// was the last record there. The bucket's leader knows which. Within the life of
+// one consumer neither occurs: it brings rising sequences, each once, since it is
+// made anew for every message that was lost.
 type following struct {
 	control *Control
 	changed func(worker.LaneState)
 	// listed is told that every state there is has been told; it returns false
 	// when that was all it wanted.
 	listed func() bool
-	// told are the lanes that were told of, with or without a state; found those
-	// in the listing under way, nil when none is.
-	told, found map[schemas.Lane]bool
+	// created is when the stream behind the bucket was made; remade tells that it
+	// is not the one of the start.
+	created time.Time
+	remade  bool
+	// told are the revisions told last, of lanes with or without a state; found
+	// are the lanes seen in the listing under way, nil when none is.
+	told  map[schemas.Lane]uint64
+	found map[schemas.Lane]bool
 	// left is how many records the listing has still to bring.
 	left uint64
+	// stands gives a lane's record as the leader has it, and madeAt when the stream
+	// was made; both try for as long as the following lasts.
+	stands func(schemas.Lane) (record, error)
+	madeAt func() (time.Time, error)
 }
 
+// another stands for the revisions of a stream that was replaced: no record of
+// this one is as new.
+const another = math.MaxUint64
+
 func (f *following) run(ctx context.Context) error {
+	f.asking(ctx)
 	t := &tail{
 		conn: f.control.conn, stream: f.control.stream(), what: "the states of the lanes", heartbeat: followHeartbeat,
 		config: func() jetstream.ConsumerConfig {
@@ -74,11 +99,43 @@ func (f *following) run(ctx context.Context) error {
 	return t.run(ctx, func() error { return nil })
 }
 
+// asking lets the following ask the leader until ctx ends.
+func (f *following) asking(ctx context.Context) {
+	f.stands = func(lane schemas.Lane) (r record, err error) {
+		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+			r, err = f.control.fetch(ctx, lane)
+			return err
+		})
+		return r, err
+	}
+	f.madeAt = func() (at time.Time, err error) {
+		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+			stream, err := f.control.conn.js.Stream(ctx, f.control.stream())
+			if err == nil {
+				at = stream.CachedInfo().Created
+			}
+			return err
+		})
+		return at, err
+	}
+}
+
 // begin starts a listing: each consumer begins with the last record of every
-// lane.
+// lane. The stream is asked after once the consumer stands: one that replaces it
+// later has no such consumer, nothing comes of it, and another listing begins.
 func (f *following) begin(waiting uint64) bool {
+	created, err := f.madeAt()
+	if err != nil {
+		return true // the following is at its end
+	}
 	if f.told == nil {
-		f.told = map[schemas.Lane]bool{}
+		f.told, f.created = map[schemas.Lane]uint64{}, created
+	}
+	if !created.Equal(f.created) {
+		f.created, f.remade = created, true
+		for lane := range f.told {
+			f.told[lane] = another
+		}
 	}
 	f.found, f.left = map[schemas.Lane]bool{}, waiting
 	return waiting > 0 || f.end()
@@ -87,7 +144,11 @@ func (f *following) begin(waiting uint64) bool {
 func (f *following) listing() bool { return f.found != nil }
 
 func (f *following) take(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
-	f.tell(msg, meta.Sequence.Stream)
+	if lane, ok := f.control.laneOf(msg.Subject()); ok {
+		f.tell(lane, record{valueOf(nats.Header(msg.Headers()), msg.Data()), meta.Sequence.Stream})
+	} else {
+		f.control.complain("")
+	}
 	if f.found == nil {
 		return true
 	}
@@ -98,29 +159,42 @@ func (f *following) take(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 	return f.end()
 }
 
-func (f *following) tell(msg jetstream.Msg, revision uint64) {
-	lane, ok := f.control.laneOf(msg.Subject())
-	if !ok {
-		f.control.complain("")
-		return
-	}
-	state := f.control.decode(lane, record{valueOf(nats.Header(msg.Headers()), msg.Data()), revision})
+func (f *following) tell(lane schemas.Lane, r record) {
 	if f.found != nil {
 		f.found[lane] = true
-		if state.Empty() && !f.told[lane] {
-			return // removed before anybody here knew of it
+	}
+	last, known := f.told[lane]
+	if !known && f.remade {
+		// Whoever is told may know of it by a write of its own, to the old stream.
+		last, known = another, true
+	}
+	if r.revision < last {
+		if !f.wentBack(lane, last) {
+			return // late: what was told comes again when the replica has it
 		}
+		f.changed(worker.LaneState{Lane: lane})
+	}
+	state := f.control.decode(lane, r)
+	if f.found != nil && state.Empty() && !known {
+		return // removed before anybody here knew of it
 	}
 	// A removal is told again too: it may be another, of another revision.
-	f.told[lane] = true
+	f.told[lane] = r.revision
 	f.changed(state)
+}
+
+// wentBack tells whether the leader has nothing of a lane that is as new as what
+// was told last. At the end of the following nobody knows, and nothing is told.
+func (f *following) wentBack(lane schemas.Lane, last uint64) bool {
+	r, err := f.stands(lane)
+	return err == nil && r.revision < last
 }
 
 // end tells of what went unseen: the lanes whose record, or the mark of its
 // removal, is gone without a trace.
 func (f *following) end() bool {
-	for lane := range f.told {
-		if !f.found[lane] {
+	for lane, last := range f.told {
+		if !f.found[lane] && f.wentBack(lane, last) {
 			delete(f.told, lane)
 			f.changed(worker.LaneState{Lane: lane})
 		}

@@ -160,7 +160,7 @@ func (w *world) work(name string, book worker.Ledger, d worker.Deliverer) {
 // removed, and tell nothing anew.
 func TestForgottenJobsAreWorked(t *testing.T) {
 	t.Parallel()
-	server, files := forgetful(t)
+	server, files := forgetful(t, "CHARTPOST_JOBS")
 	w := joinWorld(t, server.URL())
 	for _, lane := range []schemas.Lane{lane1, lane2} {
 		data, err := json.Marshal(schemas.Job{ID: lane.Destination, RequestedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})

@@ -121,21 +121,22 @@ func TestForgottenJobsAreHandedOver(t *testing.T) {
 	}
 }
 
-// rolledBack is the files of a server's stream of jobs, which can be brought
-// back as they were: what was removed since is there again, as it may be after a
-// kill, while the consumers know of the acknowledgements.
+// rolledBack is the files of a server's stream, which can be brought back as they
+// were: what was removed since is there again, as it may be after a kill, while
+// the consumers know of the acknowledgements.
 type rolledBack struct {
 	server *devstack.ServerProcess
-	dir    string
+	files  string
 	before string
 }
 
-// forgetful starts a server whose removals can be taken back.
-func forgetful(t *testing.T) (*devstack.ServerProcess, *rolledBack) {
+// forgetful starts a server whose changes of a stream can be taken back.
+func forgetful(t *testing.T, stream string) (*devstack.ServerProcess, *rolledBack) {
 	t.Helper()
 	dir := t.TempDir()
 	server := devtest.NATSProcess(t, devstack.NATSOptions{Dir: dir})
-	return server, &rolledBack{server: server, dir: dir, before: filepath.Join(t.TempDir(), "before")}
+	files := filepath.Join(dir, "jetstream", "$G", "streams", stream, "msgs")
+	return server, &rolledBack{server: server, files: files, before: filepath.Join(t.TempDir(), "before")}
 }
 
 func (f *rolledBack) keep(w *world) {
@@ -152,7 +153,7 @@ func (f *rolledBack) bringBack(w *world) {
 func (f *rolledBack) down(w *world, do func(messages string) error) {
 	w.t.Helper()
 	must(w.t, f.server.Stop())
-	must(w.t, do(filepath.Join(f.dir, "jetstream", "$G", "streams", w.stream(jobs), "msgs")))
+	must(w.t, do(f.files))
 	must(w.t, f.server.Restart(w.t.Context()))
 	until(w.t, "the connection is back", w.Connected)
 }
@@ -161,7 +162,7 @@ func (f *rolledBack) down(w *world, do func(messages string) error) {
 // others.
 func TestAKilledServersForgottenJobs(t *testing.T) {
 	t.Parallel()
-	server, files := forgetful(t)
+	server, files := forgetful(t, "CHARTPOST_JOBS")
 	w := joinWorld(t, server.URL())
 	in, r := w.reap(16)
 	w.publish(lane1, 2)
