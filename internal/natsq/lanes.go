@@ -9,59 +9,13 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
-
-// lanesMade are the lanes whose consumers this worker has made, and those that
-// held jobs when they were last listed.
-type lanesMade struct {
-	mu   sync.Mutex
-	all  map[schemas.Lane]bool
-	held []schemas.Lane
-}
-
-// list notes a listing.
-func (m *lanesMade) list(depths []worker.Depth) {
-	held := make([]schemas.Lane, len(depths))
-	for i, depth := range depths {
-		held[i] = depth.Lane
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.held = held
-}
-
-// listed are the lanes that held jobs a moment ago, in no order.
-func (m *lanesMade) listed() []schemas.Lane {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.held
-}
-
-func (m *lanesMade) known(lane schemas.Lane) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.all[lane]
-}
-
-func (m *lanesMade) add(lane schemas.Lane) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.all == nil {
-		m.all = map[schemas.Lane]bool{}
-	}
-	m.all[lane] = true
-}
-
-func (m *lanesMade) forget(lane schemas.Lane) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.all, lane)
-}
 
 // maxConsumerName is shorter than the server's own limit of 255 bytes.
 const maxConsumerName = 200
@@ -79,8 +33,13 @@ func consumerName(lane schemas.Lane) string {
 }
 
 // Lanes implements worker.Intake: it reads the subjects that hold jobs and
-// makes a durable consumer for each lane that this worker has not seen.
+// makes a durable consumer for each lane that this worker has not seen. It
+// takes no longer than one request may. A lane whose consumer cannot be made is
+// left out and waits, by itself and longer each time, for its next try; each try
+// that failed is told of once.
 func (in *Intake) Lanes(ctx context.Context) ([]worker.Depth, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
 	stream, err := in.conn.js.Stream(ctx, in.conn.stream(jobs))
 	if err != nil {
 		return nil, fmt.Errorf("listing lanes: %w", err)
@@ -89,7 +48,7 @@ func (in *Intake) Lanes(ctx context.Context) ([]worker.Depth, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing lanes: %w", err)
 	}
-	depths := make([]worker.Depth, 0, len(info.State.Subjects))
+	found := make(map[schemas.Lane]uint64, len(info.State.Subjects))
 	var faults []error
 	for subject, n := range info.State.Subjects {
 		lane, err := schemas.ServedLane(in.conn.prefix, subject)
@@ -97,27 +56,53 @@ func (in *Intake) Lanes(ctx context.Context) ([]worker.Depth, error) {
 			faults = append(faults, fmt.Errorf("%d jobs were published to a subject that is no lane: %w", n, err))
 			continue
 		}
-		if err := in.ensure(ctx, lane); err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		depths = append(depths, worker.Depth{Lane: lane, Jobs: n})
+		found[lane] = n
 	}
-	in.lanes.list(depths)
-	return depths, errors.Join(faults...)
+	faults = append(faults, in.makeAll(ctx, in.lanes.list(found, time.Now()))...)
+	return in.lanes.ready(found), errors.Join(faults...)
 }
 
-// ensure makes the lane's consumer unless this worker knows that it exists.
+// makers is how many consumers are made at once: enough that those which cannot
+// be made and those of a replicated stream do not hold up the others, and few
+// enough for the servers when a whole fleet starts.
+const makers = 8
+
+// makeAll makes the consumers of lanes. It begins none in the second half of
+// what is left of ctx, so that each try has the time it needs; the lanes that
+// were not reached are the next listing's.
+func (in *Intake) makeAll(ctx context.Context, lanes []schemas.Lane) []error {
+	end, _ := ctx.Deadline()
+	beginning, cancel := context.WithTimeout(ctx, time.Until(end)/2)
+	defer cancel()
+	faults := make([]error, len(lanes))
+	free := make(chan struct{}, makers)
+	var all sync.WaitGroup
+	for i, lane := range lanes {
+		free <- struct{}{}
+		if beginning.Err() != nil {
+			faults[i] = fmt.Errorf("%d lanes wait for the next listing: %w", len(lanes)-i, beginning.Err())
+			break
+		}
+		all.Go(func() {
+			faults[i] = in.ensure(ctx, lane)
+			<-free
+		})
+	}
+	all.Wait()
+	return faults
+}
+
+// ensure makes the lane's consumer and notes what came of it.
 func (in *Intake) ensure(ctx context.Context, lane schemas.Lane) error {
-	if in.lanes.known(lane) {
-		return nil
-	}
 	err := in.make(ctx, lane)
-	if err != nil {
-		return fmt.Errorf("making the consumer of lane %s: %w", lane.Name(), err)
+	switch {
+	case err == nil:
+		in.lanes.add(lane)
+		return nil
+	case !errors.Is(ctx.Err(), context.Canceled): // which says nothing of the lane
+		in.lanes.fail(lane, time.Now())
 	}
-	in.lanes.add(lane)
-	return nil
+	return fmt.Errorf("making the consumer of lane %s: %w", lane.Name(), err)
 }
 
 // make makes or updates the lane's consumer as the lane's state demands: a pause

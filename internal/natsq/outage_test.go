@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/chartpost/chartpost/internal/devstack"
@@ -136,23 +135,7 @@ func TestTheEndOfTheContextStopsPublishing(t *testing.T) {
 // TestDeniedPublish: the caller gets an error, and the log has the reason.
 func TestDeniedPublish(t *testing.T) {
 	t.Parallel()
-	admin := &server.User{Username: "admin", Password: "a"}
-	poor := &server.User{Username: "poor", Password: "p", Permissions: &server.Permissions{
-		Publish: &server.SubjectPermission{Deny: []string{"chartpost.events.>"}},
-	}}
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Users: []*server.User{admin, poor},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(limit) {
-		t.Fatal("not ready")
-	}
-	joinWorld(t, s.ClientURL(), nats.UserInfo("admin", "a"))
-	w := dial(t, s.ClientURL(), nats.UserInfo("poor", "p"))
+	_, w, _ := divided(t, "chartpost.events.>")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if err := w.Outbox().Tell(ctx, lane1, eventOf(lane1, "a", schemas.StatusUploaded)); !errors.Is(err, context.DeadlineExceeded) {

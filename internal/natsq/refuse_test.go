@@ -55,27 +55,33 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// divided starts a server with two users: one who has set it up, whose world it
+// gives, and one who may not publish to some subjects, which can be changed.
+func divided(t *testing.T, deny ...string) (admin, poor *world, reload func(deny ...string)) {
+	t.Helper()
+	users := func(deny []string) []*server.User {
+		user := &server.User{Username: "poor", Password: "p"}
+		if len(deny) > 0 {
+			user.Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}
+		}
+		return []*server.User{{Username: "admin", Password: "a"}, user}
+	}
+	dir := t.TempDir()
+	s := startServer(t, server.Options{StoreDir: dir, Users: users(deny)})
+	reload = func(deny ...string) {
+		must(t, s.ReloadOptions(&server.Options{
+			Host: "127.0.0.1", Port: s.Addr().(*net.TCPAddr).Port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, Users: users(deny),
+		}))
+	}
+	return joinWorld(t, s.ClientURL(), nats.UserInfo("admin", "a")), dial(t, s.ClientURL(), nats.UserInfo("poor", "p")), reload
+}
+
 // denial takes the permission to publish events away from a user who stays
 // connected.
 func denial(t *testing.T) refusal {
-	users := func(deny ...string) []*server.User {
-		poor := &server.User{Username: "poor", Password: "p"}
-		if len(deny) > 0 {
-			poor.Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}
-		}
-		return []*server.User{{Username: "admin", Password: "a"}, poor}
-	}
-	dir := t.TempDir()
-	s := startServer(t, server.Options{StoreDir: dir, Users: users()})
-	joinWorld(t, s.ClientURL(), nats.UserInfo("admin", "a"))
-	reload := func(deny ...string) {
-		must(t, s.ReloadOptions(&server.Options{
-			Host: "127.0.0.1", Port: s.Addr().(*net.TCPAddr).Port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, Users: users(deny...),
-		}))
-	}
+	_, poor, reload := divided(t)
 	return refusal{
-		world:  dial(t, s.ClientURL(), nats.UserInfo("poor", "p")),
-		refuse: func() { reload("chartpost.events.>") }, relent: func() { reload() },
+		world: poor, refuse: func() { reload("chartpost.events.>") }, relent: func() { reload() },
 		text: "no permission to publish to chartpost.events.>",
 	}
 }
