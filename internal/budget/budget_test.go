@@ -86,11 +86,12 @@ func TestTakeCanBeGivenUp(t *testing.T) {
 // TestTheDispatcherIsTold works through a deep queue by Want, Changed,
 // Available and TryTake alone: no job waits for its first request.
 func TestTheDispatcherIsTold(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, 1, fiveMinutes(0.2))
 		w := s.join(0, 0)
 		w.backfill(16)
-		time.Sleep(4 * testWindow)
+		time.Sleep(5 * testWindow / 2)
 		used := s.used(Backfill, 6000)
 		t.Logf("%.2f %% of backfill's part", 100*used)
 		if used < 0.98 {

@@ -13,14 +13,23 @@ import (
 // used is the part of a class's share that arrived in the last window.
 func (s *sim) used(class Class, share float64) float64 {
 	now := time.Now()
-	return float64(s.in(class, now.Add(-testWindow), now)) / share
+	return float64(s.in(class, now.Add(-s.settings.Window), now)) / share
 }
 
 // long runs the simulations at full length; with the race detector that takes an
 // hour or so.
-var long = flag.Bool("budget.long", false, "run every fleet and many seeds")
+var long = flag.Bool("budget.long", false, "run every fleet, many seeds, and windows of five minutes only")
+
+// sized is the usual or the long form's number.
+func sized(usual, longForm int) int {
+	if *long {
+		return longForm
+	}
+	return usual
+}
 
 func TestSteadyState(t *testing.T) {
+	t.Parallel()
 	for _, reserve := range []float64{0, 0.2} {
 		fleets := []int{3}
 		if *long {
@@ -35,16 +44,16 @@ func TestSteadyState(t *testing.T) {
 }
 
 func steady(t *testing.T, workers int, reserve float64) {
-	s := newSim(t, 7, fiveMinutes(reserve))
+	s, began := newSim(t, 7, fiveMinutes(reserve)), time.Now()
 	var fleet []*worker
 	for i := range workers {
 		w := s.join(time.Duration(i-1)*3*time.Second, float64(i%3-1)*1e-4)
 		w.greedy(Backfill, 20)
 		fleet = append(fleet, w)
 	}
-	time.Sleep(2 * testWindow) // the first is taken to be full, the second levels it out
+	time.Sleep(3 * testWindow / 2) // the first is taken to be full, the second levels it out
 	worst := 1.0
-	for range 10 {
+	for range sized(3, 10) {
 		time.Sleep(testWindow / 5)
 		worst = min(worst, s.used(Backfill, testLimit*(1-reserve)))
 	}
@@ -61,7 +70,7 @@ func steady(t *testing.T, workers int, reserve float64) {
 	if equal := min(0.8+reserve, 0.97); float64(least) < equal*float64(most) {
 		t.Errorf("of equal workers one sent %d and one %d", least, most)
 	}
-	rate := float64(ops) / (4 * testWindow.Seconds()) / float64(workers)
+	rate := float64(ops) / time.Since(began).Seconds() / float64(workers)
 	if rate > 3 {
 		t.Errorf("%.2f operations of the store a second a worker", rate)
 	}
@@ -72,11 +81,8 @@ func steady(t *testing.T, workers int, reserve float64) {
 // TestNoWindowIsOverfull runs fleets through everything that can happen to
 // them, and counts.
 func TestNoWindowIsOverfull(t *testing.T) {
-	seeds := uint64(3)
-	if *long {
-		seeds = 150
-	}
-	for seed := range seeds {
+	t.Parallel()
+	for seed := range uint64(sized(3, 150)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { chaos(t, seed) })
 		})
@@ -84,14 +90,14 @@ func TestNoWindowIsOverfull(t *testing.T) {
 }
 
 func chaos(t *testing.T, seed uint64) {
-	settings := fifth([]float64{0, 0, 0.2}[seed%3])
+	settings := swift([]float64{0, 0, 0.2}[seed%3])
 	if seed == 3 {
 		settings = fiveMinutes(0)
 	}
 	dice := rand.New(rand.NewPCG(seed, 2))
 	s := newSim(t, seed, settings)
 	s.store.faults = simFaults{answer: 0.01, request: 0.01, stale: 0.05}
-	s.store.wobble = 200 * time.Millisecond
+	s.store.wobble = s.inWindow(200 * time.Millisecond)
 	join := func() *worker {
 		w := s.join(time.Duration(dice.Int64N(int64(20*time.Second)))-10*time.Second, (dice.Float64()-0.5)*2e-4)
 		w.greedy(Backfill, 30)
@@ -102,8 +108,8 @@ func chaos(t *testing.T, seed uint64) {
 	for range 3 {
 		fleet = append(fleet, join())
 	}
-	for range 60 {
-		time.Sleep(time.Duration(dice.Int64N(int64(40 * time.Second))))
+	for range sized(40, 60) {
+		time.Sleep(time.Duration(dice.Int64N(int64(s.inWindow(40 * time.Second)))))
 		at := dice.IntN(len(fleet))
 		switch dice.IntN(6) {
 		case 0: // kill -9, and another in its place
@@ -116,7 +122,7 @@ func chaos(t *testing.T, seed uint64) {
 			for _, w := range fleet[:1+dice.IntN(len(fleet))] {
 				w.link.cut(true)
 			}
-			time.Sleep(time.Duration(dice.Int64N(int64(time.Minute))))
+			time.Sleep(time.Duration(dice.Int64N(int64(s.inWindow(time.Minute)))))
 			for _, w := range fleet {
 				w.link.cut(false)
 			}
@@ -141,6 +147,7 @@ func chaos(t *testing.T, seed uint64) {
 // TestLiveIsNotHeldUp compares what live requests wait beside a backfill that
 // takes all it can get with what they wait alone.
 func TestLiveIsNotHeldUp(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, 3, fiveMinutes(0.2))
 		var fleet []*worker
@@ -149,12 +156,12 @@ func TestLiveIsNotHeldUp(t *testing.T) {
 			w.live(1)
 			fleet = append(fleet, w)
 		}
-		time.Sleep(2 * testWindow)
+		time.Sleep(testWindow)
 		alone := s.takeWaits()
 		for _, w := range fleet {
 			w.greedy(Backfill, 20)
 		}
-		time.Sleep(2 * testWindow)
+		time.Sleep(testWindow)
 		beside := s.takeWaits()
 		t.Logf("of %d live requests alone: at hand %.2f %%, p99 %s, most %s", len(alone), atHand(alone), at(alone, 0.99), at(alone, 1))
 		t.Logf("of %d beside backfill: at hand %.2f %%, p99 %s, most %s", len(beside), atHand(beside), at(beside, 0.99), at(beside, 1))
@@ -181,6 +188,7 @@ func TestLiveIsNotHeldUp(t *testing.T) {
 // TestLiveGoesFirst fills the window, and sees that backfill gets nothing while
 // live requests wait.
 func TestLiveGoesFirst(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, 4, fiveMinutes(0))
 		a, b := s.join(0, 0), s.join(0, 0)

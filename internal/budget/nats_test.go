@@ -112,6 +112,7 @@ func sentBy(fleet []*client) (n int) {
 // TestWhatItCostsOnNATS counts the operations of three busy workers, and sees
 // that the record says to the last request what they sent.
 func TestWhatItCostsOnNATS(t *testing.T) {
+	t.Parallel()
 	server := devtest.NATSProcess(t, devstack.NATSOptions{})
 	settings := fiveMinutes(0.2)
 	fleet := fleetOn(t, server.URL(), settings)
@@ -159,6 +160,7 @@ func recordOn(t *testing.T, store Store, settings Settings) *record {
 // TestAWindowOnNATS counts every window of a short one in real time, with the
 // server killed in between.
 func TestAWindowOnNATS(t *testing.T) {
+	t.Parallel()
 	server := devtest.NATSProcess(t, devstack.NATSOptions{})
 	// A request is noted when its goroutine runs again, which may take a while.
 	settings := Settings{Requests: 1000, Window: 10 * time.Second, Travel: 2 * time.Second}

@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 // TestARestartForgetsNothing spends the whole window at once, kills everybody,
 // and sees that who comes next waits for it to end.
 func TestARestartForgetsNothing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, 1, fiveMinutes(0.2))
 		w := s.join(0, 0)
@@ -40,26 +42,32 @@ func TestARestartForgetsNothing(t *testing.T) {
 // TestALostRecordIsTakenToBeFull loses the record in a fleet's hands, and sets
 // it back, and counts.
 func TestALostRecordIsTakenToBeFull(t *testing.T) {
-	for name, harm := range map[string]func(*sim){
-		"lost":         func(s *sim) { s.store.lose() },
-		"set back":     func(s *sim) { s.store.roll(150) },
-		"unreadable":   func(s *sim) { s.store.spoil([]byte(`{"version":1`)) },
-		"not counting": func(s *sim) { s.store.spoil([]byte(`{"version":1,"window_ms":300000,"workers":{"a":{"out":-5}}}`)) },
+	t.Parallel()
+	lose := func(s *sim) { s.store.lose() }
+	unreadable := func(s *sim) { s.store.spoil([]byte(`{"version":1`)) }
+	foul := func(s *sim) {
+		window := s.settings.Window.Milliseconds()
+		s.store.spoil(fmt.Appendf(nil, `{"version":1,"window_ms":%d,"workers":{"a":{"out":-5}}}`, window))
+	}
+	back := func(s *sim) { s.store.roll(150) }
+	for name, harms := range map[string][]func(*sim){
+		"lost": {lose, unreadable, foul}, "set back": {back, back},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newSim(t, 2, fifth(0))
+				s := newSim(t, 2, swift(0))
+				window, limit := s.settings.Window, s.settings.Requests
 				for range 3 {
 					w := s.join(0, 0)
 					w.greedy(Backfill, 30)
 				}
-				for range 3 {
-					time.Sleep(2*testWindow + s.upTo(testWindow))
+				for _, harm := range harms {
+					time.Sleep(window + s.upTo(window))
 					harm(s)
 				}
-				time.Sleep(2 * testWindow)
-				t.Log("fullest", s.judge(testLimit/5))
-				if used := s.used(Backfill, testLimit/5); used < 0.97 {
+				time.Sleep(2 * window)
+				t.Log("fullest", s.judge(limit))
+				if used := s.used(Backfill, float64(limit)); used < 0.95 {
 					t.Errorf("afterwards %.2f %% are used", 100*used)
 				}
 			})
@@ -103,19 +111,20 @@ func TestANewerRecordIsLeftAlone(t *testing.T) {
 
 // TestTheStoresClockIsSetBack sees that nobody believes the old time for long.
 func TestTheStoresClockIsSetBack(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, 5, fifth(0))
+		s := newSim(t, 5, swift(0))
 		for range 3 {
 			w := s.join(0, 0)
 			w.greedy(Backfill, 30)
 		}
-		for range 5 {
-			time.Sleep(testWindow)
-			s.store.step(-20 * time.Second)
+		for range 3 {
+			time.Sleep(s.settings.Window)
+			s.store.step(-s.inWindow(20 * time.Second))
 		}
-		time.Sleep(2 * testWindow)
-		s.judge(testLimit / 5)
-		if used := s.used(Backfill, testLimit/5); used < 0.97 {
+		time.Sleep(2 * s.settings.Window)
+		s.judge(s.settings.Requests)
+		if used := s.used(Backfill, float64(s.settings.Requests)); used < 0.97 {
 			t.Errorf("afterwards %.2f %% are used", 100*used)
 		}
 	})
@@ -124,6 +133,7 @@ func TestTheStoresClockIsSetBack(t *testing.T) {
 // TestLateRequestsCountAgain holds back every request for ten seconds at times,
 // and tells of it.
 func TestLateRequestsCountAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, 6, fiveMinutes(0))
 		w := s.join(0, 0)
@@ -140,7 +150,7 @@ func TestLateRequestsCountAgain(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(4 * testWindow)
+		time.Sleep(3 * testWindow)
 		t.Log("fullest", s.judge(testLimit))
 	})
 }

@@ -10,13 +10,14 @@ import (
 // counted.
 type simRedox struct {
 	limit  int
+	window time.Duration
 	states bool
 	after  time.Duration
 	taken  []time.Time
 }
 
 func (r *simRedox) judge(at time.Time) (Answer, bool) {
-	for len(r.taken) > 0 && at.Sub(r.taken[0]) >= testWindow {
+	for len(r.taken) > 0 && at.Sub(r.taken[0]) >= r.window {
 		r.taken = r.taken[1:]
 	}
 	var a Answer
@@ -31,15 +32,17 @@ func (r *simRedox) judge(at time.Time) (Answer, bool) {
 	return a, false
 }
 
-// fleetBefore starts three workers that send all they can to a Redox.
+// fleetBefore starts a fleet that send all they can to a Redox; a tenth or
+// more of it is live.
 func fleetBefore(t *testing.T, redox *simRedox) (*sim, []*worker) {
-	s := newSim(t, 11, fifth(0))
+	s := newSim(t, 11, swift(0))
+	redox.window = s.settings.Window
 	s.refuse = redox.judge
 	var fleet []*worker
-	for range 3 {
+	for range sized(2, 3) {
 		w := s.join(0, 0)
 		w.greedy(Backfill, 30)
-		w.live(0.2)
+		w.live(float64(s.settings.Requests) / 20 / redox.window.Seconds())
 		fleet = append(fleet, w)
 	}
 	return s, fleet
@@ -61,7 +64,7 @@ func (s *sim) refusedSince(from time.Time) (n, bursts int) {
 			continue
 		}
 		n++
-		if at.Sub(last) > 30*time.Second {
+		if at.Sub(last) > s.inWindow(30*time.Second) {
 			bursts++
 		}
 		last = at
@@ -72,31 +75,34 @@ func (s *sim) refusedSince(from time.Time) (n, bursts int) {
 // TestALowerLimitIsFound lets Redox take less than is believed and say nothing
 // of it, as when others use the same address.
 func TestALowerLimitIsFound(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redox := &simRedox{limit: 1000}
+		limit := swift(0).Requests
+		redox := &simRedox{limit: limit * 2 / 3}
 		s, fleet := fleetBefore(t, redox)
-		began := time.Now()
-		time.Sleep(4 * testWindow)
+		window, began := redox.window, time.Now()
+		time.Sleep(4 * window)
 		n, bursts := s.refusedSince(began)
 		t.Logf("in the first 4 windows %d refusals in %d bursts; then %+v", n, bursts, fleet[0].State())
 		if n == 0 || n > 300 || bursts > 4 {
 			t.Error("the limit was not found at once")
 		}
 		from := time.Now()
-		time.Sleep(16 * testWindow)
+		windows := sized(6, 16)
+		time.Sleep(time.Duration(windows) * window)
 		n, bursts = s.refusedSince(from)
 		sent := len(s.arrived(Live, Backfill)) - s.before(from)
-		used := float64(sent-n) / (16 * 1000)
-		t.Logf("in the 16 windows that follow %d of %d refused, in %d bursts; %.1f %% of the limit used", n, sent, bursts, 100*used)
-		if bursts > 4 || used < 0.85 {
+		used := float64(sent-n) / float64(windows*redox.limit)
+		t.Logf("in the %d windows that follow %d of %d refused, in %d bursts; %.1f %% of the limit used", windows, n, sent, bursts, 100*used)
+		if bursts > windows/4 || used < 0.85 {
 			t.Error("it was asked too often, or too little was used")
 		}
 		// The others go away.
-		s.set(func() { redox.limit = testLimit/5 + 200 })
+		s.set(func() { redox.limit = limit + limit/8 })
 		from = time.Now()
-		for fleet[0].State().Effective < testLimit/5 {
-			time.Sleep(time.Minute)
-			if time.Since(from) > 30*testWindow {
+		for fleet[0].State().Effective < limit {
+			time.Sleep(window / 5)
+			if time.Since(from) > 30*window {
 				t.Fatal("the limit did not come back")
 			}
 		}
@@ -111,20 +117,23 @@ func (s *sim) before(at time.Time) (n int) {
 // TestRetryAfterIsKept sees that nobody sends before the time that a refusal
 // named, but what was under way until all have heard of it.
 func TestRetryAfterIsKept(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redox := &simRedox{limit: testLimit / 5}
+		redox := &simRedox{limit: swift(0).Requests}
 		s, fleet := fleetBefore(t, redox)
-		time.Sleep(2 * testWindow)
-		fleet[0].Heard(Answer{Refused: true, RetryAfter: 90 * time.Second})
+		window := redox.window
+		after, under := s.inWindow(90*time.Second), max(s.inWindow(4*time.Second), time.Second)
+		time.Sleep(2 * window)
+		fleet[0].Heard(Answer{Refused: true, RetryAfter: after})
 		told := time.Now()
 		if fleet[0].Available(Live) != 0 {
 			t.Error("a refusal was followed by a request at once")
 		}
-		time.Sleep(2 * testWindow)
-		if n := s.in(Live, told.Add(4*time.Second), told.Add(90*time.Second)) + s.in(Backfill, told.Add(4*time.Second), told.Add(90*time.Second)); n > 0 {
+		time.Sleep(window)
+		if n := s.in(Live, told.Add(under), told.Add(after)) + s.in(Backfill, told.Add(under), told.Add(after)); n > 0 {
 			t.Errorf("%d requests within the time that a refusal named", n)
 		}
-		if n := s.in(Backfill, told.Add(90*time.Second), told.Add(120*time.Second)); n == 0 {
+		if n := s.in(Backfill, told.Add(after), told.Add(after*4/3)); n == 0 {
 			t.Error("nothing was sent after it")
 		}
 	})
@@ -132,26 +141,28 @@ func TestRetryAfterIsKept(t *testing.T) {
 
 // TestTheStatedLimitCounts lets Redox state its limit, and change it.
 func TestTheStatedLimitCounts(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redox := &simRedox{limit: 1000, states: true}
+		lower, higher := swift(0).Requests*2/3, swift(0).Requests*4/3
+		redox := &simRedox{limit: lower, states: true}
 		s, fleet := fleetBefore(t, redox)
-		began := time.Now()
-		time.Sleep(3 * testWindow)
+		window, began := redox.window, time.Now()
+		time.Sleep(3 * window)
 		if n, _ := s.refusedSince(began); n > 0 {
 			t.Errorf("%d requests were refused though the limit was stated", n)
 		}
-		if state := fleet[1].State(); !state.Stated || state.Requests != 1000 || state.Effective != 1000 {
+		if state := fleet[1].State(); !state.Stated || state.Requests != lower || state.Effective != lower {
 			t.Errorf("%+v, want the stated limit", state)
 		}
-		s.set(func() { redox.limit = 2000 })
-		time.Sleep(3 * testWindow)
-		if state := fleet[1].State(); state.Effective != 2000 {
+		s.set(func() { redox.limit = higher })
+		time.Sleep(riseAfter + 2*window)
+		if state := fleet[1].State(); state.Effective != higher {
 			t.Errorf("%+v, want the higher limit", state)
 		}
-		if used := float64(s.in(Backfill, time.Now().Add(-testWindow), time.Now())+s.in(Live, time.Now().Add(-testWindow), time.Now())) / 2000; used < 0.97 {
+		if used := s.used(Live, float64(higher)) + s.used(Backfill, float64(higher)); used < 0.97 {
 			t.Errorf("of the higher limit %.1f %% are used", 100*used)
 		}
-		s.judge(2000)
+		s.judge(higher)
 		if n, _ := s.refusedSince(began); n > 0 {
 			t.Errorf("%d requests were refused", n)
 		}
@@ -160,32 +171,35 @@ func TestTheStatedLimitCounts(t *testing.T) {
 
 // TestARedoxThatRefusesAllIsAskedSeldom lets others use up the whole limit.
 func TestARedoxThatRefusesAllIsAskedSeldom(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redox := &simRedox{limit: testLimit / 5}
+		limit := swift(0).Requests
+		redox := &simRedox{limit: limit}
 		s, fleet := fleetBefore(t, redox)
-		time.Sleep(2 * testWindow)
+		window := redox.window
+		time.Sleep(2 * window)
 		s.set(func() { redox.limit = 0 })
 		from := time.Now()
-		for range 200 {
+		for range limit / 8 {
 			fleet[0].start(fleet[0].one)
 		}
-		time.Sleep(30 * time.Second)
+		time.Sleep(window / 10)
 		n, _ := s.refusedSince(from)
-		if n > 250 { // what could be granted when it began, and those under way
+		if n > limit/6 { // what could be granted when it began, and those under way
 			t.Errorf("%d refusals at first", n)
 		}
 		from = time.Now()
-		time.Sleep(6 * testWindow)
+		time.Sleep(6 * window)
 		n, _ = s.refusedSince(from)
 		t.Logf("%d refusals in 6 windows", n)
-		if n > 500 {
+		if n > limit/3 {
 			t.Error("it was asked too often")
 		}
-		s.set(func() { redox.limit = testLimit / 5 })
-		time.Sleep(6 * testWindow)
-		n = len(s.arrived(Live, Backfill)) - s.before(time.Now().Add(-testWindow))
-		t.Logf("%d requests in the 6th window after it took some again; %+v", n, fleet[0].State())
-		if n < 800 {
+		s.set(func() { redox.limit = limit })
+		time.Sleep(8 * window)
+		n = len(s.arrived(Live, Backfill)) - s.before(time.Now().Add(-window))
+		t.Logf("%d requests in the 8th window after it took some again; %+v", n, fleet[0].State())
+		if n < limit/2 {
 			t.Error("it came back too slowly")
 		}
 	})
