@@ -163,7 +163,7 @@ func TestResend(t *testing.T) {
 	if r.Phase != pipeline.Held || !r.PossibleDuplicate || r.Attempt != 4 || r.Sequence != 7 || r.Owner != "operator ann" {
 		t.Errorf("%+v", r)
 	}
-	if _, err := w.desk("ann").Resend(t.Context(), "a"); !errors.Is(err, errNone) {
+	if _, err := w.desk("ann").Resend(t.Context(), "a"); !errors.Is(err, ErrNone) {
 		t.Errorf("once more: %v", err)
 	}
 }
@@ -343,6 +343,11 @@ func (c *cut) Open(ctx context.Context, id string, fresh pipeline.Record) (page 
 	return c, created, err
 }
 
+func (c *cut) Find(ctx context.Context, id string) (record pipeline.Record, ok bool, err error) {
+	err = c.step(func() error { record, ok, err = c.Desk.Ledger.Find(ctx, id); return err })
+	return record, ok, err
+}
+
 func (c *cut) Record() pipeline.Record { return c.page.Record() }
 
 func (c *cut) Save(ctx context.Context, r pipeline.Record) error {
@@ -383,7 +388,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 				gone := len(w.stored("CHARTPOST_DEAD")) == 0
 				if cutOff {
 					jobs, events = jobs-b(how == "resend"), events-b(how == "accept")
-					if err := decide(w.desk("bob")); err != nil && !(gone && errors.Is(err, errNone)) {
+					if err := decide(w.desk("bob")); err != nil && !(gone && errors.Is(err, ErrNone)) {
 						t.Errorf("%s, repeated: %v", id, err)
 					}
 				}
@@ -416,13 +421,13 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range 8 {
 		all.Go(func() {
 			_, err := w.desk(fmt.Sprint("op-", i)).Resend(t.Context(), "a")
-			if err != nil && !errors.Is(err, errRace) && !errors.Is(err, errNone) {
+			if err != nil && !errors.Is(err, errRace) && !errors.Is(err, ErrNone) {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	if _, err := w.desk("last").Resend(t.Context(), "a"); err != nil && !errors.Is(err, errNone) {
+	if _, err := w.desk("last").Resend(t.Context(), "a"); err != nil && !errors.Is(err, ErrNone) {
 		t.Error(err)
 	}
 	w.want("resent by many", 1, 0, 0)

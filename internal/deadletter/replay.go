@@ -1,0 +1,186 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Terms say how a job is published again.
+type Terms struct {
+	// Unknown sends also what Redox may have already; the events of such a job say
+	// so from then on.
+	Unknown bool
+	// Expires takes the place of the job's expires_at; the zero time leaves it.
+	Expires time.Time
+	// DryRun looks at everything and changes nothing.
+	DryRun bool
+}
+
+// Replay publishes the job of a dead letter to its lane again and removes the
+// letter once the publish is confirmed. A death in between leaves both: a Replay
+// of the same letter then publishes nothing for as long as the stream remembers
+// ids, and none once a worker has taken the job.
+//
+// older are letters of the same job as letter's that go with it. The job begins
+// with the attempt after the one that ended in the letter. Errors that are no
+// *Refusal leave it open how far it came; the letter is there then.
+func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, older ...natsq.Letter) (Outcome, error) {
+	data, err := d.Letters.Content(ctx, letter)
+	if errors.Is(err, natsq.ErrNoLetter) {
+		return Gone, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	job, err := schemas.DecodeJob(data)
+	if err != nil {
+		return "", errPoison
+	}
+	letter.JobID = job.ID // a letter without headers has none
+	record, known, err := d.Ledger.Find(ctx, job.ID)
+	if err != nil {
+		return "", err
+	}
+	if !known {
+		record = forgotten(letter, data)
+	}
+	outcome, err := judge(letter, job, data, record, terms, d.Now())
+	if err != nil || terms.DryRun {
+		return outcome, err
+	}
+	if err := d.before(ctx, letter); err != nil {
+		return "", err
+	}
+	if outcome == Resent {
+		if outcome, err = d.publish(ctx, letter, job, data, terms); err != nil {
+			return "", err
+		}
+	}
+	for _, one := range append(slices.Clone(older), letter) {
+		if err := d.Letters.Remove(ctx, one); err != nil {
+			return "", fmt.Errorf("removing the dead letter; the job is on its way: %w", err)
+		}
+	}
+	return outcome, nil
+}
+
+// forgotten is the record that a letter speaks of, where the ledger has none. One
+// that says nothing may have been sent.
+func forgotten(letter natsq.Letter, data []byte) pipeline.Record {
+	phase := pipeline.Held
+	if letter.Status == schemas.StatusFailed {
+		phase = pipeline.Failed
+	}
+	return pipeline.Record{Phase: phase, Digest: digest(data)}
+}
+
+// judge says what a Replay does: Resent, UnderWay, or an error where it refuses.
+func judge(letter natsq.Letter, job schemas.Job, data []byte, record pipeline.Record, terms Terms, now time.Time) (Outcome, error) {
+	ended := schemas.Status(record.Phase)
+	switch {
+	case letter.Status == schemas.StatusDuplicate:
+		return "", errReused
+	case letter.Lane.Destination != job.Destination.Address():
+		return "", errAddress
+	case record.Digest != digest(data):
+		return "", errOther
+	case record.Phase == pipeline.Accepted:
+		return "", errAccepted
+	case !record.Phase.Final():
+		return UnderWay, nil
+	case letter.Status == schemas.StatusUnknown && ended != schemas.StatusUnknown:
+		return "", notUnknown(ended)
+	case letter.Status != "" && letter.Status != ended:
+		return "", endedSince(ended)
+	case record.Phase == pipeline.Held && !terms.Unknown:
+		return "", errUnknown
+	case terms.Expires.IsZero() && now.After(job.Deadline()):
+		return "", errExpired
+	}
+	return Resent, nil
+}
+
+// publish writes into the record what must be known before the job runs again,
+// and publishes it.
+func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job, data []byte, terms Terms) (Outcome, error) {
+	body, err := expiring(data, terms.Expires)
+	if err != nil {
+		return "", err
+	}
+	page, err := d.open(ctx, letter, data)
+	if err != nil {
+		return "", err
+	}
+	record := page.Record()
+	if outcome, err := judge(letter, job, data, record, terms, d.Now()); err != nil || outcome != Resent {
+		return outcome, err
+	}
+	if record.Phase == pipeline.Held {
+		record.PossibleDuplicate, record.Owner, record.UpdatedAt = true, d.By, d.Now().UTC()
+		if err := save(ctx, page, record); err != nil {
+			return "", err
+		}
+	}
+	// Not the job's own id, which the stream may still remember. The letter's own
+	// is no other letter's, so that what the stream drops is a repeat of this.
+	id := fmt.Sprintf("resend/%d/%d", letter.Sequence, letter.Buried.UnixNano())
+	if _, err := d.Publisher.Submit(ctx, letter.Lane, id, body); err != nil {
+		return "", fmt.Errorf("publishing the job: %w", err)
+	}
+	return Resent, nil
+}
+
+// Drop removes a dead letter, and the job with it. The job's record and its
+// events stay as they are.
+func (d *Desk) Drop(ctx context.Context, letter natsq.Letter) (Outcome, error) {
+	_, err := d.Letters.Content(ctx, letter)
+	if errors.Is(err, natsq.ErrNoLetter) {
+		return Gone, nil
+	}
+	if err == nil {
+		err = d.before(ctx, letter)
+	}
+	if err != nil {
+		return "", err
+	}
+	return Dropped, d.Letters.Remove(ctx, letter)
+}
+
+// Stack is the letters of one job that hold the same content: each copy of a job
+// that ends leaves one.
+type Stack struct {
+	Newest natsq.Letter
+	Older  []natsq.Letter
+}
+
+// Stacks puts letters, which come in the order of their sequences, into stacks in
+// the order of their newest.
+func Stacks(letters []natsq.Letter) []Stack {
+	type key struct{ job, digest string }
+	byKey := map[key]int{}
+	stacks := make([]Stack, 0, len(letters))
+	for _, l := range letters {
+		sum, _, ok := keyOf(l)
+		k := key{l.JobID, sum}
+		i, seen := byKey[k]
+		if !ok || l.JobID == "" || l.Status == schemas.StatusDuplicate {
+			stacks = append(stacks, Stack{Newest: l})
+			continue
+		}
+		next := Stack{Newest: l}
+		if seen {
+			next.Older = append(stacks[i].Older, stacks[i].Newest)
+			stacks[i] = Stack{}
+		}
+		byKey[k] = len(stacks)
+		stacks = append(stacks, next)
+	}
+	return slices.DeleteFunc(stacks, func(s Stack) bool { return s.Newest.Sequence == 0 })
+}

@@ -1,0 +1,326 @@
+package deadletter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// failed is a job that ended as failed.
+func (w *world) failed(id string) []byte {
+	data := job(id, "1")
+	w.record(id, data, pipeline.Failed)
+	w.bury(id, data, schemas.StatusFailed)
+	return data
+}
+
+// letters are all that are there.
+func (w *world) letters() []natsq.Letter {
+	w.t.Helper()
+	var all []natsq.Letter
+	if err := w.queue.Letters(w.t.Context(), func(l natsq.Letter) bool { all = append(all, l); return true }); err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+func (w *world) letterOf(id string) natsq.Letter {
+	w.t.Helper()
+	for _, l := range w.letters() {
+		if l.JobID == id {
+			return l
+		}
+	}
+	w.t.Fatalf("no letter of %s", id)
+	return natsq.Letter{}
+}
+
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	data := w.failed("a")
+	letter := w.letterOf("a")
+	desk := w.desk("ann")
+	if outcome, err := desk.Replay(t.Context(), letter, Terms{DryRun: true}); err != nil || outcome != Resent {
+		t.Fatal(outcome, err)
+	}
+	w.want("a dry run", 0, 0, 1)
+	desk.Before = func(context.Context, natsq.Letter) error { return errCut }
+	if _, err := desk.Replay(t.Context(), letter, Terms{}); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	w.want("refused before", 0, 0, 1)
+	var told []string
+	desk.Before = func(_ context.Context, l natsq.Letter) error { told = append(told, l.JobID); return nil }
+	if outcome, err := desk.Replay(t.Context(), letter, Terms{}); err != nil || outcome != Resent {
+		t.Fatal(outcome, err)
+	}
+	w.want("replay", 1, 0, 0)
+	if sent := w.stored("CHARTPOST_JOBS")[0]; string(sent.Data) != string(data) || sent.Subject != "chartpost.jobs.live.good-health" {
+		t.Errorf("%s has %s", sent.Subject, sent.Data)
+	}
+	if r := w.found("a"); r.Phase != pipeline.Failed || r.PossibleDuplicate || r.Attempt != 4 || r.Owner != "w-1" {
+		t.Errorf("%+v", r)
+	}
+	if outcome, err := desk.Replay(t.Context(), letter, Terms{}); err != nil || outcome != Gone || len(told) != 1 {
+		t.Errorf("once more: %s, %v, told of %v", outcome, err, told)
+	}
+}
+
+// TestReplayForgotten: what the ledger has forgotten begins with a later attempt
+// all the same.
+func TestReplayForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bury("a", job("a", "1"), schemas.StatusFailed)
+	if _, err := w.desk("ann").Replay(t.Context(), w.letterOf("a"), Terms{}); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.found("a"); r.Phase != pipeline.Failed || r.Attempt != 4 || r.PossibleDuplicate {
+		t.Errorf("%+v", r)
+	}
+	w.want("forgotten", 1, 0, 0)
+}
+
+func TestReplayTakesOlderOnesAlong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bury("a", job("a", "2"), schemas.StatusFailed)
+	w.bury("a", job("a", "1"), schemas.StatusFailed)
+	if err := w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{
+		Lane: lane, Data: job("a", "1"), Key: fmt.Sprintf("dead/9/%s/5/failed", digest(job("a", "1"))[:16]), JobID: "a", Status: schemas.StatusFailed,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.record("a", job("a", "1"), pipeline.Failed)
+	stacks := Stacks(w.letters())
+	if len(stacks) != 2 || stacks[0].Newest.Sequence != 1 || stacks[1].Newest.Sequence != 3 || len(stacks[1].Older) != 1 {
+		t.Fatalf("%+v", stacks)
+	}
+	if _, err := w.desk("ann").Replay(t.Context(), stacks[1].Newest, Terms{}, stacks[1].Older...); err != nil {
+		t.Fatal(err)
+	}
+	w.want("the newest", 1, 0, 1)
+}
+
+func TestStacks(t *testing.T) {
+	letter := func(seq uint64, id, key string, status schemas.Status) natsq.Letter {
+		return natsq.Letter{Sequence: seq, JobID: id, Key: key, Status: status}
+	}
+	a1, a2, a3 := letter(1, "a", "dead/1/x/1/failed", "failed"), letter(3, "a", "dead/2/x/2/failed", "failed"), letter(6, "a", "dead/3/x/3/failed", "failed")
+	b, none1, none2 := letter(2, "b", "dead/9/x/1/failed", "failed"), letter(4, "", "", ""), letter(5, "", "", "")
+	other := letter(7, "a", "dead/9/y/1/failed", "failed")
+	reused1, reused2 := letter(8, "a", "dead/10/x/0/duplicate", "duplicate"), letter(9, "a", "dead/11/x/0/duplicate", "duplicate")
+	want := []Stack{
+		{Newest: b}, {Newest: none1}, {Newest: none2}, {Newest: a3, Older: []natsq.Letter{a1, a2}}, {Newest: other}, {Newest: reused1}, {Newest: reused2},
+	}
+	if got := Stacks([]natsq.Letter{a1, b, a2, none1, none2, a3, other, reused1, reused2}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	data := job("x", "1")
+	parsed, err := schemas.DecodeJob(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	late := parsed.Deadline().Add(time.Second)
+	stray := schemas.Lane{Class: schemas.Live, Destination: schemas.Misaddressed}
+	for name, c := range map[string]struct {
+		status schemas.Status
+		lane   schemas.Lane
+		record pipeline.Record
+		terms  Terms
+		now    time.Time
+		want   any
+	}{
+		"failed":                {status: "failed", record: pipeline.Record{Phase: pipeline.Failed}, want: Resent},
+		"cancelled since":       {status: "failed", record: pipeline.Record{Phase: pipeline.Cancelled}, want: "ended_since"},
+		"unknown":               {status: "unknown", record: pipeline.Record{Phase: pipeline.Held}, want: "unknown_outcome"},
+		"unknown, allowed":      {status: "unknown", record: pipeline.Record{Phase: pipeline.Held}, terms: Terms{Unknown: true}, want: Resent},
+		"failed, unknown since": {status: "failed", record: pipeline.Record{Phase: pipeline.Held}, terms: Terms{Unknown: true}, want: "ended_since"},
+		"unknown, failed since": {status: "unknown", record: pipeline.Record{Phase: pipeline.Failed}, terms: Terms{Unknown: true}, want: "not_unknown"},
+		"accepted since":        {status: "failed", record: pipeline.Record{Phase: pipeline.Accepted}, want: "accepted_since"},
+		"working":               {status: "failed", record: pipeline.Record{Phase: pipeline.Working}, want: UnderWay},
+		"sending":               {status: "unknown", record: pipeline.Record{Phase: pipeline.Sending}, want: UnderWay},
+		"waiting, late":         {status: "failed", record: pipeline.Record{Phase: pipeline.Waiting}, now: late, want: UnderWay},
+		"another version":       {status: "failed", record: pipeline.Record{Phase: pipeline.Failed, Digest: "x"}, want: "other_version"},
+		"another under way":     {status: "failed", record: pipeline.Record{Phase: pipeline.Working, Digest: "x"}, want: "other_version"},
+		"expired":               {status: "failed", record: pipeline.Record{Phase: pipeline.Failed}, now: late, want: "expired"},
+		"expired, renewed":      {status: "failed", record: pipeline.Record{Phase: pipeline.Failed}, now: late, terms: Terms{Expires: late.Add(1)}, want: Resent},
+		"reused":                {status: "duplicate", record: pipeline.Record{Phase: pipeline.Failed}, want: "id_reused"},
+		"misaddressed":          {status: "failed", lane: stray, record: pipeline.Record{Phase: pipeline.Failed}, want: "misaddressed"},
+		"no headers, failed":    {record: pipeline.Record{Phase: pipeline.Failed}, want: Resent},
+		"no headers, held":      {record: pipeline.Record{Phase: pipeline.Held}, want: "unknown_outcome"},
+	} {
+		if c.lane == (schemas.Lane{}) {
+			c.lane = lane
+		}
+		if c.now.IsZero() {
+			c.now = now
+		}
+		if c.record.Digest == "" {
+			c.record.Digest = digest(data)
+		}
+		outcome, err := judge(natsq.Letter{Lane: c.lane, Status: c.status}, parsed, data, c.record, c.terms, c.now)
+		var got any = outcome
+		if refused, ok := errors.AsType[*Refusal](err); ok {
+			got = refused.Code
+		}
+		if got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	if r := forgotten(natsq.Letter{}, data); r.Phase != pipeline.Held {
+		t.Error("a letter that says nothing counts as one of a job that was not sent")
+	}
+}
+
+// TestReplayInterruptedAnywhere: whatever step a replay dies at, before or after
+// its effect, the job is in the queue or in the dead letters, and a repeat brings
+// it to the same end, once.
+func TestReplayInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sent, cuts := 0, 0
+	for _, status := range []schemas.Status{schemas.StatusFailed, schemas.StatusUnknown} {
+		for _, after := range []bool{false, true} {
+			for n, cutOff := 1, true; cutOff; n++ {
+				id := fmt.Sprintf("%s-%v-%d", status, after, n)
+				switch {
+				case n%2 == 0: // forgotten by the ledger
+					w.bury(id, job(id, "1"), status)
+				case status == schemas.StatusFailed:
+					w.failed(id)
+				default:
+					w.held(id)
+				}
+				letter, terms := w.letterOf(id), Terms{Unknown: true, Expires: time.Now().Add(time.Hour)}
+				c := &cut{Desk: w.desk("ann"), n: n, after: after}
+				broken := &Desk{Letters: c, Publisher: c, Ledger: c, Prefix: "chartpost", By: "operator ann", Now: time.Now}
+				_, err := broken.Replay(t.Context(), letter, terms)
+				if cutOff = errors.Is(err, errCut); !cutOff && err != nil {
+					t.Fatal(err)
+				}
+				if jobs, left := len(w.stored("CHARTPOST_JOBS")), len(w.letters()); jobs == sent && left == 0 {
+					t.Fatalf("%s: the job is lost", id)
+				}
+				if cutOff {
+					cuts++
+					terms.Expires = terms.Expires.Add(time.Minute) // a repeat comes later
+					if _, err := w.desk("bob").Replay(t.Context(), letter, terms); err != nil {
+						t.Errorf("%s, repeated: %v", id, err)
+					}
+				}
+				sent++
+				w.want(id, sent, 0, 0)
+				if n > 20 {
+					t.Fatal("a replay does not end")
+				}
+			}
+		}
+	}
+	if cuts < 16 {
+		t.Errorf("it was cut off %d times only", cuts)
+	}
+}
+
+func TestDrop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.failed("a")
+	letter := w.letterOf("a")
+	desk := w.desk("ann")
+	desk.Before = func(context.Context, natsq.Letter) error { return errCut }
+	if _, err := desk.Drop(t.Context(), letter); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	w.want("refused before", 0, 0, 1)
+	for _, want := range []Outcome{Dropped, Gone} {
+		if outcome, err := w.desk("ann").Drop(t.Context(), letter); err != nil || outcome != want {
+			t.Error(outcome, err)
+		}
+	}
+	w.want("dropped", 0, 0, 0)
+	if r := w.found("a"); r.Phase != pipeline.Failed {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestRefusedAsItIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bury("a", []byte(`{"id":"a","Zebedee":1}`), schemas.StatusFailed)
+	_, err := w.desk("ann").Replay(t.Context(), w.letterOf("a"), Terms{})
+	if refused, ok := errors.AsType[*Refusal](err); !ok || refused.Code != "not_understood" || strings.Contains(err.Error(), "Zebedee") {
+		t.Error(err)
+	}
+	w.want("poison", 0, 0, 1)
+}
+
+func TestExpiring(t *testing.T) {
+	at := time.Date(2100, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
+	whole := string(job("a", "1"))
+	without := strings.Replace(whole, `"expires_at":"2099-01-01T00:00:00Z",`, "", 1)
+	spaced := strings.Replace(whole, `"expires_at":"2099-01-01T00:00:00Z"`, "\"expires_at\"\n : \"2099-01-01T00:00:00Z\" ", 1)
+	escaped := strings.Replace(whole, `"expires_at"`, `"expires\u005fat"`, 1)
+	for _, c := range []struct{ in, want string }{
+		{whole, strings.Replace(whole, "2099-01-01T00:00:00Z", "2100-01-02T02:04:05Z", 1)},
+		{without, "{\"expires_at\":\"2100-01-02T02:04:05Z\"," + without[1:]},
+		{"\n" + without, "\n{\"expires_at\":\"2100-01-02T02:04:05Z\"," + without[1:]},
+		{spaced, strings.Replace(spaced, "2099-01-01T00:00:00Z", "2100-01-02T02:04:05Z", 1)},
+		{escaped, strings.Replace(escaped, "2099-01-01T00:00:00Z", "2100-01-02T02:04:05Z", 1)},
+	} {
+		out, err := expiring([]byte(c.in), at)
+		if err != nil || string(out) != c.want {
+			t.Errorf("%v\ngot  %s\nwant %s", err, out, c.want)
+		}
+		if parsed, err := schemas.DecodeJob(out); err != nil || !parsed.Deadline().Equal(at.Truncate(time.Second)) {
+			t.Error(parsed.Deadline(), err)
+		}
+	}
+	if out, err := expiring([]byte(whole), time.Time{}); err != nil || string(out) != whole {
+		t.Error(string(out), err)
+	}
+	if _, err := expiring([]byte(whole), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)); err == nil {
+		t.Error("before it was requested")
+	}
+}
+
+func FuzzExpiring(f *testing.F) {
+	f.Add(job("a", "1"))
+	f.Add([]byte(`{"id":"a"}`))
+	at := time.Date(2100, 1, 2, 3, 4, 5, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		before, err := schemas.DecodeJob(data)
+		if err != nil {
+			return
+		}
+		out, err := expiring(data, at)
+		if err != nil {
+			return
+		}
+		after, err := schemas.DecodeJob(out)
+		if err != nil || !after.Deadline().Equal(at) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		before.ExpiresAt = after.ExpiresAt
+		a, _ := json.Marshal(before)
+		b, _ := json.Marshal(after)
+		if string(a) != string(b) {
+			t.Errorf("%s\n%s", a, b)
+		}
+	})
+}
