@@ -40,11 +40,8 @@ func TestOneWorkerHasTheDuty(t *testing.T) {
 // stays.
 func TestTheDutyPassesOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.forget(lane1, 1)
-	in, r := w.reap(16)
+	w, _, r := forgotten(t, 1)
 	other, r2 := w.reap(16)
-	look(t, in)
 	look(t, other)
 	got := sweeps(t, r, 2)
 	if len(got) != 1 {

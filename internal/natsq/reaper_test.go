@@ -69,13 +69,22 @@ func (w *world) giveUp(lane schemas.Lane, n int) {
 	until(w.t, "they are given up", func() bool { i := w.consumer(lane); return i.NumAckPending == 0 && i.NumPending == 0 })
 }
 
+// forgotten is a world in which n jobs of lane1 are forgotten, and an intake that
+// has listed the lane: that sets the limit of deliveries right, which brings
+// nothing back.
+func forgotten(t *testing.T, n int) (*world, *Intake, *reaper) {
+	t.Helper()
+	w := newWorld(t)
+	w.forget(lane1, n)
+	in, r := w.reap(16)
+	look(t, in)
+	return w, in, r
+}
+
 func TestForgottenJobsAreHandedOver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.forget(lane1, 3)
-	in, r := w.reap(16)
+	w, in, r := forgotten(t, 3)
 	other, r2 := w.reap(16)
-	look(t, in) // sets the limit of deliveries right, which brings nothing back
 	look(t, other)
 	none(t, in, askFor(t, in, lane1, 3, 200*time.Millisecond))
 	if got := sweeps(t, r, 1); len(got) != 0 {
@@ -213,10 +222,7 @@ func TestAKilledServersForgottenJobs(t *testing.T) {
 // hand that lie above them, they cannot be told from those.
 func TestALimitsForgottenJobsWaitForTheLeased(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.forget(lane1, 2)
-	in, r := w.reap(16)
-	look(t, in)
+	w, in, r := forgotten(t, 2)
 	w.publish(lane1, 2)
 	askFor(t, in, lane1, 1, limit)
 	leased := job(t, in)
@@ -256,10 +262,7 @@ func TestSweepsAreBounded(t *testing.T) {
 
 func TestAPausedLanesForgottenJobsWait(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.forget(lane1, 1)
-	in, r := w.reap(16)
-	look(t, in)
+	w, _, r := forgotten(t, 1)
 	w.put(paused(lane1, time.Now().Add(time.Hour)))
 	w.publish(lane1, 1)
 	until(t, "the paused consumer counts what waits", func() bool { return w.consumer(lane1).NumPending == 1 })
@@ -276,10 +279,7 @@ func TestAPausedLanesForgottenJobsWait(t *testing.T) {
 // is an orphan; nor is anything without a consumer.
 func TestALaneMadeAnew(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.forget(lane1, 2)
-	in, r := w.reap(16)
-	look(t, in)
+	w, in, r := forgotten(t, 2)
 	if got := sweeps(t, r, 1); len(got) != 0 {
 		t.Fatal("at the first sight")
 	}
@@ -299,10 +299,7 @@ func TestALaneMadeAnew(t *testing.T) {
 // begin again.
 func TestAnotherStreamsMessageStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.forget(lane1, 1)
-	in, r := w.reap(16)
-	look(t, in)
+	w, _, r := forgotten(t, 1)
 	got := sweeps(t, r, 2)
 	must(t, w.js.DeleteStream(t.Context(), w.stream(jobs)))
 	_, err := w.Setup(t.Context(), testLayout)
