@@ -88,6 +88,7 @@ var house = map[string]room{
 	"internal/devstack/s3dev":   {rooms: []string{"internal/devstack"}},
 	"internal/devstack/devtest": {rooms: []string{"internal/devstack"}},
 	"internal/faultlab":         ground,
+	"deploy":                    ground,
 	"cmd/chartpost-dev": {rooms: []string{
 		"schemas", "internal/app", "internal/natsq", "internal/s3source", "internal/show", "internal/samples", "internal/redoxsim",
 		"internal/devstack", "internal/devstack/s3dev",

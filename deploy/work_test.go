@@ -1,0 +1,340 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// TestRolesDoTheirWork lets every role do all of its work against a real server
+// that runs the files of nats/, and holds the files to what was done: nothing
+// was refused, and nothing is allowed that nobody needed.
+func TestRolesDoTheirWork(t *testing.T) {
+	t.Run("as the files are", func(t *testing.T) {
+		t.Parallel()
+		newSite(t, "chartpost", "nats").doAll("$JS.ACK.*.*.")
+	})
+	// NATS: "JetStream wire API"; the newer form of acknowledgements names the
+	// domain and the account too.
+	t.Run("another prefix, and acknowledgements of the newer form", func(t *testing.T) {
+		t.Parallel()
+		dir := settingsFor(t, "trial-2")
+		text, err := os.ReadFile(filepath.Join(dir, "nats.conf"))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, "nats.conf"), append(text, "\nfeature_flags { js_ack_fc_v2: true }\n"...), 0o600))
+		newSite(t, "trial-2", dir).doAll("$JS.ACK.TRIAL-2_")
+	})
+}
+
+func (s *site) doAll(unused string) {
+	s.t.Helper()
+	s.as(operator, 0, "setup")
+	s.as(operator, 0, "setup")
+	s.as(worker, 0, "check")
+	seen := s.watch()
+	log, stop := s.work()
+	defer func() {
+		if s.t.Failed() {
+			s.t.Log(s.report(log))
+		}
+	}()
+	s.deliver(seen)
+	s.breakLane(seen)
+	s.holdLane(seen)
+	s.resolve(seen)
+	s.backfill()
+	s.consume()
+	s.rarely()
+	s.look()
+	stop()
+	if refused := s.nats.violations(); len(refused) > 0 {
+		s.t.Errorf("the server refused what a role needs:\n%s", strings.Join(refused, "\n"))
+	}
+	if strings.Contains(log.String(), "ermission") {
+		s.t.Errorf("the worker's log speaks of permissions:\n%s", log.Tail())
+	}
+	s.everythingWasUsed(unused)
+}
+
+// seen are the events that a watcher has seen.
+type seen struct {
+	mu   sync.Mutex
+	all  []schemas.Event
+	core []string
+}
+
+func (e *seen) add(event schemas.Event) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, event)
+	return true
+}
+
+func (e *seen) has(id string, status schemas.Status) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.all, func(x schemas.Event) bool { return x.Data.JobID == id && x.Data.Status == status })
+}
+
+// watch follows the events as a watcher, in both ways there are.
+func (s *site) watch() *seen {
+	s.t.Helper()
+	e := &seen{}
+	queue, err := app.Queue(s.natsAs(watcher), "test", new(devtest.Log).Logger())
+	must(s.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	started, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- queue.Watch(ctx, nil, time.Now().Add(-time.Minute), func() error { close(started); return nil }, e.add)
+	}()
+	select {
+	case <-started:
+	case err := <-ended:
+		s.t.Fatalf("the watcher: %v\n%v", err, s.nats.violations())
+	}
+	s.t.Cleanup(func() {
+		cancel()
+		must(s.t, <-ended)
+		queue.Close()
+	})
+	plain := s.connect(watcher)
+	_, err = plain.Subscribe(s.prefix+".events.>", func(msg *nats.Msg) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.core = append(e.core, msg.Subject)
+	})
+	must(s.t, err)
+	must(s.t, plain.Flush())
+	return e
+}
+
+// connect is a plain client with the rights of a role.
+func (s *site) connect(role string, options ...nats.Option) *nats.Conn {
+	s.t.Helper()
+	key, err := nats.NkeyOptionFromSeed(s.ids[role].seedFile)
+	must(s.t, err)
+	nc, err := nats.Connect(s.nats.url, append(options, key)...)
+	must(s.t, err)
+	s.t.Cleanup(nc.Close)
+	return nc
+}
+
+// await waits until the watcher has seen an event.
+func (s *site) await(e *seen, id string, status schemas.Status) {
+	s.t.Helper()
+	devtest.Until(s.t, id+" is "+string(status), patience, func() bool { return e.has(id, status) })
+}
+
+// deliver: jobs that are accepted, fail, and wait for their next attempt.
+func (s *site) deliver(e *seen) {
+	s.t.Helper()
+	must(s.t, s.sim.Inject(redoxsim.Fault{
+		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "busy"}, Action: redoxsim.AnswerStatus, Status: 503, Times: 10,
+	}))
+	s.send("embedded", "good-health", "--transfer", "embed")
+	s.send("uploaded", "good-health", "--transfer", "upload", "--class", "backfill")
+	s.send("passing", "busy")
+	s.as(submitter, 0, "send", "--wait", "0", "--id", "missing", "--to", "good-health", "--patient", "patient.json", "--file", "s3://"+testBucket+"/none.pdf")
+	s.await(e, "embedded", schemas.StatusAccepted)
+	s.await(e, "uploaded", schemas.StatusUploaded)
+	s.await(e, "uploaded", schemas.StatusAccepted)
+	s.await(e, "missing", schemas.StatusFailed)
+	s.await(e, "passing", schemas.StatusRetrying)
+	s.await(e, "passing", schemas.StatusAccepted)
+	// The copy is known from the ledger.
+	s.send("embedded-2", "good-health", "--transfer", "embed")
+	s.await(e, "embedded-2", schemas.StatusAccepted)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !slices.Contains(e.core, s.prefix+".events.live.good-health.accepted") {
+		s.t.Errorf("a plain subscription saw %v", e.core)
+	}
+}
+
+// breakLane: a destination that fails opens its lane's breaker; an operator
+// sees it and closes it.
+func (s *site) breakLane(e *seen) {
+	s.t.Helper()
+	must(s.t, s.sim.Inject(redoxsim.Fault{
+		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "broken"}, Action: redoxsim.AnswerStatus, Status: 503,
+	}))
+	for n := range 4 {
+		s.send(fmt.Sprintf("broken-%d", n), "broken")
+	}
+	devtest.Until(s.t, "the lane is broken", patience, func() bool {
+		out := s.as(operator, 0, "lane", "ls", "--json")
+		return strings.Contains(out, `"broken"`) && strings.Contains(out, `"breaker"`)
+	})
+	s.sim.ClearFaults()
+	s.as(operator, 0, "lane", "resume", "live", "broken")
+	for n := range 4 {
+		s.await(e, fmt.Sprintf("broken-%d", n), schemas.StatusAccepted)
+	}
+}
+
+// holdLane: an operator pauses a lane and limits it.
+func (s *site) holdLane(e *seen) {
+	s.t.Helper()
+	s.as(operator, 0, "lane", "limit", "both", "good-health", "3")
+	s.as(operator, 0, "lane", "pause", "live", "good-health", "--for", "1h", "--reason", "tried")
+	s.send("held", "good-health")
+	if out := s.as(operator, 0, "lane", "ls"); !strings.Contains(out, "paused") {
+		s.t.Errorf("the lane is not paused:\n%s", out)
+	}
+	s.as(operator, 0, "lane", "resume", "live", "good-health")
+	s.as(operator, 0, "lane", "limit", "both", "good-health", "none")
+	s.await(e, "held", schemas.StatusAccepted)
+	// An operator may send what is there, and follow it.
+	s.send("first", "good-health", "--key", "outbox/archive.pdf")
+	s.as(operator, 0, "send", "--id", "followed", "--to", "good-health", "--patient", "patient.json", "--file", "s3://"+testBucket+"/outbox/archive.pdf")
+}
+
+// resolve: an operator decides about jobs of unknown outcome.
+func (s *site) resolve(e *seen) {
+	s.t.Helper()
+	must(s.t, s.sim.Inject(redoxsim.Fault{
+		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "lost"}, Action: redoxsim.CutAfterProcessing, Times: 2,
+	}))
+	s.send("lost-1", "lost")
+	s.await(e, "lost-1", schemas.StatusUnknown)
+	s.send("lost-2", "lost")
+	s.await(e, "lost-2", schemas.StatusUnknown)
+	devtest.Until(s.t, "the dead letters are there", patience, func() bool {
+		out := s.as(operator, 0, "dead", "ls", "--status", "unknown")
+		return strings.Contains(out, "lost-1") && strings.Contains(out, "lost-2")
+	})
+	s.as(operator, 0, "dead", "resolve", "lost-1", "--resend")
+	s.await(e, "lost-1", schemas.StatusAccepted)
+	s.as(operator, 0, "dead", "resolve", "lost-2", "--accepted")
+	s.await(e, "lost-2", schemas.StatusAccepted)
+}
+
+const manifestOf = `id,to
+1,good-health
+2,good-health
+3,elsewhere
+`
+
+const templateOf = `id: "arch-{{ .id }}"
+operation: documentreference-create
+destination: {slug: "{{ .to }}", environment: Development}
+files: [{bucket: reports, key: outbox/archive.pdf, content_type: application/pdf}]
+message:
+  patient: {resourceType: Patient, identifier: [{system: "urn:oid:1.2", value: "{{ .id }}"}], name: [{family: Sample}], gender: other, birthDate: "1970-01-01"}
+  resource: {resourceType: DocumentReference, status: current}
+`
+
+// backfill: an operator delivers an archive and accounts for it.
+func (s *site) backfill() {
+	s.t.Helper()
+	write := func(name, text string) { must(s.t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600)) }
+	write("archive.csv", manifestOf)
+	write("archive.yaml", templateOf)
+	s.as(operator, 0, "backfill", "plan", "archive.csv", "--template", "archive.yaml", "--list", "s3://"+testBucket+"/outbox/")
+	s.as(operator, 0, "backfill", "run", "archive.csv", "--template", "archive.yaml", "--id", "first")
+	s.as(operator, 0, "backfill", "report", "first", "archive.csv", "--template", "archive.yaml", "--out", "report.csv")
+	s.as(operator, 0, "backfill", "status")
+	var status struct{ State string }
+	must(s.t, json.Unmarshal([]byte(s.as(operator, 0, "backfill", "status", "first", "--json")), &status))
+	s.as(operator, 0, "backfill", "run", "archive.csv", "--template", "archive.yaml", "--id", "second", "--no-follow")
+	s.as(operator, 0, "backfill", "run", "archive.csv", "--template", "archive.yaml", "--id", "second")
+	s.as(operator, 0, "backfill", "pause", "second")
+	s.as(operator, 0, "backfill", "resume", "second")
+	s.as(operator, 0, "backfill", "cancel", "second")
+}
+
+// consume: a program of somebody's own reads the events through a durable
+// consumer, by the library's own ways.
+func (s *site) consume() {
+	s.t.Helper()
+	js, err := jetstream.New(s.connect(watcher))
+	must(s.t, err)
+	stream, err := js.Stream(s.t.Context(), strings.ToUpper(s.prefix)+"_EVENTS")
+	must(s.t, err)
+	consumer, err := stream.CreateOrUpdateConsumer(s.t.Context(), jetstream.ConsumerConfig{
+		Durable: "archive", AckPolicy: jetstream.AckExplicitPolicy, FilterSubject: s.prefix + ".events.live.>",
+	})
+	must(s.t, err)
+	messages, err := consumer.Fetch(3)
+	must(s.t, err)
+	n := 0
+	for msg := range messages.Messages() {
+		must(s.t, msg.DoubleAck(s.t.Context()))
+		n++
+	}
+	info, err := consumer.Info(s.t.Context())
+	must(s.t, err)
+	if must(s.t, messages.Error()); n != 3 || info.AckFloor.Consumer != 3 {
+		s.t.Errorf("%d events came and %d are acknowledged, want 3", n, info.AckFloor.Consumer)
+	}
+	must(s.t, stream.DeleteConsumer(s.t.Context(), "archive"))
+}
+
+// look: what an operator and a watcher find out, and who asks.
+func (s *site) look() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	queue, err := app.Queue(s.natsAs(operator), "test", new(devtest.Log).Logger())
+	must(s.t, err)
+	defer queue.Close()
+	if user, account := queue.User(ctx); user != s.ids[operator].public || account == "" {
+		s.t.Errorf("the server says that the operator is %q of the account %q", user, account)
+	}
+	must(s.t, queue.Audits(ctx, natsq.AuditRange{}, func(schemas.Audit) bool { return true }))
+	found, _, err := queue.Scan(ctx, natsq.EventScan{JobID: "embedded"})
+	if must(s.t, err); len(found) == 0 {
+		s.t.Error("no event of the job is found")
+	}
+	_, _, err = queue.Waiting(ctx, "nobody", 10)
+	must(s.t, err)
+	watching, err := app.Queue(s.natsAs(watcher), "test", new(devtest.Log).Logger())
+	must(s.t, err)
+	defer watching.Close()
+	n := 0
+	_, err = watching.Events(ctx, natsq.EventRange{EventSelection: natsq.EventSelection{Statuses: []schemas.Status{schemas.StatusAccepted, schemas.StatusFailed}}},
+		func(natsq.StoredEvent, []byte) bool { n++; return true })
+	if must(s.t, err); n == 0 {
+		s.t.Error("a watcher reads no event")
+	}
+}
+
+// rarely: requests that are made only where a server was killed at the wrong
+// moment, or where what is listed is removed meanwhile.
+func (s *site) rarely() {
+	s.t.Helper()
+	upper := strings.ToUpper(s.prefix)
+	for _, one := range []struct{ role, subject, body string }{
+		{worker, "$JS.API.STREAM.MSG.GET." + upper + "_JOBS", `{"seq":1,"next_by_subj":"` + s.prefix + `.jobs.live.good-health"}`},
+		{worker, "$JS.API.STREAM.MSG.DELETE." + upper + "_JOBS", `{"seq":999999}`},
+		{worker, "$JS.API.DIRECT.GET.KV_" + upper + "_CONTROL.$KV." + upper + "_CONTROL.orphans", ""},
+		{worker, "$KV." + upper + "_CONTROL.orphans", "me"},
+		{worker, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
+		{operator, "$JS.API.STREAM.MSG.GET." + upper + "_JOBS", `{"seq":1,"next_by_subj":"` + s.prefix + `.jobs.backfill.>"}`},
+		{operator, s.prefix + ".audit.tried", "{}"},
+		{operator, "$JS.API.CONSUMER.INFO." + upper + "_AUDIT.one", ""},
+		{operator, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
+		{operator, "$JS.API.CONSUMER.INFO." + upper + "_DEAD.one", ""},
+		{operator, "$JS.API.CONSUMER.INFO." + upper + "_EVENTS.one", ""},
+		{operator, "$JS.API.STREAM.MSG.GET.KV_" + upper + "_LEDGER", `{"last_by_subj":"$KV.` + upper + `_LEDGER.one"}`},
+	} {
+		if _, err := s.connect(one.role).Request(one.subject, []byte(one.body), patience); err != nil {
+			s.t.Errorf("%s: %s: %v", one.role, one.subject, err)
+		}
+	}
+}
