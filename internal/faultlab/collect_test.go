@@ -44,11 +44,11 @@ func (l *lab) collectRedox() {
 	}
 	for _, u := range l.redox.sim.Uploads() {
 		of := owners[u.Body.SHA256]
-		l.books.Uploads = append(l.books.Uploads, Upload{Job: of.job, Index: of.index, From: u.From, Started: u.Started, Finished: u.Finished})
+		l.books.Uploads = append(l.books.Uploads, Upload{Job: of.job, Index: of.index, From: senderOf(u.From), Started: u.Started, Finished: u.Finished})
 	}
 	l.canaryArrived()
 	for _, m := range l.redox.sim.Messages() {
-		p := Post{Job: m.DocumentID, Destination: m.Destination, Bundle: m.BundleID, From: m.From, Started: m.Started, At: m.At}
+		p := Post{Job: m.DocumentID, Destination: m.Destination, Bundle: m.BundleID, From: senderOf(m.From), Started: m.Started, At: m.At}
 		for _, f := range m.Files {
 			p.Files = append(p.Files, f.SHA256)
 		}

@@ -14,10 +14,12 @@ import (
 type crew struct {
 	workers, slots, laneSlots int
 	lease, grace, answer      time.Duration
+	// further settings go before these.
+	further []string
 }
 
 func (c crew) environment() []string {
-	return []string{
+	return append([]string{
 		fmt.Sprintf("CHARTPOST_CONCURRENCY=%d", c.slots),
 		fmt.Sprintf("CHARTPOST_LANE_CONCURRENCY=%d", c.laneSlots),
 		"CHARTPOST_BUDGET_REQUESTS=0",
@@ -26,7 +28,7 @@ func (c crew) environment() []string {
 		"CHARTPOST_ANSWER_TIMEOUT=" + c.answer.String(),
 		"CHARTPOST_RETRY_FIRST=1s", "CHARTPOST_RETRY_LONGEST=2s", "CHARTPOST_STALL=30s",
 		"CHARTPOST_LOG_LEVEL=debug", "CHARTPOST_LOG_FORMAT=json",
-	}
+	}, c.further...)
 }
 
 // fleet is the worker processes.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
+	"github.com/chartpost/chartpost/internal/redoxsim"
 )
 
 // patience bounds every wait for a single thing.
@@ -54,7 +55,7 @@ func newLab(t testing.TB, g ground, w crew) *lab {
 	l.connect()
 	l.setup()
 	l.startStore()
-	l.redox = startRedox(t)
+	l.redox = startRedox(t, redoxsim.RateLimit{})
 	l.fleet = newFleet(l, w)
 	return l
 }

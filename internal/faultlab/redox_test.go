@@ -24,13 +24,15 @@ type redox struct {
 	requests []Request
 }
 
-func startRedox(t testing.TB) *redox {
+// startRedox starts a simulator that takes as many requests of all workers
+// together as rate says.
+func startRedox(t testing.TB, rate redoxsim.RateLimit) *redox {
 	t.Helper()
 	credentials, err := redoxsim.GenerateClient(redoxsim.ES384)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client}})
+	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client}, Rate: rate})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +52,13 @@ func startRedox(t testing.TB) *redox {
 }
 
 type workerKey struct{}
+
+// egress is the one address that all workers' requests come from; their names
+// stand where its port would.
+const egress = "egress"
+
+// senderOf is the worker of a request's address.
+func senderOf(address string) string { return strings.TrimPrefix(address, egress+":") }
 
 // newDoor opens one worker's own way to Redox, so that each request tells who
 // sent it: also one that is served after its sender was killed.
@@ -74,7 +83,7 @@ func (r *redox) newDoor(t testing.TB, worker string) (*Proxy, error) {
 // ServeHTTP notes the request and lets the simulator answer it.
 func (r *redox) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	from, _ := req.Context().Value(workerKey{}).(string)
-	req.RemoteAddr = from
+	req.RemoteAddr = net.JoinHostPort(egress, from)
 	noted := Request{From: from, Kind: kindOf(req.URL.Path), Start: time.Now()}
 	answer := &answer{ResponseWriter: w}
 	defer func() {

@@ -1,0 +1,190 @@
+package faultlab
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/redoxsim"
+)
+
+// usage is what a run made of its allowance.
+type usage struct {
+	allowance
+	// opened is when the fleet was started; from and to are when backfill was fed.
+	opened, from, to time.Time
+	// operations counts what was asked of NATS, perWorker a second and a worker.
+	operations *atomic.Int64
+	perWorker  float64
+	// counted is the most that the simulator had in a window.
+	counted int
+	// live and backfill are when requests came; tokens and repeats are live.
+	live, backfill []time.Time
+	refused        int
+	// fullest is the most in any window; worst and mean are the least and the
+	// mean part of backfill's share that was used in a window.
+	fullest, windows int
+	worst, mean      float64
+	// waits are from the publish of a live job to its event, by phase.
+	waits map[string][]time.Duration
+	// strange are requests that the books do not explain.
+	strange int
+}
+
+// watch notes what the simulator counts.
+func (u *usage) watch(ctx context.Context, sim *redoxsim.Server) {
+	for pause(ctx, u.window/40) {
+		u.counted = max(u.counted, sim.WindowUsed())
+	}
+}
+
+// count reads from the books what came when.
+func (u *usage) count(b *Books) {
+	class := map[string]string{}
+	for _, j := range b.Jobs {
+		class[j.ID] = j.Class
+	}
+	come := func(job string, at time.Time) {
+		if class[job] == backfill {
+			u.backfill = append(u.backfill, at)
+		} else {
+			u.live = append(u.live, at)
+		}
+	}
+	taken := 0
+	for _, p := range b.Posts {
+		come(p.Job, p.Started)
+	}
+	for _, f := range b.Uploads {
+		come(f.Job, f.Started)
+	}
+	for _, r := range b.Requests {
+		switch {
+		case r.Status == 429:
+			u.refused++
+		case r.Kind == "token":
+			u.live = append(u.live, r.Start)
+		default:
+			taken++
+		}
+	}
+	u.strange = taken - len(b.Posts) - len(b.Uploads)
+	slices.SortFunc(u.live, time.Time.Compare)
+	slices.SortFunc(u.backfill, time.Time.Compare)
+	u.fullest = fullest(slices.SortedFunc(slices.Values(slices.Concat(u.live, u.backfill)), time.Time.Compare), u.window)
+	u.share()
+}
+
+// fullest is the most of some times, in their order, that any window holds.
+func fullest(times []time.Time, window time.Duration) (most int) {
+	first := 0
+	for i, at := range times {
+		for at.Sub(times[first]) >= window {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}
+
+// share compares what backfill sent in each window with what it may: the limit
+// less the reserve and what live sent. The first window of a scope does not
+// count: nobody knows what was sent before it.
+func (u *usage) share() {
+	begin := u.from.Add(u.window / 10)
+	if first := u.opened.Add(u.window); first.After(begin) {
+		begin = first
+	}
+	u.worst = 1
+	for ; !begin.Add(u.window).After(u.to); begin = begin.Add(u.window / 40) {
+		may := float64(u.requests)*(1-kept) - float64(within(u.live, begin, u.window))
+		used := float64(within(u.backfill, begin, u.window)) / may
+		u.worst = min(u.worst, used)
+		u.mean += used
+		u.windows++
+	}
+	u.mean /= float64(max(u.windows, 1))
+}
+
+// within counts the times of a window.
+func within(times []time.Time, from time.Time, window time.Duration) int {
+	at := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(times, t, time.Time.Compare)
+		return i
+	}
+	return at(from.Add(window)) - at(from)
+}
+
+// latencies reads how long live jobs took.
+func (u *usage) latencies(l *lab) {
+	l.t.Helper()
+	published := map[string]time.Time{}
+	for _, j := range l.books.Jobs {
+		published[j.ID] = j.Published
+	}
+	l.eachMessage(stream("EVENTS"), l.takeEvent())
+	u.waits = map[string][]time.Duration{}
+	for _, e := range l.books.Events {
+		if phase, _, _ := strings.Cut(e.Job, "-"); e.Status == "accepted" {
+			u.waits[phase] = append(u.waits[phase], e.At.Sub(published[e.Job]))
+		}
+	}
+	l.books.Events, l.books.Leaks = nil, nil
+	u.waits["alone"] = slices.Concat(u.waits[before], u.waits[after])
+	for _, waits := range u.waits {
+		slices.SortFunc(waits, cmp.Compare)
+	}
+}
+
+// at is a quantile of the waits of a phase.
+func (u *usage) at(phase string, q float64) time.Duration {
+	waits := u.waits[phase]
+	if len(waits) == 0 {
+		return 0
+	}
+	return waits[min(int(q*float64(len(waits))), len(waits)-1)].Round(100 * time.Microsecond)
+}
+
+func (u *usage) tell(l *lab) {
+	l.measure("limit", "%d in %s, %.0f %% of it for live", u.requests, u.window, 100*kept)
+	l.measure("requests", "%d live, %d backfill; in the fullest window %d, as the simulator counts %d", len(u.live), len(u.backfill), u.fullest, u.counted)
+	l.measure("refused with 429", "%d", u.refused)
+	l.measure("share of backfill used", "%.2f %% in the mean of %d windows, least %.2f %%", 100*u.mean, u.windows, 100*u.worst)
+	for _, phase := range []string{before, beside, after, "alone", backfill} {
+		l.measure("accepted after publish, "+phase, "%d jobs, p50 %s, p90 %s, p99 %s, most %s",
+			len(u.waits[phase]), u.at(phase, 0.5), u.at(phase, 0.9), u.at(phase, 0.99), u.at(phase, 1))
+	}
+	l.measure("operations of NATS", "%.2f a second a worker", u.perWorker)
+}
+
+// judge: the short form asserts what does not depend on the machine's time.
+func (u *usage) judge(t *testing.T) {
+	if u.refused > 0 {
+		t.Errorf("%d requests were refused", u.refused)
+	}
+	if u.counted > u.requests || u.fullest > u.requests || len(u.backfill) == 0 || len(u.waits[beside]) == 0 {
+		t.Errorf("in the fullest window %d and %d of %d requests, %d of backfill, %d live jobs",
+			u.fullest, u.counted, u.requests, len(u.backfill), len(u.waits[beside]))
+	}
+	if u.strange != 0 {
+		t.Errorf("%d requests that Redox took are no file, message or token of the books", u.strange)
+	}
+	if u.perWorker == 0 || u.perWorker > 10 {
+		t.Errorf("%.2f operations of NATS a second a worker", u.perWorker)
+	}
+	if !*long {
+		return
+	}
+	if u.mean < 0.98 {
+		t.Errorf("of what backfill may use %.2f %% was used", 100*u.mean)
+	}
+	for _, q := range []float64{0.5, 0.99} {
+		if alone, with := u.at("alone", q), u.at(beside, q); with > alone+alone/5 {
+			t.Errorf("beside backfill live jobs took %s at quantile %v, alone %s", with, q, alone)
+		}
+	}
+}
