@@ -4,7 +4,7 @@ GO     ?= go
 BIN    := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-nats soak lint bench build clean
+.PHONY: help dev test test-nats soak lint vuln bench build release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ lint: ## Check formatting, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	cd testdata/fhircheck && $(GO) vet ./...
+
+vuln: ## Look for known vulnerabilities; needs vuln.go.dev, or GOVULNDB=file:///a/copy
+	@.ci/vuln/check
+
+release: ## Build a commit for every platform, twice, compare, and write binaries, sums and SBOMs to dist/
+	$(GO) run ./internal/release -out dist $(ARGS)
 
 bench: ## Run the benchmarks; they print what they measure
 	$(GO) test -run '^$$' -bench . -benchmem ./...

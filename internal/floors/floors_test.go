@@ -51,6 +51,7 @@ var house = map[string]room{
 	"internal/floors":   ground,
 
 	"internal/samples/generate": ground,
+	"internal/release":          ground,
 
 	// Pure: what we say to Redox.
 	"pipeline/compose": {rooms: []string{"schemas", "internal/fault"}, shut: network},
