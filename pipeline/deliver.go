@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
@@ -21,6 +22,8 @@ type delivery struct {
 	// opened is the only file's first reading, kept from the survey so that a
 	// job of one file costs one request to the store.
 	opened *Object
+	// handed counts the bytes handed over to Redox in the step at hand.
+	handed atomic.Int64
 }
 
 func (d *delivery) close() {
@@ -31,10 +34,10 @@ func (d *delivery) close() {
 }
 
 func (d *delivery) run(ctx context.Context) error {
-	if err := d.redox.Authorize(ctx); err != nil {
+	if err := d.step(StepAuthorize, func() error { return d.redox.Authorize(ctx) }); err != nil {
 		return err
 	}
-	if err := d.survey(ctx); err != nil {
+	if err := d.step(StepSurvey, func() error { return d.survey(ctx) }); err != nil {
 		return err
 	}
 	err := d.transfer(ctx)
@@ -81,11 +84,15 @@ func (d *delivery) transfer(ctx context.Context) error {
 			return err
 		}
 	}
-	message, err := d.settings.Composer.Compose(d.job, d.attachments())
+	var message *compose.Message
+	err := d.step(StepCompose, func() (err error) {
+		message, err = d.settings.Composer.Compose(d.job, d.attachments())
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	return d.send(ctx, message)
+	return d.step(StepSend, func() error { return d.send(ctx, message) })
 }
 
 func (d *delivery) attachments() []compose.Attachment {
@@ -108,7 +115,7 @@ func (d *delivery) attachments() []compose.Attachment {
 // after a crash knows that the outcome is unknown.
 func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	letter := d.letter(message)
-	letter.Payload = fenced(letter.Payload, d.journal, d.progress.Left)
+	letter.Payload = d.fenced(letter.Payload, d.progress.Left)
 	var receipt schemas.Receipt
 	err := d.settings.Retry.do(ctx, func() error {
 		if err := d.permit(ctx); err != nil {
@@ -142,7 +149,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 // permit waits for the right to one request: before the ledger says that it is
 // made, since the wait may be long.
 func (d *delivery) permit(ctx context.Context) error {
-	err := d.redox.Admit(ctx, d.class)
+	err := d.step(StepPermit, func() error { return d.redox.Admit(ctx, d.class) })
 	if err == nil {
 		d.progress.Admitted()
 	}

@@ -3,23 +3,24 @@ package pipeline
 import (
 	"context"
 	"io"
+	"sync/atomic"
 )
 
 // fenced makes a body that hands over nothing any more once the lease of its
 // job has ended: a worker that was frozen between two bytes must not go on with
 // what may be another's job. left, unless nil, is called when the last of size
 // bytes has been handed over.
-func fenced(p Payload, journal Journal, left func()) Payload {
+func (d *delivery) fenced(p Payload, left func()) Payload {
 	open := p.Open
 	p.Open = func(ctx context.Context) (io.ReadCloser, error) {
-		if err := journal.Owned(); err != nil {
+		if err := d.journal.Owned(); err != nil {
 			return nil, err
 		}
 		body, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return &fence{ReadCloser: body, journal: journal, missing: p.Size, left: left}, nil
+		return &fence{ReadCloser: body, journal: d.journal, handed: &d.handed, missing: p.Size, left: left}, nil
 	}
 	return p
 }
@@ -27,6 +28,7 @@ func fenced(p Payload, journal Journal, left func()) Payload {
 type fence struct {
 	io.ReadCloser
 	journal Journal
+	handed  *atomic.Int64
 	missing int64
 	left    func()
 }
@@ -38,6 +40,7 @@ func (f *fence) Read(p []byte) (int, error) {
 	if owned := f.journal.Owned(); owned != nil {
 		return 0, owned
 	}
+	f.handed.Add(int64(n))
 	f.missing -= int64(n)
 	if f.missing == 0 && n > 0 && f.left != nil {
 		f.left()

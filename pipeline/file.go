@@ -110,7 +110,7 @@ func (d *delivery) uploadAll(ctx context.Context) error {
 		if d.record.Files[i].URL != "" {
 			continue
 		}
-		if err := d.upload(ctx, i); err != nil {
+		if err := d.step(StepUpload, func() error { return d.upload(ctx, i) }); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 			Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
 		},
 	}
-	parcel.Payload = fenced(parcel.Payload, d.journal, nil)
+	parcel.Payload = d.fenced(parcel.Payload, nil)
 	err := d.settings.Retry.do(ctx, func() (err error) {
 		if err := d.permit(ctx); err != nil {
 			return err

@@ -62,6 +62,8 @@ type Progress interface {
 	Left()
 	// Answered is called when that wait is over, however it ended.
 	Answered()
+	// Passed is called when a step has ended, well or not.
+	Passed(stage Stage)
 }
 
 // Deliver carries a job on from where record says it is until Redox has

@@ -44,6 +44,9 @@ type Record struct {
 	// Stored is when the server stored that copy: a stream that is made anew
 	// gives the same sequences again.
 	Stored time.Time `json:"stored"`
+	// Published is when the job was published where Stored is the time of a later
+	// copy, which a schedule brought.
+	Published time.Time `json:"published,omitzero"`
 	// Digest is the hex SHA-256 of the job as published.
 	Digest string `json:"digest"`
 	// Owner names the worker that wrote the record last. The fence is the

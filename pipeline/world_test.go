@@ -207,12 +207,14 @@ type uploads struct {
 	told []pipeline.Record
 	// left, answered counts the messages that were handed over whole.
 	left, answered, admitted int
+	stages                   []pipeline.Stage
 }
 
 func (u *uploads) Uploaded(r *pipeline.Record) { u.told = append(u.told, *r) }
 func (u *uploads) Left()                       { u.left++ }
 func (u *uploads) Answered()                   { u.answered++ }
 func (u *uploads) Admitted()                   { u.admitted++ }
+func (u *uploads) Passed(s pipeline.Stage)     { u.stages = append(u.stages, s) }
 
 // kept is a page of a job whose lease lives until lost is set.
 type kept struct {

@@ -84,6 +84,8 @@ func (d *dispatcher) run(ctx, working context.Context) {
 		case r := <-d.wrote:
 			d.written(r)
 		case <-d.budget.Changed():
+		case reply := <-d.asked:
+			d.lookAt(reply)
 		case a := <-d.intake.Answers():
 			d.answer(working, a)
 		}
@@ -265,6 +267,8 @@ func (d *dispatcher) finish(interrupt, cut func(), stopped <-chan struct{}) {
 			d.learn(s)
 		case r := <-d.wrote:
 			d.written(r)
+		case reply := <-d.asked:
+			d.lookAt(reply)
 		case <-grace.C:
 			d.log.Warn("the grace time is over; jobs in hand are given back", "in_hand", d.lanes.inHand+d.lanes.parked)
 			interrupt()

@@ -20,6 +20,19 @@ func (h *handling) fresh() pipeline.Record {
 	}
 }
 
+// open asks the ledger for the job's record, and what this copy means beside it.
+func (h *handling) open(ctx context.Context) (admission, error) {
+	page, created, err := h.ledger.Open(ctx, h.job.ID, h.fresh())
+	if err != nil {
+		return "", err
+	}
+	h.page, h.record = page, page.Record()
+	if created {
+		return begin, nil
+	}
+	return h.admission(ctx)
+}
+
 func (h *handling) admission(ctx context.Context) (admission, error) {
 	c := copyOf{sequence: h.delivery.Sequence(), stored: h.delivery.Stored(), attempt: h.delivery.Attempt()}
 	entry := admit(h.record, c, heldUnasked)
@@ -96,6 +109,12 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 		// A person may have mended the file or the job in between.
 		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
 		r.Files, r.NoEmbed, r.Doubts = nil, false, 0
+	}
+	switch {
+	case entry == again:
+		r.Published = time.Time{}
+	case r.Published.IsZero() && !r.Stored.Equal(h.delivery.Stored()):
+		r.Published = r.Stored
 	}
 	r.Phase, r.Reason, r.NextAttemptAt = pipeline.Working, nil, time.Time{}
 	r.Sequence, r.Stored, r.Digest = h.delivery.Sequence(), h.delivery.Stored(), h.digest

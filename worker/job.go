@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"log/slog"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
@@ -20,13 +21,12 @@ type handling struct {
 	digest   string
 	page     Page
 	record   pipeline.Record
-	// uploads holds the telling of the uploaded event, which goes on while the
-	// message is sent; the next event waits for it.
-	uploads chan error
 	sights
 	// sent tells whether it has, in this try.
 	sent   bool
 	ending ending
+	telling
+	log *slog.Logger
 }
 
 // sights is what the dispatcher wants to know of a job it hands out, and says.
@@ -45,11 +45,13 @@ type sights struct {
 // the job met on its way.
 func (w *Worker) handle(ctx context.Context, d Delivery, s sights) ending {
 	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data()), sights: s}
-	h.work(ctx)
+	h.watch, h.log = w.watchOf(d)
+	h.work(schemas.WithTrace(ctx, h.watch.Trace()))
 	return h.ending
 }
 
 func (h *handling) work(ctx context.Context) {
+	defer h.ended()
 	defer h.lease.release()
 	defer h.awaitUploads()
 	defer h.survive()
@@ -66,18 +68,14 @@ func (h *handling) run(ctx context.Context) {
 		h.buryNameless(ctx, fault.Of(refusal))
 		return
 	}
-	page, created, err := h.ledger.Open(ctx, job.ID, h.fresh())
+	var entry admission
+	err := h.step(StepAdmit, func() (err error) {
+		entry, err = h.open(ctx)
+		return err
+	})
 	if err != nil {
 		h.setAside(ctx, err)
 		return
-	}
-	h.page, h.record = page, page.Record()
-	entry := begin
-	if !created {
-		if entry, err = h.admission(ctx); err != nil {
-			h.setAside(ctx, err)
-			return
-		}
 	}
 	h.enter(ctx, entry, refusal)
 }
@@ -95,6 +93,7 @@ func (h *handling) try(ctx context.Context, refusal error) {
 	err := h.deliver(ctx)
 	if err == nil {
 		h.ending = ending{job: h.job.ID, verdict: well}
+		h.decided(schemas.StatusAccepted)
 		h.log.Info("accepted", "job", h.job.ID, "attempt", h.record.Attempt, "took", h.now().Sub(started).Round(time.Millisecond).String())
 		h.settle(ctx)
 		return
@@ -136,6 +135,7 @@ func (h *handling) Answered() { h.answered() }
 // and settles it.
 func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 	h.ending = endingOf(h.job.ID, f, h.sent)
+	h.met(f)
 	if f.Kind == fault.Superseded || f.Scope == fault.Ledger {
 		h.setAside(ctx, f)
 		return
@@ -178,6 +178,7 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		h.giveBack(out.pause)
 		return
 	}
+	h.decided(statusOf(out.phase))
 	h.settle(ctx)
 }
 
@@ -189,6 +190,7 @@ func (h *handling) trial() trial {
 // another worker is not touched at all.
 func (h *handling) setAside(ctx context.Context, err error) {
 	f := fault.Of(err)
+	h.met(f)
 	if f.Scope == fault.Ledger {
 		h.ending = endingOf(h.job.ID, f, h.sent)
 	}
@@ -243,6 +245,8 @@ func (h *handling) buryNameless(ctx context.Context, f *fault.Fault) {
 		h.setAside(ctx, err)
 		return
 	}
+	h.met(f)
+	h.decided(schemas.StatusFailed)
 	h.job.ID = schemas.UnreadableID(h.delivery.Sequence())
 	if err := h.tell(settling, schemas.StatusFailed, &reason); err != nil {
 		h.setAside(ctx, err)

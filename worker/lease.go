@@ -10,7 +10,8 @@ import (
 
 // leases renews the lease of every delivery in hand.
 type leases struct {
-	log *slog.Logger
+	log       *slog.Logger
+	telemetry Telemetry
 	// lasts is how long the server waits for a renewal.
 	lasts time.Duration
 	mu    sync.Mutex
@@ -23,10 +24,12 @@ type lease struct {
 	delivery Delivery
 	// until is when the lease ends unless it is renewed.
 	until atomic.Pointer[time.Time]
+	// counted: its end without a renewal has been told of.
+	counted bool
 }
 
-func newLeases(log *slog.Logger, lasts time.Duration) *leases {
-	return &leases{log: log, lasts: lasts, held: map[*lease]struct{}{}}
+func newLeases(log *slog.Logger, lasts time.Duration, telemetry Telemetry) *leases {
+	return &leases{log: log, telemetry: telemetry, lasts: lasts, held: map[*lease]struct{}{}}
 }
 
 func (l *leases) hold(d Delivery) *lease {
@@ -79,9 +82,13 @@ func (l *leases) run(ctx context.Context, period time.Duration) {
 func (l *leases) renew() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	failed, reason := 0, error(nil)
+	renewed, failed, lost, reason := 0, 0, 0, error(nil)
 	for one := range l.held {
 		if !one.alive() {
+			if !one.counted {
+				one.counted = true
+				lost++
+			}
 			continue
 		}
 		now := time.Now()
@@ -90,6 +97,10 @@ func (l *leases) renew() {
 			continue
 		}
 		one.extend(now)
+		renewed++
+	}
+	if l.telemetry != nil {
+		l.telemetry.Leased(renewed, failed, lost)
 	}
 	if failed > 0 {
 		l.log.Warn("leases could not be renewed", "leases", failed, "held", len(l.held), "error", reason)

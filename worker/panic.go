@@ -25,7 +25,11 @@ func (h *handling) understand() (job schemas.Job, err error) {
 				Text: "the worker failed on reading this message: a defect; nothing was sent"}
 		}
 	}()
-	return h.deliverer.Understand(h.delivery.Lane(), h.delivery.Data())
+	err = h.step(StepUnderstand, func() (err error) {
+		job, err = h.deliverer.Understand(h.delivery.Lane(), h.delivery.Data())
+		return err
+	})
+	return job, err
 }
 
 // deliver runs the pipeline. After a panic during a sending nobody knows what
@@ -50,6 +54,7 @@ const codePanic = "panic"
 func (h *handling) survive() {
 	if r := recover(); r != nil {
 		h.logPanic(r)
+		h.met(&fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic})
 		h.giveBack(leaveAlone)
 	}
 }
@@ -57,5 +62,8 @@ func (h *handling) survive() {
 // logPanic names the type of the panic's value, and neither the value nor the
 // record: both may hold patient data.
 func (h *handling) logPanic(value any) {
+	if t := h.settings.Telemetry; t != nil {
+		t.Panicked()
+	}
 	h.log.Error("a panic while working on a job", "job", h.job.ID, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 }

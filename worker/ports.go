@@ -24,6 +24,8 @@ type Delivery interface {
 	Attempt() int
 	// Pending is how many jobs waited behind this one in its lane.
 	Pending() uint64
+	// Trace is the trace that the copy came with.
+	Trace() schemas.Trace
 	// Extend renews the lease.
 	Extend() error
 	// Ack ends the copy; nil means that the server has confirmed it.

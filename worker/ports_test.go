@@ -54,6 +54,8 @@ func (c *copyInHand) Ack(context.Context) error {
 	return nil
 }
 
+func (c *copyInHand) Trace() schemas.Trace { return "" }
+
 func (c *copyInHand) GiveBack(delay time.Duration) error {
 	c.over.Store(true)
 	c.mu.Lock()
@@ -73,7 +75,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // TestNoRenewalAfterRelease races renewals with releases.
 func TestNoRenewalAfterRelease(t *testing.T) {
-	l := newLeases(quiet, time.Hour)
+	l := newLeases(quiet, time.Hour, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	renewed := make(chan struct{})
 	go func() { defer close(renewed); l.run(ctx, 50*time.Microsecond) }()
@@ -116,7 +118,7 @@ func TestTheEndOfACopyEndsItsRenewal(t *testing.T) {
 		"given back":   func(h *handling) { h.giveBack(0) },
 	} {
 		w, c := workerOn(nil, nil, 0), &copyInHand{}
-		h := &handling{Worker: w, delivery: c, lease: w.leases.hold(c)}
+		h := &handling{Worker: w, delivery: c, lease: w.leases.hold(c), telling: telling{watch: unwatched{}}}
 		w.leases.renew()
 		end(h)
 		w.leases.renew()
@@ -130,7 +132,7 @@ func TestTheEndOfACopyEndsItsRenewal(t *testing.T) {
 // end.
 func TestEveryLeaseIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLeases(quiet, time.Hour)
+		l := newLeases(quiet, time.Hour, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); l.run(ctx, 10*time.Second) }()

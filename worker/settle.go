@@ -34,7 +34,7 @@ func (s sights) untilEnd(ctx context.Context) (context.Context, context.CancelFu
 func (h *handling) settle(ctx context.Context) {
 	settling, cancel := h.outlive(ctx)
 	defer cancel()
-	if err := h.publish(settling); err != nil {
+	if err := h.step(StepSettle, func() error { return h.publish(settling) }); err != nil {
 		// The ledger has the decision: the redelivery comes back to this step.
 		h.setAside(ctx, err)
 		return
@@ -101,6 +101,7 @@ func (h *handling) tellDuplicate(ctx context.Context, entry admission) {
 		h.setAside(ctx, err)
 		return
 	}
+	h.decided(schemas.StatusDuplicate)
 	h.ack(settling)
 }
 
@@ -111,7 +112,7 @@ const kindPermanent = "permanent"
 func (h *handling) Uploaded(record *pipeline.Record) {
 	event := h.event(schemas.StatusUploaded, record, nil)
 	h.uploads = make(chan error, 1)
-	ctx, cancel := h.outlive(h.end)
+	ctx, cancel := h.outlive(schemas.WithTrace(h.end, h.watch.Trace()))
 	go func() {
 		defer cancel()
 		h.uploads <- h.outbox.Tell(ctx, h.delivery.Lane(), event)
@@ -167,7 +168,7 @@ func (h *handling) event(status schemas.Status, r *pipeline.Record, reason *sche
 // the copy comes back and is settled again from the ledger.
 func (h *handling) ack(ctx context.Context) {
 	h.lease.release()
-	if err := h.delivery.Ack(ctx); err != nil {
+	if err := h.step(StepAck, func() error { return h.delivery.Ack(ctx) }); err != nil {
 		h.log.Warn("an acknowledgement was not confirmed; the copy will come back and be dropped", "job", h.job.ID, "error", err)
 	}
 }

@@ -35,6 +35,8 @@ type Settings struct {
 	Patience Patience
 	// Backoff is how long a lane, or all taking, rests when what it needs fails.
 	Backoff Backoff
+	// Telemetry watches the worker; nil watches nothing.
+	Telemetry Telemetry
 }
 
 // Worker delivers jobs until it is stopped.
@@ -61,6 +63,8 @@ type state struct {
 	// turned is when the loop last turned, in Unix nanoseconds.
 	turned atomic.Int64
 	shut   atomic.Pointer[Shut]
+	// asked brings a Look's question to the loop.
+	asked chan chan<- Look
 }
 
 // Shut says why a worker takes no job at all, and until when.
@@ -89,7 +93,8 @@ func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.
 	w := &Worker{
 		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
 		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: queue.Budget, ledger: ledger, deliverer: deliverer,
-		leases: newLeases(log, s.Lease), log: log, now: time.Now, jitter: rand.Float64,
+		leases: newLeases(log, s.Lease, s.Telemetry), log: log, now: time.Now, jitter: rand.Float64,
+		state: state{asked: make(chan chan<- Look)},
 	}
 	w.turned.Store(w.now().UnixNano())
 	return w

@@ -33,6 +33,8 @@ type Letter struct {
 	Size int
 	// Key is the one under which it was buried.
 	Key string
+	// Trace is that of the job, for what is published of it next.
+	Trace schemas.Trace
 }
 
 // Letters calls each for every dead letter there is, the oldest first, until
@@ -96,7 +98,7 @@ func (c *Conn) letter(msg jetstream.Msg, meta *jetstream.MsgMetadata) (Letter, b
 			Kind: header.Get(HeaderReasonKind), Code: header.Get(HeaderReasonCode),
 			Text: header.Get(HeaderReasonText), Path: header.Get(HeaderReasonPath),
 		},
-		PossibleDuplicate: header.Get(HeaderDuplicate) == "true",
+		PossibleDuplicate: header.Get(HeaderDuplicate) == "true", Trace: traceOf(header),
 	}, true
 }
 

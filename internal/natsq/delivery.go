@@ -61,6 +61,9 @@ func (d *delivery) Stored() time.Time  { return d.stored }
 func (d *delivery) Attempt() int       { return d.attempt }
 func (d *delivery) Pending() uint64    { return d.pending }
 
+// Trace implements worker.Delivery.
+func (d *delivery) Trace() schemas.Trace { return traceOf(d.msg.Header) }
+
 // Extend tells the server that the job is being worked on.
 func (d *delivery) Extend() error { return d.msg.InProgress() }
 

@@ -35,6 +35,9 @@ func (o *orphan) Stored() time.Time  { return o.msg.Time.UTC() }
 func (o *orphan) Pending() uint64    { return o.pending }
 func (o *orphan) Attempt() int       { return attemptOf(o.reaper.in.conn.prefix, o.msg.Header) }
 
+// Trace implements worker.Delivery.
+func (o *orphan) Trace() schemas.Trace { return traceOf(o.msg.Header) }
+
 var errDuty = errors.New("another worker may look after forgotten jobs now")
 
 // Extend renews nothing on the server; it fails when another worker may hand

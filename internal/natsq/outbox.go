@@ -31,7 +31,7 @@ func (o *Outbox) Tell(ctx context.Context, lane schemas.Lane, event schemas.Even
 	if err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
 	}
-	msg := nats.NewMsg(schemas.EventSubject(o.conn.prefix, lane, event.Data.Status))
+	msg := traced(ctx, schemas.EventSubject(o.conn.prefix, lane, event.Data.Status))
 	msg.Header.Set("Content-Type", "application/cloudevents+json")
 	msg.Data = data
 	return o.publish(ctx, "publishing events", event.ID, msg)
@@ -41,7 +41,7 @@ const burying = "publishing dead letters"
 
 // Bury implements worker.Outbox.
 func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
-	msg := nats.NewMsg(schemas.DeadSubject(o.conn.prefix, letter.Lane))
+	msg := traced(ctx, schemas.DeadSubject(o.conn.prefix, letter.Lane))
 	for name, value := range map[string]string{
 		HeaderJobID:      letter.JobID,
 		HeaderStatus:     string(letter.Status),
@@ -78,7 +78,7 @@ func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
 // a job whose record was deleted counts its attempts anew, and its schedule must
 // not be taken for the one that went before.
 func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
-	msg := nats.NewMsg(schemas.LaterSubject(o.conn.prefix, s.JobID))
+	msg := traced(ctx, schemas.LaterSubject(o.conn.prefix, s.JobID))
 	msg.Header.Set(HeaderAttempt, strconv.Itoa(s.Attempt))
 	msg.Data = s.Data
 	at := s.At.Add(time.Second - 1).Truncate(time.Second)
@@ -119,7 +119,7 @@ func (o *Outbox) holds(ctx context.Context, sequence uint64, stored time.Time, j
 
 // Submit publishes a job. It reports whether the stream had the id already.
 func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, data []byte) (duplicate bool, err error) {
-	msg := nats.NewMsg(schemas.JobSubject(o.conn.prefix, lane))
+	msg := traced(ctx, schemas.JobSubject(o.conn.prefix, lane))
 	msg.Data = data
 	err = o.insist(ctx, "publishing jobs", jobID, func(ctx context.Context) error {
 		ack, err := o.conn.js.PublishMsg(ctx, msg, jetstream.WithMsgID(jobID))
