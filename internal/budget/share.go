@@ -122,11 +122,14 @@ const catchUp = 0.1
 // took some of it since, the pace falls by as much.
 func (r *record) rate(rules rules, limit int) float64 {
 	live, backfill := r.sums()
-	part := float64(limit)*(1-rules.reserve) - float64(live)
+	// Requests count for longer than the window in which Redox counts them: of
+	// those of an even pace the record holds more than a window's.
+	inWindow := rules.window.Seconds() / rules.counts().Seconds()
+	part := float64(limit)*(1-rules.reserve) - float64(live)*inWindow
 	if part < 1 {
 		return 0
 	}
-	off := (part - float64(backfill)) / part
+	off := (part - float64(backfill)*inWindow) / part
 	if off > 0 {
 		off *= catchUp
 	}
