@@ -2,7 +2,9 @@ package worker_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -90,7 +92,10 @@ func crash(w *world, cut *cut, s *script, end schemas.Status, reached bool) {
 	defer stop()
 	w.drained()
 
+	// A schedule may be faster than the worker that repeats what led to it: the
+	// attempt orders the events of a job.
 	events := w.events()
+	slices.SortStableFunc(events, func(a, b schemas.Event) int { return cmp.Compare(a.Data.Attempt, b.Data.Attempt) })
 	last := schemas.Event{}
 	if len(events) > 0 {
 		last = events[len(events)-1]

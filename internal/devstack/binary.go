@@ -51,7 +51,7 @@ func StartNATSBinary(ctx context.Context, program string, options NATSOptions) (
 	if options.Dir == "" {
 		return nil, errors.New("nats: no folder for JetStream")
 	}
-	return start(ctx, func(ctx context.Context, port int) (*running, error) {
+	return start(ctx, options.Port, func(ctx context.Context, port int) (*running, error) {
 		return launchNATSBinary(ctx, program, port, options)
 	})
 }
@@ -63,9 +63,6 @@ func launchNATSBinary(ctx context.Context, program string, port int, options NAT
 	}
 	// Once it listens neither the settings nor the ports file is read again.
 	defer os.RemoveAll(dir)
-	if port == 0 {
-		port = options.Port
-	}
 	settings := filepath.Join(dir, "nats.conf")
 	if err := os.WriteFile(settings, natsConfig(port, dir, options), 0o600); err != nil {
 		return nil, err
@@ -83,9 +80,6 @@ func launchNATSBinary(ctx context.Context, program string, port int, options NAT
 }
 
 func natsConfig(port int, portsDir string, options NATSOptions) []byte {
-	if port == 0 {
-		port = -1 // a free one, told in the ports file
-	}
 	sync := "always"
 	if options.LazySync {
 		sync = "2m"

@@ -50,7 +50,13 @@ func StartProcess(ctx context.Context, role string, options any) (*ServerProcess
 	if err != nil {
 		return nil, fmt.Errorf("devstack: options: %w", err)
 	}
-	return start(ctx, func(ctx context.Context, port int) (*running, error) {
+	var wanted struct {
+		Port int `json:"port"`
+	}
+	if err := json.Unmarshal(raw, &wanted); err != nil {
+		return nil, fmt.Errorf("devstack: options: %w", err)
+	}
+	return start(ctx, wanted.Port, func(ctx context.Context, port int) (*running, error) {
 		return launchRole(ctx, order{Role: role, Port: port, Options: raw})
 	})
 }
@@ -60,8 +66,14 @@ func StartNATSProcess(ctx context.Context, options NATSOptions) (*ServerProcess,
 	return StartProcess(ctx, NATSRole().Name, options)
 }
 
-func start(ctx context.Context, launch func(context.Context, int) (*running, error)) (*ServerProcess, error) {
-	p := &ServerProcess{launch: launch}
+func start(ctx context.Context, port int, launch func(context.Context, int) (*running, error)) (*ServerProcess, error) {
+	if port == 0 {
+		var err error
+		if port, err = quietPort(); err != nil {
+			return nil, err
+		}
+	}
+	p := &ServerProcess{launch: launch, port: port}
 	if err := p.Restart(ctx); err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@ package devstack
 
 import (
 	"fmt"
-	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -45,14 +45,14 @@ func (s *Seat) config() string {
 // before its node does; the start fails then.
 func seats(n int) ([]*Seat, error) {
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for len(ports) < n {
+		port, err := quietPort()
 		if err != nil {
 			return nil, err
 		}
-		// All stay open until the last is found, so that none is given twice.
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
 	}
 	var all []*Seat
 	for i, port := range ports {
