@@ -4,12 +4,9 @@
 package natsq
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -23,7 +20,8 @@ type Config struct {
 	URL string
 	// Creds is the path of a credentials file; NKey that of a seed file.
 	Creds, NKey string
-	// CA, Cert and Key are PEM files for TLS; Cert and Key go together.
+	// CA, Cert and Key are PEM files for TLS; Cert and Key go together. They are
+	// read again for each connection, so that renewed ones are taken up.
 	CA, Cert, Key string
 	// Prefix starts every subject, stream and bucket.
 	Prefix string
@@ -41,6 +39,7 @@ type Conn struct {
 	log    *slog.Logger
 	// troubles is the book that Troubles reads.
 	troubles *troubles
+	holdings holdings
 }
 
 // reconnectWait is the pause between tries to reach a lost server again.
@@ -61,7 +60,7 @@ func Connect(cfg Config, log *slog.Logger) (*Conn, error) {
 	options = append(append(options, c.listening()...), cfg.Options...)
 	nc, err := nats.Connect(cfg.URL, options...)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to NATS: %w", err)
+		return nil, connecting(err)
 	}
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(apiTimeout))
 	if err != nil {
@@ -113,36 +112,11 @@ func (cfg Config) options() ([]nats.Option, error) {
 		}
 		options = append(options, option)
 	}
-	if cfg.CA != "" || cfg.Cert != "" {
-		tlsConfig, err := cfg.tls()
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, nats.Secure(tlsConfig))
+	if cfg.CA == "" && cfg.Cert == "" {
+		return options, nil
 	}
-	return options, nil
-}
-
-func (cfg Config) tls() (*tls.Config, error) {
-	out := &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.CA != "" {
-		pem, err := os.ReadFile(cfg.CA)
-		if err != nil {
-			return nil, fmt.Errorf("reading the NATS CA file: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the NATS CA file %s holds no PEM certificate", cfg.CA)
-		}
-	}
-	if cfg.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(cfg.Cert, cfg.Key)
-		if err != nil {
-			return nil, fmt.Errorf("reading the NATS client certificate: %w", err)
-		}
-		out.Certificates = []tls.Certificate{cert}
-	}
-	return out, nil
+	secure, err := cfg.secure()
+	return append(options, secure), err
 }
 
 // reasonOf keeps the library's own words up to the first quoted part. They name
