@@ -46,9 +46,14 @@ func bashScript(w io.Writer, root *kong.Node) {
 	bashCommands(w, root, root, "")
 	fmt.Fprintln(w, "    esac\n  done\n  case $prev in")
 	for _, f := range valueFlags(root) {
-		fmt.Fprintf(w, "    --%s) words=%q ;;\n", f.Name, strings.Join(f.EnumSlice(), " "))
+		fmt.Fprintf(w, "    --%s) words=%q ;;\n", f.Name, strings.TrimSpace(strings.Join(f.EnumSlice(), " ")))
 	}
+	fmt.Fprintf(w, "    --destination) words=$(%s names destinations 2>/dev/null) ;;\n", root.Name)
 	fmt.Fprintln(w, "    *) words=${words:-$all} ;;\n  esac")
+	// Asked for only where a name can stand, since it asks the deployment.
+	fmt.Fprintln(w, "  case \"$path$prev,$cur\" in\n    *,-*) ;;")
+	fmt.Fprintf(w, "    \"lane \"*\" live,\"*|\"lane \"*\" backfill,\"*|\"lane \"*\" both,\"*) words=$(%s names destinations 2>/dev/null) ;;\n", root.Name)
+	fmt.Fprintf(w, "    \"dead show show,\"*|\"dead replay replay,\"*|\"dead resolve resolve,\"*|\"dead drop drop,\"*) words=$(%s names dead 2>/dev/null) ;;\n  esac\n", root.Name)
 	fmt.Fprintf(w, "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _%s %s\n", root.Name, root.Name)
 }
 
@@ -77,10 +82,18 @@ func fishCommands(w io.Writer, root, parent *kong.Node, condition, seen string) 
 		for _, value := range argumentValues(command) {
 			fmt.Fprintf(w, "complete -c %s -n %s -f -a %s\n", root.Name, quoted(within), value)
 		}
+		for _, p := range command.Positional {
+			if of := namesOf[p.Name]; of != "" {
+				fmt.Fprintf(w, "complete -c %s -n %s -f -a %s\n", root.Name, quoted(within), quoted("("+root.Name+" names "+of+" 2>/dev/null)"))
+			}
+		}
 		for _, f := range command.Flags {
 			fmt.Fprintf(w, "complete -c %s -n %s -l %s -d %s", root.Name, quoted(within), f.Name, quoted(f.Help))
-			if f.Enum != "" {
-				fmt.Fprintf(w, " -x -a %s", quoted(strings.Join(f.EnumSlice(), " ")))
+			switch {
+			case f.Enum != "":
+				fmt.Fprintf(w, " -x -a %s", quoted(strings.TrimSpace(strings.Join(f.EnumSlice(), " "))))
+			case f.Name == "destination":
+				fmt.Fprintf(w, " -x -a %s", quoted("("+root.Name+" names destinations 2>/dev/null)"))
 			}
 			fmt.Fprintln(w)
 		}
@@ -88,6 +101,9 @@ func fishCommands(w io.Writer, root, parent *kong.Node, condition, seen string) 
 		fishCommands(w, root, command, within+"; and not __fish_seen_subcommand_from "+names, within+"; and ")
 	}
 }
+
+// namesOf are the positional arguments that the deployment has names for.
+var namesOf = map[string]string{"destination": "destinations"}
 
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `\'`) + "'" }
 

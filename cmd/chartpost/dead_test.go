@@ -64,9 +64,9 @@ func TestDeadResolve(t *testing.T) {
 		args string
 		want string
 	}{
-		{exitOK, "a --resend", "a: is on its way again; its dead letter is removed\n"},
-		{exitFailed, "a --resend", "chartpost: job a: there is no dead letter of this job\n"},
-		{exitOK, "b --accepted", "b: counts as accepted; its dead letter is removed\n"},
+		{exitOK, "a --resend --yes", "a: is on its way again; its dead letter is removed\n"},
+		{exitNothing, "a --resend --yes", "chartpost: job a: there is no dead letter of this job\n"},
+		{exitOK, "b --accepted --yes", "b: counts as accepted; its dead letter is removed\n"},
 	} {
 		if said := command(c.code, append([]string{"dead", "resolve"}, strings.Fields(c.args)...)...); said != c.want {
 			t.Errorf("%s: %s", c.args, said)

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
 	"strconv"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -49,7 +46,11 @@ func (t laneTarget) lanes() []schemas.Lane {
 // laneEdit is one change of lanes by an operator.
 type laneEdit struct {
 	laneTarget
-	nats app.NATS
+	nats       app.NATS
+	json       bool
+	audit      auditFlags
+	action     schemas.Action
+	parameters map[string]string
 	// edit changes a state; said tells what that did, where it stands.
 	edit func(state *worker.LaneState)
 	said func(before worker.LaneState) string
@@ -67,14 +68,36 @@ func (e laneEdit) run(ctx context.Context, std streams, cli *CLI) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
+	notes := e.audit.auditor(ctx, queue, e.nats.Prefix, e.action, e.parameters)
 	for _, lane := range e.lanes() {
-		before, err := change(ctx, control, lane, e.edit)
+		target := schemas.Target{Class: lane.Class, Destination: lane.Destination}
+		err := notes.do(ctx, target, func() (string, error) { return e.one(ctx, std, control, lane) })
 		if err != nil {
-			return fmt.Errorf("lane %s %s: %w\nwhat was done is not known for certain; the command can be repeated", lane.Class, lane.Destination, err)
+			return err
 		}
-		fmt.Fprintf(std.out, "%s %s: %s\n", lane.Class, lane.Destination, e.said(before))
 	}
 	return nil
+}
+
+// one edits one lane, tells of it, and says for the audit what was done.
+func (e laneEdit) one(ctx context.Context, std streams, control *natsq.Control, lane schemas.Lane) (string, error) {
+	before, err := change(ctx, control, lane, e.edit)
+	if err != nil {
+		return "", fmt.Errorf("lane %s %s: %w\nwhat was done is not known for certain; the command can be repeated", lane.Class, lane.Destination, err)
+	}
+	said := e.said(before)
+	if e.json {
+		return said, jsonLines(std.out).Encode(laneDone{lane.Class, lane.Destination, said})
+	}
+	fmt.Fprintf(std.out, "%s %s: %s\n", lane.Class, lane.Destination, said)
+	return said, nil
+}
+
+// laneDone is what was done with a lane, in JSON.
+type laneDone struct {
+	Class       schemas.Class `json:"class"`
+	Destination string        `json:"destination"`
+	Did         string        `json:"did"`
 }
 
 // change edits a lane's state, anew for as long as somebody else is faster, and
@@ -96,11 +119,13 @@ func change(ctx context.Context, control *natsq.Control, lane schemas.Lane, edit
 type lanePauseCmd struct {
 	laneTarget `embed:""`
 
-	For    time.Duration `placeholder:"TIME" help:"How long, like 30m or 2h." group:"Lane"`
-	Until  string        `placeholder:"TIME" help:"Until when, like 2026-11-20T18:00:00Z." group:"Lane"`
-	Reason string        `placeholder:"TEXT" help:"Why, in at most 200 characters that everybody may read: no patients." group:"Lane"`
-	By     string        `placeholder:"NAME" help:"Who pauses it; empty is the user of this system." group:"Lane"`
-	NATS   app.NATS      `embed:"" group:"NATS"`
+	For   time.Duration `placeholder:"TIME" help:"How long, like 30m or 2h." group:"Lane"`
+	Until string        `placeholder:"TIME" help:"Until when, like 2026-11-20T18:00:00Z." group:"Lane"`
+
+	auditFlags `embed:""`
+
+	JSON bool     `name:"json" help:"Print JSON, one lane a line." group:"Output"`
+	NATS app.NATS `embed:"" group:"NATS"`
 
 	until time.Time
 }
@@ -111,28 +136,13 @@ func (lanePauseCmd) Help() string {
 
   chartpost lane pause both good-health --for 2h --reason "their maintenance"
   chartpost lane pause backfill good-health --until 2026-11-21T06:00:00Z \
-      --reason "not during the day" --by ann
+      --reason "not during the day" --operator ann
 
 The lane's jobs wait; those in hand are finished. The pause ends by itself. A job's expires_at goes on meanwhile. A pause that is there is replaced.`
 }
 
-const (
-	mostReason = 200
-	mostName   = 64
-)
-
 func (c *lanePauseCmd) check(*kong.Context) error {
-	faults := []error{c.laneTarget.check(), c.NATS.Check(), c.time(time.Now())}
-	if !printable(c.Reason, mostReason) {
-		faults = append(faults, fmt.Errorf("--reason: is required: 1 to %d printable characters", mostReason))
-	}
-	if c.By == "" {
-		c.By = systemUser()
-	}
-	if !printable(c.By, mostName) {
-		faults = append(faults, fmt.Errorf("--by: must be a name of 1 to %d printable characters", mostName))
-	}
-	return errors.Join(faults...)
+	return errors.Join(c.laneTarget.check(), c.NATS.Check(), c.time(time.Now()), c.complete(true))
 }
 
 // time makes one time of the two flags.
@@ -158,9 +168,10 @@ func (c *lanePauseCmd) time(now time.Time) error {
 }
 
 func (c *lanePauseCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	pause := worker.Pause{By: c.By, Reason: c.Reason, Since: time.Now().UTC(), Until: c.until.UTC()}
+	pause := worker.Pause{By: c.Operator, Reason: c.Reason, Since: time.Now().UTC(), Until: c.until.UTC()}
 	return laneEdit{
-		laneTarget: c.laneTarget, nats: c.NATS,
+		laneTarget: c.laneTarget, nats: c.NATS, json: c.JSON, audit: c.auditFlags,
+		action: schemas.LanePause, parameters: map[string]string{"until": pause.Until.Format(time.RFC3339)},
 		edit: func(s *worker.LaneState) { s.Pause = &pause },
 		said: func(worker.LaneState) string { return "paused until " + c.until.Local().Format(time.RFC3339) },
 	}.run(ctx, std, cli)
@@ -168,22 +179,29 @@ func (c *lanePauseCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 
 type laneResumeCmd struct {
 	laneTarget `embed:""`
+	auditFlags `embed:""`
 
+	JSON bool     `name:"json" help:"Print JSON, one lane a line." group:"Output"`
 	NATS app.NATS `embed:"" group:"NATS"`
 }
 
 // Help adds to the command's --help.
 func (laneResumeCmd) Help() string {
-	return "It ends an operator's pause and closes the breaker, and says which of them it found. When the destination is still broken the breaker opens again. A limit stays."
+	return `Examples:
+
+  chartpost lane resume live good-health
+  chartpost lane resume both good-health --reason "they are back early"
+
+It ends an operator's pause and closes the breaker, and says which of them it found. When the destination is still broken the breaker opens again. A limit stays.`
 }
 
 func (c *laneResumeCmd) check(*kong.Context) error {
-	return errors.Join(c.laneTarget.check(), c.NATS.Check())
+	return errors.Join(c.laneTarget.check(), c.NATS.Check(), c.complete(false))
 }
 
 func (c *laneResumeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	return laneEdit{
-		laneTarget: c.laneTarget, nats: c.NATS,
+		laneTarget: c.laneTarget, nats: c.NATS, json: c.JSON, audit: c.auditFlags, action: schemas.LaneResume,
 		edit: func(s *worker.LaneState) { s.Pause, s.Breaker = nil, nil },
 		said: resumed,
 	}.run(ctx, std, cli)
@@ -205,14 +223,28 @@ func resumed(before worker.LaneState) string {
 type laneLimitCmd struct {
 	laneTarget `embed:""`
 
-	N    string   `arg:"" help:"A number of at least 1, or none: as many as --lane-concurrency of the workers says."`
+	N string `arg:"" help:"A number of at least 1, or none: as many as --lane-concurrency of the workers says."`
+
+	auditFlags `embed:""`
+
+	JSON bool     `name:"json" help:"Print JSON, one lane a line." group:"Output"`
 	NATS app.NATS `embed:"" group:"NATS"`
 
 	limit int
 }
 
+// Help adds to the command's --help.
+func (laneLimitCmd) Help() string {
+	return `Examples:
+
+  chartpost lane limit both good-health 2 --reason "they asked for it"
+  chartpost lane limit both good-health none
+
+It holds for all workers together, at once and until it is ended. Jobs in hand are finished.`
+}
+
 func (c *laneLimitCmd) check(*kong.Context) error {
-	faults := []error{c.laneTarget.check(), c.NATS.Check()}
+	faults := []error{c.laneTarget.check(), c.NATS.Check(), c.complete(false)}
 	if c.N != "none" {
 		var err error
 		if c.limit, err = strconv.Atoi(c.N); err != nil || c.limit < 1 || c.limit > mostLimit {
@@ -227,7 +259,8 @@ const mostLimit = 10_000
 
 func (c *laneLimitCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	return laneEdit{
-		laneTarget: c.laneTarget, nats: c.NATS,
+		laneTarget: c.laneTarget, nats: c.NATS, json: c.JSON, audit: c.auditFlags,
+		action: schemas.LaneLimit, parameters: map[string]string{"limit": c.N},
 		edit: func(s *worker.LaneState) { s.Limit = c.limit },
 		said: func(worker.LaneState) string {
 			if c.limit == 0 {
@@ -236,26 +269,4 @@ func (c *laneLimitCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 			return fmt.Sprintf("at most %d jobs at once", c.limit)
 		},
 	}.run(ctx, std, cli)
-}
-
-// printable tells whether text is one line of 1 to most characters.
-func printable(text string, most int) bool {
-	if n := utf8.RuneCountInString(text); n < 1 || n > most || !utf8.ValidString(text) {
-		return false
-	}
-	for _, r := range text {
-		if !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return true
-}
-
-// systemUser is who runs this process, or "" where the system has no name.
-func systemUser() string {
-	u, err := user.Current()
-	if err != nil {
-		return ""
-	}
-	return u.Username
 }

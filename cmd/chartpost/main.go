@@ -29,6 +29,10 @@ const (
 	exitNotAccepted = 3
 	// exitTimeout: the wait was over before the job had ended.
 	exitTimeout = 4
+	// exitNothing: what was named is not there.
+	exitNothing = 5
+	// exitPartly: some of it was done, and some was not.
+	exitPartly = 6
 )
 
 // failure is an error with its exit code.
@@ -56,14 +60,19 @@ type CLI struct {
 	Setup      setupCmd      `cmd:"" help:"Create or update the streams and buckets on NATS."`
 	Worker     workerCmd     `cmd:"" help:"Deliver jobs until stopped."`
 	Send       sendCmd       `cmd:"" help:"Publish one job and follow it to its end."`
+	Status     jobStatusCmd  `cmd:"" help:"Tell all that is known of one job."`
+	Watch      watchCmd      `cmd:"" help:"Print events as they come."`
+	Events     eventsCmd     `cmd:"" help:"Take the events elsewhere."`
 	Backfill   backfillCmd   `cmd:"" help:"Deliver an archive: many jobs, made of a manifest."`
 	Preview    previewCmd    `cmd:"" help:"Print the exact message of a job; send nothing."`
 	Lane       laneCmd       `cmd:"" help:"See and hold the lanes."`
 	Dead       deadCmd       `cmd:"" help:"See and resolve the dead letters."`
+	Audit      auditCmd      `cmd:"" help:"See what operators did."`
 	Check      checkCmd      `cmd:"" help:"Try the settings, NATS, S3 and Redox, one line each."`
 	Schema     schemaCmd     `cmd:"" help:"Print a JSON Schema of the contract."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Names      namesCmd      `cmd:"" hidden:"" help:"Print names for the completion of a shell."`
 }
 
 // BeforeResolve is kong's hook between the command line and the other sources.
@@ -85,13 +94,15 @@ Exit codes:
   1  it could not be done
   2  a flag, a setting or an input file is wrong; nothing was done
   3  the job ended without being accepted
-  4  the wait for the job was over; the job goes on`
+  4  the wait for the job was over; the job goes on
+  5  there is no such job or dead letter
+  6  some of it was done, and some was not; the output says what`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], streams{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, inTerminal: show.IsTerminal(os.Stdin),
 		outTerminal: show.IsTerminal(os.Stdout), errTerminal: show.IsTerminal(os.Stderr),
 	}))
 }
@@ -100,8 +111,9 @@ func main() {
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
-	// outTerminal and errTerminal tell that a person reads there.
-	outTerminal, errTerminal bool
+	// outTerminal and errTerminal tell that a person reads there, inTerminal that
+	// one writes.
+	outTerminal, errTerminal, inTerminal bool
 }
 
 // fail tells every fault on a line of its own.

@@ -107,7 +107,7 @@ func (c collector) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		decode = func() error { return c.decodeFound(ctx, found, target) }
 	}
 	err := decode()
-	if err == nil && (flag.Enum == "" || slices.Contains(flag.EnumSlice(), target.String())) {
+	if err == nil && allowed(flag, target) {
 		return nil
 	}
 	c.into.faults = append(c.into.faults, fmt.Errorf("%s: %s", origin, complaint(flag, text, err)))
@@ -115,6 +115,22 @@ func (c collector) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		return nil
 	}
 	return c.decodeText(ctx, flag.Default, target)
+}
+
+// allowed tells whether a value, or each of a list, is one of the flag's fixed set.
+func allowed(flag *kong.Flag, target reflect.Value) bool {
+	if flag.Enum == "" {
+		return true
+	}
+	if target.Kind() != reflect.Slice {
+		return slices.Contains(flag.EnumSlice(), target.String())
+	}
+	for i := range target.Len() {
+		if !slices.Contains(flag.EnumSlice(), target.Index(i).String()) {
+			return false
+		}
+	}
+	return true
 }
 
 var errList = errors.New("must be one value, not a list")
@@ -160,7 +176,7 @@ func complaint(flag *kong.Flag, text string, err error) string {
 	}
 	switch kind := flag.Target.Kind(); {
 	case flag.Enum != "":
-		return "must be " + alternatives(flag.EnumSlice()) + given
+		return "must be " + alternatives(slices.DeleteFunc(flag.EnumSlice(), func(s string) bool { return s == "" })) + given
 	case flag.IsBool():
 		return "must be true or false" + given
 	case kind == reflect.Int || kind == reflect.Int64:

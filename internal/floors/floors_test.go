@@ -72,6 +72,8 @@ var house = map[string]room{
 
 	// An operator's decisions about dead letters.
 	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
+	// What is known of one job.
+	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq"}},
 
 	// The wiring.
 	"internal/app": {rooms: []string{
@@ -80,7 +82,7 @@ var house = map[string]room{
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
-		"internal/ledger", "internal/deadletter",
+		"internal/ledger", "internal/deadletter", "internal/timeline",
 		"internal/manifest", "internal/backfill",
 	}, shut: servers},
 

@@ -34,10 +34,10 @@ func (t *Events) Add(e schemas.Event) {
 	}
 	status := fmt.Sprintf("%-9s", e.Data.Status)
 	if t.colour {
-		status = paint(e.Data.Status, status)
+		status = Paint(e.Data.Status, status)
 	}
 	line := fmt.Sprintf(row, e.Time.Local().Format(time.TimeOnly), e.Data.JobID, status,
-		fmt.Sprint(e.Data.Attempt), files(e.Data.Files), detail(e.Data))
+		fmt.Sprint(e.Data.Attempt), files(e.Data.Files), Detail(e.Data))
 	fmt.Fprintln(t.w, strings.TrimRight(line, " "))
 }
 
@@ -68,7 +68,9 @@ func size(n int64) string {
 	return fmt.Sprintf("%d MB", n/1_000_000)
 }
 
-func detail(d schemas.EventData) string {
+// Detail is what an event says beside its status: the reason, the next try, the
+// receipt.
+func Detail(d schemas.EventData) string {
 	var parts []string
 	if d.Reason != nil {
 		parts = append(parts, strings.TrimSuffix(d.Reason.Code+" "+d.Reason.Path, " ")+": "+d.Reason.Text)
@@ -92,9 +94,9 @@ func resource(location string) string {
 	return strings.Join(parts[max(len(parts)-2, 0):], "/")
 }
 
-// paint colours a status: green for accepted, red for what needs a person,
+// Paint colours a status: green for accepted, red for what needs a person,
 // yellow for what is still under way.
-func paint(s schemas.Status, text string) string {
+func Paint(s schemas.Status, text string) string {
 	code := "33"
 	switch s {
 	case schemas.StatusAccepted, schemas.StatusDuplicate:

@@ -89,3 +89,23 @@ func onlyPrintable(r rune) rune {
 	}
 	return '?'
 }
+
+// Table writes rows in columns under their heads.
+func Table(w io.Writer, head []string, rows [][]string) {
+	columns(w, append([][]string{head}, rows...))
+}
+
+// Pairs writes names and values, a line each; a pair without a value is left out.
+func Pairs(w io.Writer, pairs [][2]string) {
+	width := 0
+	for _, p := range pairs {
+		if p[1] != "" {
+			width = max(width, len(p[0]))
+		}
+	}
+	for _, p := range pairs {
+		if p[1] != "" {
+			fmt.Fprintf(w, "%-*s  %s\n", width, p[0], strings.Map(onlyPrintable, p[1]))
+		}
+	}
+}

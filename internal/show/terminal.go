@@ -1,14 +1,14 @@
 package show
 
 import (
-	"io"
 	"os"
 
 	"golang.org/x/term"
 )
 
-// IsTerminal tells whether a person reads what is written to w.
-func IsTerminal(w io.Writer) bool {
+// IsTerminal tells whether a person is at the other end of w, an io.Writer or
+// io.Reader.
+func IsTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

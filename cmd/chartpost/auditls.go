@@ -1,0 +1,84 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/show"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// auditCmd are the commands for the audit.
+type auditCmd struct {
+	Ls auditLsCmd `cmd:"" help:"List what operators did."`
+}
+
+type auditLsCmd struct {
+	Action    string `default:"" enum:",lane-pause,lane-resume,lane-limit,dead-replay,dead-resolve,dead-drop,dead-show,backfill-run,backfill-pause,backfill-resume,backfill-cancel" placeholder:"ACTION" help:"Only this action, like lane-pause or dead-drop." group:"Events"`
+	Job       string `placeholder:"ID" help:"Only what was done with this job." group:"Events"`
+	timeFlags `embed:"" group:"Events"`
+
+	JSON bool     `name:"json" help:"Print the records as JSON, one a line." group:"Output"`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (auditLsCmd) Help() string {
+	return `Examples:
+
+  chartpost audit ls --since 24h
+  chartpost audit ls --action dead-drop --since 2026-11-01 --json
+
+Each action has a record from before it was done (requested) and one from after (done or failed). Nobody can remove one; they age out after --audit-age.`
+}
+
+func (c *auditLsCmd) check(*kong.Context) error {
+	faults := []error{c.NATS.Check(), c.parse(time.Now())}
+	if c.Job != "" && !schemas.ValidJobID(c.Job) {
+		faults = append(faults, errors.New("--job: must be the id of a job: 1 to 128 of letters, digits, _ and -"))
+	}
+	return errors.Join(faults...)
+}
+
+func (c *auditLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	queue, err := app.Queue(c.NATS, "audit", cli.Log.logger(std))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceNATS)
+	}
+	defer queue.Close()
+	encoder := jsonLines(std.out)
+	var rows [][]string
+	var written error
+	of := natsq.AuditRange{Since: c.since, JobID: c.Job, Action: schemas.Action(c.Action)}
+	err = queue.Audits(ctx, of, func(a schemas.Audit) bool {
+		switch {
+		case !c.within(a.Time):
+		case c.JSON:
+			written = encoder.Encode(a)
+		default:
+			rows = append(rows, auditRow(a))
+		}
+		return written == nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceAudit)
+	}
+	if !c.JSON {
+		show.Table(std.out, []string{"TIME", "OPERATOR", "ACTION", "STAGE", "TARGET", "RESULT", "REASON"}, rows)
+	}
+	return written
+}
+
+func auditRow(a schemas.Audit) []string {
+	d := a.Data
+	result := cmp.Or(d.Result, correlationText(d.Parameters))
+	return []string{when(a.Time), d.Operator.Name, string(d.Action), string(d.Stage), strings.TrimPrefix(a.Subject, "lane/"), result, d.Reason}
+}

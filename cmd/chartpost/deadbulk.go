@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/deadletter"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/show"
+)
+
+// bulk does the same with many dead letters, one after the other.
+type bulk struct {
+	std    streams
+	json   bool
+	dryRun bool
+	// every is the least time from one letter to the next.
+	every time.Duration
+	// act does it with the newest letter of a job, or of no job.
+	act func(ctx context.Context, s deadletter.Stack) (deadletter.Outcome, error)
+
+	counts map[string]int
+	done   atomic.Int64
+	refused,
+	failed int
+}
+
+// fewLetters are told of one by one.
+const fewLetters = 20
+
+// run goes through the stacks. A refusal concerns its letter alone; any other
+// error ends the run.
+func (b *bulk) run(ctx context.Context, stacks []deadletter.Stack) error {
+	b.counts = map[string]int{}
+	if b.std.errTerminal && len(stacks) > fewLetters {
+		defer showLine(b.std, func() string { return fmt.Sprintf("%d of %d", b.done.Load(), len(stacks)) })()
+	}
+	next := time.Now()
+	for i, s := range stacks {
+		if i > 0 {
+			next = next.Add(b.every)
+			select {
+			case <-time.After(time.Until(next)):
+			case <-ctx.Done():
+			}
+		}
+		err := ctx.Err()
+		if err == nil {
+			err = b.one(ctx, s, len(stacks) <= fewLetters)
+		}
+		if err != nil {
+			b.failed++
+			b.summary()
+			return b.code(fmt.Errorf("stopped after %d of %d: %w", b.done.Load(), len(stacks), err))
+		}
+	}
+	b.summary()
+	if b.refused == 0 || b.dryRun {
+		return nil
+	}
+	return b.code(fmt.Errorf("%d of %d were refused", b.refused, len(stacks)))
+}
+
+// code is exitPartly where something was done and something was not.
+func (b *bulk) code(err error) error {
+	if int(b.done.Load()) > b.refused {
+		return &failure{exitPartly, err}
+	}
+	return err
+}
+
+func (b *bulk) one(ctx context.Context, s deadletter.Stack, tell bool) error {
+	outcome, err := b.act(ctx, s)
+	refusal, refused := errors.AsType[*deadletter.Refusal](err)
+	if err != nil && !refused {
+		return err
+	}
+	b.done.Add(1)
+	line := doneJSON{Sequence: s.Newest.Sequence, JobID: s.Newest.JobID, Outcome: outcome, DryRun: b.dryRun}
+	text := said[outcome]
+	if b.dryRun {
+		text = "would be " + string(outcome)
+	}
+	if refused {
+		b.refused++
+		line.Refused, line.Text, text = refusal.Code, refusal.Text, refusal.Text
+	}
+	b.counts[text]++
+	if b.json {
+		return jsonLines(b.std.out).Encode(line)
+	}
+	if tell {
+		fmt.Fprintf(b.std.out, "%s: %s\n", nameOf(s.Newest), text)
+	}
+	return nil
+}
+
+// nameOf is a letter's job, or the letter's own number where it has none.
+func nameOf(l natsq.Letter) string {
+	if l.JobID == "" {
+		return "--sequence " + strconv.FormatUint(l.Sequence, 10)
+	}
+	return l.JobID
+}
+
+// summary counts what came of many.
+func (b *bulk) summary() {
+	if b.json || b.done.Load() <= 1 {
+		return
+	}
+	var rows [][]string
+	for text, n := range b.counts {
+		rows = append(rows, []string{strconv.Itoa(n), text})
+	}
+	slices.SortFunc(rows, func(x, y []string) int { return strings.Compare(x[1], y[1]) })
+	if b.done.Load() <= fewLetters {
+		return
+	}
+	show.Table(b.std.out, []string{"JOBS", "OUTCOME"}, rows)
+}
+
+// preview shows a person what is about to be touched.
+func preview(std streams, stacks []deadletter.Stack) {
+	type group struct{ class, destination, status, code string }
+	counts := map[group]int{}
+	for _, s := range stacks {
+		l := s.Newest
+		counts[group{string(l.Lane.Class), l.Lane.Destination, string(l.Status), l.Reason.Code}]++
+	}
+	var rows [][]string
+	for g, n := range counts {
+		rows = append(rows, []string{strconv.Itoa(n), g.class, g.destination, g.status, g.code})
+	}
+	slices.SortFunc(rows, func(x, y []string) int { return slices.Compare(x[1:], y[1:]) })
+	show.Table(std.err, []string{"JOBS", "CLASS", "DESTINATION", "STATUS", "REASON"}, rows)
+}
+
+// perSecond reads a rate: 50/s, 3000/m, or 50 for as many a second.
+func perSecond(text string) (every time.Duration, err error) {
+	number, unit, _ := strings.Cut(text, "/")
+	units := map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour}
+	n, err := strconv.Atoi(number)
+	span, ok := units[unit]
+	if err != nil || !ok || n < 1 || n > 1_000_000 {
+		return 0, errors.New("--rate: must be a rate like 50/s, 600/m or 1000/h")
+	}
+	return span / time.Duration(n), nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/deadletter"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+type deadDropCmd struct {
+	deadTarget `embed:""`
+
+	DryRun bool `help:"Say what would be removed, and remove nothing." group:"Dead letters"`
+
+	auditFlags `embed:""`
+	yesFlag    `embed:""`
+
+	JSON bool     `name:"json" help:"Print JSON, one dead letter a line." group:"Output"`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (deadDropCmd) Help() string {
+	return `Examples:
+
+  chartpost dead drop lab-2026-000123 --reason "a test of ours"
+  chartpost dead drop --code id_reused --until 2026-11-01 --dry-run
+  chartpost dead drop --destination old-clinic --reason "closed" --yes
+
+The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required. Exit code 5 when there is no such dead letter.`
+}
+
+func (c *deadDropCmd) check(*kong.Context) error {
+	return errors.Join(c.NATS.Check(), c.deadTarget.check(), c.complete(!c.DryRun))
+}
+
+func (c *deadDropCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	desk, err := openDead(ctx, c.NATS, c.Operator, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	letters, err := c.find(ctx, desk.Conn)
+	if err != nil {
+		return err
+	}
+	// Each is removed by itself: two letters of a job may differ.
+	var stacks []deadletter.Stack
+	for _, l := range letters {
+		stacks = append(stacks, deadletter.Stack{Newest: l})
+	}
+	if len(stacks) > 0 && !c.DryRun {
+		if !c.Yes {
+			preview(std, stacks)
+		}
+		if err := c.confirm(std, fmt.Sprintf("Remove %d dead letters, and the jobs in them, for good?", len(stacks))); err != nil {
+			return err
+		}
+	}
+	notes := c.auditor(ctx, desk.Conn, c.NATS.Prefix, schemas.DeadDrop, nil)
+	b := &bulk{std: std, json: c.JSON, dryRun: c.DryRun}
+	b.act = func(ctx context.Context, s deadletter.Stack) (deadletter.Outcome, error) {
+		if c.DryRun {
+			return deadletter.Dropped, nil
+		}
+		return desk.noted(ctx, notes, func() (deadletter.Outcome, error) { return desk.Drop(ctx, s.Newest) })
+	}
+	return b.run(ctx, stacks)
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/show"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+type deadLsCmd struct {
+	deadFilter `embed:""`
+
+	JSON bool     `name:"json" help:"Print JSON, one dead letter a line." group:"Output"`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (deadLsCmd) Help() string {
+	return `Examples:
+
+  chartpost dead ls
+  chartpost dead ls --code file_missing --since 24h
+  chartpost dead ls --destination good-health --class live --json
+
+What is in a job is not shown. --json adds the sequence, which names a dead letter of a job whose id could not be read.`
+}
+
+func (c *deadLsCmd) check(*kong.Context) error {
+	return errors.Join(c.NATS.Check(), c.deadFilter.check())
+}
+
+func (c *deadLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	queue, err := app.Queue(c.NATS, "dead", cli.Log.logger(std))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceNATS)
+	}
+	defer queue.Close()
+	encoder := jsonLines(std.out)
+	var rows []show.Letter
+	n := 0
+	err = queue.Letters(ctx, func(l natsq.Letter) bool {
+		if !c.wants(l) {
+			return true
+		}
+		n++
+		if !c.JSON {
+			rows = append(rows, letterRow(l))
+		} else if encoder.Encode(letterJSON(l)) != nil {
+			return false
+		}
+		return c.Limit == 0 || n < c.Limit
+	})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	if !c.JSON {
+		show.Letters(std.out, rows)
+	}
+	return nil
+}
+
+func letterRow(l natsq.Letter) show.Letter {
+	return show.Letter{
+		Buried: l.Buried, Job: l.JobID, Class: string(l.Lane.Class), Destination: l.Lane.Destination, Status: string(l.Status),
+		Reason: l.Reason.Code, Path: l.Reason.Path, PossibleDuplicate: l.PossibleDuplicate, Size: l.Size,
+	}
+}
+
+// deadJSON is a dead letter in JSON.
+type deadJSON struct {
+	Sequence          uint64          `json:"sequence"`
+	Buried            time.Time       `json:"buried"`
+	JobID             string          `json:"job_id,omitempty"`
+	Class             schemas.Class   `json:"class"`
+	Destination       string          `json:"destination"`
+	Status            schemas.Status  `json:"status,omitempty"`
+	Reason            *schemas.Reason `json:"reason,omitempty"`
+	PossibleDuplicate bool            `json:"possible_duplicate"`
+	Size              int             `json:"size"`
+}
+
+func letterJSON(l natsq.Letter) deadJSON {
+	return deadJSON{l.Sequence, l.Buried, l.JobID, l.Lane.Class, l.Lane.Destination, l.Status, reasonOf(l), l.PossibleDuplicate, l.Size}
+}
+
+func reasonOf(l natsq.Letter) *schemas.Reason {
+	if l.Reason.Code == "" {
+		return nil
+	}
+	return &l.Reason
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/deadletter"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+type deadReplayCmd struct {
+	deadTarget `embed:""`
+
+	Unknown   bool          `help:"Also send again jobs of unknown outcome, which Redox may have already; their events say so." group:"Dead letters"`
+	ExpiresIn time.Duration `placeholder:"TIME" help:"Give the jobs this long from now, like 72h, in place of their own expires_at." group:"Dead letters"`
+	Rate      string        `default:"50/s" help:"Most jobs in a time: 50/s, 600/m or 1000/h." group:"Dead letters"`
+	DryRun    bool          `help:"Say of each what would be done, and do nothing." group:"Dead letters"`
+
+	auditFlags `embed:""`
+	yesFlag    `embed:""`
+
+	JSON bool     `name:"json" help:"Print JSON, one dead letter a line." group:"Output"`
+	NATS app.NATS `embed:"" group:"NATS"`
+
+	every time.Duration
+}
+
+// Help adds to the command's --help.
+func (deadReplayCmd) Help() string {
+	return `Examples:
+
+  chartpost dead replay lab-2026-000123 --reason "the object is back"
+  chartpost dead replay --code file_forbidden --since 24h --dry-run
+  chartpost dead replay --destination good-health --code redox_401 \
+      --rate 20/s --expires-in 72h --reason "key mended" --yes
+
+A job goes back to its lane as it came and begins its next attempt; its dead letter is removed when the queue has the job. Interrupted, the command can be repeated: what is on its way is not sent again. Dead letters of the same job go together.
+
+Refused, and left where they are: jobs that were accepted since, whose expires_at has passed (see --expires-in), that cannot be understood, that came under an id that was taken; and those of unknown outcome, without --unknown. Exit code 6 when some were refused, 1 when all were, 5 when there is no such dead letter.`
+}
+
+func (c *deadReplayCmd) check(*kong.Context) error {
+	faults := []error{c.NATS.Check(), c.deadTarget.check(), c.complete(false)}
+	var err error
+	if c.every, err = perSecond(c.Rate); err != nil {
+		faults = append(faults, err)
+	}
+	if c.ExpiresIn < 0 {
+		faults = append(faults, errors.New("--expires-in: must be positive"))
+	}
+	return errors.Join(faults...)
+}
+
+func (c *deadReplayCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	desk, err := openDead(ctx, c.NATS, c.Operator, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	letters, err := c.find(ctx, desk.Conn)
+	if err != nil {
+		return err
+	}
+	stacks := deadletter.Stacks(letters)
+	if len(stacks) > 0 && !c.DryRun {
+		if !c.Yes {
+			preview(std, stacks)
+		}
+		if err := c.confirm(std, fmt.Sprintf("Run %s again?", jobs(len(stacks)))); err != nil {
+			return err
+		}
+	}
+	terms := deadletter.Terms{Unknown: c.Unknown, DryRun: c.DryRun}
+	parameters := map[string]string{"rate": c.Rate}
+	if c.ExpiresIn > 0 {
+		terms.Expires = time.Now().Add(c.ExpiresIn)
+		parameters["expires_at"] = terms.Expires.UTC().Format(time.RFC3339)
+	}
+	if c.Unknown {
+		parameters["unknown"] = "true"
+	}
+	notes := c.auditor(ctx, desk.Conn, c.NATS.Prefix, schemas.DeadReplay, parameters)
+	b := &bulk{std: std, json: c.JSON, dryRun: c.DryRun, every: c.every}
+	b.act = func(ctx context.Context, s deadletter.Stack) (deadletter.Outcome, error) {
+		return desk.noted(ctx, notes, func() (deadletter.Outcome, error) { return desk.Replay(ctx, s.Newest, terms, s.Older...) })
+	}
+	if c.DryRun {
+		b.every = 0
+	}
+	return b.run(ctx, stacks)
+}
+
+// jobs counts jobs for people.
+func jobs(n int) string {
+	if n == 1 {
+		return "one job"
+	}
+	return fmt.Sprintf("%d jobs", n)
+}

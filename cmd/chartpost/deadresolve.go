@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/deadletter"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+type deadResolveCmd struct {
+	Job string `arg:"" help:"Id of the job."`
+
+	Resend   bool `help:"Send the job again as it came; its events say that the message may be there twice." group:"Dead letters"`
+	Accepted bool `help:"The message was found at Redox: the job counts as accepted." group:"Dead letters"`
+
+	auditFlags `embed:""`
+	yesFlag    `embed:""`
+
+	JSON bool     `name:"json" help:"Print JSON." group:"Output"`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (deadResolveCmd) Help() string {
+	return `For jobs that ended as unknown: Redox may or may not have the message. Look for it there first; the identifiers in it derive from the job id.
+
+Examples:
+
+  chartpost dead ls --status unknown
+  chartpost dead resolve lab-1 --accepted --reason "seen in the dashboard"
+  chartpost dead resolve lab-2 --resend --yes
+
+The command can be repeated when it was interrupted. It refuses a job that has been accepted since, and one that ended otherwise. Exit code 5 when there is no dead letter of the job.`
+}
+
+func (c *deadResolveCmd) check(*kong.Context) error {
+	faults := []error{c.NATS.Check(), c.complete(false)}
+	if !schemas.ValidJobID(c.Job) {
+		faults = append(faults, errJob)
+	}
+	if c.Resend == c.Accepted {
+		faults = append(faults, errors.New("--resend: give either --resend or --accepted"))
+	}
+	return errors.Join(faults...)
+}
+
+// resolveTime bounds all steps of a decision together.
+const resolveTime = 2 * time.Minute
+
+func (c *deadResolveCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	question, how := "Count the job "+c.Job+" as accepted by Redox?", "accepted"
+	if c.Resend {
+		question, how = "Send the job "+c.Job+" again, although Redox may have it?", "resend"
+	}
+	if err := c.confirm(std, question); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTime)
+	defer cancel()
+	desk, err := openDead(ctx, c.NATS, c.Operator, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	decide := desk.Accept
+	if c.Resend {
+		decide = desk.Resend
+	}
+	notes := c.auditor(ctx, desk.Conn, c.NATS.Prefix, schemas.DeadResolve, map[string]string{"as": how})
+	outcome, err := desk.noted(ctx, notes, func() (deadletter.Outcome, error) { return decide(ctx, c.Job) })
+	if err != nil {
+		return deadFailure(c.Job, err)
+	}
+	if c.JSON {
+		return jsonLines(std.out).Encode(doneJSON{JobID: c.Job, Outcome: outcome})
+	}
+	fmt.Fprintln(std.out, c.Job+":", said[outcome])
+	return nil
+}
+
+// noted does act, which tells Before of what it is about to do, with its records
+// in the audit.
+func (d *deadDesk) noted(ctx context.Context, notes *auditor, act func() (deadletter.Outcome, error)) (deadletter.Outcome, error) {
+	var written *entry
+	d.Before = func(ctx context.Context, l natsq.Letter) (err error) {
+		written, err = notes.request(ctx, targetOf(l))
+		return err
+	}
+	outcome, err := act()
+	if written != nil {
+		err = written.end(ctx, string(outcome), err)
+	}
+	return outcome, err
+}
+
+// deadFailure gives an error its job and its exit code.
+func deadFailure(job string, err error) error {
+	named := fmt.Errorf("job %s: %w", job, err)
+	if errors.Is(err, deadletter.ErrNone) {
+		return &failure{exitNothing, named}
+	}
+	return named
+}
+
+// doneJSON is what was done with a dead letter, in JSON.
+type doneJSON struct {
+	Sequence uint64             `json:"sequence,omitempty"`
+	JobID    string             `json:"job_id,omitempty"`
+	Outcome  deadletter.Outcome `json:"outcome,omitempty"`
+	// Refused is the code of a refusal, and Text what it says.
+	Refused string `json:"refused,omitempty"`
+	Text    string `json:"text,omitempty"`
+	DryRun  bool   `json:"dry_run,omitempty"`
+}
+
+var said = map[deadletter.Outcome]string{
+	deadletter.Resent:   "is on its way again; its dead letter is removed",
+	deadletter.UnderWay: "was on its way again already; its dead letter is removed",
+	deadletter.Accepted: "counts as accepted; its dead letter is removed",
+	deadletter.Dropped:  "its dead letter is removed, and the job with it",
+	deadletter.Gone:     "somebody else had removed its dead letter",
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/show"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+type deadShowCmd struct {
+	Job string `arg:"" optional:"" help:"Id of the job."`
+
+	Sequence    uint64 `placeholder:"N" help:"The dead letter with this sequence, which ls --json shows." group:"Dead letters"`
+	ShowContent bool   `help:"Print the job as it came, and nothing else: it holds patient data. The audit names who did." group:"Dead letters"`
+
+	auditFlags `embed:""`
+
+	JSON bool     `name:"json" help:"Print JSON, one dead letter a line." group:"Output"`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (deadShowCmd) Help() string {
+	return `Examples:
+
+  chartpost dead show lab-2026-000123
+  chartpost dead show --sequence 17 --json
+  chartpost dead show lab-2026-000123 --show-content \
+      --reason "to mend it" > job.json
+
+Without --show-content no word of the message, and no key or title of a file, is shown. With it the newest dead letter of the job is printed byte for byte; mended, it can be sent by "chartpost send job.json". Exit code 5 when there is no such dead letter.`
+}
+
+func (c *deadShowCmd) check(*kong.Context) error {
+	faults := []error{c.NATS.Check(), c.complete(false)}
+	switch {
+	case (c.Job == "") == (c.Sequence == 0):
+		faults = append(faults, errors.New("<job>: give either a job or --sequence"))
+	case c.Job != "" && !schemas.ValidJobID(c.Job):
+		faults = append(faults, errJob)
+	}
+	return errors.Join(faults...)
+}
+
+func (c *deadShowCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	desk, err := openDead(ctx, c.NATS, c.Operator, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	target := deadTarget{}
+	if c.Job != "" {
+		target.Jobs = []string{c.Job}
+	} else {
+		target.Sequence = []uint64{c.Sequence}
+	}
+	letters, err := target.find(ctx, desk.Conn)
+	if err != nil {
+		return err
+	}
+	if c.ShowContent {
+		return c.content(ctx, std, desk, letters[len(letters)-1])
+	}
+	for i, l := range letters {
+		data, err := desk.Content(ctx, l)
+		if errors.Is(err, natsq.ErrNoLetter) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			err = jsonLines(std.out).Encode(letterWithJob{letterJSON(l), jobOf(data)})
+		} else {
+			if i > 0 {
+				fmt.Fprintln(std.out)
+			}
+			show.Pairs(std.out, letterPairs(l, jobOf(data), time.Now()))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// content prints a job once the audit has taken who reads it.
+func (c *deadShowCmd) content(ctx context.Context, std streams, desk *deadDesk, l natsq.Letter) error {
+	notes := c.auditor(ctx, desk.Conn, c.NATS.Prefix, schemas.DeadShow, nil)
+	return notes.do(ctx, targetOf(l), func() (string, error) {
+		data, err := desk.Content(ctx, l)
+		if errors.Is(err, natsq.ErrNoLetter) {
+			return "", &failure{exitNothing, err}
+		}
+		if err == nil {
+			_, err = std.out.Write(data)
+		}
+		return "shown", err
+	})
+}
+
+// jobSummary is what can be said of a job without its content.
+type jobSummary struct {
+	Operation   string            `json:"operation"`
+	Environment string            `json:"environment"`
+	RequestedAt time.Time         `json:"requested_at"`
+	ExpiresAt   time.Time         `json:"expires_at"`
+	Files       int               `json:"files"`
+	Transfer    string            `json:"transfer,omitempty"`
+	Message     int               `json:"message_bytes"`
+	Correlation map[string]string `json:"correlation,omitempty"`
+}
+
+// letterWithJob is a dead letter and its job in JSON.
+type letterWithJob struct {
+	deadJSON
+	Job *jobSummary `json:"job,omitempty"`
+}
+
+// jobOf is nil for what cannot be understood.
+func jobOf(data []byte) *jobSummary {
+	job, err := schemas.DecodeJob(data)
+	if err != nil {
+		return nil
+	}
+	return &jobSummary{
+		Operation: job.Operation, Environment: string(job.Destination.Environment), RequestedAt: job.RequestedAt.UTC(), ExpiresAt: job.Deadline().UTC(),
+		Files: len(job.Files), Transfer: string(job.Transfer), Message: len(job.Message), Correlation: job.Correlation,
+	}
+}
+
+func letterPairs(l natsq.Letter, job *jobSummary, now time.Time) [][2]string {
+	twice := ""
+	if l.PossibleDuplicate {
+		twice = "POSSIBLE DUPLICATE: Redox may have the message already"
+	}
+	pairs := [][2]string{
+		{"dead letter", strconv.FormatUint(l.Sequence, 10)}, {"buried", when(l.Buried)}, {"job", l.JobID},
+		{"lane", string(l.Lane.Class) + " " + l.Lane.Destination}, {"status", string(l.Status)},
+		{"reason", strings.TrimSpace(l.Reason.Kind + " " + l.Reason.Code + " " + l.Reason.Path)}, {"", l.Reason.Text}, {"twice", twice},
+		{"size", strconv.Itoa(l.Size) + " bytes"},
+	}
+	if job == nil {
+		return append(pairs, [2]string{"content", "cannot be understood as a job"})
+	}
+	expires := when(job.ExpiresAt)
+	if now.After(job.ExpiresAt) {
+		expires += " (has passed; see replay --expires-in)"
+	}
+	return append(pairs, [][2]string{
+		{"operation", job.Operation}, {"environment", job.Environment}, {"requested", when(job.RequestedAt)}, {"expires", expires},
+		{"files", strconv.Itoa(job.Files)}, {"message", strconv.Itoa(job.Message) + " bytes"}, {"correlation", correlationText(job.Correlation)},
+	}...)
+}
+
+// correlationText is "a=1 b=2".
+func correlationText(c map[string]string) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(c)) {
+		parts = append(parts, key+"="+c[key])
+	}
+	return strings.Join(parts, " ")
+}
+
+// when is a time for people, with its zone.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05 MST")
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// eventFilter selects events.
+type eventFilter struct {
+	Class       string            `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only events of this class: live or backfill." group:"Events"`
+	Destination string            `placeholder:"NAME" help:"Only events of this slug or id." group:"Events"`
+	Status      []string          `enum:"uploaded,accepted,retrying,failed,unknown,duplicate,cancelled" placeholder:"STATUS" help:"Only events of these statuses, separated by commas: uploaded, accepted, retrying, failed, unknown, duplicate or cancelled." group:"Events"`
+	Final       bool              `help:"Only events after which nothing more happens by itself." group:"Events"`
+	Job         string            `placeholder:"ID" help:"Only events of this job." group:"Events"`
+	Correlation map[string]string `mapsep:"," placeholder:"KEY=VALUE" help:"Only events of jobs with this correlation; several must all be there." group:"Events"`
+}
+
+func (f *eventFilter) check() error {
+	var faults []error
+	if f.Job != "" && !schemas.ValidJobID(f.Job) {
+		faults = append(faults, errors.New("--job: must be the id of a job: 1 to 128 of letters, digits, _ and -"))
+	}
+	if f.Destination != "" && !schemas.ValidAddress(f.Destination) {
+		faults = append(faults, errors.New("--destination: must be a slug or id as jobs have it: 1 to 128 of letters, digits and . _ ~ -"))
+	}
+	if f.Final && len(f.Status) > 0 {
+		faults = append(faults, errors.New("--final: is a list of statuses by itself; leave --status out"))
+	}
+	return errors.Join(faults...)
+}
+
+// selection is what the server can tell by the subject.
+func (f *eventFilter) selection() natsq.EventSelection {
+	s := natsq.EventSelection{Class: schemas.Class(f.Class), Destination: f.Destination}
+	for _, status := range eventStatuses {
+		if f.Final && status.Final() || slices.Contains(f.Status, string(status)) {
+			s.Statuses = append(s.Statuses, status)
+		}
+	}
+	return s
+}
+
+var eventStatuses = []schemas.Status{
+	schemas.StatusUploaded, schemas.StatusAccepted, schemas.StatusRetrying, schemas.StatusFailed, schemas.StatusUnknown,
+	schemas.StatusDuplicate, schemas.StatusCancelled,
+}
+
+// wants is the rest, which only the event itself can tell.
+func (f *eventFilter) wants(d schemas.EventData) bool {
+	for key, value := range f.Correlation {
+		if have, ok := d.Correlation[key]; !ok || have != value {
+			return false
+		}
+	}
+	return f.Job == "" || f.Job == d.JobID
+}

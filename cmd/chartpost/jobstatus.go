@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/ledger"
+	"github.com/chartpost/chartpost/internal/timeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+type jobStatusCmd struct {
+	Job string `arg:"" help:"Id of the job."`
+
+	Since   string   `placeholder:"TIME" help:"Read the events from then on (2h ago, 2026-11-20, 2026-11-20T18:00:00Z) instead of those around what the ledger says." group:"Status"`
+	Waiting int      `default:"1000" placeholder:"N" help:"How many of the oldest jobs in the lanes to look at for one that no worker has taken yet." group:"Status"`
+	JSON    bool     `name:"json" help:"Print JSON." group:"Output"`
+	NATS    app.NATS `embed:"" group:"NATS"`
+
+	since time.Time
+}
+
+// Help adds to the command's --help.
+func (jobStatusCmd) Help() string {
+	return `Examples:
+
+  chartpost status lab-2026-000123
+  chartpost status lab-2026-000123 --json | jq .state
+  chartpost status lab-2026-000123 --since 2026-11-01
+
+It puts together the ledger's record, the copy or the schedule in the queue, the dead letters, the events, and what operators did. Nothing of the job's content is shown.
+
+Events are kept by lane, not by job. The headers of those in question are read, some 200 bytes each; the last line says how many. A job whose record has expired (--ledger-age) needs --since to find its accepted event.
+
+Exit code 0 when anything is known of the job, whatever became of it; 5 when nothing is.`
+}
+
+func (c *jobStatusCmd) check(*kong.Context) error {
+	faults := []error{c.NATS.Check()}
+	if !schemas.ValidJobID(c.Job) {
+		faults = append(faults, errJob)
+	}
+	if c.Waiting < 0 {
+		faults = append(faults, errors.New("--waiting: must not be negative"))
+	}
+	if c.Since != "" {
+		var err error
+		if c.since, err = parseTime(c.Since, time.Now()); err != nil {
+			faults = append(faults, fmt.Errorf("--since: %w", err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (c *jobStatusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	queue, err := app.Queue(c.NATS, "status", cli.Log.logger(std))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceNATS)
+	}
+	defer queue.Close()
+	bucket, err := queue.Ledger(ctx)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	began := time.Now()
+	job, err := timeline.Gather(ctx, queue, ledger.New(bucket, ledger.Patience), c.Job, timeline.Options{Since: c.since, Waiting: c.Waiting})
+	if errors.Is(err, timeline.ErrUnknown) {
+		return &failure{exitNothing, fmt.Errorf("job %s: %w\n%s", c.Job, err, c.whatElse(job))}
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	if c.JSON {
+		return jsonLines(std.out).Encode(statusJSON(job))
+	}
+	printStatus(std, job, time.Now())
+	fmt.Fprintf(std.err, "(read the headers of %d events in %s)\n", job.Cost.Events, time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// whatElse tells where a job can be of which nothing was found.
+func (c *jobStatusCmd) whatElse(job *timeline.Job) string {
+	text := fmt.Sprintf("no record, schedule, dead letter or event, and it is not among the %d jobs that were looked at in the lanes", job.Cost.Waiting)
+	if job.Cost.Waiting == c.Waiting {
+		text += "; there are more: see --waiting"
+	}
+	if c.Since == "" {
+		text += "\na job that ended long ago may have events: see --since"
+	}
+	return text
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
+)
+
+// namesCmd is what completion scripts ask for names that only the deployment
+// knows. It says nothing where it cannot know: a person is waiting at a key.
+type namesCmd struct {
+	Of   string   `arg:"" enum:"destinations,dead" help:"destinations, or the jobs of dead letters."`
+	NATS app.NATS `embed:"" group:"NATS"`
+}
+
+func (c *namesCmd) check(*kong.Context) error { return c.NATS.Check() }
+
+const (
+	namesTime = 2 * time.Second
+	mostNames = 500
+)
+
+func (c *namesCmd) Run(ctx context.Context, std streams) error {
+	ctx, cancel := context.WithTimeout(ctx, namesTime)
+	defer cancel()
+	queue, err := app.Queue(c.NATS, "names", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil
+	}
+	defer queue.Close()
+	seen := map[string]bool{}
+	say := func(name string) bool {
+		if name != "" && !seen[name] {
+			seen[name] = true
+			fmt.Fprintln(std.out, name)
+		}
+		return len(seen) < mostNames
+	}
+	if c.Of == "dead" {
+		queue.Letters(ctx, func(l natsq.Letter) bool { return say(l.JobID) })
+		return nil
+	}
+	control, err := queue.Control(ctx)
+	if err != nil {
+		return nil
+	}
+	reports, _ := control.Report(ctx)
+	for _, r := range reports {
+		if !r.State.Lane.Stray() {
+			say(r.State.Lane.Destination)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// timeFlags bound what is looked at by time. Whoever embeds them calls parse.
+type timeFlags struct {
+	Since string `placeholder:"TIME" help:"Only from then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z."`
+	Until string `placeholder:"TIME" help:"Only before then, written like --since."`
+
+	since, until time.Time
+}
+
+func (f *timeFlags) parse(now time.Time) error {
+	var faults []error
+	for _, one := range []struct {
+		flag, text string
+		into       *time.Time
+	}{{"since", f.Since, &f.since}, {"until", f.Until, &f.until}} {
+		if one.text == "" {
+			continue
+		}
+		var err error
+		if *one.into, err = parseTime(one.text, now); err != nil {
+			faults = append(faults, fmt.Errorf("--%s: %w", one.flag, err))
+		}
+	}
+	if len(faults) == 0 && !f.since.IsZero() && !f.until.IsZero() && !f.until.After(f.since) {
+		faults = append(faults, errors.New("--until: must be later than --since"))
+	}
+	return errors.Join(faults...)
+}
+
+// parseTime reads a time, or a length of time as that long ago. A date is its
+// midnight here.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	for _, layout := range []string{time.DateOnly, time.DateTime, "2006-01-02T15:04", "2006-01-02 15:04"} {
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errors.New("must be a time like 2026-11-20T18:00:00Z, 2026-11-20, or 2h for two hours ago")
+}
+
+// within tells whether a time is not bounded out.
+func (f *timeFlags) within(t time.Time) bool {
+	return !t.Before(f.since) && (f.until.IsZero() || t.Before(f.until))
+}

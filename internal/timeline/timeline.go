@@ -1,0 +1,137 @@
+// Package timeline gathers what is known of one job: its record, its copies in
+// the queue, its dead letters, its events, and what operators did with it.
+package timeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Ledger remembers jobs.
+type Ledger interface {
+	Find(ctx context.Context, jobID string) (record pipeline.Record, ok bool, err error)
+}
+
+// Options widen the search.
+type Options struct {
+	// Since is from when on events are looked at; zero follows from what is known
+	// of the job.
+	Since time.Time
+	// Waiting is how many of the oldest jobs in the lanes are looked at for one that
+	// nobody has taken yet.
+	Waiting int
+}
+
+// Job is what is known of a job.
+type Job struct {
+	ID string
+	// Record is nil where the ledger has none.
+	Record *pipeline.Record
+	// Copy is in its lane, Schedule brings one back; nil where there is none.
+	Copy, Schedule *natsq.JobCopy
+	// Letters and Events are in the order in which they were stored.
+	Letters []natsq.Letter
+	Events  []natsq.StoredEvent
+	Audits  []schemas.Audit
+	// NoAudit tells that the audit could not be read.
+	NoAudit bool
+	Cost    Cost
+}
+
+// Cost is what the search took.
+type Cost struct {
+	// Events are those whose headers were read, Waiting the jobs that were looked
+	// at in the lanes.
+	Events, Waiting int
+}
+
+// ErrUnknown is that of a job of which nothing is known.
+var ErrUnknown = errors.New("nothing is known of a job with this id")
+
+// Gather looks for everything there is of a job.
+func Gather(ctx context.Context, queue *natsq.Conn, ledger Ledger, jobID string, o Options) (*Job, error) {
+	j := &Job{ID: jobID}
+	for _, step := range []func(context.Context, *natsq.Conn, Ledger, Options) error{j.record, j.copies, j.letters, j.events} {
+		if err := step(ctx, queue, ledger, o); err != nil {
+			return nil, err
+		}
+	}
+	if j.Record == nil && j.Copy == nil && j.Schedule == nil && len(j.Letters)+len(j.Events) == 0 {
+		return j, ErrUnknown
+	}
+	err := queue.Audits(ctx, natsq.AuditRange{JobID: jobID}, func(a schemas.Audit) bool { j.Audits = append(j.Audits, a); return true })
+	j.NoAudit = err != nil
+	return j, ctx.Err()
+}
+
+func (j *Job) record(ctx context.Context, _ *natsq.Conn, ledger Ledger, _ Options) error {
+	record, known, err := ledger.Find(ctx, j.ID)
+	if known {
+		j.Record = &record
+	}
+	return err
+}
+
+func (j *Job) letters(ctx context.Context, queue *natsq.Conn, _ Ledger, _ Options) error {
+	return queue.Letters(ctx, func(l natsq.Letter) bool {
+		if l.JobID == j.ID {
+			j.Letters = append(j.Letters, l)
+		}
+		return true
+	})
+}
+
+// copies looks for the job in the queue. The lanes are searched only where the
+// ledger knows nothing: from its first delivery on a job has a record.
+func (j *Job) copies(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options) (err error) {
+	if j.Schedule, err = queue.Scheduled(ctx, j.ID); err != nil {
+		return err
+	}
+	switch {
+	case j.Record != nil:
+		j.Copy, err = queue.Held(ctx, j.Record.Sequence, j.Record.Stored)
+	case j.Schedule == nil:
+		j.Copy, j.Cost.Waiting, err = queue.Waiting(ctx, j.ID, o.Waiting)
+	}
+	return err
+}
+
+// events looks at the few statuses first that only jobs in trouble have, over the
+// whole time, and then at the many, close to what was found.
+func (j *Job) events(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options) error {
+	for _, next := range []func(Options) (natsq.EventScan, bool){j.rare, j.common} {
+		scan, wanted := next(o)
+		if !wanted {
+			continue
+		}
+		found, read, err := queue.Scan(ctx, scan)
+		if err != nil {
+			return err
+		}
+		j.Cost.Events += read
+		j.Events = append(j.Events, found...)
+	}
+	slices.SortStableFunc(j.Events, func(a, b natsq.StoredEvent) int { return a.Stored.Compare(b.Stored) })
+	return nil
+}
+
+// Lane is the job's, as far as it is known.
+func (j *Job) Lane() (lane schemas.Lane, known bool) {
+	switch {
+	case j.Schedule != nil && j.Schedule.Lane != (schemas.Lane{}):
+		return j.Schedule.Lane, true
+	case j.Copy != nil && j.Copy.Lane != (schemas.Lane{}):
+		return j.Copy.Lane, true
+	case len(j.Letters) > 0:
+		return j.Letters[len(j.Letters)-1].Lane, true
+	case len(j.Events) > 0:
+		return j.Events[len(j.Events)-1].Event.Lane(), true
+	}
+	return schemas.Lane{}, false
+}
