@@ -128,7 +128,9 @@ func (c *Client) attempt(ctx context.Context, k call, token string) (*answer, *E
 	defer a.settle()
 	defer cancel(errAttemptOver)
 
+	began := c.cfg.Now()
 	resp, err := c.transport.RoundTrip(a.request(body, token, c.cfg.UserAgent))
+	c.cfg.Observe.tell(k.op, resp, c.cfg.Now().Sub(began))
 	if err != nil {
 		return nil, a.broken(err)
 	}

@@ -79,6 +79,8 @@ type Config struct {
 	// refused, and told of each answer. The call itself is the caller's to pace:
 	// it may have to wait before it writes down that it sends.
 	Throttle Throttle
+	// Observe, unless nil, is told of each request that was made.
+	Observe Observe
 	// Now is the clock against which a Retry-After date is read.
 	Now func() time.Time
 }

@@ -49,7 +49,9 @@ type TokenConfig struct {
 	OnKeyError func(error)
 	// Throttle, unless nil, is asked before each fetch and told of its answer.
 	Throttle Throttle
-	Now      func() time.Time
+	// Observe, unless nil, is told of each fetch that was made.
+	Observe Observe
+	Now     func() time.Time
 
 	transport http.RoundTripper // a test's, in place of a real one
 }
@@ -73,6 +75,7 @@ type TokenSource struct {
 // grant is a token and its times.
 type grant struct {
 	token *oauth2.Token
+	asked time.Time
 	// From renew on a new one is fetched while this one is still given out;
 	// from stale on callers wait for the new one; at Expiry it is dead.
 	renew, stale time.Time
@@ -186,6 +189,17 @@ func (s *TokenSource) Invalidate(accessToken string) {
 	if s.current != nil && s.current.token.AccessToken == accessToken {
 		s.current = nil
 	}
+}
+
+// Times are when the token in use was asked for and when it ends; zero where
+// there is none.
+func (s *TokenSource) Times() (asked, expires time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil {
+		return time.Time{}, time.Time{}
+	}
+	return s.current.asked, s.current.token.Expiry
 }
 
 // failing is the failure that still answers for the endpoint, if there is one.

@@ -46,6 +46,7 @@ func (s *TokenSource) fetch(ctx context.Context) (*grant, os.FileInfo, *Error) {
 		return nil, info, s.tokenError(key.id, Credentials, CodeKey, err)
 	}
 	resp, err := s.transport.RoundTrip(s.request(ctx, assertion))
+	s.cfg.Observe.tell(OpToken, resp, s.cfg.Now().Sub(asked))
 	if err != nil {
 		code := breakCode(err, true)
 		if ctx.Err() != nil {
@@ -192,6 +193,7 @@ func newGrant(ans tokenAnswer, asked time.Time) *grant {
 	end := asked.Add(life)
 	return &grant{
 		token: &oauth2.Token{AccessToken: ans.AccessToken, TokenType: "Bearer", Expiry: end},
+		asked: asked,
 		renew: end.Add(-early),
 		stale: end.Add(-early / 4),
 	}

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"context"
+	"strconv"
 	"strings"
 )
 
@@ -55,6 +56,30 @@ func (t Trace) ID() string {
 		return ""
 	}
 	return string(t[traceIDStart:traceIDEnd])
+}
+
+// SpanID is the id of the span that handed the trace on, 16 hex digits.
+func (t Trace) SpanID() string {
+	if len(t) != traceSize {
+		return ""
+	}
+	return string(t[spanIDStart:spanIDEnd])
+}
+
+// Sampled tells whether whoever handed the trace on records it.
+func (t Trace) Sampled() bool {
+	flags, err := strconv.ParseUint(string(t[min(flagsStart, len(t)):]), 16, 8)
+	return err == nil && flags&1 == 1
+}
+
+// NewTrace makes a Trace of ids in lower-case hex; it is empty where they are
+// none.
+func NewTrace(id, span string, sampled bool) Trace {
+	flags := "-00"
+	if sampled {
+		flags = "-01"
+	}
+	return ParseTrace(traceVersion + id + "-" + span + flags)
 }
 
 type traceKey struct{}

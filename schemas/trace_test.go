@@ -31,6 +31,21 @@ func TestParseTrace(t *testing.T) {
 	}
 }
 
+func TestTraceHasItsParts(t *testing.T) {
+	for _, sampled := range []bool{true, false} {
+		made := NewTrace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", sampled)
+		if made.ID() != "4bf92f3577b34da6a3ce929d0e0e4736" || made.SpanID() != "00f067aa0ba902b7" || made.Sampled() != sampled {
+			t.Errorf("%q: %q %q %t", made, made.ID(), made.SpanID(), made.Sampled())
+		}
+	}
+	if got := NewTrace("x", "y", true); got != "" {
+		t.Errorf("%q", got)
+	}
+	if none := Trace(""); none.SpanID() != "" || none.Sampled() {
+		t.Error("none has parts")
+	}
+}
+
 func TestTraceOfAContext(t *testing.T) {
 	if got := TraceOf(WithTrace(t.Context(), sampleTrace)); got != sampleTrace {
 		t.Errorf("%q", got)

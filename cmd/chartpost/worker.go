@@ -44,14 +44,15 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 }
 
 type workerCmd struct {
-	NATS     app.NATS     `embed:"" group:"NATS"`
-	S3       app.S3       `embed:"" prefix:"s3-" group:"S3"`
-	Redox    app.Redox    `embed:"" prefix:"redox-" group:"Redox"`
-	Files    app.Files    `embed:"" group:"Files"`
-	Message  app.Message  `embed:"" group:"Message"`
-	Delivery app.Delivery `embed:"" group:"Delivery"`
-	Budget   app.Budget   `embed:"" prefix:"budget-" group:"Budget"`
-	HTTP     app.HTTP     `embed:"" group:"HTTP"`
+	NATS     app.NATS      `embed:"" group:"NATS"`
+	S3       app.S3        `embed:"" prefix:"s3-" group:"S3"`
+	Redox    app.Redox     `embed:"" prefix:"redox-" group:"Redox"`
+	Files    app.Files     `embed:"" group:"Files"`
+	Message  app.Message   `embed:"" group:"Message"`
+	Delivery app.Delivery  `embed:"" group:"Delivery"`
+	Budget   app.Budget    `embed:"" prefix:"budget-" group:"Budget"`
+	HTTP     app.HTTP      `embed:"" group:"HTTP"`
+	Tells    app.Telemetry `embed:"" group:"HTTP"`
 }
 
 // Help adds to the command's --help.
@@ -62,7 +63,7 @@ SIGTERM or SIGINT: take nothing new, finish what can be finished within --grace,
 }
 
 func (c *workerCmd) settings() app.Settings {
-	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Files: c.Files, Message: c.Message, Delivery: c.Delivery, Budget: c.Budget, HTTP: c.HTTP}
+	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Files: c.Files, Message: c.Message, Delivery: c.Delivery, Budget: c.Budget, HTTP: c.HTTP, Telemetry: c.Tells}
 }
 
 func (c *workerCmd) check(*kong.Context) error { return c.settings().Check() }

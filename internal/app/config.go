@@ -96,7 +96,7 @@ type Delivery struct {
 
 // HTTP says where a worker answers questions about itself.
 type HTTP struct {
-	Addr string `name:"http-addr" placeholder:"HOST:PORT" help:"Where to answer /healthz and /readyz over plain HTTP, like 127.0.0.1:8080 or :8080; empty is nowhere. Whoever reaches it may ask."`
+	Addr string `name:"http-addr" placeholder:"HOST:PORT" help:"Where to answer /healthz, /readyz and /metrics over plain HTTP, like 127.0.0.1:8080 or :8080; empty is nowhere. Whoever reaches it may ask."`
 }
 
 // Check reports every fault of the settings.

@@ -21,7 +21,7 @@ func (h HTTP) serve(ctx context.Context, about *health.Health, open *stack, log 
 		return err
 	}
 	open.push("http", server.Close)
-	log.Info("answering /healthz and /readyz", "http", server.Addr())
+	log.Info("answering /healthz, /readyz and /metrics", "http", server.Addr())
 	return nil
 }
 

@@ -3,7 +3,6 @@ package app
 import (
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,11 +34,7 @@ func TestReadyOnlyWithTheQueue(t *testing.T) {
 	w := newWorld(t, server.URL())
 	w.settings.HTTP.Addr = "127.0.0.1:0"
 	stop := w.worker()
-	found := regexp.MustCompile(`"http":"([^"]+)"`).FindStringSubmatch(w.log.String())
-	if found == nil {
-		t.Fatal("the log does not say where the worker answers")
-	}
-	address := found[1]
+	address := w.address()
 	if status, body := readiness(t, address); status != 200 {
 		t.Errorf("a worker that is ready: %d %s", status, body)
 	}

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
@@ -43,6 +45,29 @@ func BenchmarkMemory(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkIdleMemory reports the resident memory of a worker that has nothing
+// to do, ten seconds after its start and asked twice for its metrics, if it has any.
+func BenchmarkIdleMemory(b *testing.B) {
+	program := buildWorker(b)
+	w := newWorld(b, "")
+	w.settings.HTTP.Addr = "127.0.0.1:0"
+	worker := w.process(program)
+	devtest.Until(b, "the worker is ready", patienceOfTests, func() bool { return strings.Contains(w.log.String(), "worker ready") })
+	for b.Loop() {
+		for range 2 {
+			time.Sleep(5 * time.Second)
+			w.scrape()
+		}
+		b.ReportMetric(float64(memoryOf(b, worker.Process.Pid, "VmRSS:"))/(1<<20), "MiB")
+	}
+	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
+		b.Fatal(err)
+	}
+	if err := worker.Wait(); err != nil {
+		b.Fatalf("the worker did not end in order: %v", err)
 	}
 }
 
@@ -142,7 +167,7 @@ func (w *world) process(program string) *exec.Cmd {
 	s := w.settings
 	cmd := exec.Command(program, "worker")
 	cmd.Env = append(os.Environ(),
-		"CHARTPOST_NATS_URL="+s.NATS.URL,
+		"CHARTPOST_NATS_URL="+s.NATS.URL, "CHARTPOST_HTTP_ADDR="+s.HTTP.Addr,
 		"CHARTPOST_S3_ENDPOINT="+s.S3.Endpoint, "CHARTPOST_S3_PATH_STYLE=true",
 		"CHARTPOST_REDOX_ENVIRONMENT="+s.Redox.Environment, "CHARTPOST_REDOX_API_URL="+s.Redox.APIURL,
 		"CHARTPOST_REDOX_TOKEN_URL="+s.Redox.TokenURL, "CHARTPOST_REDOX_BLOB_URL="+s.Redox.BlobURL, "CHARTPOST_REDOX_BLOB_HOSTS="+strings.Join(s.Redox.BlobHosts, ","),
@@ -158,15 +183,21 @@ func (w *world) process(program string) *exec.Cmd {
 	return cmd
 }
 
-// peakMemory is VmHWM of /proc/<pid>/status, in bytes.
+// peakMemory is the most resident memory that a process has had, in bytes.
 func peakMemory(b *testing.B, pid int) int64 {
+	b.Helper()
+	return memoryOf(b, pid, "VmHWM:")
+}
+
+// memoryOf is a line of /proc/<pid>/status, in bytes.
+func memoryOf(b *testing.B, pid int, name string) int64 {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmHWM:" {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == name {
 			kib, err := strconv.ParseInt(fields[1], 10, 64)
 			if err != nil {
 				b.Fatal(err)
@@ -174,7 +205,7 @@ func peakMemory(b *testing.B, pid int) int64 {
 			return kib << 10
 		}
 	}
-	b.Fatal("no VmHWM")
+	b.Fatal("no " + name)
 	return 0
 }
 

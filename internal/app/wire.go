@@ -17,6 +17,7 @@ import (
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxgate"
 	"github.com/chartpost/chartpost/internal/s3source"
+	"github.com/chartpost/chartpost/internal/telemetry"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/redoxclient"
 	"github.com/chartpost/chartpost/schemas"
@@ -33,11 +34,13 @@ type Settings struct {
 	Delivery Delivery
 	Budget   Budget
 	HTTP     HTTP
+	// Telemetry is told at HTTP's address, and to a collector.
+	Telemetry Telemetry
 }
 
 // Check reports every fault of the settings.
 func (s Settings) Check() error {
-	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Files.Check(), s.Message.Check(), s.Delivery.Check(), s.Budget.Check(), s.HTTP.Check())
+	return errors.Join(s.NATS.Check(), s.S3.Check(), s.Redox.Check(), s.Files.Check(), s.Message.Check(), s.Delivery.Check(), s.Budget.Check(), s.HTTP.Check(), s.Telemetry.Check())
 }
 
 // Queue connects to NATS.
@@ -60,26 +63,38 @@ func Source(ctx context.Context, s S3, d Delivery) (*s3source.Source, error) {
 // Client makes the client of Redox. A key file that changes to something that
 // cannot be used is told to the log, and the old key stays. throttle may be nil.
 func Client(r Redox, d Delivery, throttle redoxclient.Throttle, log *slog.Logger) (*redoxclient.Client, error) {
+	client, _, err := r.client(d, watched{throttle: throttle}, log)
+	return client, err
+}
+
+// watched is who paces and who watches the requests; both may be nil.
+type watched struct {
+	throttle redoxclient.Throttle
+	by       *telemetry.Telemetry
+}
+
+func (r Redox) client(d Delivery, watched watched, log *slog.Logger) (*redoxclient.Client, *redoxclient.TokenSource, error) {
 	trust, err := r.trust()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	tokens, err := redoxclient.NewTokenSource(redoxclient.TokenConfig{
-		ClientID: r.ClientID, KeyFile: r.KeyFile, KeyID: r.KeyID, TokenURL: r.TokenURL, Audience: r.TokenAudience, TLS: trust, Throttle: throttle,
+		ClientID: r.ClientID, KeyFile: r.KeyFile, KeyID: r.KeyID, TokenURL: r.TokenURL, Audience: r.TokenAudience, TLS: trust,
+		Throttle: watched.throttle, Observe: observe(watched.by),
 		OnKeyError: func(err error) { log.Error("the new Redox key cannot be used; the old one stays", "error", err) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("the Redox credentials: %w", err)
+		return nil, nil, fmt.Errorf("the Redox credentials: %w", err)
 	}
 	client, err := redoxclient.New(redoxclient.Config{
 		APIURL: r.APIURL, BlobURL: r.BlobURL, Environment: r.Environment, BlobHosts: r.BlobHosts, Tokens: tokens,
 		Concurrency: d.Concurrency, Timeouts: redoxclient.Timeouts{Stall: d.Stall, Answer: d.AnswerTimeout}, TLS: trust, UserAgent: "chartpost/" + Version(),
-		Throttle: throttle,
+		Throttle: watched.throttle, Observe: observe(watched.by),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("the Redox client: %w", err)
+		return nil, nil, fmt.Errorf("the Redox client: %w", err)
 	}
-	return client, nil
+	return client, tokens, nil
 }
 
 func (r Redox) trust() (*tls.Config, error) {
@@ -138,6 +153,7 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 	defer open.close(log)
 
 	about := health.New()
+	watching := s.Telemetry.open(name, about, &open, log)
 	if err := s.HTTP.serve(ctx, about, &open, log); err != nil {
 		return err
 	}
@@ -147,6 +163,7 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 	}
 	open.push("nats", queue.Close)
 	aboutQueue(about, queue, &open)
+	watching.Watch(aboutTheQueue(about, queue))
 	if err := queue.Verify(ctx); err != nil {
 		return err
 	}
@@ -163,7 +180,7 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 		return err
 	}
 	open.push("budget", requests.close)
-	client, err := Client(s.Redox, s.Delivery, requests, log)
+	client, tokens, err := s.Redox.client(s.Delivery, watched{requests, watching}, log)
 	if err != nil {
 		return err
 	}
@@ -178,12 +195,15 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 	if err != nil {
 		return err
 	}
-	w := worker.New(s.Delivery.settings(name, s.NATS.Prefix), worker.Queue{Intake: intake, Outbox: queue.Outbox(), Control: control, Budget: requests},
-		ledger.New(bucket, ledger.Patience), Pipeline(source, redoxgate.New(client, requests.admit), s.Redox, s.Files, s.Message, s.Delivery), log)
+	delivery := s.Delivery.settings(name, s.NATS.Prefix)
+	delivery.Telemetry = watching
+	w := worker.New(delivery, worker.Queue{Intake: intake, Outbox: queue.Outbox(), Control: control, Budget: requests},
+		ledger.New(bucket, ledger.Patience), Pipeline(watching.Source(source), redoxgate.New(client, requests.admit), s.Redox, s.Files, s.Message, s.Delivery), log)
 
 	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)
 	about.Live("dispatch", health.Turning(w.Turned, turnWithin))
 	about.Add("redox", func() health.Check { return wayOf(w.Shut()) })
+	watching.Watch(telemetry.Parts{Worker: w.Look, Shut: w.Shut, Oldest: queue.Oldest, Token: tokens.Times, Budget: requests.standing})
 	about.Enter(health.Working)
 	defer context.AfterFunc(ctx, func() { about.Enter(health.Stopping) })()
 	ready()

@@ -64,6 +64,7 @@ func newWorld(t testing.TB, natsURL string) *world {
 	w.startRedox()
 	w.settings.NATS = NATS{URL: natsURL, Prefix: "chartpost"}
 	w.settings.Budget = Budget{Window: time.Minute, Scope: "test"}
+	w.settings.Telemetry.Destinations = 200
 	w.settings.S3 = S3{Endpoint: storeURL(t), PathStyle: true}
 	w.settings.Delivery = Delivery{
 		Concurrency: 8, LaneConcurrency: 8, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",

@@ -75,10 +75,13 @@ var house = map[string]room{
 	// What is known of one job.
 	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq"}},
 
+	// What a worker tells of itself.
+	"internal/telemetry": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
+
 	// The wiring.
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
-		"internal/health", "internal/budget", "internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",

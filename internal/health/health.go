@@ -95,6 +95,22 @@ func (h *Health) Handle(pattern string, handler http.Handler) { h.mux.Handle(pat
 // ServeHTTP implements http.Handler.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
+// Named is a check under its name.
+type Named struct {
+	Name string
+	OK   bool
+}
+
+// Checks are those of /readyz, as they stand.
+func (h *Health) Checks() []Named {
+	_, checks := run(h.readiness())
+	named := make([]Named, len(checks))
+	for i, c := range checks {
+		named[i] = Named{c.Name, c.OK}
+	}
+	return named
+}
+
 // Turning fails when a loop has not turned for longer than limit. last is when
 // it did; it may be called at any time.
 func Turning(last func() time.Time, limit time.Duration) func() error {
@@ -117,15 +133,19 @@ type told struct {
 }
 
 func (h *Health) readyz(w http.ResponseWriter, _ *http.Request) {
-	h.mu.Lock()
-	state := Check{OK: h.state == Working, Since: h.since, Text: string(h.state)}
-	probes := append([]probe{{"process", func() Check { return state }}}, h.ready...)
-	h.mu.Unlock()
-	ok, checks := run(probes)
+	ok, checks := run(h.readiness())
 	answer(w, ok, struct {
 		Ready  bool   `json:"ready"`
 		Checks []told `json:"checks"`
 	}{ok, checks})
+}
+
+// readiness is the probes of /readyz, that of the process first.
+func (h *Health) readiness() []probe {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	state := Check{OK: h.state == Working, Since: h.since, Text: string(h.state)}
+	return append([]probe{{"process", func() Check { return state }}}, h.ready...)
 }
 
 func (h *Health) healthz(w http.ResponseWriter, _ *http.Request) {

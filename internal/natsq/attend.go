@@ -73,6 +73,9 @@ func (c *Conn) visit(ctx context.Context) []visited {
 			began := time.Now()
 			stream, err := c.js.Stream(ctx, name)
 			seen[i] = visited{name, stream, err}
+			if err == nil {
+				c.holdings.note(c.prefix, name, stream.CachedInfo().State)
+			}
 			if !errors.Is(ctx.Err(), context.Canceled) {
 				c.tried(asking(name), "", began, err)
 			}
