@@ -75,7 +75,8 @@ type Budget interface {
 	Changed() <-chan struct{}
 }
 
-// Control keeps the states of lanes for the fleet.
+// Control keeps the states of lanes for the fleet, and knows what operators want
+// of backfill runs.
 type Control interface {
 	// Follow calls changed with the state of every lane there is one of, and
 	// then with each change; one that is empty was removed. It outlives outages
@@ -86,4 +87,9 @@ type Control interface {
 	// lane's jobs back until ShutUntil. An empty state removes the record. It
 	// fails with ErrChanged when somebody was faster.
 	Put(ctx context.Context, state LaneState) (LaneState, error)
+	// FollowRuns calls changed with every run there is, then listed, and then
+	// changed with every change; a run that was removed is not cancelled. It
+	// outlives outages of the queue, after which it tells everything again, and
+	// returns when ctx ends.
+	FollowRuns(ctx context.Context, changed func(run string, cancelled bool), listed func())
 }

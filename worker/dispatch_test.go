@@ -68,6 +68,8 @@ func (c *told) Put(_ context.Context, s LaneState) (LaneState, error) {
 	return s, nil
 }
 
+func (c *told) FollowRuns(ctx context.Context, _ func(string, bool), _ func()) { <-ctx.Done() }
+
 // claims are who said that they would probe, in order; "" where a claim was
 // given up or a wait began.
 func (c *told) claims() []string {

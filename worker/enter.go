@@ -77,7 +77,10 @@ func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
 			return
 		}
 	}
-	if h.record.Abandoned > mostAbandoned {
+	switch {
+	case h.runCancelled(ctx):
+		refusal = cancelled()
+	case h.record.Abandoned > mostAbandoned:
 		refusal = abandoned()
 	}
 	h.try(ctx, refusal)

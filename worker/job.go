@@ -103,6 +103,9 @@ func (h *handling) try(ctx context.Context, refusal error) {
 
 // Save implements pipeline.Journal: every write of a record names its owner.
 func (h *handling) Save(ctx context.Context, record pipeline.Record) error {
+	if record.Phase == pipeline.Sending && h.runCancelled(ctx) {
+		return cancelled()
+	}
 	record.Owner, record.UpdatedAt = h.name, h.now().UTC()
 	ctx, cancel := h.untilEnd(ctx)
 	defer cancel()
@@ -157,6 +160,9 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		h.record.Doubts++
 	}
 	out := decide(f, h.trial(), h.job.Deadline(), h.now(), h.patience, h.jitter())
+	if h.runCancelled(ctx) {
+		out = withdrawn(out, h.record.PossibleDuplicate || h.record.Doubts > 0)
+	}
 	h.log.Warn("not accepted", "job", h.job.ID, "attempt", h.record.Attempt, "outcome", out.phase,
 		"kind", f.Kind, "code", f.Code, "path", f.Path, "text", f.Text)
 	h.record.Phase = out.phase

@@ -22,6 +22,8 @@ type Delivery interface {
 	// Attempt is the number a schedule gave the copy that it brought back, and
 	// 0 for a copy that a publisher sent.
 	Attempt() int
+	// Line is the line of a backfill run that the copy was published for.
+	Line() Line
 	// Pending is how many jobs waited behind this one in its lane.
 	Pending() uint64
 	// Trace is the trace that the copy came with.
@@ -87,6 +89,7 @@ type Schedule struct {
 	Data  []byte
 	// Attempt is the number the job is to start when it is back.
 	Attempt int
+	Line    Line
 	At      time.Time
 }
 

@@ -33,6 +33,7 @@ func (c *copyInHand) Data() []byte       { return nil }
 func (c *copyInHand) Sequence() uint64   { return 1 }
 func (c *copyInHand) Stored() time.Time  { return time.Time{} }
 func (c *copyInHand) Attempt() int       { return 0 }
+func (c *copyInHand) Line() Line         { return Line{} }
 func (c *copyInHand) Pending() uint64    { return 0 }
 
 func (c *copyInHand) Extend() error {
@@ -196,6 +197,8 @@ func (b *noBook) Open(ctx context.Context, _ string, fresh pipeline.Record) (Pag
 type deaf struct{}
 
 func (deaf) Follow(ctx context.Context, _ func(LaneState)) { <-ctx.Done() }
+
+func (deaf) FollowRuns(ctx context.Context, _ func(string, bool), _ func()) { <-ctx.Done() }
 
 func (deaf) Put(_ context.Context, s LaneState) (LaneState, error) {
 	s.Revision++

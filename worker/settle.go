@@ -48,7 +48,7 @@ func (h *handling) publish(ctx context.Context) error {
 	switch r.Phase {
 	case pipeline.Waiting:
 		err := h.outbox.Later(ctx, Schedule{
-			Lane: h.delivery.Lane(), JobID: h.job.ID, Data: h.delivery.Data(), Attempt: r.Attempt + 1, At: r.NextAttemptAt,
+			Lane: h.delivery.Lane(), JobID: h.job.ID, Data: h.delivery.Data(), Attempt: r.Attempt + 1, Line: h.delivery.Line(), At: r.NextAttemptAt,
 		})
 		if err != nil {
 			return queueFault("the schedule of the next attempt could not be written", err)

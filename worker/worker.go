@@ -52,6 +52,7 @@ type Worker struct {
 	budget    Budget
 	deliverer Deliverer
 	leases    *leases
+	cancels   *cancels
 	log       *slog.Logger
 	now       func() time.Time
 	jitter    func() float64
@@ -93,7 +94,7 @@ func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.
 	w := &Worker{
 		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
 		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: queue.Budget, ledger: ledger, deliverer: deliverer,
-		leases: newLeases(log, s.Lease, s.Telemetry), log: log, now: time.Now, jitter: rand.Float64,
+		leases: newLeases(log, s.Lease, s.Telemetry), cancels: newCancels(), log: log, now: time.Now, jitter: rand.Float64,
 		state: state{asked: make(chan chan<- Look)},
 	}
 	w.turned.Store(w.now().UnixNano())
@@ -144,6 +145,7 @@ func (w *Worker) Run(ctx context.Context) {
 			}
 		})
 	})
+	background.Go(func() { w.cancels.follow(following, w.control) })
 	d.run(ctx, working)
 
 	w.log.Info("stopping", "in_hand", d.lanes.inHand+d.lanes.parked, "grace", w.settings.Grace.String())

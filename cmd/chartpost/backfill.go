@@ -28,7 +28,7 @@ type backfillCmd struct {
 	Status statusCmd `cmd:"" help:"Show how far a run is, or list the runs."`
 	Pause  pauseCmd  `cmd:"" help:"Feed no more jobs of a run until it is resumed."`
 	Resume resumeCmd `cmd:"" help:"End a run's pause."`
-	Cancel cancelCmd `cmd:"" help:"Feed no more jobs of a run, for good."`
+	Cancel cancelCmd `cmd:"" help:"End a run for good: none of its jobs is sent any more."`
 	Report reportCmd `cmd:"" help:"Account for every line of a run."`
 }
 

@@ -121,7 +121,7 @@ func (c *statusCmd) print(std streams, all []runStatus) error {
 
 // word is the state of the run, in which an end goes before what is wanted.
 func (s runStatus) word() string {
-	if s.Progress.InFlight == 0 && (s.Progress.Unfed == 0 || s.State == backfill.Cancelled) {
+	if s.Progress.InFlight+s.Progress.Unfed == 0 {
 		if s.State == backfill.Cancelled {
 			return "cancelled"
 		}
@@ -186,13 +186,18 @@ func (c *runTarget) check(*kong.Context) error {
 	return errors.Join(faults...)
 }
 
-func (c *runTarget) set(ctx context.Context, std streams, cli *CLI, want backfill.State, said string) error {
+// set writes down what is wanted, and then does what follows from it, which may be
+// nil: also where an earlier command was cut off in between.
+func (c *runTarget) set(ctx context.Context, std streams, cli *CLI, want backfill.State, said string, then func(*desk) error) error {
 	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
 	if err != nil {
 		return err
 	}
 	defer desk.Close()
 	was, err := backfill.SetState(ctx, desk.runs, c.Name, want, c.By, time.Now())
+	if err == nil && then != nil {
+		err = then(desk)
+	}
 	if err != nil {
 		return fmt.Errorf("run %s: %w", c.Name, err)
 	}
@@ -213,7 +218,7 @@ func (pauseCmd) Help() string {
 }
 
 func (c *pauseCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	return c.set(ctx, std, cli, backfill.Paused, "paused; jobs in the queue go on")
+	return c.set(ctx, std, cli, backfill.Paused, "paused; jobs in the queue go on", nil)
 }
 
 type resumeCmd struct {
@@ -226,7 +231,7 @@ func (resumeCmd) Help() string {
 }
 
 func (c *resumeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	return c.set(ctx, std, cli, backfill.Running, "resumed")
+	return c.set(ctx, std, cli, backfill.Running, "resumed", nil)
 }
 
 type cancelCmd struct {
@@ -235,9 +240,14 @@ type cancelCmd struct {
 
 // Help adds to the command's --help.
 func (cancelCmd) Help() string {
-	return "This is final. Lines whose jobs were not published are cancelled; jobs in the queue go on to their end, since a worker may have them in hand."
+	return `This is final. Lines whose jobs were not published are cancelled. So is every job in the queue or waiting for another attempt, as soon as a worker takes it: its message is not sent, and it is no dead letter. A message that was on its way already ends as it ends; a job of which nobody knows whether Redox has it ends as unknown.
+
+Workers hear of it at once. Jobs in a paused lane end when the lane goes on.`
 }
 
 func (c *cancelCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	return c.set(ctx, std, cli, backfill.Cancelled, "cancelled; jobs in the queue go on to their end")
+	return c.set(ctx, std, cli, backfill.Cancelled, "cancelled; its jobs in the queue end when a worker takes them", func(d *desk) error {
+		_, err := d.queue.RunJobs().Recall(ctx, c.Name)
+		return err
+	})
 }

@@ -43,10 +43,11 @@ func (a *Account) Write(ctx context.Context, each func(Row) error) (Tally, error
 	err = a.lines(ctx, func(row Row) error {
 		sum.Lines++
 		sum.Counts[row.Outcome]++
-		switch row.Reason {
-		case reasonNotFed:
+		switch {
+		case row.Outcome != OutcomePending:
+		case row.Reason == reasonNotFed:
 			sum.Unfed++
-		case reasonInFlight:
+		case row.Reason == reasonInFlight:
 			sum.InFlight++
 		}
 		return each(row)

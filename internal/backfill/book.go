@@ -167,8 +167,8 @@ func (b *Book) Line(line int64) LineState {
 // Tally is how far a run is.
 type Tally struct {
 	Lines int64 `json:"lines"`
-	// Unfed lines were not published; InFlight are those that were and have not
-	// ended.
+	// Unfed lines are still to be published, of which a cancelled run has none;
+	// InFlight are those that were and have not ended.
 	Unfed    int64  `json:"unfed"`
 	InFlight int64  `json:"in_flight"`
 	Counts   Counts `json:"outcomes"`
@@ -188,6 +188,9 @@ func (b *Book) Tally(run Run) Tally {
 		t.Counts[state.Outcome(run.State)] += b.held[state]
 	}
 	t.Counts[Unfed.Outcome(run.State)] += t.Unfed
+	if run.State == Cancelled {
+		t.Unfed = 0
+	}
 	return t
 }
 

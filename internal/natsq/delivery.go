@@ -22,6 +22,7 @@ type delivery struct {
 	stored   time.Time
 	pending  uint64
 	attempt  int
+	line     worker.Line
 }
 
 var _ worker.Delivery = (*delivery)(nil)
@@ -36,7 +37,7 @@ func newDelivery(c *Conn, msg *nats.Msg) (*delivery, error) {
 		return nil, fmt.Errorf("reading a delivery's subject: %w", err)
 	}
 	d := &delivery{msg: msg, lane: lane, sequence: meta.Sequence.Stream, stored: meta.Timestamp.UTC(), pending: meta.NumPending}
-	d.attempt = attemptOf(c.prefix, msg.Header)
+	d.attempt, d.line = attemptOf(c.prefix, msg.Header), lineIn(msg.Header)
 	return d, nil
 }
 
@@ -59,6 +60,7 @@ func (d *delivery) Data() []byte       { return d.msg.Data }
 func (d *delivery) Sequence() uint64   { return d.sequence }
 func (d *delivery) Stored() time.Time  { return d.stored }
 func (d *delivery) Attempt() int       { return d.attempt }
+func (d *delivery) Line() worker.Line  { return d.line }
 func (d *delivery) Pending() uint64    { return d.pending }
 
 // Trace implements worker.Delivery.

@@ -34,6 +34,7 @@ func (o *orphan) Sequence() uint64   { return o.msg.Sequence }
 func (o *orphan) Stored() time.Time  { return o.msg.Time.UTC() }
 func (o *orphan) Pending() uint64    { return o.pending }
 func (o *orphan) Attempt() int       { return attemptOf(o.reaper.in.conn.prefix, o.msg.Header) }
+func (o *orphan) Line() worker.Line  { return lineIn(o.msg.Header) }
 
 // Trace implements worker.Delivery.
 func (o *orphan) Trace() schemas.Trace { return traceOf(o.msg.Header) }

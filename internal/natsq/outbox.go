@@ -80,6 +80,7 @@ func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
 func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
 	msg := traced(ctx, schemas.LaterSubject(o.conn.prefix, s.JobID))
 	msg.Header.Set(HeaderAttempt, strconv.Itoa(s.Attempt))
+	setLine(msg.Header, s.Line)
 	msg.Data = s.Data
 	at := s.At.Add(time.Second - 1).Truncate(time.Second)
 	return o.publish(ctx, "publishing schedules", fmt.Sprintf("later/%s/%d/%d", s.JobID, s.Attempt, at.Unix()), msg,

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,9 +12,11 @@ import (
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
 )
 
-// HeaderBackfill is on a job that a run published: "<run>/<line>".
+// HeaderBackfill is on a job that a run published, and on the schedules that bring
+// it back: "<run>/<line>". A job that a person publishes again has none.
 const HeaderBackfill = "Chartpost-Backfill"
 
 // RunJobs publishes the jobs of a run, and finds them in the queue.
@@ -61,7 +61,7 @@ func messageID(run, jobID string) string { return jobID + "/run/" + run }
 func (q *RunJobs) message(run string, job backfill.Job) *nats.Msg {
 	lane := schemas.Lane{Class: schemas.Backfill, Destination: job.Destination}
 	msg := nats.NewMsg(schemas.JobSubject(q.conn.prefix, lane))
-	msg.Header.Set(HeaderBackfill, run+"/"+strconv.FormatInt(job.Line, 10))
+	setLine(msg.Header, worker.Line{Run: run, Number: job.Line})
 	msg.Data = job.Data
 	return msg
 }
@@ -102,32 +102,16 @@ func (q *RunJobs) again(ctx context.Context, run string, job backfill.Job, proce
 // is not taken meanwhile, is found.
 func (q *RunJobs) Queued(ctx context.Context, run string, found func(line int64)) error {
 	subject := q.conn.prefix + ".jobs." + string(schemas.Backfill) + ".>"
-	for next := uint64(1); ; {
-		var msg *jetstream.RawStreamMsg
-		err := insist.Do(ctx, missing, func(ctx context.Context) (err error) {
-			msg, err = q.conn.fromLeader(ctx, q.conn.stream(jobs), leaderGet{Sequence: next, NextOf: subject})
-			return err
-		})
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
+	err := q.each(ctx, subject, func(msg *jetstream.RawStreamMsg) error {
+		if line := lineIn(msg.Header); line.Run == run {
+			found(line.Number)
 		}
-		if err != nil {
-			return fmt.Errorf("looking for jobs of the run in the queue: %w", err)
-		}
-		if line, ok := lineOf(run, msg.Header); ok {
-			found(line)
-		}
-		next = msg.Sequence + 1
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("looking for jobs of the run in the queue: %w", err)
 	}
+	return nil
 }
 
 func missing(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) || hopeless(err) }
-
-func lineOf(run string, header nats.Header) (int64, bool) {
-	text, ok := strings.CutPrefix(header.Get(HeaderBackfill), run+"/")
-	if !ok {
-		return 0, false
-	}
-	line, err := strconv.ParseInt(text, 10, 64)
-	return line, err == nil && line > 0
-}

@@ -1,0 +1,96 @@
+package worker
+
+import (
+	"context"
+	"sync"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+)
+
+// Line is the line of a backfill run that a copy of a job was published for; the
+// zero Line is nobody's. It belongs to the copy, and to those that schedules make
+// of it, not to the job: what a person publishes again from the dead letters is
+// that person's, whatever became of the run.
+type Line struct {
+	Run    string
+	Number int64
+}
+
+// cancels are the runs that were cancelled. A job of one is not sent. They are
+// kept here, so that no job costs a question.
+type cancels struct {
+	mu   sync.Mutex
+	runs map[string]bool
+	// listed is closed once all runs have been told of.
+	listed chan struct{}
+	once   sync.Once
+}
+
+func newCancels() *cancels { return &cancels{runs: map[string]bool{}, listed: make(chan struct{})} }
+
+func (c *cancels) follow(ctx context.Context, control Control) {
+	control.FollowRuns(ctx, c.set, func() { c.once.Do(func() { close(c.listed) }) })
+}
+
+func (c *cancels) set(run string, cancelled bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cancelled {
+		c.runs[run] = true
+		return
+	}
+	delete(c.runs, run)
+}
+
+// has tells whether the run was cancelled. It waits until the runs are known: at
+// the start of a worker, for the blink of a listing.
+func (c *cancels) has(ctx context.Context, run string) bool {
+	if run == "" {
+		return false
+	}
+	select {
+	case <-c.listed:
+	default:
+		select {
+		case <-c.listed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.runs[run]
+}
+
+// runCancelled tells whether the job is not wanted any more.
+func (h *handling) runCancelled(ctx context.Context) bool {
+	return h.cancels.has(ctx, h.delivery.Line().Run)
+}
+
+const codeCancelled = "run_cancelled"
+
+// cancelled is the fault of a job whose run an operator has cancelled.
+func cancelled() *fault.Fault {
+	return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codeCancelled,
+		Text: "an operator has cancelled the backfill run of the job; its message was not sent"}
+}
+
+// withdrawn is what becomes of a job of a cancelled run in place of out. doubted
+// says that its message was sent before and may have been taken: then nobody may
+// say that it was not sent. What has ended by itself stays as it is.
+func withdrawn(out fate, doubted bool) fate {
+	ended := out.phase == pipeline.Held || out.phase == pipeline.Failed && out.reason.Code != codeCancelled
+	switch {
+	case ended:
+		return out
+	case !doubted:
+		return fate{phase: pipeline.Cancelled, reason: reasonOf(cancelled())}
+	}
+	reason := out.reason
+	if reason.Kind != string(fault.UnknownOutcome) {
+		reason = reasonOf(&fault.Fault{Kind: fault.UnknownOutcome, Code: codeCancelled,
+			Text: "an operator has cancelled the backfill run of the job; its message is not sent again, and an earlier sending may have been taken"})
+	}
+	return fate{phase: pipeline.Held, reason: reason}
+}
