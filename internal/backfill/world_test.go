@@ -239,7 +239,11 @@ func (h *hand) take(to string, n int, how func(i int) ending) {
 	if err != nil {
 		h.w.t.Fatal(err)
 	}
-	batch, err := consumer.FetchNoWait(n)
+	// As many as there are, however long the server takes to bring them.
+	if n = min(n, int(consumer.CachedInfo().NumPending)); n == 0 {
+		return
+	}
+	batch, err := consumer.Fetch(n, jetstream.FetchMaxWait(time.Minute))
 	if err != nil {
 		h.w.t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // worker still sends is in the table; it may repeat nothing unannounced.
 func TestFrozen(t *testing.T) {
 	onGrounds(t, "frozen", 1, func(t *testing.T, g ground) {
-		c := crew{workers: 3, slots: 8, laneSlots: 8, lease: 3 * time.Second, grace: 20 * time.Second, answer: 10 * time.Second}
+		c := crew{workers: 3, slots: 8, laneSlots: 8, lease: sized(6*time.Second, 3*time.Second), grace: 20 * time.Second, answer: sized(30*time.Second, 10*time.Second)}
 		l := newLab(t, g, c)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
