@@ -42,6 +42,8 @@ func (sendCmd) Help() string {
 
 The job is checked as the worker checks it before anything is uploaded or published. It is then followed to its end: exit code 0 when it was accepted, 3 when it ended otherwise, 4 when --wait was over first.
 
+A traceparent in the variable TRACEPARENT goes with the job, so that its trace holds the delivery.
+
 S3 is used with --upload only; its credentials come by the AWS SDK's own chain.`
 }
 
@@ -113,12 +115,17 @@ type publication struct {
 	std   streams
 }
 
+// traceVariable is how a program hands its trace on to those it starts
+// (OpenTelemetry, "Environment Variables as Context Propagation Carriers").
+const traceVariable = "TRACEPARENT"
+
 // submitTime is how long a publish is tried.
 const submitTime = 30 * time.Second
 
 func (p publication) submit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, submitTime)
 	defer cancel()
+	ctx = schemas.WithTrace(ctx, schemas.ParseTrace(os.Getenv(traceVariable)))
 	known, err := p.queue.Outbox().Submit(ctx, p.lane, p.id, p.data)
 	switch {
 	case err != nil:

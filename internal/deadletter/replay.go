@@ -131,7 +131,7 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 	// Not the job's own id, which the stream may still remember. The letter's own
 	// is no other letter's, so that what the stream drops is a repeat of this.
 	id := fmt.Sprintf("resend/%d/%d", letter.Sequence, letter.Buried.UnixNano())
-	if _, err := d.Publisher.Submit(ctx, letter.Lane, id, body); err != nil {
+	if _, err := d.Publisher.Submit(schemas.WithTrace(ctx, letter.Trace), letter.Lane, id, body); err != nil {
 		return "", fmt.Errorf("publishing the job: %w", err)
 	}
 	return Resent, nil

@@ -83,7 +83,7 @@ func (d *Desk) Accept(ctx context.Context, jobID string) (Outcome, error) {
 	if record, err = d.accept(ctx, letter, data); err != nil {
 		return "", err
 	}
-	if err := d.Publisher.Tell(ctx, letter.Lane, d.event(letter, job, record)); err != nil {
+	if err := d.Publisher.Tell(schemas.WithTrace(ctx, letter.Trace), letter.Lane, d.event(letter, job, record)); err != nil {
 		return "", fmt.Errorf("publishing the event: %w", err)
 	}
 	return Accepted, d.Letters.Remove(ctx, letter)
