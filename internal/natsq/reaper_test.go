@@ -233,7 +233,10 @@ func TestALimitsForgottenJobsWaitForTheLeased(t *testing.T) {
 	ack(t, leased)
 	got := sweeps(t, r, 2)
 	if len(got) != 2 || got[0].Sequence() != 1 || got[1].Sequence() != 2 || got[0].Pending() != 1 {
-		t.Fatalf("%v came", got)
+		for _, d := range got {
+			t.Logf("job %d came, %d behind it", d.Sequence(), d.Pending())
+		}
+		t.Fatalf("%d came, want the first two; the consumer is %+v", len(got), w.consumer(lane1))
 	}
 }
 
