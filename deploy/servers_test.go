@@ -54,15 +54,24 @@ var genuine = sync.OnceValues(func() (string, error) {
 	return devstack.BuildNATSServer(context.Background(), programs)
 })
 
-// command is chartpost, built.
-var command = sync.OnceValues(func() (string, error) {
-	program := filepath.Join(programs, "chartpost")
-	out, err := exec.Command("go", "build", "-o", program, "github.com/chartpost/chartpost/cmd/chartpost").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building chartpost: %w: %s", err, out)
-	}
-	return program, nil
-})
+// built builds a program of this module, once.
+func built(path string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		program := filepath.Join(programs, filepath.Base(path))
+		cmd := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/chartpost/chartpost/"+path)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("building %s: %w: %s", path, err, out)
+		}
+		return program, nil
+	})
+}
+
+var (
+	command = built("cmd/chartpost")
+	dev     = built("cmd/chartpost-dev")
+	prepare = built("deploy/compose/prepare")
+)
 
 // The roles; roles/<role>.conf has what each may do.
 const (
@@ -151,22 +160,9 @@ func startNATS(t *testing.T, file string, environment []string, arguments ...str
 		"-c", file, "-a", "127.0.0.1", "-p", "-1", "-m", "-1", "-sd", filepath.Join(dir, "store"), "--ports_file_dir", dir, "-V",
 	}, arguments...)...)
 	cmd.Env = append(os.Environ(), environment...)
-	s := &natsServer{log: &devtest.Log{}}
-	cmd.Stdout, cmd.Stderr = s.log, s.log
-	devstack.DieWithParent(cmd)
-	must(t, cmd.Start())
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			_ = cmd.Process.Kill()
-			<-ended
-			t.Error("nats-server did not stop when asked")
-		}
-	})
+	s := &natsServer{}
+	var ended <-chan struct{}
+	s.log, ended = process(t, cmd)
 	ports := filepath.Join(dir, fmt.Sprintf("%s_%d.ports", filepath.Base(program), cmd.Process.Pid))
 	devtest.Until(t, "nats-server listens", patience, func() bool {
 		select {
@@ -183,6 +179,29 @@ func startNATS(t *testing.T, file string, environment []string, arguments ...str
 		return true
 	})
 	return s
+}
+
+// process runs a program for the length of a test: asked to stop at its end, by
+// an interrupt. Its output is one log.
+func process(t *testing.T, cmd *exec.Cmd) (log *devtest.Log, ended <-chan struct{}) {
+	t.Helper()
+	log = &devtest.Log{}
+	cmd.Stdout, cmd.Stderr = log, log
+	devstack.DieWithParent(cmd)
+	must(t, cmd.Start())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-done:
+		case <-time.After(patience):
+			_ = cmd.Process.Kill()
+			<-done
+			t.Errorf("%s did not stop when asked", filepath.Base(cmd.Path))
+		}
+	})
+	return log, done
 }
 
 // violations are the server's words for what it refused.

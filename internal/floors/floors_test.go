@@ -70,6 +70,9 @@ var house = map[string]room{
 	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "pipeline"}, shut: network},
 	"internal/show":     {rooms: []string{"schemas"}, shut: network},
 
+	// The code of docs/integrating.md.
+	"docs/examples": {rooms: []string{"schemas"}},
+
 	// An operator's decisions about dead letters.
 	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
 	// What is known of one job.
@@ -95,6 +98,7 @@ var house = map[string]room{
 	"internal/devstack/devtest": {rooms: []string{"internal/devstack"}},
 	"internal/faultlab":         ground,
 	"deploy":                    ground,
+	"deploy/compose/prepare":    {rooms: []string{"internal/redoxsim"}},
 	"cmd/chartpost-dev": {rooms: []string{
 		"schemas", "internal/app", "internal/natsq", "internal/s3source", "internal/show", "internal/samples", "internal/redoxsim",
 		"internal/devstack", "internal/devstack/s3dev",
