@@ -31,6 +31,7 @@ type runCmd struct {
 	Follow      bool          `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
 
 	Message app.Message `embed:"" group:"Message"`
+	Budget  app.Budget  `embed:"" prefix:"budget-" group:"Budget to show; the workers' settings"`
 	NATS    app.NATS    `embed:"" group:"NATS"`
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
 }
@@ -53,7 +54,7 @@ The manifest is read whole before the first job is published, and again while fe
 }
 
 func (c *runCmd) check(*kong.Context) error {
-	faults := []error{c.manifestFlags.check(), c.Message.Check(), c.NATS.Check(), c.S3.Check()}
+	faults := []error{c.manifestFlags.check(), c.Message.Check(), c.Budget.Check(), c.NATS.Check(), c.S3.Check()}
 	if c.ID != "" {
 		if err := backfill.CheckRunID(c.ID); err != nil {
 			faults = append(faults, fmt.Errorf("--id: %w", err))
@@ -191,7 +192,9 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 	stop := func() {}
 	var book *backfill.Book
 	err := feeder.Feed(ctx, c.Follow, func(b *backfill.Book) {
-		book, stop = b, showTally(std, func() backfill.Tally { return b.Tally(feeder.Current()) })
+		book, stop = b, showTally(ctx, std, func() backfill.Tally { return b.Tally(feeder.Current()) }, func(ctx context.Context) (app.Spending, bool, error) {
+			return c.Budget.Look(ctx, desk.queue)
+		})
 	})
 	stop()
 	switch {

@@ -141,21 +141,6 @@ func (s runStatus) feeder() string {
 	return s.Feeder
 }
 
-// showTally shows how far a run is until the function it gives is called.
-func showTally(std streams, tally func() backfill.Tally) (stop func()) {
-	began, first := time.Now(), tally().Ended()
-	return showLine(std, func() string {
-		t := tally()
-		passed := time.Since(began)
-		done := t.Ended() - first
-		text := fmt.Sprintf("%s; %.1f/s", t, float64(done)/passed.Seconds())
-		if left := t.Lines - t.Ended(); done > 0 && left > 0 {
-			text += ", " + time.Duration(float64(left)/float64(done)*float64(passed)).Round(time.Second).String() + " to go"
-		}
-		return text
-	})
-}
-
 // printEnd tells how a run has ended.
 func printEnd(std streams, name string, t backfill.Tally, followed bool) error {
 	if _, err := fmt.Fprintln(std.out, t); err != nil {

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/backfill"
+)
+
+// TestPace: a pause counts for a minute and no longer, and nothing is divided by no
+// time.
+func TestPace(t *testing.T) {
+	var p pace
+	began := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	if got := p.add(began, 100); got != 0 {
+		t.Errorf("at once: %g", got)
+	}
+	for _, c := range []struct {
+		second int
+		done   int64
+		want   float64
+	}{{10, 200, 10}, {20, 300, 10}, {80, 300, 0}, {140, 300, 0}, {150, 400, 100. / 70}, {200, 900, 10}} {
+		if got := p.add(began.Add(time.Duration(c.second)*time.Second), c.done); got != c.want {
+			t.Errorf("after %d s: %g a second, want %g", c.second, got, c.want)
+		}
+	}
+	for i := range 10_000 {
+		p.add(began.Add(time.Hour+time.Duration(i)*200*time.Millisecond), int64(1000+i))
+	}
+	if n := len(p.samples); n > 302 {
+		t.Errorf("%d samples are kept", n)
+	}
+}
+
+// TestLive: what a person and what a log are told.
+func TestLive(t *testing.T) {
+	began := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	tally := backfill.Tally{Lines: 1000, Unfed: 700, InFlight: 100, Counts: backfill.Counts{
+		backfill.OutcomeAccepted: 190, backfill.OutcomeFailed: 7, backfill.OutcomeUnknown: 3, backfill.OutcomePending: 800,
+	}}
+	show := func(s *app.Spending) *live {
+		l := &live{tally: func() backfill.Tally { return tally }}
+		l.spending.Store(s)
+		l.pace.add(began, 100)
+		return l
+	}
+	now := began.Add(10 * time.Second)
+	const speed = "10.0/s, 1m20s to go"
+	for name, c := range map[string]struct{ got, want string }{
+		"log": {show(nil).full(now), "200 of 1000 done: 190 accepted, 0 duplicate, 7 failed, 3 unknown, 0 cancelled; 100 in flight, 700 not fed; " + speed},
+		"terminal": {show(&app.Spending{Made: 19.96, Allowed: 25}).brief(now), "200 of 1000 done: 190 accepted, 7 failed, 3 unknown; 100 in flight; " +
+			speed + "; 20.0 of 25.0 requests/s"},
+		"a narrow terminal": {fit(show(nil).brief(now), 40), "200 of 1000 done: 190 accepted, 7 fa..."},
+		"a wide one":        {fit("as it is", 9), "as it is"},
+		"the edge":          {fit("as it is", 8), "as i..."},
+		"none":              {fit("as it is", 1), "..."},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", name, c.got, c.want)
+		}
+	}
+}
