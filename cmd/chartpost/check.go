@@ -14,6 +14,8 @@ import (
 
 type checkCmd struct {
 	workerCmd `embed:""`
+
+	JSON bool `name:"json" help:"Print JSON, one check a line."`
 }
 
 // Help adds to the command's --help.
@@ -45,7 +47,7 @@ func flags(names ...string) string {
 
 func (c *checkCmd) Run(ctx context.Context, std streams) error {
 	s := c.settings()
-	r := &report{w: std.out}
+	r := &report{w: std.out, json: c.JSON}
 	r.line("settings", nil, "")
 	// The library's own chatter about a lost connection would only repeat a line.
 	silent := slog.New(slog.DiscardHandler)
@@ -106,16 +108,26 @@ func (c *checkCmd) checkRedox(ctx context.Context, s app.Settings, r *report, lo
 // report prints one line a check, and what to do under the ones that failed.
 type report struct {
 	w            io.Writer
+	json         bool
 	done, failed int
 }
 
 func (r *report) line(what string, err error, advice string) {
 	r.done++
-	if err == nil {
+	if err != nil {
+		r.failed++
+	}
+	switch {
+	case r.json && err != nil:
+		r.encode(checkJSON{Check: what, Result: "failed", Text: err.Error(), Advice: advice})
+		return
+	case r.json:
+		r.encode(checkJSON{Check: what, Result: "ok"})
+		return
+	case err == nil:
 		fmt.Fprintf(r.w, "ok    %s\n", what)
 		return
 	}
-	r.failed++
 	fmt.Fprintf(r.w, "FAIL  %s\n", what)
 	for line := range strings.SplitSeq(err.Error()+"\n"+advice, "\n") {
 		fmt.Fprintf(r.w, "      %s\n", line)
@@ -125,5 +137,19 @@ func (r *report) line(what string, err error, advice string) {
 // warn prints a line for what may or may not be a fault.
 func (r *report) warn(what string, err error) {
 	r.done++
+	if r.json {
+		r.encode(checkJSON{Check: what, Result: "warning", Text: err.Error()})
+		return
+	}
 	fmt.Fprintf(r.w, "warn  %s\n      %s\n", what, err)
 }
+
+// checkJSON is a check in JSON; Result is ok, warning or failed.
+type checkJSON struct {
+	Check  string `json:"check"`
+	Result string `json:"result"`
+	Text   string `json:"text,omitempty"`
+	Advice string `json:"advice,omitempty"`
+}
+
+func (r *report) encode(c checkJSON) { jsonLines(r.w).Encode(c) }

@@ -29,6 +29,9 @@ type eventsExportCmd struct {
 	Out     string   `short:"o" type:"path" placeholder:"FILE" help:"File to write; it must not be there yet, unless --resume. Empty is standard output." group:"Export"`
 	Resume  bool     `help:"Go on behind the last whole line of --out." group:"Export"`
 	NATS    app.NATS `embed:"" group:"NATS"`
+
+	// behind tells that lines are there already.
+	behind bool
 }
 
 // Help adds to the command's --help.
@@ -89,7 +92,7 @@ func (c *eventsExportCmd) open(std streams) (w io.Writer, close func() error, er
 			return nil, nil, fmt.Errorf("--resume: %w", err)
 		}
 		if last > 0 {
-			c.FromSeq = last + 1
+			c.FromSeq, c.behind = last+1, true
 		}
 	}
 	return file, file.Close, nil
@@ -100,7 +103,7 @@ const exportFlush = 64 << 10
 
 func (c *eventsExportCmd) export(ctx context.Context, std streams, queue *natsq.Conn, out io.Writer) error {
 	buffer := bufio.NewWriterSize(out, exportFlush)
-	lines := lineWriter(c.Format, buffer, c.FromSeq == 0 || c.Out == "")
+	lines := lineWriter(c.Format, buffer, !c.behind)
 	var n int
 	var last uint64
 	var written error
@@ -120,8 +123,8 @@ func (c *eventsExportCmd) export(ctx context.Context, std streams, queue *natsq.
 		err = fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
 	fmt.Fprintf(std.err, "exported %d events", n)
-	if last > 0 && written == nil {
-		fmt.Fprintf(std.err, "; go on with --from-seq %d", last+1)
+	if next := max(last+1, c.FromSeq); next > 1 && written == nil {
+		fmt.Fprintf(std.err, "; go on with --from-seq %d", next)
 	}
 	fmt.Fprintln(std.err)
 	if unreadable > 0 {

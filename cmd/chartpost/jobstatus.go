@@ -85,7 +85,7 @@ func (c *jobStatusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 
 // whatElse tells where a job can be of which nothing was found.
 func (c *jobStatusCmd) whatElse(job *timeline.Job) string {
-	text := fmt.Sprintf("no record, schedule, dead letter or event, and it is not among the %d jobs that were looked at in the lanes", job.Cost.Waiting)
+	text := fmt.Sprintf("it has no record, schedule, dead letter or event, and is none of the %d jobs in the lanes that were looked at", job.Cost.Waiting)
 	if job.Cost.Waiting == c.Waiting {
 		text += "; there are more: see --waiting"
 	}

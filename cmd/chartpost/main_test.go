@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -56,7 +57,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "patient.json"), samples.Patient(), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "unsaid": unsaid},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "retry": retry, "unsaid": unsaid},
 	})
 }
 
@@ -81,6 +82,26 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got := within(ts, func() int { return run(ctx, args, std) }); got != want {
 		ts.Fatalf("exit code %d, not %d", got, want)
 	}
+}
+
+// retry is exits, again and again until the code is the wanted one: for what a
+// worker does meanwhile.
+func retry(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: retry CODE ARG…")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
+		code := within(ts, func() int {
+			return run(ctx, args[1:], streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
+		})
+		if strconv.Itoa(code) == args[0] {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("the exit code never was %s", args[0])
 }
 
 // variables are those that a command reads.

@@ -112,6 +112,7 @@ func (c collector) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	c.into.faults = append(c.into.faults, fmt.Errorf("%s: %s", origin, complaint(flag, text, err)))
 	if !flag.HasDefault {
+		target.SetZero() // what was refused is not to be complained of twice
 		return nil
 	}
 	return c.decodeText(ctx, flag.Default, target)

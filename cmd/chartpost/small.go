@@ -8,9 +8,16 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-type versionCmd struct{}
+type versionCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
 
-func (versionCmd) Run(std streams) error {
+func (c versionCmd) Run(std streams) error {
+	if c.JSON {
+		return jsonLines(std.out).Encode(map[string]string{
+			"version": app.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+		})
+	}
 	_, err := fmt.Fprintf(std.out, "chartpost %s (%s, %s/%s)\n", app.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

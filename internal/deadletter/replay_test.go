@@ -113,6 +113,25 @@ func TestReplayTakesOlderOnesAlong(t *testing.T) {
 	w.want("the newest", 1, 0, 1)
 }
 
+// TestReplayGoesOnWithTheTrace of the job, so that its spans hang together.
+func TestReplayGoesOnWithTheTrace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	data := job("a", "1")
+	if err := w.queue.Outbox().Bury(schemas.WithTrace(t.Context(), schemas.ParseTrace(trace)), worker.DeadLetter{
+		Lane: lane, Data: data, Key: fmt.Sprintf("dead/7/%s/4/failed", digest(data)[:16]), JobID: "a", Status: schemas.StatusFailed,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk("ann").Replay(t.Context(), w.letterOf("a"), Terms{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.stored("CHARTPOST_JOBS")[0].Header.Get(schemas.HeaderTrace); got != trace {
+		t.Errorf("the job goes on with the trace %q", got)
+	}
+}
+
 func TestStacks(t *testing.T) {
 	letter := func(seq uint64, id, key string, status schemas.Status) natsq.Letter {
 		return natsq.Letter{Sequence: seq, JobID: id, Key: key, Status: status}

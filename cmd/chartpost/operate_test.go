@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
+)
+
+// office is a deployment without a worker, and an operator in front of it.
+type office struct {
+	t     *testing.T
+	url   string
+	queue *natsq.Conn
+	js    jetstream.JetStream
+}
+
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	o := &office{t: t, url: devtest.NATS(t, devstack.NATSOptions{LazySync: true}).URL()}
+	o.do(exitOK, "setup")
+	var err error
+	if o.queue, err = natsq.Connect(natsq.Config{URL: o.url, Prefix: "chartpost"}, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.queue.Close() })
+	nc, err := nats.Connect(o.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if o.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// do runs a command that must end with a code, and gives all that it said.
+func (o *office) do(want int, args ...string) string {
+	o.t.Helper()
+	return o.with(want, streams{in: strings.NewReader("")}, args...)
+}
+
+// ask does so for a person who answers.
+func (o *office) ask(want int, answer string, args ...string) string {
+	o.t.Helper()
+	return o.with(want, streams{in: strings.NewReader(answer), inTerminal: true, errTerminal: true}, args...)
+}
+
+func (o *office) with(want int, std streams, args ...string) string {
+	o.t.Helper()
+	var out, errs bytes.Buffer
+	std.out, std.err = &out, &errs
+	if code := run(o.t.Context(), append(args, "--nats-url", o.url), std); code != want {
+		o.t.Fatalf("%v: exit code %d, want %d\n%s%s", args, code, want, out.String(), errs.String())
+	}
+	said := out.String() + errs.String()
+	if strings.Contains(said, "Zebedee") {
+		o.t.Errorf("%v says: %s", args, said)
+	}
+	return said
+}
+
+// bury puts a failed job that the ledger has forgotten into the dead letters.
+func (o *office) bury(id, expires string) {
+	o.t.Helper()
+	data := fmt.Appendf(nil, `{"id":%q,"operation":"documentreference-create","requested_at":"2020-11-20T10:00:00Z","expires_at":%q,
+		"destination":{"slug":"good-health","environment":"Development"},"files":[{"bucket":"reports","key":"Zebedee.pdf","title":"Zebedee"}],
+		"message":{"patient":{"resourceType":"Patient","id":"Zebedee"},"resource":{"resourceType":"DocumentReference"}}}`, id, expires)
+	err := o.queue.Outbox().Bury(o.t.Context(), worker.DeadLetter{
+		Lane: schemas.Lane{Class: schemas.Live, Destination: "good-health"}, Data: data, Key: "dead/1/" + id + "/1/failed", JobID: id,
+		Status: schemas.StatusFailed, Reason: schemas.Reason{Kind: "permanent", Code: "file_missing", Text: "gone", Path: "/files/0"},
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *office) count(stream string) uint64 {
+	o.t.Helper()
+	s, err := o.js.Stream(o.t.Context(), "CHARTPOST_"+stream)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+const (
+	never = "2099-01-01T00:00:00Z"
+	long  = "2020-11-21T10:00:00Z" // ago
+)
+
+// TestNothingWithoutAnAudit: an action of which no record can be written is not
+// done.
+func TestNothingWithoutAnAudit(t *testing.T) {
+	o := newOffice(t)
+	o.bury("a", never)
+	if err := o.js.DeleteStream(t.Context(), "CHARTPOST_AUDIT"); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{
+		"lane pause both good-health --for 1h --reason x", "lane limit live good-health 3", "lane resume live good-health",
+		"dead replay a --yes", "dead drop a --reason x --yes", "dead show a --show-content",
+	} {
+		said := o.do(exitFailed, strings.Fields(args)...)
+		if !strings.Contains(said, "nothing was done, because the audit record could not be written") || !strings.Contains(said, "chartpost setup") {
+			t.Errorf("%s: %s", args, said)
+		}
+	}
+	if jobs, dead, control := o.count("JOBS"), o.count("DEAD"), strings.Count(o.do(exitOK, "lane", "ls", "--json"), "\n"); jobs != 0 || dead != 1 || control != 0 {
+		t.Errorf("%d jobs, %d dead letters, %d lanes with a state", jobs, dead, control)
+	}
+	o.do(exitOK, "dead", "show", "a")
+	o.do(exitOK, "setup")
+	o.do(exitOK, "dead", "replay", "a", "--yes")
+}
+
+// TestReplayOfMany: some are refused, and that is what the exit code says.
+func TestReplayOfMany(t *testing.T) {
+	o := newOffice(t)
+	for i := range 30 {
+		expires := never
+		if i%3 == 0 {
+			expires = long
+		}
+		o.bury(fmt.Sprint("job-", i), expires)
+	}
+	said := o.ask(exitFailed, "n\n", "dead", "replay", "--all")
+	if !strings.Contains(said, "Run 30 jobs again? [y/N] ") || !strings.Contains(said, "30    live   good-health  failed  file_missing") || !strings.Contains(said, "declined") {
+		t.Error(said)
+	}
+	if said = o.do(exitOK, "dead", "replay", "--all", "--dry-run"); !strings.Contains(said, "10    the job's expires_at has passed") || !strings.Contains(said, "20    would be resent") {
+		t.Error(said)
+	}
+	if o.count("JOBS") != 0 || o.count("DEAD") != 30 || o.count("AUDIT") != 0 {
+		t.Error("something was done")
+	}
+	began := time.Now()
+	said = o.ask(exitPartly, "yes\n", "dead", "replay", "--code", "file_missing", "--rate", "100/s")
+	if !strings.Contains(said, "10 of 30 were refused") || !strings.Contains(said, "20    is on its way again") {
+		t.Error(said)
+	}
+	if took := time.Since(began); took < 290*time.Millisecond {
+		t.Errorf("30 jobs at 100 a second took %s", took)
+	}
+	if jobs, dead, audit := o.count("JOBS"), o.count("DEAD"), o.count("AUDIT"); jobs != 20 || dead != 10 || audit != 40 {
+		t.Errorf("%d jobs, %d dead letters, %d records", jobs, dead, audit)
+	}
+	if said = o.do(exitFailed, "dead", "replay", "job-0", "--yes"); !strings.Contains(said, "expires_at has passed") {
+		t.Error(said)
+	}
+	o.do(exitOK, "dead", "replay", "--destination", "good-health", "--limit", "4", "--expires-in", "1h", "--yes")
+	if jobs, dead := o.count("JOBS"), o.count("DEAD"); jobs != 24 || dead != 6 {
+		t.Errorf("%d jobs, %d dead letters", jobs, dead)
+	}
+	o.do(exitOK, "dead", "drop", "--until", "2020-01-01", "--reason", "x", "--yes") // none is so old
+	o.ask(exitOK, "y\n", "dead", "drop", "--since", "1h", "--reason", "x")
+	if o.count("DEAD") != 0 {
+		t.Error("dead letters are left")
+	}
+	o.do(exitOK, "dead", "drop", "--all", "--reason", "x", "--yes")
+}
+
+// TestReplayInterrupted: Ctrl-C leaves the rest where it is.
+func TestReplayInterrupted(t *testing.T) {
+	o := newOffice(t)
+	for i := range 5 {
+		o.bury(fmt.Sprint("job-", i), never)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs bytes.Buffer
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, []string{"dead", "replay", "--all", "--rate", "1/h", "--yes", "--nats-url", o.url}, streams{in: strings.NewReader(""), out: &out, err: &errs})
+	}()
+	devtest.Until(t, "the first is sent", time.Minute, func() bool { return o.count("JOBS") == 1 && o.count("DEAD") == 4 && o.count("AUDIT") == 2 })
+	cancel()
+	if code := <-done; code != exitPartly || !strings.Contains(errs.String(), "stopped after 1 of 5") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+	if o.count("DEAD") != 4 {
+		t.Errorf("%d dead letters", o.count("DEAD"))
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.FixedZone("", 3600))
+	for text, want := range map[string]string{
+		"2h": "2026-11-20T08:00:00+01:00", "0s": "2026-11-20T10:00:00+01:00", "2026-11-19": "2026-11-19T00:00:00+01:00",
+		"2026-11-19T08:00:00Z": "2026-11-19T08:00:00Z", "2026-11-19 08:00": "2026-11-19T08:00:00+01:00", "2026-11-19T08:00": "2026-11-19T08:00:00+01:00",
+		"-2h": "", "yesterday": "", "": "", "2": "",
+	} {
+		got, err := parseTime(text, now)
+		if (err != nil) != (want == "") || err == nil && got.Format(time.RFC3339) != want {
+			t.Errorf("%q: %s, %v", text, got.Format(time.RFC3339), err)
+		}
+	}
+}
+
+func TestPerSecond(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"50/s": 20 * time.Millisecond, "50": 20 * time.Millisecond, "600/m": 100 * time.Millisecond, "3600/h": time.Second,
+		"0/s": 0, "-1/s": 0, "x": 0, "": 0, "5/d": 0, "5/": time.Second / 5, "1000001/s": 0,
+	} {
+		got, err := perSecond(text)
+		if got != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+}
+
+func TestResumeAt(t *testing.T) {
+	head := strings.Join(csvHead, ",")
+	for name, c := range map[string]struct {
+		format, text, left string
+		last               uint64
+		bad                bool
+	}{
+		"empty":           {format: "ndjson"},
+		"whole":           {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n", left: `{"sequence":7,"event":{}}` + "\n", last: 7},
+		"torn":            {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n" + `{"seque`, left: `{"sequence":7,"event":{}}` + "\n", last: 7},
+		"torn at once":    {format: "ndjson", text: `{"seque`},
+		"another's":       {format: "ndjson", text: "Zebedee\n", bad: true},
+		"csv":             {format: "csv", text: head + "\n12,x\n", left: head + "\n12,x\n", last: 12},
+		"csv, heads only": {format: "csv", text: head + "\n13,", left: ""},
+		"csv for ndjson":  {format: "ndjson", text: head + "\n12,x\n", bad: true},
+		"ndjson for csv":  {format: "csv", text: `{"sequence":7,"event":{}}` + "\n", bad: true},
+		"long":            {format: "ndjson", text: strings.Repeat("x", longestLine) + "\n" + `{"sequence":8,"event":{}}` + "\nto", left: "x", last: 8},
+	} {
+		path := filepath.Join(t.TempDir(), "out")
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, err := resumeAt(file, c.format)
+		file.Close()
+		left, _ := os.ReadFile(path)
+		if c.bad {
+			if err == nil || string(left) != c.text || strings.Contains(err.Error(), "Zebedee") {
+				t.Errorf("%s: %d, %v", name, last, err)
+			}
+			continue
+		}
+		same := string(left) == c.left || c.left == "x" && len(left) == longestLine+len(`{"sequence":8,"event":{}}`)+2
+		if err != nil || last != c.last || !same {
+			t.Errorf("%s: %d, %v, leaves %d bytes", name, last, err, len(left))
+		}
+	}
+}
+
+func TestSystemUser(t *testing.T) {
+	if name := systemUser(); !printable(name, mostName) || !strings.Contains(name, "@") {
+		t.Errorf("%q", name)
+	}
+}
