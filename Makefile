@@ -22,15 +22,17 @@ test: ## Run every test with the race detector, and the messages against an inde
 test-nats: ## Test the queue against another nats-server: make test-nats NATS_SERVER=/path/to/nats-server
 	@test -x "$(NATS_SERVER)" || { echo "NATS_SERVER names no program"; exit 1; }
 	CHARTPOST_TEST_NATS_SERVER=$(abspath $(NATS_SERVER)) $(GO) test -race -count=1 ./internal/natsq ./internal/ledger ./worker
+	CHARTPOST_TEST_NATS_SERVER=$(abspath $(NATS_SERVER)) $(GO) test -count=1 ./deploy
 
 soak: ## Run the fault laboratory at full length, for hours; make soak ARGS="-run TestChaos -lab.seed=7"
 	$(GO) test ./internal/faultlab -v -count=1 -timeout 0 -lab.long $(ARGS)
 
-lint: ## Check formatting, vet, staticcheck
+lint: ## Check formatting, vet, staticcheck; the chart, the Compose file and the Dockerfile
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	cd testdata/fhircheck && $(GO) vet ./...
+	cd deploy/check && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 vuln: ## Look for known vulnerabilities; needs vuln.go.dev, or GOVULNDB=file:///a/copy
 	@.ci/vuln/check
