@@ -72,7 +72,7 @@ func (c *Conn) lastSequence(ctx context.Context, name string) (last uint64, err 
 }
 
 // EventScan looks for the events of one job within a range. Subjects do not hold
-// job ids: the server sends the headers of all events of the range, about 200
+// job ids: the server sends the headers of all events of the range, about 120
 // bytes each, and the Nats-Msg-Id among them begins with the job's id.
 type EventScan struct {
 	EventRange
