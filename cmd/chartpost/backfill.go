@@ -30,6 +30,7 @@ type backfillCmd struct {
 	Resume resumeCmd `cmd:"" help:"End a run's pause."`
 	Cancel cancelCmd `cmd:"" help:"End a run for good: none of its jobs is sent any more."`
 	Report reportCmd `cmd:"" help:"Account for every line of a run."`
+	Forget forgetCmd `cmd:"" help:"Remove the book of a run that has ended."`
 }
 
 type planCmd struct {

@@ -77,6 +77,12 @@ func TestBackfillCancelled(t *testing.T) {
 	if all, told := bytes.Count(report, []byte(`"outcome":"cancelled"`)), bytes.Count(report, []byte(`"reason":"run_cancelled"`)); all != lines || told != queued {
 		t.Errorf("%d lines are cancelled, %d of them by a worker\n%s", all, told, report)
 	}
+	if out := command(exitOK, "backfill", "forget", "unwanted"); out != "unwanted: forgotten\n" {
+		t.Error(out)
+	}
+	if out := command(exitFailed, "backfill", "forget", "unwanted"); !strings.Contains(out, "its name is not used again") {
+		t.Error(out)
+	}
 	answer, err := http.Get(redox + "/_sim/messages")
 	if err != nil {
 		t.Fatal(err)

@@ -73,6 +73,9 @@ func (c *statusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	var all []runStatus
 	for _, key := range keys {
 		status, err := desk.status(ctx, strings.TrimPrefix(key, backfill.RunPrefix))
+		if errors.Is(err, backfill.ErrForgotten) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -217,6 +220,28 @@ func (resumeCmd) Help() string {
 
 func (c *resumeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	return c.set(ctx, std, cli, backfill.Running, "resumed", nil)
+}
+
+type forgetCmd struct {
+	runTarget `embed:""`
+}
+
+// Help adds to the command's --help.
+func (forgetCmd) Help() string {
+	return "It removes the run's book from NATS, a byte a line; without it there is no report: write that first. The documents, the events and the ledger stay as they are, and so does the run's name, which no other run can have. A run with jobs in flight, lines not fed or a feeder is refused."
+}
+
+func (c *forgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+	if err := backfill.Forget(ctx, desk.runs, desk.queue.RunEvents(), c.Name, c.By, time.Now()); err != nil {
+		return fmt.Errorf("run %s: %w", c.Name, err)
+	}
+	_, err = io.WriteString(std.out, c.Name+": forgotten\n")
+	return err
 }
 
 type cancelCmd struct {

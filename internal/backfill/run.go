@@ -25,6 +25,9 @@ var ErrChanged = errors.New("somebody else has changed the record")
 // ErrNoRun is a run that nobody has started.
 var ErrNoRun = errors.New("there is no run of this name")
 
+// ErrForgotten is a run of which the name alone is left.
+var ErrForgotten = errors.New("the run was forgotten; its name is not used again")
+
 // Queue is where jobs go.
 type Queue interface {
 	// Publish stores all jobs, or fails; proceed is asked before each message
@@ -67,6 +70,9 @@ const (
 	Running   State = "running"
 	Paused    State = "paused"
 	Cancelled State = "cancelled"
+	// Forgotten is what is left of a run that was forgotten: its name, which no
+	// other run may have, since events would be taken for that one's.
+	Forgotten State = "forgotten"
 )
 
 // Run is what a run is. All but State, By and Changed is fixed at its start.
@@ -116,8 +122,11 @@ func CheckRunID(id string) error {
 func LoadRun(ctx context.Context, bucket Bucket, id string) (Run, uint64, error) {
 	var run Run
 	revision, err := load(ctx, bucket, RunPrefix+id, &run)
-	if err == nil && run.ID != id {
+	switch {
+	case err == nil && run.ID != id:
 		err = ErrNoRun
+	case err == nil && run.State == Forgotten:
+		err = ErrForgotten
 	}
 	return run, revision, err
 }

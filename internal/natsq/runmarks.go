@@ -88,7 +88,7 @@ func (f *runMarks) cancelled(msg jetstream.Msg) bool {
 		f.control.conn.log.Warn("the record of a backfill run in the control bucket cannot be read, and cancels nothing")
 		return false
 	}
-	return run.State == backfill.Cancelled
+	return run.State == backfill.Cancelled || run.State == backfill.Forgotten
 }
 
 // lineIn reads the line that a copy of a job was published for.

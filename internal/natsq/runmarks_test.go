@@ -73,10 +73,11 @@ func TestFollowRuns(t *testing.T) {
 	w.runIs("gone", "running")
 	w.runIs("gone", "cancelled")
 	w.runIs("on", "paused")
+	w.runIs("old", "forgotten")
 	w.send(&nats.Msg{Subject: w.control().subject("backfill.broken"), Data: []byte("KANARIENVOGEL")})
 	w.runIs("gone.feeder", "cancelled")
 	m := w.followRuns()
-	if len(m.told) != 3 || !m.is("gone", true) || !m.is("on", false) || !m.is("broken", false) {
+	if len(m.told) != 4 || !m.is("gone", true) || !m.is("old", true) || !m.is("on", false) || !m.is("broken", false) {
 		t.Errorf("%v", m.told)
 	}
 	if said := w.said.String(); !strings.Contains(said, "cancels nothing") || strings.Contains(said, "KANARIENVOGEL") {

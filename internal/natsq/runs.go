@@ -21,7 +21,7 @@ type Runs struct {
 	bucket jetstream.KeyValue
 }
 
-var _ backfill.Bucket = (*Runs)(nil)
+var _ backfill.Shelf = (*Runs)(nil)
 
 // Runs opens the records of runs.
 func (c *Conn) Runs(ctx context.Context) (*Runs, error) {
@@ -30,6 +30,11 @@ func (c *Conn) Runs(ctx context.Context) (*Runs, error) {
 		return nil, fmt.Errorf("bucket %s: %w", c.stream(control), err)
 	}
 	return &Runs{conn: c, bucket: bucket}, nil
+}
+
+// Remove implements backfill.Shelf.
+func (r *Runs) Remove(ctx context.Context, key string) error {
+	return insist.Do(ctx, hopeless, func(ctx context.Context) error { return r.bucket.Purge(ctx, key) })
 }
 
 // Keys lists the keys that match a filter, sorted.
