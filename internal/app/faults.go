@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -37,6 +39,10 @@ func (f *faults) files(flag, path string) {
 		return
 	}
 	file, err := os.Open(path)
+	if err != nil && isContent(path) {
+		f.add(flag, "must be the path of a file, and looks like what is in one; it is not shown here")
+		return
+	}
 	if err != nil {
 		f.add(flag, "%s: %v", path, reason(err))
 		return
@@ -46,6 +52,15 @@ func (f *faults) files(flag, path string) {
 		f.add(flag, "%s is a folder and must be a file", path)
 	}
 }
+
+// isContent tells whether a path that leads nowhere is rather a secret that was
+// given in place of the file's name: PEM, credentials, a JWK, an NKey seed. A
+// seed is 'S' and 57 characters of base32; the command line makes a path of it.
+func isContent(path string) bool {
+	return strings.ContainsAny(path, "\n\r{\"") || strings.Contains(path, "-----") || nkeySeed.MatchString(filepath.Base(path))
+}
+
+var nkeySeed = regexp.MustCompile(`^S[A-Z2-7]{50,}$`)
 
 // reason is what the system says of a file, without its path.
 func reason(err error) error {
