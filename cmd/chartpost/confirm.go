@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,7 +16,7 @@ type yesFlag struct {
 var errDeclined = errors.New("declined; nothing was done")
 
 // confirm asks a person, or wants the flag where there is none.
-func (y yesFlag) confirm(std streams, question string) error {
+func (y yesFlag) confirm(ctx context.Context, std streams, question string) error {
 	if y.Yes {
 		return nil
 	}
@@ -23,9 +24,18 @@ func (y yesFlag) confirm(std streams, question string) error {
 		return usage(errors.New("--yes: is required where nobody can be asked; nothing was done"))
 	}
 	fmt.Fprintf(std.err, "%s [y/N] ", question)
-	line, _ := bufio.NewReader(std.in).ReadString('\n')
-	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
-		return errDeclined
+	answer := make(chan string, 1)
+	go func() { // outlives a Ctrl-C, at which the process ends
+		line, _ := bufio.NewReader(std.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case said := <-answer:
+		if said == "y" || said == "yes" {
+			return nil
+		}
+	case <-ctx.Done():
+		fmt.Fprintln(std.err)
 	}
-	return nil
+	return errDeclined
 }

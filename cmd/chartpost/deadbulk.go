@@ -25,10 +25,9 @@ type bulk struct {
 	// act does it with the newest letter of a job, or of no job.
 	act func(ctx context.Context, s deadletter.Stack) (deadletter.Outcome, error)
 
-	counts map[string]int
-	done   atomic.Int64
-	refused,
-	failed int
+	counts  map[string]int
+	done    atomic.Int64
+	refused int
 }
 
 // fewLetters are told of one by one.
@@ -38,6 +37,19 @@ const fewLetters = 20
 // error ends the run.
 func (b *bulk) run(ctx context.Context, stacks []deadletter.Stack) error {
 	b.counts = map[string]int{}
+	err := b.all(ctx, stacks)
+	b.summary()
+	switch {
+	case err != nil:
+		return b.code(fmt.Errorf("stopped after %d of %d: %w", b.done.Load(), len(stacks), err))
+	case b.refused == 0 || b.dryRun:
+		return nil
+	}
+	return b.code(fmt.Errorf("%d of %d were refused", b.refused, len(stacks)))
+}
+
+// all keeps to the rate, and shows a person how far it is.
+func (b *bulk) all(ctx context.Context, stacks []deadletter.Stack) error {
 	if b.std.errTerminal && len(stacks) > fewLetters {
 		defer showLine(b.std, func() string { return fmt.Sprintf("%d of %d", b.done.Load(), len(stacks)) })()
 	}
@@ -50,21 +62,14 @@ func (b *bulk) run(ctx context.Context, stacks []deadletter.Stack) error {
 			case <-ctx.Done():
 			}
 		}
-		err := ctx.Err()
-		if err == nil {
-			err = b.one(ctx, s, len(stacks) <= fewLetters)
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if err != nil {
-			b.failed++
-			b.summary()
-			return b.code(fmt.Errorf("stopped after %d of %d: %w", b.done.Load(), len(stacks), err))
+		if err := b.one(ctx, s, len(stacks) <= fewLetters); err != nil {
+			return err
 		}
 	}
-	b.summary()
-	if b.refused == 0 || b.dryRun {
-		return nil
-	}
-	return b.code(fmt.Errorf("%d of %d were refused", b.refused, len(stacks)))
+	return nil
 }
 
 // code is exitPartly where something was done and something was not.
@@ -111,7 +116,7 @@ func nameOf(l natsq.Letter) string {
 
 // summary counts what came of many.
 func (b *bulk) summary() {
-	if b.json || b.done.Load() <= 1 {
+	if b.json || b.done.Load() <= fewLetters {
 		return
 	}
 	var rows [][]string
@@ -119,9 +124,6 @@ func (b *bulk) summary() {
 		rows = append(rows, []string{strconv.Itoa(n), text})
 	}
 	slices.SortFunc(rows, func(x, y []string) int { return strings.Compare(x[1], y[1]) })
-	if b.done.Load() <= fewLetters {
-		return
-	}
 	show.Table(b.std.out, []string{"JOBS", "OUTCOME"}, rows)
 }
 

@@ -58,7 +58,7 @@ func (c *deadDropCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		if !c.Yes {
 			preview(std, stacks)
 		}
-		if err := c.confirm(std, fmt.Sprintf("Remove %d dead letters, and the jobs in them, for good?", len(stacks))); err != nil {
+		if err := c.confirm(ctx, std, fmt.Sprintf("Remove %d dead letters, and the jobs in them, for good?", len(stacks))); err != nil {
 			return err
 		}
 	}

@@ -71,7 +71,7 @@ func (c *deadReplayCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		if !c.Yes {
 			preview(std, stacks)
 		}
-		if err := c.confirm(std, fmt.Sprintf("Run %s again?", jobs(len(stacks)))); err != nil {
+		if err := c.confirm(ctx, std, fmt.Sprintf("Run %s again?", jobs(len(stacks)))); err != nil {
 			return err
 		}
 	}

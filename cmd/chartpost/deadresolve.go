@@ -59,7 +59,7 @@ func (c *deadResolveCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if c.Resend {
 		question, how = "Send the job "+c.Job+" again, although Redox may have it?", "resend"
 	}
-	if err := c.confirm(std, question); err != nil {
+	if err := c.confirm(ctx, std, question); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)

@@ -166,7 +166,7 @@ func history(j *timeline.Job) [][]string {
 	}
 	for _, a := range j.Audits {
 		d := a.Data
-		add(a.Time, string(d.Action), "", strings.TrimSpace(fmt.Sprintf("%s by %s: %s", d.Stage, d.Operator.Name, cmp.Or(d.Result, d.Reason))))
+		add(a.Time, string(d.Action), "", strings.TrimSuffix(fmt.Sprintf("%s by %s: %s", d.Stage, d.Operator.Name, cmp.Or(d.Result, d.Reason)), ": "))
 	}
 	if c := j.Copy; c != nil {
 		add(c.Stored, "in its lane", "", "")

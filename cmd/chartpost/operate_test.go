@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -194,6 +196,63 @@ func TestReplayInterrupted(t *testing.T) {
 	}
 	if o.count("DEAD") != 4 {
 		t.Errorf("%d dead letters", o.count("DEAD"))
+	}
+}
+
+// TestWatch filters events, outlives the loss of its connection, and ends by
+// Ctrl-C with exit code 0.
+func TestWatch(t *testing.T) {
+	o := newOffice(t)
+	line := devtest.NewLine(t, o.url)
+	tell := func(id string, status schemas.Status, tenant string) {
+		d := schemas.EventData{JobID: id, Class: schemas.Live, Destination: "good-health", Status: status, Attempt: 1,
+			Reason: &schemas.Reason{Kind: "permanent", Code: "x"}, Receipt: &schemas.Receipt{Status: 200}, Correlation: map[string]string{"tenant": tenant}}
+		if err := o.queue.Outbox().Tell(t.Context(), schemas.Lane{Class: d.Class, Destination: d.Destination}, schemas.NewEvent("chartpost", d, time.Now())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell("before", schemas.StatusFailed, "a")
+	tell("early", schemas.StatusUploaded, "a")
+	tell("other", schemas.StatusFailed, "b")
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs devtest.Log
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, []string{"watch", "--since", "1h", "--final", "--correlation", "tenant=a", "--json", "--nats-url", line.URL()},
+			streams{in: strings.NewReader(""), out: &out, err: &errs})
+	}()
+	seen := func(n int) {
+		t.Helper()
+		devtest.Until(t, fmt.Sprint(n, " events"), time.Minute, func() bool { return strings.Count(out.String(), "\n") == n })
+	}
+	seen(1)
+	line.Deafen(true)
+	tell("lost-on-the-way", schemas.StatusFailed, "b")
+	tell("meanwhile", schemas.StatusAccepted, "a")
+	line.Deafen(false)
+	seen(2)
+	cancel()
+	if code := <-done; code != exitOK {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+	if said := out.String(); !strings.Contains(said, `"job_id":"before"`) || !strings.Contains(said, `"job_id":"meanwhile"`) {
+		t.Error(said)
+	}
+	// At once, before it stands.
+	if code := run(ctx, []string{"watch", "--nats-url", o.url}, streams{out: &out, err: &errs}); code != exitOK {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+}
+
+// TestQuestionAndCtrlC: a question ends with the command.
+func TestQuestionAndCtrlC(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	in, writer := io.Pipe()
+	defer writer.Close()
+	std := streams{in: in, err: io.Discard, inTerminal: true, errTerminal: true}
+	if err := (yesFlag{}).confirm(ctx, std, "Sure?"); !errors.Is(err, errDeclined) {
+		t.Error(err)
 	}
 }
 

@@ -65,7 +65,7 @@ func (c *watchCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		}
 		return written == nil
 	})
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // Ctrl-C is how it ends
 		return fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
 	return written
