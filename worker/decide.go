@@ -92,13 +92,22 @@ func decide(f *fault.Fault, t trial, deadline, now time.Time, p Patience, jitter
 	if left < p.First/2 {
 		return expired(out, f)
 	}
-	if f.Kind == fault.Retryable && f.Scope != fault.Job && !t.probe && t.spared < p.Spare {
+	if p.spares(f, t) {
 		out.phase, out.spared = pipeline.Working, true
 		out.pause = sparePause + time.Duration(jitter*float64(sparePause))
 		return out
 	}
 	out.phase, out.at = pipeline.Waiting, now.Add(min(wait, left-p.First/4))
 	return out
+}
+
+// spares tells whether a fault does not end the attempt. What Redox refuses
+// because too much was sent is no job's doing, however often.
+func (p Patience) spares(f *fault.Fault, t trial) bool {
+	if f.Kind != fault.Retryable || f.Scope == fault.Job {
+		return false
+	}
+	return f.Code == pipeline.CodeRateLimited || !t.probe && t.spared < p.Spare
 }
 
 // expired ends a job that has no time left. What nobody knows stays unknown.

@@ -150,7 +150,7 @@ func codeOf(e *redoxclient.Error) string {
 	case e.Kind == redoxclient.TooLarge:
 		return "upload_too_large"
 	case e.Kind == redoxclient.RateLimited:
-		return "redox_rate_limited"
+		return pipeline.CodeRateLimited
 	case e.Kind == redoxclient.Credentials:
 		return "redox_credentials"
 	case e.Code == redoxclient.CodeStatus:
