@@ -17,7 +17,6 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
-	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -150,7 +149,7 @@ func (s *site) deliver(e *seen) {
 	s.send("embedded", "good-health", "--transfer", "embed")
 	s.send("uploaded", "good-health", "--transfer", "upload", "--class", "backfill")
 	s.send("passing", "busy")
-	s.as(submitter, 0, "send", "--wait", "0", "--id", "missing", "--to", "good-health", "--patient", "patient.json", "--file", "s3://"+testBucket+"/none.pdf")
+	s.as(submitter, 0, "send", "--wait", "0", "--id", "missing", "--to", "good-health", "--patient", "patient.json", "--file", "s3://"+testBucket+"/outbox/none.pdf")
 	s.await(e, "embedded", schemas.StatusAccepted)
 	s.await(e, "uploaded", schemas.StatusUploaded)
 	s.await(e, "uploaded", schemas.StatusAccepted)
@@ -219,10 +218,18 @@ func (s *site) resolve(e *seen) {
 		out := s.as(operator, 0, "dead", "ls", "--status", "unknown")
 		return strings.Contains(out, "lost-1") && strings.Contains(out, "lost-2")
 	})
-	s.as(operator, 0, "dead", "resolve", "lost-1", "--resend")
+	s.as(operator, 0, "dead", "resolve", "lost-1", "--resend", "--reason", "tried", "--yes")
 	s.await(e, "lost-1", schemas.StatusAccepted)
-	s.as(operator, 0, "dead", "resolve", "lost-2", "--accepted")
+	s.as(operator, 0, "dead", "resolve", "lost-2", "--accepted", "--reason", "tried", "--yes")
 	s.await(e, "lost-2", schemas.StatusAccepted)
+	s.as(operator, 0, "dead", "show", "missing", "--show-content", "--reason", "tried")
+	s.send("stored", "good-health", "--key", "outbox/none.pdf")
+	s.as(operator, 0, "dead", "replay", "missing", "--reason", "tried", "--yes")
+	s.await(e, "missing", schemas.StatusAccepted)
+	s.as(submitter, 0, "send", "--wait", "0", "--id", "unwanted", "--to", "good-health", "--patient", "patient.json", "--file", "s3://"+testBucket+"/outbox/other.pdf")
+	s.await(e, "unwanted", schemas.StatusFailed)
+	devtest.Until(s.t, "its dead letter is there", patience, func() bool { return strings.Contains(s.as(operator, 0, "dead", "ls"), "unwanted") })
+	s.as(operator, 0, "dead", "drop", "unwanted", "--reason", "tried", "--yes")
 }
 
 const manifestOf = `id,to
@@ -286,31 +293,24 @@ func (s *site) consume() {
 	must(s.t, stream.DeleteConsumer(s.t.Context(), "archive"))
 }
 
-// look: what an operator and a watcher find out, and who asks.
+// look: what an operator and a watcher find out.
 func (s *site) look() {
 	s.t.Helper()
-	ctx := s.t.Context()
-	queue, err := app.Queue(s.natsAs(operator), "test", new(devtest.Log).Logger())
-	must(s.t, err)
-	defer queue.Close()
-	if user, account := queue.User(ctx); user != s.ids[operator].public || account == "" {
-		s.t.Errorf("the server says that the operator is %q of the account %q", user, account)
-	}
-	must(s.t, queue.Audits(ctx, natsq.AuditRange{}, func(schemas.Audit) bool { return true }))
-	found, _, err := queue.Scan(ctx, natsq.EventScan{JobID: "embedded"})
-	if must(s.t, err); len(found) == 0 {
-		s.t.Error("no event of the job is found")
-	}
-	_, _, err = queue.Waiting(ctx, "nobody", 10)
-	must(s.t, err)
-	watching, err := app.Queue(s.natsAs(watcher), "test", new(devtest.Log).Logger())
-	must(s.t, err)
-	defer watching.Close()
-	n := 0
-	_, err = watching.Events(ctx, natsq.EventRange{EventSelection: natsq.EventSelection{Statuses: []schemas.Status{schemas.StatusAccepted, schemas.StatusFailed}}},
-		func(natsq.StoredEvent, []byte) bool { n++; return true })
-	if must(s.t, err); n == 0 {
-		s.t.Error("a watcher reads no event")
+	for _, one := range []struct{ role, says, command string }{
+		{operator, "accepted", "status embedded"},
+		{operator, "nobody", "status nobody"},
+		{operator, s.ids[operator].public, "audit ls --json"},
+		{operator, "embedded", "events export"},
+		{watcher, "embedded", "events export"},
+		{watcher, "embedded", "events export --status accepted,failed --since 1h --format csv"},
+	} {
+		code := 0
+		if one.says == "nobody" {
+			code = 5
+		}
+		if out := s.as(one.role, code, strings.Fields(one.command)...); code == 0 && !strings.Contains(out, one.says) {
+			s.t.Errorf("%s: %s: it does not say %q:\n%s", one.role, one.command, one.says, out)
+		}
 	}
 }
 
@@ -326,7 +326,6 @@ func (s *site) rarely() {
 		{worker, "$KV." + upper + "_CONTROL.orphans", "me"},
 		{worker, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
 		{operator, "$JS.API.STREAM.MSG.GET." + upper + "_JOBS", `{"seq":1,"next_by_subj":"` + s.prefix + `.jobs.backfill.>"}`},
-		{operator, s.prefix + ".audit.tried", "{}"},
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_AUDIT.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_DEAD.one", ""},
