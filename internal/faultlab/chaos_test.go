@@ -16,7 +16,7 @@ func TestChaos(t *testing.T) {
 		c := chaos{
 			load: load{name: "chaos", jobs: jobs(sized(400, 5000)), destinations: destinations("hospital", 8),
 				largest: sized(20_000, 200_000), big: 100},
-			crew:        crew{workers: 3, slots: 16, laneSlots: 16, lease: 5 * time.Second, grace: 20 * time.Second, answer: sized(15*time.Second, 5*time.Second)},
+			crew:        crew{workers: 3, slots: 16, laneSlots: 16, lease: sized(15*time.Second, 5*time.Second), grace: 20 * time.Second, answer: sized(15*time.Second, 5*time.Second)},
 			kills:       sized(6, 1_000_000),
 			leaderKills: leaderKills(sized(1, 2)),
 		}
