@@ -121,6 +121,7 @@ func (c Config) withDefaults() Config {
 }
 
 func (c Config) client(o *s3.Options) {
+	o.HTTPClient = bounded{o.HTTPClient}
 	o.UsePathStyle = c.PathStyle
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	if c.ValidateChecksums {
@@ -159,6 +160,7 @@ func httpClient(c Config) *awshttp.BuildableClient {
 		t.MaxIdleConns = 2 * c.Concurrency
 		t.DisableCompression = true
 		t.ResponseHeaderTimeout = c.Stall
+		t.MaxResponseHeaderBytes = maxHeaders
 	})
 }
 
