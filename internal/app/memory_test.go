@@ -62,6 +62,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 			w.scrape()
 		}
 		b.ReportMetric(float64(memoryOf(b, worker.Process.Pid, "VmRSS:"))/(1<<20), "MiB")
+		b.ReportMetric(float64(memoryOf(b, worker.Process.Pid, "RssAnon:"))/(1<<20), "MiB-own")
 	}
 	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
 		b.Fatal(err)

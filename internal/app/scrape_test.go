@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -25,21 +26,26 @@ func (w *world) address() string {
 // scrape reads a worker's metrics as Prometheus does.
 func (w *world) scrape() metrics {
 	w.t.Helper()
-	response, err := http.Get("http://" + w.address() + "/metrics")
+	m, err := w.tryScrape(w.address())
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	return m
+}
+
+func (w *world) tryScrape(address string) (metrics, error) {
+	response, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		return metrics{}, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != 200 {
-		w.t.Fatalf("%d %v: %s", response.StatusCode, err, text)
+		return metrics{}, fmt.Errorf("%d %w: %s", response.StatusCode, err, text)
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(string(text)))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return metrics{w.t, string(text), families}
+	return metrics{w.t, string(text), families}, err
 }
 
 // metrics are those of one scrape.

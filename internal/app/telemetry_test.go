@@ -91,6 +91,7 @@ func TestMetricsOfLanes(t *testing.T) {
 	w.worker()
 	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503}))
 	file := w.put("a.pdf", document(100, "a"))
+	began := float64(time.Now().Unix())
 	for i := range 4 {
 		w.publish(w.job(fmt.Sprintf("job-%d", i), []schemas.File{file}))
 	}
@@ -98,8 +99,8 @@ func TestMetricsOfLanes(t *testing.T) {
 	devtest.Until(t, "the lane is told of as broken, and as old", patienceOfTests, func() bool {
 		m := w.scrape()
 		return m.families["chartpost_lane_broken"] != nil && m.sum("chartpost_lane_broken", lane...) == 1 &&
-			m.families["chartpost_lane_oldest_job_age_seconds"] != nil && m.sum("chartpost_lane_oldest_job_age_seconds", lane...) > 1 &&
-			m.sum("chartpost_lane_jobs", lane...) > 0
+			m.families["chartpost_lane_oldest_job_timestamp_seconds"] != nil && m.sum("chartpost_lane_jobs", lane...) > 0 &&
+			m.sum("chartpost_lane_oldest_job_timestamp_seconds", lane...) >= began && m.sum("chartpost_lane_oldest_job_timestamp_seconds", lane...) <= float64(time.Now().Unix()+1)
 	})
 }
 

@@ -94,7 +94,7 @@ var (
 
 	laneJobsDesc   = lone("chartpost_lane_jobs", "Jobs in a lane, those in anybody's hands included. Every worker sees the same lanes: take the maximum.", "class", "destination")
 	laneHandDesc   = lone("chartpost_lane_jobs_in_hand", "Jobs of a lane that this worker has in hand.", "class", "destination")
-	laneOldestDesc = lone("chartpost_lane_oldest_job_age_seconds", "Time since the oldest job in a lane was published or brought back by its schedule. Every worker sees the same.", "class", "destination")
+	laneOldestDesc = lone("chartpost_lane_oldest_job_timestamp_seconds", "When the oldest job in a lane was published or brought back by its schedule, by the queue's clock. Every worker sees the same.", "class", "destination")
 	laneBrokenDesc = lone("chartpost_lane_broken", "1 from the opening of a lane's breaker until a probe went well.", "class", "destination")
 	lanePausedDesc = lone("chartpost_lane_paused", "1 while an operator holds a lane.", "class", "destination")
 	laneLimitDesc  = lone("chartpost_lane_limit_jobs", "An operator's limit of jobs in hand for a lane; lanes without one are not told of.", "class", "destination")
@@ -160,23 +160,23 @@ func (g *gauges) worker(s sink) {
 	s.gauge(slotsDesc, float64(look.Slots))
 	s.gauge(inHandDesc, float64(look.InHand))
 	s.gauge(parkedDesc, float64(look.Parked))
-	ages := g.oldest.of(look.Lanes, time.Now())
-	for name, one := range g.summed(look.Lanes, ages) {
+	for name, one := range g.summed(look.Lanes, g.oldest.of(look.Lanes, time.Now())) {
 		s.lane(name, one)
 	}
 }
 
 // laneSum is what is told of a lane, or of all others of its class together.
 type laneSum struct {
-	jobs                  uint64
-	inHand, limit         int
-	broken, paused        int
-	oldest                time.Duration
-	ageKnown, limitStated bool
+	jobs           uint64
+	inHand, limit  int
+	broken, paused int
+	limitStated    bool
+	// oldest is zero where the lane holds nothing, or nothing is known.
+	oldest time.Time
 }
 
 // summed adds up the lanes that have one label.
-func (g *gauges) summed(all []worker.LaneLook, ages map[schemas.Lane]time.Duration) map[schemas.Lane]*laneSum {
+func (g *gauges) summed(all []worker.LaneLook, born map[schemas.Lane]time.Time) map[schemas.Lane]*laneSum {
 	sums := make(map[schemas.Lane]*laneSum, len(all))
 	for _, l := range all {
 		name := g.lanes.labelled(l.State.Lane)
@@ -196,11 +196,9 @@ func (g *gauges) summed(all []worker.LaneLook, ages map[schemas.Lane]time.Durati
 		if l.State.Limit > 0 {
 			one.limit, one.limitStated = one.limit+l.State.Limit, true
 		}
-		age, known := ages[l.State.Lane]
-		if l.Jobs == 0 {
-			age, known = 0, true
+		if at, known := born[l.State.Lane]; known && (one.oldest.IsZero() || at.Before(one.oldest)) {
+			one.oldest = at
 		}
-		one.oldest, one.ageKnown = max(one.oldest, age), one.ageKnown || known
 	}
 	return sums
 }

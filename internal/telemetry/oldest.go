@@ -38,8 +38,8 @@ func newOldest(ask func(ctx context.Context, lane schemas.Lane) (time.Time, bool
 	return &oldest{ask: ask, known: map[schemas.Lane]birth{}}
 }
 
-// of gives the ages of the oldest jobs in lanes that hold some.
-func (o *oldest) of(lanes []worker.LaneLook, now time.Time) map[schemas.Lane]time.Duration {
+// of gives when the oldest jobs of lanes that hold some were stored.
+func (o *oldest) of(lanes []worker.LaneLook, now time.Time) map[schemas.Lane]time.Time {
 	if o.ask == nil {
 		return nil
 	}
@@ -48,13 +48,13 @@ func (o *oldest) of(lanes []worker.LaneLook, now time.Time) map[schemas.Lane]tim
 	if now.Sub(o.asked) >= oldestEvery {
 		o.round(lanes, now)
 	}
-	ages := map[schemas.Lane]time.Duration{}
+	born := map[schemas.Lane]time.Time{}
 	for lane, b := range o.known {
 		if !b.stored.IsZero() {
-			ages[lane] = max(now.Sub(b.stored), 0)
+			born[lane] = b.stored
 		}
 	}
-	return ages
+	return born
 }
 
 // round asks for the lanes that hold jobs, and forgets the others.

@@ -30,8 +30,8 @@ func (s sink) lane(name schemas.Lane, one *laneSum) {
 	if one.limitStated {
 		s.gauge(laneLimitDesc, float64(one.limit), labels...)
 	}
-	if one.ageKnown {
-		s.gauge(laneOldestDesc, one.oldest.Seconds(), labels...)
+	if !one.oldest.IsZero() {
+		s.gauge(laneOldestDesc, seconds(one.oldest), labels...)
 	}
 }
 

@@ -19,11 +19,15 @@ type sourceMeters struct {
 }
 
 func newSourceMeters(make factory) sourceMeters {
-	return sourceMeters{
+	m := sourceMeters{
 		requests: make.histograms("chartpost_s3_request_duration_seconds",
 			"Requests to the object store: stat, open (to the first byte of the body) and part; the result is ok or whose fault it was, the job's or the store's.", stepBuckets, "op", "result"),
 		bytes: make.counter("chartpost_s3_read_bytes_total", "Bytes of files read from the object store."),
 	}
+	for _, op := range []string{"stat", "open", "part"} {
+		m.requests.WithLabelValues(op, string(fault.Store))
+	}
+	return m
 }
 
 // source counts what a pipeline asks of another source.
