@@ -20,7 +20,7 @@ const canary = "KANARIENVOGEL"
 // TestNoPatientDataAnywhere sends jobs with canaries in every field down every
 // path (accepted, refused, retried, unknown, duplicate, poison) and searches all
 // that Chartpost wrote: the log at debug level, the events, the headers of dead
-// letters, the ledger, the schedules' headers.
+// letters, the ledger, the schedules' headers, the metrics, the spans.
 func TestNoPatientDataAnywhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -31,7 +31,9 @@ func TestNoPatientDataAnywhere(t *testing.T) {
 	planted := func(j *schemas.Job) {
 		j.Message = json.RawMessage(plant(canary))
 	}
-	w.worker()
+	w.settings.HTTP.Addr = "127.0.0.1:0"
+	spans := w.collector()
+	stop := w.worker()
 
 	run := func(id string, faults []redoxsim.Fault, files []schemas.File, changes ...func(*schemas.Job)) schemas.Event {
 		t.Helper()
@@ -84,8 +86,20 @@ func TestNoPatientDataAnywhere(t *testing.T) {
 		expect(w.final(fmt.Sprintf("poison-%d", i)), schemas.StatusFailed)
 	}
 	w.publishRaw("chartpost.jobs.live.good-health", []byte(canary))
+	w.publishTraced(w.job("traced", files, planted), canary)
+	w.final("traced")
 	w.drained()
+	told := w.scrape().text
+	stop()
 	w.search(t)
+	if spans.text() == "" || len(told) < 2000 {
+		t.Error("there are no spans or no metrics to search")
+	}
+	for where, text := range map[string]string{"the metrics": told, "the spans": spans.text()} {
+		if i := strings.Index(strings.ToUpper(text), canary); i >= 0 {
+			t.Errorf("patient data in %s: …%s…", where, text[max(i-120, 0):min(i+40, len(text))])
+		}
+	}
 }
 
 // plant is a message with the canary in every kind of value.

@@ -97,6 +97,13 @@ func (c *collected) attempts(id string) []span {
 	return list
 }
 
+// text is all that was sent.
+func (c *collected) text() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.texts, "\n")
+}
+
 func (c *collected) steps(of span) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,34 +1,83 @@
 // Command check runs the alert rules of a file over scrapes, by Prometheus' own
-// engine and storage, and prints the alerts that fired. It is a module of its
-// own, so that Prometheus is no dependency of Chartpost. The tests of
-// internal/app build it and feed it what a worker really answered.
+// engine and storage, and says which fired. It is a module of its own, so that
+// Prometheus is no dependency of Chartpost: the tests of internal/app build it
+// and feed it what a worker really answered.
 //
-// It reads one Input as JSON and writes one Output.
+// It reads an Input as JSON from standard input and writes an Output. With a
+// queries list it only says which series the queries name.
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/url"
 	"os"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/rulefmt"
-	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/rules"
-	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb"
 )
-var _ = []any{context.Background, json.Marshal, errors.New, fmt.Sprint, io.EOF, slog.Info, url.Parse, os.Args, slices.Sort[[]int], strings.Cut, time.Now, expfmt.NewTextParser, model.UTF8Validation, labels.FromMap, rulefmt.Parse, value.StaleNaN, promql.NewEngine, parser.ParseExpr, rules.NewAlertingRule, storage.ErrNotFound, tsdb.Open}
-func main() {}
+
+// Input is what is to be tried.
+type Input struct {
+	// Rules is the path of the file of rules.
+	Rules string `json:"rules"`
+	// Scrapes come in the order of their times. Each stands for all that follow
+	// until the next one, every step.
+	Scrapes []Scrape `json:"scrapes"`
+	// Until is how long after the first scrape the trial ends.
+	Until time.Duration `json:"until"`
+	// Queries are expressions whose selectors are wanted.
+	Queries []string `json:"queries"`
+}
+
+// Scrape is an answer of /metrics.
+type Scrape struct {
+	At time.Time `json:"at"`
+	// Text is empty where the target did not answer.
+	Text string `json:"text"`
+}
+
+// Output is what came of it.
+type Output struct {
+	// Fired are the alerts that fired at some time.
+	Fired []Alert `json:"fired"`
+	// Selectors are those of all rules, or of the queries.
+	Selectors []Selector `json:"selectors"`
+}
+
+// Alert is one that fired.
+type Alert struct {
+	Name        string            `json:"name"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+// Selector is a metric and the labels that an expression names beside it: in
+// matchers, and in what it groups by.
+type Selector struct {
+	Expression string   `json:"expression"`
+	Metric     string   `json:"metric"`
+	Labels     []string `json:"labels"`
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "check:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	var in Input
+	if err := json.NewDecoder(os.Stdin).Decode(&in); err != nil {
+		return err
+	}
+	var out Output
+	var err error
+	if len(in.Queries) > 0 {
+		out.Selectors, err = selectors(in.Queries)
+	} else {
+		out, err = try(in)
+	}
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(out)
+}
