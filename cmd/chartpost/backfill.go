@@ -37,7 +37,7 @@ type planCmd struct {
 	manifestFlags `embed:"" group:"Manifest"`
 	sizeFlags     `embed:"" group:"Sizes"`
 
-	Quick          bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; takes a third of the time." group:"Estimate"`
+	Quick          bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; takes less than half the time." group:"Estimate"`
 	EmbedLimit     int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Estimate"`
 	FileLimit      int64         `default:"30000000" help:"Largest file, in bytes." group:"Estimate"`
 	BudgetRequests int           `default:"7500" help:"Requests that Redox takes in each --budget-window." group:"Estimate"`
