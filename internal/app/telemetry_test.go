@@ -45,6 +45,12 @@ func TestMetricsOfJobs(t *testing.T) {
 	m.is(1, "chartpost_job_faults_total", "kind=unknown_outcome")
 	m.is(2, "chartpost_job_faults_total")
 	m.is(2, "chartpost_job_acceptance_seconds", "class=live")
+	retrying := w.await("retried", func(e schemas.Event) bool { return e.Data.Status == schemas.StatusRetrying })
+	waited := w.final("retried").Time.Sub(retrying.Time).Seconds()
+	if sum := m.families["chartpost_job_acceptance_seconds"].Metric[0].GetHistogram().GetSampleSum() +
+		m.families["chartpost_job_acceptance_seconds"].Metric[1].GetHistogram().GetSampleSum(); sum < waited {
+		t.Errorf("jobs waited %v s from publish to acceptance, one of them %v s for its schedule alone", sum, waited)
+	}
 	m.is(4, "chartpost_step_duration_seconds", "step=understand", "result=ok")
 	m.is(1, "chartpost_step_duration_seconds", "step=upload", "result=ok")
 	m.is(2, "chartpost_step_duration_seconds", "step=send", "result=ok")

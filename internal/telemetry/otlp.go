@@ -178,7 +178,7 @@ func attributesOf(all []attribute.KeyValue) []otlpAttribute {
 		case attribute.INT64:
 			value.Int = strconv.FormatInt(a.Value.AsInt64(), 10)
 		default:
-			text := a.Value.Emit()
+			text := a.Value.String()
 			value.String = &text
 		}
 		out = append(out, otlpAttribute{Key: string(a.Key), Value: value})
