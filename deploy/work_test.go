@@ -263,7 +263,7 @@ func (s *site) backfill() {
 	s.as(operator, 0, "backfill", "run", "archive.csv", "--template", "archive.yaml", "--id", "second")
 	s.as(operator, 0, "backfill", "pause", "second")
 	s.as(operator, 0, "backfill", "resume", "second")
-	s.as(operator, 0, "backfill", "cancel", "second")
+	s.as(operator, 0, "backfill", "cancel", "second", "--reason", "tried", "--yes")
 }
 
 // consume: a program of somebody's own reads the events through a durable

@@ -90,6 +90,7 @@ const (
 	BackfillPause  Action = "backfill-pause"
 	BackfillResume Action = "backfill-resume"
 	BackfillCancel Action = "backfill-cancel"
+	BackfillForget Action = "backfill-forget"
 )
 
 // Stage is when a record was written.

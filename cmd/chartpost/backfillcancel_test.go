@@ -53,7 +53,7 @@ func TestBackfillCancelled(t *testing.T) {
 	feeder, said := process(t, env, "backfill", "run", manifest, "--template", template, "--id", "unwanted", "--outstanding", fmt.Sprint(queued))
 	devtest.Until(t, "jobs are queued", 2*time.Minute, func() bool { return jobsOf(t, url, "unwanted") == queued })
 	for _, answer := range []string{"unwanted: cancelled;", "unwanted: was cancelled already"} {
-		if out := command(exitOK, "backfill", "cancel", "unwanted", "--by", "ops"); !strings.HasPrefix(out, answer) {
+		if out := command(exitOK, "backfill", "cancel", "unwanted", "--by", "ops", "--reason", "the wrong archive", "--yes"); !strings.HasPrefix(out, answer) {
 			t.Error(out)
 		}
 	}
@@ -77,10 +77,10 @@ func TestBackfillCancelled(t *testing.T) {
 	if all, told := bytes.Count(report, []byte(`"outcome":"cancelled"`)), bytes.Count(report, []byte(`"reason":"run_cancelled"`)); all != lines || told != queued {
 		t.Errorf("%d lines are cancelled, %d of them by a worker\n%s", all, told, report)
 	}
-	if out := command(exitOK, "backfill", "forget", "unwanted"); out != "unwanted: forgotten\n" {
+	if out := command(exitOK, "backfill", "forget", "unwanted", "--reason", "done", "--yes"); out != "unwanted: forgotten\n" {
 		t.Error(out)
 	}
-	if out := command(exitFailed, "backfill", "forget", "unwanted"); !strings.Contains(out, "its name is not used again") {
+	if out := command(exitFailed, "backfill", "forget", "unwanted", "--reason", "done", "--yes"); !strings.Contains(out, "its name is not used again") {
 		t.Error(out)
 	}
 	answer, err := http.Get(redox + "/_sim/messages")

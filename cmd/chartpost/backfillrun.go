@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/schemas"
 )
 
 type runCmd struct {
@@ -29,6 +31,8 @@ type runCmd struct {
 	PerLane     int64         `default:"500" help:"Most such jobs of one destination." group:"Run"`
 	FeederLease time.Duration `default:"15s" help:"How long another feeder waits for a sign of this one before it takes the run over." group:"Run"`
 	Follow      bool          `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
+
+	auditFlags `embed:""`
 
 	Message app.Message `embed:"" group:"Message"`
 	Budget  app.Budget  `embed:"" prefix:"budget-" group:"Budget to show; the workers' settings"`
@@ -54,7 +58,7 @@ The manifest is read whole before the first job is published, and again while fe
 }
 
 func (c *runCmd) check(*kong.Context) error {
-	faults := []error{c.manifestFlags.check(), c.Message.Check(), c.Budget.Check(), c.NATS.Check(), c.S3.Check()}
+	faults := []error{c.manifestFlags.check(), c.complete(false), c.Message.Check(), c.Budget.Check(), c.NATS.Check(), c.S3.Check()}
 	if c.ID != "" {
 		if err := backfill.CheckRunID(c.ID); err != nil {
 			faults = append(faults, fmt.Errorf("--id: %w", err))
@@ -108,7 +112,7 @@ func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedMa
 		return run, nil, err
 	}
 	if fresh {
-		run = backfill.Run{ID: c.ID, StartedAt: time.Now().UTC().Truncate(time.Second), Quick: c.Quick, State: backfill.Running, By: systemUser(), Changed: time.Now().UTC()}
+		run = backfill.Run{ID: c.ID, StartedAt: time.Now().UTC().Truncate(time.Second), Quick: c.Quick, State: backfill.Running, By: c.Operator, Changed: time.Now().UTC()}
 	}
 	m.run = run.StartedAt
 	if c.OnlyFailed != "" {
@@ -124,19 +128,26 @@ func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedMa
 	if err != nil {
 		return run, nil, hidePath(err)
 	}
+	notes := c.auditor(ctx, desk.queue, c.NATS.Prefix, schemas.BackfillRun, map[string]string{"lines": strconv.FormatInt(plan.Lines, 10)})
+	target := schemas.Target{Run: c.ID}
 	if !fresh {
-		return run, survey, usage(m.same(run, plan))
+		if err := m.same(run, plan); err != nil {
+			return run, survey, usage(err)
+		}
+		return run, survey, notes.do(ctx, target, func() (string, error) { return "taken up again", nil })
 	}
 	if err := c.accept(std, plan); err != nil {
 		return run, nil, err
 	}
 	run.Manifest, run.Template, run.Only, run.Settings = plan.Manifest, m.template, m.onlySource, m.settings()
 	run.Lines, run.Faulty, run.LastLine = plan.Lines, plan.Faulty, survey.LastLine()
-	err = backfill.CreateRun(ctx, desk.runs, run)
-	if errors.Is(err, backfill.ErrChanged) {
-		err = fmt.Errorf("the run %s was started by somebody else at the same moment; run the command again", c.ID)
-	}
-	return run, survey, err
+	return run, survey, notes.do(ctx, target, func() (string, error) {
+		err := backfill.CreateRun(ctx, desk.runs, run)
+		if errors.Is(err, backfill.ErrChanged) {
+			err = fmt.Errorf("the run %s was started by somebody else at the same moment; run the command again", c.ID)
+		}
+		return "started", err
+	})
 }
 
 // survey is a plan without an estimate. What was checked at the start need not be

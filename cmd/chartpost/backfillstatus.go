@@ -14,6 +14,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/schemas"
 )
 
 type statusCmd struct {
@@ -158,42 +159,53 @@ func printEnd(std streams, name string, t backfill.Tally, followed bool) error {
 
 // runTarget is the run of a command that changes what is wanted of it.
 type runTarget struct {
-	Name string   `arg:"" help:"Name of the run."`
-	By   string   `placeholder:"NAME" help:"Who decides; empty is the user of this system." group:"Run"`
-	NATS app.NATS `embed:"" group:"NATS"`
+	Name       string `arg:"" help:"Name of the run."`
+	auditFlags `embed:""`
+	NATS       app.NATS `embed:"" group:"NATS"`
 }
 
-func (c *runTarget) check(*kong.Context) error {
-	if c.By == "" {
-		c.By = systemUser()
-	}
-	faults := []error{checkRunName(c.Name), c.NATS.Check()}
-	if !printable(c.By, mostName) {
-		faults = append(faults, fmt.Errorf("--by: must be a name of 1 to %d printable characters", mostName))
-	}
-	return errors.Join(faults...)
+func (c *runTarget) check(*kong.Context) error { return c.checked(false) }
+
+func (c *runTarget) checked(needReason bool) error {
+	return errors.Join(checkRunName(c.Name), c.NATS.Check(), c.complete(needReason))
 }
 
-// set writes down what is wanted, and then does what follows from it, which may be
-// nil: also where an earlier command was cut off in between.
-func (c *runTarget) set(ctx context.Context, std streams, cli *CLI, want backfill.State, said string, then func(*desk) error) error {
+// act does what is audited with the run.
+func (c *runTarget) act(ctx context.Context, desk *desk, action schemas.Action, do func() (string, error)) error {
+	return c.auditor(ctx, desk.queue, c.NATS.Prefix, action, nil).do(ctx, schemas.Target{Run: c.Name}, do)
+}
+
+// wish is what an operator wants of a run.
+type wish struct {
+	action schemas.Action
+	state  backfill.State
+	said   string
+	// then, unless nil, is what follows from it: also where an earlier command was
+	// cut off in between.
+	then func(*desk) error
+}
+
+// set writes down what is wanted, and does what follows from it.
+func (c *runTarget) set(ctx context.Context, std streams, cli *CLI, w wish) error {
 	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
 	if err != nil {
 		return err
 	}
 	defer desk.Close()
-	was, err := backfill.SetState(ctx, desk.runs, c.Name, want, c.By, time.Now())
-	if err == nil && then != nil {
-		err = then(desk)
-	}
-	if err != nil {
-		return fmt.Errorf("run %s: %w", c.Name, err)
-	}
-	if was == want {
-		said = "was " + string(want) + " already"
-	}
-	_, err = io.WriteString(std.out, c.Name+": "+said+"\n")
-	return err
+	return c.act(ctx, desk, w.action, func() (string, error) {
+		was, err := backfill.SetState(ctx, desk.runs, c.Name, w.state, c.Operator, time.Now())
+		if err == nil && w.then != nil {
+			err = w.then(desk)
+		}
+		if err != nil {
+			return "", fmt.Errorf("run %s: %w", c.Name, err)
+		}
+		if was == w.state {
+			w.said = "was " + string(w.state) + " already"
+		}
+		_, err = io.WriteString(std.out, c.Name+": "+w.said+"\n")
+		return w.said, err
+	})
 }
 
 type pauseCmd struct {
@@ -206,7 +218,7 @@ func (pauseCmd) Help() string {
 }
 
 func (c *pauseCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	return c.set(ctx, std, cli, backfill.Paused, "paused; jobs in the queue go on", nil)
+	return c.set(ctx, std, cli, wish{action: schemas.BackfillPause, state: backfill.Paused, said: "paused; jobs in the queue go on"})
 }
 
 type resumeCmd struct {
@@ -219,12 +231,15 @@ func (resumeCmd) Help() string {
 }
 
 func (c *resumeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	return c.set(ctx, std, cli, backfill.Running, "resumed", nil)
+	return c.set(ctx, std, cli, wish{action: schemas.BackfillResume, state: backfill.Running, said: "resumed"})
 }
 
 type forgetCmd struct {
 	runTarget `embed:""`
+	yesFlag   `embed:""`
 }
+
+func (c *forgetCmd) check(*kong.Context) error { return c.checked(true) }
 
 // Help adds to the command's --help.
 func (forgetCmd) Help() string {
@@ -237,16 +252,24 @@ func (c *forgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return err
 	}
 	defer desk.Close()
-	if err := backfill.Forget(ctx, desk.runs, desk.queue.RunEvents(), c.Name, c.By, time.Now()); err != nil {
-		return fmt.Errorf("run %s: %w", c.Name, err)
+	if err := c.confirm(ctx, std, fmt.Sprintf("Remove the book of run %s for good?", c.Name)); err != nil {
+		return err
 	}
-	_, err = io.WriteString(std.out, c.Name+": forgotten\n")
-	return err
+	return c.act(ctx, desk, schemas.BackfillForget, func() (string, error) {
+		if err := backfill.Forget(ctx, desk.runs, desk.queue.RunEvents(), c.Name, c.Operator, time.Now()); err != nil {
+			return "", fmt.Errorf("run %s: %w", c.Name, err)
+		}
+		_, err := io.WriteString(std.out, c.Name+": forgotten\n")
+		return "forgotten", err
+	})
 }
 
 type cancelCmd struct {
 	runTarget `embed:""`
+	yesFlag   `embed:""`
 }
+
+func (c *cancelCmd) check(*kong.Context) error { return c.checked(true) }
 
 // Help adds to the command's --help.
 func (cancelCmd) Help() string {
@@ -256,8 +279,14 @@ Workers hear of it at once. Jobs in a paused lane end when the lane goes on.`
 }
 
 func (c *cancelCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	return c.set(ctx, std, cli, backfill.Cancelled, "cancelled; its jobs in the queue end when a worker takes them", func(d *desk) error {
-		_, err := d.queue.RunJobs().Recall(ctx, c.Name)
+	if err := c.confirm(ctx, std, fmt.Sprintf("Cancel run %s? This is final.", c.Name)); err != nil {
 		return err
+	}
+	return c.set(ctx, std, cli, wish{
+		action: schemas.BackfillCancel, state: backfill.Cancelled, said: "cancelled; its jobs in the queue end when a worker takes them",
+		then: func(d *desk) error {
+			_, err := d.queue.RunJobs().Recall(ctx, c.Name)
+			return err
+		},
 	})
 }
