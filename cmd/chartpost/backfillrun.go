@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -36,6 +38,7 @@ type runCmd struct {
 
 	Message app.Message `embed:"" group:"Message"`
 	Budget  app.Budget  `embed:"" prefix:"budget-" group:"Budget to show; the workers' settings"`
+	HTTP    app.HTTP    `embed:"" group:"HTTP"`
 	NATS    app.NATS    `embed:"" group:"NATS"`
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
 }
@@ -58,7 +61,7 @@ The manifest is read whole before the first job is published, and again while fe
 }
 
 func (c *runCmd) check(*kong.Context) error {
-	faults := []error{c.manifestFlags.check(), c.complete(false), c.Message.Check(), c.Budget.Check(), c.NATS.Check(), c.S3.Check()}
+	faults := []error{c.manifestFlags.check(), c.complete(false), c.Message.Check(), c.Budget.Check(), c.HTTP.Check(), c.NATS.Check(), c.S3.Check()}
 	if c.ID != "" {
 		if err := backfill.CheckRunID(c.ID); err != nil {
 			faults = append(faults, fmt.Errorf("--id: %w", err))
@@ -101,7 +104,7 @@ func (c *runCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	return c.feed(ctx, std, desk, m, run, survey)
+	return c.feed(ctx, std, desk, m, run, survey, cli.Log.logger(std))
 }
 
 // begin looks at the whole manifest, and makes the run or finds it as it was.
@@ -187,7 +190,7 @@ func (c *runCmd) accept(std streams, plan *backfill.Plan) error {
 	return usage(fmt.Errorf("%d of %d lines are faulty; nothing was sent: %s", plan.Faulty, plan.Lines, advice))
 }
 
-func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedManifest, run backfill.Run, survey *backfill.Survey) error {
+func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedManifest, run backfill.Run, survey *backfill.Survey, log *slog.Logger) error {
 	m.whole = false
 	host, _ := os.Hostname()
 	feeder := &backfill.Feeder{
@@ -200,10 +203,22 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 	if run.State != backfill.Running {
 		feeder.Say(fmt.Sprintf("the run is %s, by %s", run.State, run.By))
 	}
+	var book atomic.Pointer[backfill.Book]
+	tally := func() backfill.Tally {
+		if b := book.Load(); b != nil {
+			return b.Tally(feeder.Current())
+		}
+		return backfill.Tally{Lines: run.Lines, Unfed: run.Lines}
+	}
+	done, err := app.ServeRun(ctx, c.HTTP, func() app.RunProgress { return progressOf(c.ID, tally()) }, log)
+	if err != nil {
+		return err
+	}
+	defer done()
 	stop := func() {}
-	var book *backfill.Book
-	err := feeder.Feed(ctx, c.Follow, func(b *backfill.Book) {
-		book, stop = b, showTally(ctx, std, func() backfill.Tally { return b.Tally(feeder.Current()) }, func(ctx context.Context) (app.Spending, bool, error) {
+	err = feeder.Feed(ctx, c.Follow, func(b *backfill.Book) {
+		book.Store(b)
+		stop = showTally(ctx, std, tally, func(ctx context.Context) (app.Spending, bool, error) {
 			return c.Budget.Look(ctx, desk.queue)
 		})
 	})
@@ -214,7 +229,18 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 	case err != nil:
 		return fmt.Errorf("%w\nthe run %s can go on: run the same command with --id %s", hidePath(err), c.ID, c.ID)
 	}
-	return printEnd(std, c.ID, book.Tally(feeder.Current()), c.Follow)
+	return printEnd(std, c.ID, tally(), c.Follow)
+}
+
+// progressOf is a tally as metrics have it.
+func progressOf(name string, t backfill.Tally) app.RunProgress {
+	p := app.RunProgress{Name: name, Lines: t.Lines, InFlight: t.InFlight, Unfed: t.Unfed, Outcomes: map[string]int64{}}
+	for _, outcome := range backfill.Outcomes() {
+		if outcome != backfill.OutcomePending {
+			p.Outcomes[string(outcome)] = t.Counts[outcome]
+		}
+	}
+	return p
 }
 
 // desk is where the commands for runs find them.

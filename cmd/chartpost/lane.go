@@ -20,6 +20,7 @@ type laneCmd struct {
 	Ls     laneLsCmd     `cmd:"" help:"List the lanes, what waits in them, and what holds them."`
 	Pause  lanePauseCmd  `cmd:"" help:"Hold a lane's jobs back for a while."`
 	Resume laneResumeCmd `cmd:"" help:"End a pause and close the breaker."`
+	Budget laneBudgetCmd `cmd:"" help:"Show how much of Redox's request limit is used."`
 	Limit  laneLimitCmd  `cmd:"" help:"Set how many jobs of a lane all workers together have in hand."`
 }
 

@@ -8,9 +8,22 @@ import (
 	"github.com/chartpost/chartpost/internal/natsq"
 )
 
-// Spending is how many requests a second all workers of a scope have made in the
-// window that Redox counts, and how many they may.
-type Spending struct{ Made, Allowed float64 }
+// Spending is what all workers of a scope have made of their requests in the
+// window that Redox counts.
+type Spending struct {
+	// Made and Allowed are requests a second.
+	Made, Allowed float64
+	// Live and Backfill are requests in the window, Out those that workers may
+	// still make, Effective how many there may be in all: Limit, or less after a
+	// refusal. Stated tells that the limit is Redox's own word.
+	Live, Backfill, Out, Effective, Limit int
+	Stated                                bool
+	// Workers is how many share it now.
+	Workers int
+	// Held is how long nothing is sent because Redox refused a request, Age how old
+	// the word is.
+	Held, Age time.Duration
+}
 
 // Look reads what is known of the budget's use, and changes nothing. known is false
 // where nobody has spent any, or under other settings, or where it is off.
@@ -28,5 +41,7 @@ func (b Budget) Look(ctx context.Context, queue *natsq.Conn) (s Spending, known 
 	}
 	return Spending{
 		Made: float64(state.Live+state.Backfill) / b.Window.Seconds(), Allowed: float64(state.Effective) / b.Window.Seconds(),
+		Live: state.Live, Backfill: state.Backfill, Out: state.Out, Effective: state.Effective, Limit: state.Requests, Stated: state.Stated,
+		Workers: state.Workers, Held: state.Held, Age: state.Age,
 	}, true, nil
 }

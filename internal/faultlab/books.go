@@ -17,7 +17,7 @@ type Books struct {
 	Harms     []Harm
 	Exits     []Exit
 	// LostAnswers counts the messages that Redox took and whose answer the lab
-	// made unreadable or late.
+	// made unreadable, or gave too late.
 	LostAnswers int
 	// Rest is what the queue still held at the end, Left the jobs among it.
 	Rest Rest

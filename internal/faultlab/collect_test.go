@@ -18,8 +18,8 @@ import (
 // collect reads everything that happened into the books.
 func (l *lab) collect() {
 	l.t.Helper()
-	l.books.LostAnswers = l.redox.lostAnswers()
 	l.books.Requests = l.redox.log()
+	l.books.LostAnswers = l.redox.lostAnswers() + late(l.books.Requests, l.fleet.crew.answer)
 	l.collectRedox()
 	l.eachMessage(stream("EVENTS"), l.takeEvent())
 	l.eachMessage("KV_"+stream("LEDGER"), l.takeRevision)

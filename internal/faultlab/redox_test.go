@@ -142,3 +142,16 @@ func (r *redox) lostAnswers() int {
 	}
 	return n
 }
+
+// late counts the messages that Redox took and answered when their worker had
+// stopped to wait, or was about to: a machine that has no time for Redox loses
+// answers too.
+func late(requests []Request, patience time.Duration) int {
+	n := 0
+	for _, r := range requests {
+		if r.Kind == "message" && r.Status == http.StatusOK && r.End.Sub(r.Start) > patience/2 {
+			n++
+		}
+	}
+	return n
+}

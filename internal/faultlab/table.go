@@ -23,7 +23,7 @@ func (b *Books) Table() []Line {
 		lines = append(lines, Line{name, fmt.Sprintf(format, args...)})
 	}
 	files, bytes := 0, int64(0)
-	kinds, harms, ends, exits := count{}, count{}, count{}, count{}
+	kinds, harms, ends, doubts, exits := count{}, count{}, count{}, count{}, count{}
 	for _, j := range b.Jobs {
 		files, bytes = files+len(j.Files), bytes+j.Bytes
 		kinds[j.Transfer]++
@@ -34,6 +34,9 @@ func (b *Books) Table() []Line {
 	}
 	for _, e := range b.Events {
 		ends[e.Status]++
+		if e.PossibleDuplicate && e.Status == "retrying" {
+			doubts[e.Reason]++
+		}
 	}
 	var stop time.Duration
 	for _, e := range b.Exits {
@@ -47,6 +50,7 @@ func (b *Books) Table() []Line {
 	add("events", "%s", ends)
 	add("messages at Redox", "%d, of them repeats %d (explained: up to %d; lost answers %d, in flight at workers that were harmed %d)",
 		len(b.Posts), b.Repeats(), b.RepeatsBound(), b.LostAnswers, b.InFlight())
+	add("announced, before a repeat", "%s", doubts)
 	add("files at Redox", "%d of %d to upload", len(b.Uploads), b.filesToUpload())
 	add("requests at Redox", "%s", b.statuses())
 	add("attempts spent", "%s", b.Attempts())

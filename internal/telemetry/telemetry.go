@@ -60,8 +60,10 @@ func New(s Settings) *Telemetry {
 }
 
 // Handler answers with the metrics in the format that is asked for.
-func (t *Telemetry) Handler(log *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{
+func (t *Telemetry) Handler(log *slog.Logger) http.Handler { return handlerOf(t.registry, log) }
+
+func handlerOf(registry *prometheus.Registry, log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError,
 		MaxRequestsInFlight: scrapesAtOnce, Timeout: scrapeTime,
 	})

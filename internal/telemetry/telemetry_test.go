@@ -48,6 +48,9 @@ func full(t *testing.T) (*Telemetry, *tracetest.InMemoryExporter) {
 			return Queue{Connected: true, Reconnects: 2, Troubles: 1, Streams: []Stream{{"jobs", 3, 1000}, {"dead", 2, 500}}}
 		},
 	})
+	telemetry.registry.MustRegister(newRunGauges(func() Run {
+		return Run{Name: "y2019", Lines: 9, InFlight: 3, Unfed: 2, Outcomes: map[string]int64{"accepted": 4}}
+	}))
 	telemetry.Leased(3, 2, 1)
 	telemetry.Panicked()
 	for _, status := range []int{0, 200, 302, 404, 429, 503} {

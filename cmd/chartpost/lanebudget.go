@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+)
+
+type laneBudgetCmd struct {
+	JSON   bool       `name:"json" help:"Print JSON." group:"Output"`
+	Budget app.Budget `embed:"" prefix:"budget-" group:"Budget, as the workers have it"`
+	NATS   app.NATS   `embed:"" group:"NATS"`
+}
+
+// Help adds to the command's --help.
+func (laneBudgetCmd) Help() string {
+	return `Examples:
+
+  chartpost lane budget
+  chartpost lane budget --budget-scope egress-2 --json
+
+All lanes of a scope share it. It is read from what the workers wrote down last, which is a few seconds old, and changes nothing. Give the workers' own settings: under others the record means nothing.`
+}
+
+func (c *laneBudgetCmd) check(*kong.Context) error {
+	return errors.Join(c.NATS.Check(), c.Budget.Check())
+}
+
+// budgetJSON is the budget in JSON.
+type budgetJSON struct {
+	Scope string `json:"scope"`
+	// Known is false where no worker has spent anything yet; the rest is 0 then.
+	Known         bool    `json:"known"`
+	WindowSeconds float64 `json:"window_seconds"`
+	Live          int     `json:"live"`
+	Backfill      int     `json:"backfill"`
+	Out           int     `json:"out"`
+	Effective     int     `json:"effective_limit"`
+	Limit         int     `json:"limit"`
+	Stated        bool    `json:"limit_stated_by_redox"`
+	Reserve       float64 `json:"reserve"`
+	Workers       int     `json:"workers"`
+	HeldSeconds   float64 `json:"held_seconds"`
+	AgeSeconds    float64 `json:"age_seconds"`
+}
+
+func (c *laneBudgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	if c.Budget.Requests == 0 {
+		return usage(errors.New("--budget-requests: is 0, which turns the budget off"))
+	}
+	queue, err := app.Queue(c.NATS, "lane", cli.Log.logger(std))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceNATS)
+	}
+	defer queue.Close()
+	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	defer cancel()
+	s, known, err := c.Budget.Look(ctx, queue)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	if c.JSON {
+		return json.NewEncoder(std.out).Encode(budgetJSON{
+			Scope: c.Budget.Scope, Known: known, WindowSeconds: c.Budget.Window.Seconds(), Live: s.Live, Backfill: s.Backfill, Out: s.Out,
+			Effective: s.Effective, Limit: s.Limit, Stated: s.Stated, Reserve: c.Budget.Reserve, Workers: s.Workers,
+			HeldSeconds: s.Held.Seconds(), AgeSeconds: s.Age.Seconds(),
+		})
+	}
+	if !known {
+		_, err := fmt.Fprintf(std.out, "scope %s: no worker has spent anything under these settings\n", c.Budget.Scope)
+		return err
+	}
+	return c.print(std, s)
+}
+
+func (c *laneBudgetCmd) print(std streams, s app.Spending) error {
+	source := "as set"
+	if s.Stated {
+		source = "as Redox states it"
+	}
+	w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "scope\t%s\t%d workers, read %s ago\n", c.Budget.Scope, s.Workers, s.Age.Round(100*time.Millisecond))
+	fmt.Fprintf(w, "limit\t%d\trequests in %s, %s\n", s.Limit, c.Budget.Window, source)
+	if s.Effective != s.Limit {
+		fmt.Fprintf(w, "now\t%d\tafter a refusal\n", s.Effective)
+	}
+	if s.Held > 0 {
+		fmt.Fprintf(w, "held\t%s\tmore without a request: Redox refused one\n", s.Held.Round(time.Second))
+	}
+	fmt.Fprintf(w, "used\t%d\t%d live, %d backfill, %d that workers hold; %.1f of %.1f a second\n",
+		s.Live+s.Backfill+s.Out, s.Live, s.Backfill, s.Out, s.Made, s.Allowed)
+	fmt.Fprintf(w, "kept\t%.0f %%\tfor live jobs\n", 100*c.Budget.Reserve)
+	return w.Flush()
+}

@@ -1,0 +1,56 @@
+package app
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestARunIsMeasured: the feeder of a run answers with how far the run is, for as
+// long as it feeds.
+func TestARunIsMeasured(t *testing.T) {
+	var said strings.Builder
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	look := func() RunProgress {
+		return RunProgress{Name: "y2019", Lines: 9, InFlight: 3, Unfed: 2, Outcomes: map[string]int64{"accepted": 4, "failed": 0}}
+	}
+	done, err := ServeRun(t.Context(), HTTP{Addr: "127.0.0.1:0"}, look, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, address, _ := strings.Cut(said.String(), "http=")
+	address = strings.TrimSpace(address)
+	for path, wants := range map[string][]string{
+		"/metrics": {
+			`chartpost_backfill_lines{run="y2019"} 9`, `chartpost_backfill_in_flight_lines{run="y2019"} 3`, `chartpost_backfill_unfed_lines{run="y2019"} 2`,
+			`chartpost_backfill_ended_lines{outcome="accepted",run="y2019"} 4`, `chartpost_backfill_ended_lines{outcome="failed",run="y2019"} 0`,
+		},
+		"/readyz": {`"working"`},
+	} {
+		response, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d, %v", path, response.StatusCode, err)
+		}
+		for _, want := range wants {
+			if !strings.Contains(string(body), want) {
+				t.Errorf("%s says not %s:\n%s", path, want, body)
+			}
+		}
+	}
+	done()
+	if response, err := http.Get("http://" + address + "/metrics"); err == nil {
+		response.Body.Close()
+		t.Error("the server outlives the run")
+	}
+	if done, err = ServeRun(t.Context(), HTTP{}, look, log); err != nil {
+		t.Fatal(err)
+	}
+	done()
+}

@@ -1,0 +1,63 @@
+package telemetry
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Run is how far a backfill run is.
+type Run struct {
+	Name string
+	// Outcomes are the lines that have ended, by outcome.
+	Outcomes map[string]int64
+	// Lines are all there are, InFlight those whose jobs have not ended, Unfed
+	// those whose jobs are not published yet.
+	Lines, InFlight, Unfed int64
+}
+
+// runGauges are the metrics of one run.
+type runGauges struct {
+	look                             func() Run
+	lines, outcomes, inFlight, unfed *prometheus.Desc
+}
+
+// RunHandler answers with the metrics of a run; look must be quick.
+func RunHandler(look func() Run, log *slog.Logger) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newRunGauges(look))
+	return handlerOf(registry, log)
+}
+
+func newRunGauges(look func() Run) *runGauges {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, append([]string{"run"}, labels...), nil)
+	}
+	return &runGauges{
+		look:     look,
+		lines:    desc("chartpost_backfill_lines", "Lines of the run."),
+		outcomes: desc("chartpost_backfill_ended_lines", "Lines of the run that have ended, by outcome.", "outcome"),
+		inFlight: desc("chartpost_backfill_in_flight_lines", "Lines whose jobs are published and have not ended."),
+		unfed:    desc("chartpost_backfill_unfed_lines", "Lines whose jobs are not published yet."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (g *runGauges) Describe(out chan<- *prometheus.Desc) {
+	out <- g.lines
+	out <- g.outcomes
+	out <- g.inFlight
+	out <- g.unfed
+}
+
+// Collect implements prometheus.Collector.
+func (g *runGauges) Collect(out chan<- prometheus.Metric) {
+	run, s := g.look(), sink{out}
+	s.gauge(g.lines, float64(run.Lines), run.Name)
+	s.gauge(g.inFlight, float64(run.InFlight), run.Name)
+	s.gauge(g.unfed, float64(run.Unfed), run.Name)
+	for outcome, n := range run.Outcomes {
+		s.gauge(g.outcomes, float64(n), run.Name, outcome)
+	}
+}
