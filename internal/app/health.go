@@ -3,12 +3,30 @@ package app
 import (
 	"context"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 
 	"github.com/chartpost/chartpost/internal/health"
 	"github.com/chartpost/chartpost/internal/natsq"
 )
+
+// HTTP says where a worker answers questions about itself.
+type HTTP struct {
+	Addr string `name:"http-addr" placeholder:"HOST:PORT" help:"Where to answer /healthz, /readyz and /metrics over plain HTTP, like 127.0.0.1:8080 or :8080; empty is nowhere. Whoever reaches it may ask."`
+}
+
+// Check reports every fault of the settings.
+func (h HTTP) Check() error {
+	var f faults
+	if h.Addr == "" {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(h.Addr); err != nil || port == "" {
+		f.add("http-addr", "must be HOST:PORT or :PORT")
+	}
+	return f.join()
+}
 
 // serve answers about the process until everything else is closed. Without an
 // address it does nothing.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/health"
@@ -210,17 +209,4 @@ func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) 
 	w.Run(ctx)
 	log.Info("worker stopped")
 	return nil
-}
-
-// WorkerName is the name that was set, or one that no other worker has.
-func (d Delivery) WorkerName() string {
-	if d.Name != "" {
-		return d.Name
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "worker"
-	}
-	// A process id does not do: in containers it is often 1.
-	return host + "-" + strings.ToLower(rand.Text()[:6])
 }
