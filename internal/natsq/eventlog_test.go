@@ -113,12 +113,10 @@ func TestEventsEnd(t *testing.T) {
 	}
 }
 
-// dialPrefix gives a connection to the same server under another prefix.
+// dialPrefix makes the same connection one under another prefix.
 func dialPrefix(t *testing.T, w *world, prefix string) *Conn {
 	t.Helper()
-	other := *w.Conn
-	other.prefix = prefix
-	return &other
+	return &Conn{nc: w.nc, js: w.js, prefix: prefix, log: w.log, troubles: w.troubles}
 }
 
 func TestEventsOutliveAKill(t *testing.T) {
