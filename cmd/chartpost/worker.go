@@ -2,46 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
 )
-
-type setupCmd struct {
-	NATS    app.NATS    `embed:"" group:"NATS"`
-	Streams app.Streams `embed:"" group:"Streams"`
-}
-
-// Help adds to the command's --help.
-func (setupCmd) Help() string {
-	return "Doing it twice changes nothing, and it deletes nothing. It needs the permissions of an administrator; workers need fewer."
-}
-
-func (c *setupCmd) check(*kong.Context) error {
-	return errors.Join(c.NATS.Check(), c.Streams.Check())
-}
-
-func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "setup", cli.Log.logger(std))
-	if err != nil {
-		return err
-	}
-	defer queue.Close()
-	changes, err := queue.Setup(ctx, c.Streams.Layout())
-	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-	for _, change := range changes {
-		fmt.Fprintf(table, "%s\t%s\n", change.Name, change.Did)
-	}
-	table.Flush()
-	return err
-}
 
 type workerCmd struct {
 	NATS     app.NATS      `embed:"" group:"NATS"`
