@@ -125,6 +125,7 @@ func (c *Client) attempt(ctx context.Context, k call, token string) (*answer, *E
 	}
 	// Deferred calls run last to first: the context ends, then the body is
 	// waited for, so that the caller's source is idle when the call returns.
+	defer a.raise()
 	defer a.settle()
 	defer cancel(errAttemptOver)
 

@@ -87,9 +87,15 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 // fill reads up to left bytes; the bytes that would complete the body are given
-// only when the source has nothing after them.
-func (s *stream) fill(p []byte, left int64) (int, error) {
-	n, err := s.src.Read(p)
+// only when the source has nothing after them. A panic of the source becomes the
+// fault of the stream, which attempt.raise turns into a panic again.
+func (s *stream) fill(p []byte, left int64) (n int, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			n, err = 0, newSourcePanic(value)
+		}
+	}()
+	n, err = s.src.Read(p)
 	switch {
 	case int64(n) > left:
 		return 0, &SizeError{Announced: s.size, Got: s.size + 1}
