@@ -87,6 +87,16 @@ func (p *ServerProcess) URL() string {
 	return p.url
 }
 
+// PID is the number of the process, 0 while it is down.
+func (p *ServerProcess) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return 0
+	}
+	return p.current.cmd.Process.Pid
+}
+
 // Signal sends the process a signal, for instance SIGSTOP to freeze it.
 func (p *ServerProcess) Signal(signal os.Signal) error {
 	p.mu.Lock()

@@ -97,6 +97,8 @@ var house = map[string]room{
 	"internal/devstack/s3dev":   {rooms: []string{"internal/devstack"}},
 	"internal/devstack/devtest": {rooms: []string{"internal/devstack"}},
 	"internal/faultlab":         ground,
+	"internal/bench":            {rooms: []string{"schemas", "internal/redoxsim", "internal/devstack", "internal/devstack/s3dev"}},
+	"internal/bench/pipe":       {rooms: []string{"schemas", "redoxclient", "internal/s3source"}},
 	"deploy":                    ground,
 	"deploy/compose/prepare":    {rooms: []string{"internal/redoxsim"}},
 	"cmd/chartpost-dev": {rooms: []string{

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/s3dev"
+)
+
+// options are the flags.
+type options struct {
+	runs      int
+	only      string
+	factor    float64
+	pipes     string
+	chartpost string
+	synced    bool
+	json      string
+	profile   string
+	parts     []string
+}
+
+func main() {
+	devstack.ServeIfAsked(s3dev.Role(), receiverRole())
+	var o options
+	flag.IntVar(&o.runs, "runs", 5, "how often each row is measured")
+	flag.StringVar(&o.only, "rows", "", "rows to measure, separated by commas; a name that ends in * stands for all that begin so; empty is all")
+	flag.Float64Var(&o.factor, "jobs", 1, "measure this part of each row's jobs")
+	flag.StringVar(&o.pipes, "pipes", "both,sha256,none", "bare pipes to measure beside the worker, by what they hash: both (SHA-256 and SHA-1, as the worker does), sha256, none; empty is none at all")
+	flag.StringVar(&o.chartpost, "chartpost", "", "chartpost program to measure; empty builds this checkout's")
+	flag.BoolVar(&o.synced, "synced", false, "let nats-server sync every message before it confirms it, as deploy/nats does")
+	flag.StringVar(&o.json, "json", "", "file to write every figure to")
+	flag.StringVar(&o.profile, "profile", "", "folder for the worker's profiles of each row: <row>.cpu and <row>.allocs; taking them slows the worker")
+	flag.Parse()
+	o.parts = flag.Args()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// part is one thing that can be asked for.
+type part struct {
+	name    string
+	measure func(context.Context, *stage, options, *report) error
+}
+
+var parts = []part{
+	{"rows", measureRows}, {"latency", measureLatency},
+}
+
+// run measures what was asked for, all of it when nothing was.
+func run(ctx context.Context, o options) (err error) {
+	chosen, err := choose(o.parts)
+	if err != nil {
+		return err
+	}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o700); err != nil {
+			return err
+		}
+	}
+	progress("building")
+	s, err := newStage(ctx, o.chartpost, o.synced)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	about, err := describe(ctx, o.synced)
+	if err != nil {
+		return err
+	}
+	r := &report{About: about}
+	for _, one := range chosen {
+		if err := one.measure(ctx, s, o, r); err != nil {
+			return fmt.Errorf("%s: %w", one.name, err)
+		}
+	}
+	r.print(os.Stdout)
+	if o.json == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.json, append(text, '\n'), 0o600)
+}
+
+func choose(names []string) ([]part, error) {
+	if len(names) == 0 {
+		return parts, nil
+	}
+	var chosen []part
+	for _, name := range names {
+		found := false
+		for _, one := range parts {
+			if one.name == name {
+				chosen, found = append(chosen, one), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("there is no part %q", name)
+		}
+	}
+	return chosen, nil
+}
+
+// progress is for whoever waits.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bench: "+strings.TrimSuffix(format, "\n")+"\n", args...)
+}

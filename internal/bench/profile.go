@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// profile fetches a worker's CPU profile of some seconds, and what it allocated
+// up to their end, into dir. The channel gives how that ended; without a dir
+// nothing is fetched.
+func (s *stage) profile(ctx context.Context, p *process, dir, name string) <-chan error {
+	ended := make(chan error, 1)
+	if dir == "" {
+		ended <- nil
+		return ended
+	}
+	go func() {
+		save := func(kind, path string) error {
+			page, err := p.get(ctx, path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, name+"."+kind), page, 0o600)
+		}
+		cpu := save("cpu", fmt.Sprintf("/debug/pprof/profile?seconds=%d", profileSeconds))
+		ended <- errors.Join(cpu, save("allocs", "/debug/pprof/allocs"))
+	}()
+	return ended
+}
+
+// profileSeconds is within what every row takes.
+const profileSeconds = 3

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+const prefix = "chartpost"
+
+// queue is a nats-server in a process of its own, and a connection to it.
+type queue struct {
+	server *devstack.ServerProcess
+	dir    string
+	conn   *nats.Conn
+	js     jetstream.JetStream
+}
+
+func (q *queue) connect() (err error) {
+	if q.conn, err = nats.Connect(q.server.URL()); err != nil {
+		return err
+	}
+	q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncMaxPending(4000))
+	return err
+}
+
+func (q *queue) close() error {
+	if q.conn != nil {
+		q.conn.Close()
+	}
+	return errors.Join(q.server.Kill(), os.RemoveAll(q.dir))
+}
+
+// order is jobs to publish.
+type order struct {
+	// start begins their ids.
+	start    string
+	jobs     int
+	lanes    int
+	key      string
+	transfer schemas.Transfer
+}
+
+const messageJSON = `{"patient":{"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.3","value":"MRN-1"}],"name":[{"family":"Example"}],"gender":"female","birthDate":"1970-01-01"},` +
+	`"resource":{"resourceType":"DocumentReference","status":"current"}}`
+
+// job is the n-th of an order: the lanes get theirs by turns.
+func (o order) job(n int) schemas.Job {
+	return schemas.Job{
+		ID: fmt.Sprintf("%s-%d", o.start, n), Operation: "documentreference-create", Transfer: o.transfer,
+		Files:       []schemas.File{{Bucket: bucket, Key: o.key, ContentType: "application/pdf"}},
+		Destination: schemas.Destination{Slug: fmt.Sprintf("bench-%d", n%o.lanes), Environment: schemas.Development},
+		Message:     json.RawMessage(messageJSON), RequestedAt: time.Now().UTC().Truncate(time.Second),
+	}
+}
+
+// publish sends an order without waiting for one confirmation after the other,
+// and returns when NATS has confirmed all.
+func (q *queue) publish(ctx context.Context, o order) error {
+	for n := range o.jobs {
+		if err := q.publishOne(o.job(n)); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-q.js.PublishAsyncComplete():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (q *queue) publishOne(job schemas.Job) error {
+	data, err := json.Marshal(job)
+	if err != nil {
+		return err
+	}
+	lane := schemas.Lane{Class: schemas.Live, Destination: job.Destination.Address()}
+	_, err = q.js.PublishMsgAsync(&nats.Msg{Subject: schemas.JobSubject(prefix, lane), Data: data}, jetstream.WithMsgID(job.ID))
+	return err
+}
+
+// count calls each with the number of accepted events so far, as they are
+// published. It asks the server for no consumer, whose work would be measured
+// too. Any other end of a job goes to failed.
+func (q *queue) count(each func(n int), failed func(error)) (stop func(), err error) {
+	n := 0
+	sub, err := q.conn.Subscribe(prefix+".events.*.*.*", func(m *nats.Msg) {
+		switch status := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]; schemas.Status(status) {
+		case schemas.StatusAccepted:
+			n++
+			each(n)
+		case schemas.StatusUploaded:
+		default:
+			failed(fmt.Errorf("a job has become %s: %s", status, m.Data))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = sub.Unsubscribe() }, errors.Join(sub.SetPendingLimits(-1, -1), q.conn.Flush())
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/s3dev"
+	"github.com/chartpost/chartpost/internal/redoxsim"
+)
+
+const bucket = "bench"
+
+// stage is what all measurements share: the programs, the S3 server, the
+// worker's credentials. What differs by row is started for it.
+type stage struct {
+	dir                      string
+	chartpost, nats, pipe    string
+	s3                       *devstack.ServerProcess
+	client                   *s3.Client
+	stored                   map[int]string
+	keyFile, clientID, keyID string
+	sourceID                 string
+	// synced lets nats-server sync each message before it confirms it.
+	synced bool
+	closes []func() error
+}
+
+// newStage builds what is not given and starts what every row needs.
+func newStage(ctx context.Context, chartpost string, synced bool) (s *stage, err error) {
+	s = &stage{stored: map[int]string{}, chartpost: chartpost, synced: synced}
+	if s.dir, err = os.MkdirTemp("", "chartpost-bench-"); err != nil {
+		return nil, err
+	}
+	s.closes = append(s.closes, func() error { return os.RemoveAll(s.dir) })
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := s.build(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.identify(); err != nil {
+		return nil, err
+	}
+	options := s3dev.Options{Dir: filepath.Join(s.dir, "s3")}
+	if s.s3, err = s3dev.StartProcess(ctx, options); err != nil {
+		return nil, err
+	}
+	s.closes = append(s.closes, s.s3.Close)
+	s.client = s3dev.Client(s.s3.URL(), options)
+	return s, s3dev.Bucket(ctx, s.client, bucket, false)
+}
+
+func (s *stage) close() error {
+	var faults []error
+	for i := len(s.closes) - 1; i >= 0; i-- {
+		faults = append(faults, s.closes[i]())
+	}
+	return errors.Join(faults...)
+}
+
+// build makes the programs as a release has them.
+func (s *stage) build(ctx context.Context) (err error) {
+	if s.chartpost == "" {
+		s.chartpost = filepath.Join(s.dir, "chartpost")
+		if err := goBuild(ctx, s.chartpost, "github.com/chartpost/chartpost/cmd/chartpost"); err != nil {
+			return err
+		}
+	}
+	s.pipe = filepath.Join(s.dir, "pipe")
+	if err := goBuild(ctx, s.pipe, "github.com/chartpost/chartpost/internal/bench/pipe"); err != nil {
+		return err
+	}
+	s.nats, err = devstack.BuildNATSServer(ctx, s.dir)
+	return err
+}
+
+func goBuild(ctx context.Context, program, pkg string) error {
+	out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, pkg).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build of %s: %w: %s", filepath.Base(program), err, out)
+	}
+	return nil
+}
+
+// identify makes the client that the worker asks for tokens as.
+func (s *stage) identify() error {
+	credentials, err := redoxsim.GenerateClient(redoxsim.ES384)
+	if err != nil {
+		return err
+	}
+	s.keyFile = filepath.Join(s.dir, "key.pem")
+	s.clientID, s.keyID, s.sourceID = credentials.ClientID, credentials.KeyID, credentials.Client.Sources[0]
+	return os.WriteFile(s.keyFile, credentials.PEM, 0o600)
+}
+
+// document is a file of size bytes at S3; it is made once.
+func (s *stage) document(ctx context.Context, size int) (key string, err error) {
+	if key, ok := s.stored[size]; ok {
+		return key, nil
+	}
+	key = fmt.Sprintf("%d.pdf", size)
+	_, err = s.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String(key), Body: bytes.NewReader(pdf(size)), ContentType: aws.String("application/pdf"),
+	})
+	s.stored[size] = key
+	return key, err
+}
+
+// pdf is a PDF as far as anyone looks.
+func pdf(size int) []byte {
+	const start, line, end = "%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "0123456789 bench\n", "\nstartxref\n9\n%%EOF\n"
+	data := make([]byte, size)
+	for n := copy(data, start); n < size; n += len(line) {
+		copy(data[n:], line)
+	}
+	copy(data[size-len(end):], end)
+	return data
+}
+
+// redox starts the receiver of a row.
+func (s *stage) redox(ctx context.Context, r row) (*devstack.ServerProcess, string, error) {
+	options := receiverOptions{Delay: r.Delay}
+	if r.TLS {
+		options.CertFile = filepath.Join(s.dir, "receiver.pem")
+	}
+	receiver, err := devstack.StartProcess(ctx, receiverRole().Name, options)
+	return receiver, options.CertFile, err
+}
+
+// queue starts a nats-server with nothing in it and lets Chartpost make its streams.
+func (s *stage) queue(ctx context.Context) (*queue, error) {
+	dir, err := os.MkdirTemp(s.dir, "nats-")
+	if err != nil {
+		return nil, err
+	}
+	server, err := devstack.StartNATSBinary(ctx, s.nats, devstack.NATSOptions{Dir: dir, LazySync: !s.synced})
+	if err != nil {
+		return nil, err
+	}
+	q := &queue{server: server, dir: dir}
+	cmd := exec.CommandContext(ctx, s.chartpost, "setup", "--nats-url", server.URL(), "--prefix", prefix)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("chartpost setup: %w: %s", err, out), q.close())
+	}
+	if err := q.connect(); err != nil {
+		return nil, errors.Join(err, q.close())
+	}
+	return q, nil
+}
