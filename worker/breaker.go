@@ -201,7 +201,10 @@ func (b *breakers) probed(e ending, now time.Time, jitter float64) change {
 		switch {
 		case e.verdict == well:
 			s.Breaker = nil
-		case e.verdict == badly && e.scope == fault.Destination:
+		case e.verdict == badly && e.scope == fault.Ledger:
+			s.Breaker = waiting(*s.Breaker, now.Add(b.backoff.First))
+		case e.verdict == badly:
+			// Whatever it was, the next job would most likely meet it too.
 			return b.open(s, e, now, jitter)
 		default:
 			s.Breaker = waiting(*s.Breaker, now)

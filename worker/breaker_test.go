@@ -164,6 +164,26 @@ func TestAProbeThatSaysNothing(t *testing.T) {
 	f.probe()
 }
 
+// TestAProbeThatDoesNotGetThrough waits like one that failed, whatever stood in
+// its way; where that was the ledger, it says nothing of the destination.
+func TestAProbeThatDoesNotGetThrough(t *testing.T) {
+	for _, c := range []struct {
+		scope  fault.Scope
+		opened int
+		wait   time.Duration
+	}{{fault.Redox, 2, 4 * time.Second}, {fault.Store, 2, 4 * time.Second}, {fault.Ledger, 1, backoff.First}} {
+		f := newFleet(t, 2)
+		f.open()
+		f.wait(time.Minute)
+		f.end(f.probe(), "probe", badly, c.scope)
+		f.spread()
+		br := f.record.Breaker
+		if br == nil || br.Prober != "" || br.Opened != c.opened || br.Until.Sub(f.now) != c.wait {
+			t.Errorf("%s: %+v", c.scope, br)
+		}
+	}
+}
+
 // TestAProberThatVanishes is followed by another when its time is over, and not
 // before; one that goes on renews it.
 func TestAProberThatVanishes(t *testing.T) {

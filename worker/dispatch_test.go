@@ -180,8 +180,10 @@ func TestOnlyAWaitForAnAnswerIsSlow(t *testing.T) {
 					return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted"}
 				}
 				stop := run(t, Queue{Intake: in, Control: deaf{}, Budget: plenty{}}, openBook{saved}, slow{deliver: deliver}, time.Hour)
+				taken := uint64(0)
 				take := func(destination string) {
-					d := &copyInHand{lane: liveLane(destination)}
+					taken++
+					d := &copyInHand{lane: liveLane(destination), sequence: taken}
 					in.answers <- Answer{Lane: d.lane, Delivery: d}
 					synctest.Wait()
 				}
@@ -216,7 +218,7 @@ func TestOnlyWhoCanProbeClaims(t *testing.T) {
 		now := time.Now()
 		control.changed <- LaneState{Lane: liveLane("a"), Revision: 1, Breaker: &Breaker{Since: now, Until: now.Add(time.Second), Opened: 1}}
 		in.answers <- Answer{Lane: liveLane("a"), Done: true, Unfilled: 2} // what was asked before
-		busy := []*copyInHand{{lane: liveLane("other")}, {lane: liveLane("other")}}
+		busy := []*copyInHand{{lane: liveLane("other"), sequence: 1}, {lane: liveLane("other"), sequence: 2}}
 		for _, c := range busy {
 			in.answers <- Answer{Lane: c.lane, Delivery: c}
 		}

@@ -44,6 +44,14 @@ type sights struct {
 // lease. It never fails: what cannot be settled now comes back. It says what
 // the job met on its way.
 func (w *Worker) handle(ctx context.Context, d Delivery, s sights) ending {
+	if !w.hands.take(d) {
+		w.log.Info("a job came again that this worker still has in hand; it goes back for a moment", "sequence", d.Sequence())
+		if err := d.GiveBack(leaveAlone); err != nil {
+			w.log.Warn("a job could not be given back; it returns when its lease ends", "sequence", d.Sequence(), "error", err)
+		}
+		return ending{}
+	}
+	defer w.hands.drop(d)
 	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data()), sights: s}
 	h.watch, h.log = w.watchOf(d)
 	h.work(schemas.WithTrace(ctx, h.watch.Trace()))
@@ -164,7 +172,7 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		out = withdrawn(out, h.record.PossibleDuplicate || h.record.Doubts > 0)
 	}
 	h.log.Warn("not accepted", "job", h.job.ID, "attempt", h.record.Attempt, "outcome", out.phase,
-		"kind", f.Kind, "code", f.Code, "path", f.Path, "text", f.Text)
+		"kind", f.Kind, "scope", f.Scope, "code", f.Code, "path", f.Path, "text", f.Text, "probe", h.probe)
 	h.record.Phase = out.phase
 	h.record.PossibleDuplicate = h.record.PossibleDuplicate || out.possibleDuplicate
 	h.record.Released = out.phase == pipeline.Working

@@ -18,7 +18,8 @@ import (
 
 // copyInHand is a delivery that counts what is done with it.
 type copyInHand struct {
-	lane schemas.Lane
+	lane     schemas.Lane
+	sequence uint64
 	// over is set when the lease is no longer ours; late counts renewals after.
 	over           atomic.Bool
 	extended, late atomic.Int32
@@ -30,7 +31,7 @@ type copyInHand struct {
 
 func (c *copyInHand) Lane() schemas.Lane { return c.lane }
 func (c *copyInHand) Data() []byte       { return nil }
-func (c *copyInHand) Sequence() uint64   { return 1 }
+func (c *copyInHand) Sequence() uint64   { return c.sequence }
 func (c *copyInHand) Stored() time.Time  { return time.Time{} }
 func (c *copyInHand) Attempt() int       { return 0 }
 func (c *copyInHand) Line() Line         { return Line{} }
@@ -265,16 +266,16 @@ func TestRunEnds(t *testing.T) {
 			return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unavailable"}
 		}}
 		go func() { defer close(ended); workerOn(in, book, 20*time.Second).Run(ctx) }()
-		busy := []*copyInHand{{lane: liveLane("a")}, {lane: liveLane("a")}}
+		busy := []*copyInHand{{lane: liveLane("a"), sequence: 1}, {lane: liveLane("a"), sequence: 2}}
 		for _, c := range busy {
 			in.answers <- Answer{Lane: c.lane, Delivery: c}
 		}
-		extra := &copyInHand{lane: liveLane("a")}
+		extra := &copyInHand{lane: liveLane("a"), sequence: 3}
 		in.answers <- Answer{Lane: extra.lane, Delivery: extra}
 		synctest.Wait()
 		cancel()
 		synctest.Wait()
-		late := &copyInHand{lane: liveLane("a")}
+		late := &copyInHand{lane: liveLane("a"), sequence: 4}
 		in.answers <- Answer{Lane: late.lane, Delivery: late}
 		in.answers <- Answer{Lane: late.lane, Ask: 1, Done: true}
 		time.Sleep(19 * time.Second)

@@ -52,6 +52,7 @@ type Worker struct {
 	budget    Budget
 	deliverer Deliverer
 	leases    *leases
+	hands     *hands
 	cancels   *cancels
 	log       *slog.Logger
 	now       func() time.Time
@@ -94,7 +95,7 @@ func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.
 	w := &Worker{
 		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
 		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: queue.Budget, ledger: ledger, deliverer: deliverer,
-		leases: newLeases(log, s.Lease, s.Telemetry), cancels: newCancels(), log: log, now: time.Now, jitter: rand.Float64,
+		leases: newLeases(log, s.Lease, s.Telemetry), hands: newHands(), cancels: newCancels(), log: log, now: time.Now, jitter: rand.Float64,
 		state: state{asked: make(chan chan<- Look)},
 	}
 	w.turned.Store(w.now().UnixNano())

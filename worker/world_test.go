@@ -92,6 +92,12 @@ func newWorldOn(t testing.TB, url string) *world {
 // cut says; stop ends it and waits.
 func (w *world) start(d worker.Deliverer, cut *cut) (stop func()) {
 	w.t.Helper()
+	return w.startOn(d, nil, cut)
+}
+
+// startOn is start; through, if any, stands between the queue and the worker.
+func (w *world) startOn(d worker.Deliverer, through func(worker.Intake) worker.Intake, cut *cut) (stop func()) {
+	w.t.Helper()
 	intake, err := w.queue.Intake(natsq.LaneSettings{Concurrency: w.settings.LaneConcurrency, Lease: w.lease}, worker.Answers(w.settings.Slots))
 	if err != nil {
 		w.t.Fatal(err)
@@ -103,6 +109,9 @@ func (w *world) start(d worker.Deliverer, cut *cut) (stop func()) {
 	settings := w.settings
 	settings.Name, settings.Lease = fmt.Sprintf("worker-%d", worlds.Add(1)), w.lease
 	var in worker.Intake = intake
+	if through != nil {
+		in = through(intake)
+	}
 	var out worker.Outbox = w.queue.Outbox()
 	var book worker.Ledger = w.ledger
 	if cut != nil {

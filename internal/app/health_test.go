@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -72,5 +73,20 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 	err := RunWorker(t.Context(), w.settings, w.log.Logger(), func() { t.Error("it is ready") })
 	if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), w.settings.HTTP.Addr) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestToldToStopBeforeItIsReady: who stops a worker that still waits for NATS
+// asked for no more, and hears of no failure.
+func TestToldToStopBeforeItIsReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := RunWorker(ctx, w.settings, w.log.Logger(), func() { t.Error("it is ready") }); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(w.log.String(), "worker stopped before it was ready") {
+		t.Errorf("the log does not say it:\n%s", w.log)
 	}
 }

@@ -148,6 +148,16 @@ func wayOf(shut *worker.Shut) health.Check {
 func RunWorker(ctx context.Context, s Settings, log *slog.Logger, ready func()) error {
 	name := s.Delivery.WorkerName()
 	log = log.With("worker", name)
+	err := runWorker(ctx, name, s, log, ready)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		// It was told to stop while it waited for NATS, and had nothing in hand.
+		log.Info("worker stopped before it was ready", "error", err)
+		return nil
+	}
+	return err
+}
+
+func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, ready func()) error {
 	var open stack
 	defer open.close(log)
 

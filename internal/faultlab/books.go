@@ -16,6 +16,7 @@ type Books struct {
 	Letters   []Letter
 	Harms     []Harm
 	Exits     []Exit
+	Spendings []Spending
 	// LostAnswers counts the messages that Redox took and whose answer the lab
 	// made unreadable, or gave too late.
 	LostAnswers int

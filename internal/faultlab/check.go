@@ -13,6 +13,8 @@ type Rules struct {
 	Except      string
 	// NoRepeats: Redox takes no message twice.
 	NoRepeats bool
+	// OnlyProbesSpend: a fault that is not the job's ends no attempt but a probe's.
+	OnlyProbesSpend bool
 	// MayWake: what a worker uploads that was frozen until another had its job
 	// is counted and not held against it.
 	MayWake bool
@@ -193,6 +195,11 @@ func (b *Books) world(rules Rules) []Violation {
 	}
 	if repeats, bound := b.Repeats(), b.RepeatsBound(); repeats > bound {
 		report("repeats", "%d messages were repeated; messages in flight at each harm and lost answers explain %d", repeats, bound)
+	}
+	for _, s := range b.Spendings {
+		if rules.OnlyProbesSpend && !s.Probe {
+			found = append(found, Violation{"only probes spend", s.Job, "it was no probe, and " + s.Code + " ended its attempt"})
+		}
 	}
 	switch orphans := b.Rest.Orphans(); {
 	case b.Rest.Leased+b.Rest.Pending+b.Rest.Schedules > 0:

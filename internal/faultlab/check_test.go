@@ -1,6 +1,7 @@
 package faultlab
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,20 +57,23 @@ func TestEveryRuleBites(t *testing.T) {
 		"two ends": {"one end", demanding, func(b *Books) {
 			b.Events = append(b.Events, Event{ID: "e", Job: "job-1", Status: "failed", PossibleDuplicate: true})
 		}},
-		"accepted, nothing there":      {"truth", demanding, func(b *Books) { b.Posts = nil }},
-		"failed, and there":            {"truth", demanding, func(b *Books) { last(b).Status = "failed" }},
-		"failed":                       {"accepted", demanding, func(b *Books) { last(b).Status = "failed" }},
-		"unknown without dead letter":  {"dead letters", demanding, func(b *Books) { last(b).Status = "unknown" }},
-		"accepted with dead letter":    {"dead letters", demanding, func(b *Books) { b.Letters = []Letter{{Job: "job-1"}} }},
-		"duplicate of one publish":     {"duplicate", demanding, func(b *Books) { b.Events[0].Status = "duplicate" }},
-		"other bytes":                  {"bytes", demanding, func(b *Books) { b.Posts[0].Files = []string{"f1"} }},
-		"other destination":            {"destination", demanding, func(b *Books) { b.Posts[0].Destination = "y" }},
-		"other identifiers":            {"identity", demanding, func(b *Books) { b.Posts[1].Bundle = "c" }},
-		"uploaded although known":      {"upload once", demanding, func(b *Books) { b.Uploads[0].Started = b.Revisions[1].At.Add(time.Millisecond) }},
-		"repeat not said at the end":   {"announced", demanding, func(b *Books) { last(b).PossibleDuplicate = false }},
-		"repeat not said on the way":   {"announced", demanding, func(b *Books) { b.Events[0].At = b.Posts[1].At.Add(time.Millisecond) }},
-		"repeat where none may be":     {"no repeats", Rules{NoRepeats: true, Term: demanding.Term}, func(*Books) {}},
-		"repeat without harm":          {"repeats", demanding, func(b *Books) { b.Harms = nil }},
+		"accepted, nothing there":     {"truth", demanding, func(b *Books) { b.Posts = nil }},
+		"failed, and there":           {"truth", demanding, func(b *Books) { last(b).Status = "failed" }},
+		"failed":                      {"accepted", demanding, func(b *Books) { last(b).Status = "failed" }},
+		"unknown without dead letter": {"dead letters", demanding, func(b *Books) { last(b).Status = "unknown" }},
+		"accepted with dead letter":   {"dead letters", demanding, func(b *Books) { b.Letters = []Letter{{Job: "job-1"}} }},
+		"duplicate of one publish":    {"duplicate", demanding, func(b *Books) { b.Events[0].Status = "duplicate" }},
+		"other bytes":                 {"bytes", demanding, func(b *Books) { b.Posts[0].Files = []string{"f1"} }},
+		"other destination":           {"destination", demanding, func(b *Books) { b.Posts[0].Destination = "y" }},
+		"other identifiers":           {"identity", demanding, func(b *Books) { b.Posts[1].Bundle = "c" }},
+		"uploaded although known":     {"upload once", demanding, func(b *Books) { b.Uploads[0].Started = b.Revisions[1].At.Add(time.Millisecond) }},
+		"repeat not said at the end":  {"announced", demanding, func(b *Books) { last(b).PossibleDuplicate = false }},
+		"repeat not said on the way":  {"announced", demanding, func(b *Books) { b.Events[0].At = b.Posts[1].At.Add(time.Millisecond) }},
+		"repeat where none may be":    {"no repeats", Rules{NoRepeats: true, Term: demanding.Term}, func(*Books) {}},
+		"repeat without harm":         {"repeats", demanding, func(b *Books) { b.Harms = nil }},
+		"a job that spends for others": {"only probes spend", Rules{OnlyProbesSpend: true, Term: demanding.Term}, func(b *Books) {
+			b.Spendings = []Spending{{Job: "job-1", Code: "redox_status_503"}}
+		}},
 		"queue not empty":              {"drained", demanding, func(b *Books) { b.Rest.Messages, b.Rest.Pending = 1, 1 }},
 		"schedule that never fires":    {"drained", demanding, func(b *Books) { b.Rest.Messages, b.Rest.Schedules = 1, 1 }},
 		"message nobody will be given": {"orphans", demanding, func(b *Books) { b.Rest.Messages = 1 }},
@@ -112,6 +116,35 @@ func TestWhatHarmExplains(t *testing.T) {
 	b.Harms[1].At = b.Harms[2].At.Add(-time.Second)
 	if found := b.Violations(demanding); len(found) != 1 {
 		t.Errorf("a worker that does not start long after the queue is back: %v", found)
+	}
+}
+
+// TestOvertaken: a message whose answer could not be written down, since the
+// queue was away, may be repeated by who got its job; not so without that.
+func TestOvertaken(t *testing.T) {
+	b := sound()
+	b.Harms[0] = Harm{At: b.Harms[0].At, What: queueKilled}
+	if found := b.Violations(demanding); len(found) > 0 || b.Overtaken() != 1 {
+		t.Error(b.Overtaken(), found)
+	}
+	b.Harms[0].At = b.Revisions[5].At.Add(time.Millisecond)
+	if found := b.Violations(demanding); len(found) != 1 {
+		t.Errorf("the queue went after the second sending: %v", found)
+	}
+	if n := sound().Overtaken(); n != 0 {
+		t.Errorf("%d overtaken where a worker was killed", n)
+	}
+}
+
+func TestSpendings(t *testing.T) {
+	got, err := spendings([]byte(`{"msg":"accepted","job":"a"}
+{"msg":"not accepted","job":"b","outcome":"waiting","kind":"retryable","scope":"destination","code":"x","probe":true}
+{"msg":"not accepted","job":"c","outcome":"waiting","kind":"retryable","scope":"redox","code":"y","probe":false}
+{"msg":"not accepted","job":"d","outcome":"working","kind":"retryable","scope":"redox","code":"y","probe":false}
+{"msg":"not accepted","job":"e","outcome":"waiting","kind":"retryable","scope":"job","code":"z","probe":false}
+`))
+	if want := []Spending{{"b", "x", true}, {"c", "y", false}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v %v, want %v", got, err, want)
 	}
 }
 

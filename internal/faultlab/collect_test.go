@@ -232,5 +232,10 @@ func (l *lab) searchLogs() {
 			l.t.Fatal(err)
 		}
 		l.search("log "+filepath.Base(name), text)
+		spent, err := spendings(text)
+		if err != nil {
+			l.t.Fatalf("reading %s: %v", filepath.Base(name), err)
+		}
+		l.books.Spendings = append(l.books.Spendings, spent...)
 	}
 }

@@ -1,6 +1,9 @@
 package faultlab
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Repeats counts the messages that Redox took beyond the first of each job.
 func (b *Books) Repeats() int {
@@ -12,9 +15,10 @@ func (b *Books) Repeats() int {
 }
 
 // RepeatsBound is how many repeats the harm done can explain: the answers that
-// were lost, and the messages in flight at the workers that were harmed.
+// were lost, the messages in flight at the workers that were harmed, and those
+// in flight when the queue was.
 func (b *Books) RepeatsBound() int {
-	bound := b.LostAnswers + b.InFlight()
+	bound := b.LostAnswers + b.InFlight() + b.Overtaken()
 	for _, h := range b.Harms {
 		bound += h.Answers
 	}
@@ -34,6 +38,38 @@ func (b *Books) InFlight() int {
 		}
 	}
 	return n
+}
+
+// Overtaken counts the messages that were being sent, or whose answer was being
+// written down, while the queue was away, and of which another worker took the
+// job, since a lease cannot be renewed then. Those of killed and frozen workers
+// count in InFlight.
+func (b *Books) Overtaken() int {
+	n := 0
+	for _, p := range b.pages() {
+		for i, r := range p.revisions[:max(len(p.revisions)-1, 0)] {
+			next := p.revisions[i+1]
+			if r.Phase == "sending" && next.Owner != r.Owner && b.queueAwayWithin(r.At, next.At) && !b.harmedWithin(r.Owner, r.At, next.At) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// harmedWithin tells whether a worker was killed or frozen in that time.
+func (b *Books) harmedWithin(worker string, from, to time.Time) bool {
+	return slices.ContainsFunc(b.Harms, func(h Harm) bool {
+		return h.Whom == worker && (h.What == killed || h.What == frozen) && !h.At.Before(from) && h.At.Before(to)
+	})
+}
+
+// queueAwayWithin tells whether the queue may have been away at some moment of
+// that time.
+func (b *Books) queueAwayWithin(from, to time.Time) bool {
+	return b.queueAway(from) || slices.ContainsFunc(b.Harms, func(h Harm) bool {
+		return (h.What == queueKilled || h.What == queueBack) && h.At.After(from) && h.At.Before(to)
+	})
 }
 
 // helpless tells until when a harmed worker could do nothing.

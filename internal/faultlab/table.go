@@ -48,12 +48,13 @@ func (b *Books) Table() []Line {
 	add("jobs published", "%d (%s), %d files, %.1f MB", len(b.Jobs), kinds, files, float64(bytes)/1e6)
 	add("harm", "%s", harms)
 	add("events", "%s", ends)
-	add("messages at Redox", "%d, of them repeats %d (explained: up to %d; lost answers %d, in flight at workers that were harmed %d)",
-		len(b.Posts), b.Repeats(), b.RepeatsBound(), b.LostAnswers, b.InFlight())
+	add("messages at Redox", "%d, of them repeats %d (explained: up to %d; lost answers %d, in flight at workers that were harmed %d, while the queue was away %d)",
+		len(b.Posts), b.Repeats(), b.RepeatsBound(), b.LostAnswers, b.InFlight(), b.Overtaken())
 	add("announced, before a repeat", "%s", doubts)
 	add("files at Redox", "%d of %d to upload", len(b.Uploads), b.filesToUpload())
 	add("requests at Redox", "%s", b.statuses())
 	add("attempts spent", "%s", b.Attempts())
+	add("of them, for faults of others", "%s", b.bySpender())
 	add("dead letters", "%d", len(b.Letters))
 	add("sent by who was no owner", "%s", b.Strays())
 	add("worker exits", "%s; longest after SIGTERM %s", exits, stop.Round(time.Millisecond))
