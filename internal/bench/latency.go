@@ -18,7 +18,6 @@ import (
 // had of it.
 type latency struct {
 	Transfer schemas.Transfer `json:"transfer"`
-	Jobs     int              `json:"jobs"`
 	P50      float64          `json:"p50_ms"`
 	P99      float64          `json:"p99_ms"`
 	Worst    float64          `json:"worst_ms"`
@@ -35,9 +34,13 @@ const (
 
 func measureLatency(ctx context.Context, s *stage, o options, to *report) error {
 	for _, transfer := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
-		one, err := s.latency(ctx, transfer, max(1, int(latencyJobs*o.factor)))
+		took, receivers, err := s.latency(ctx, transfer, max(1, int(latencyJobs*o.factor)))
 		if err != nil {
 			return err
+		}
+		one := latency{
+			Transfer: transfer, P50: percentile(took, 0.5), P99: percentile(took, 0.99), Worst: percentile(took, 1),
+			Receiver: median(receivers), Each: took,
 		}
 		progress("latency %s: p50 %.2f ms, p99 %.2f ms", transfer, one.P50, one.P99)
 		to.Latency = append(to.Latency, one)
@@ -45,62 +48,71 @@ func measureLatency(ctx context.Context, s *stage, o options, to *report) error 
 	return nil
 }
 
-// latency publishes one job after the other, each once the one before it has
-// been accepted.
-func (s *stage) latency(ctx context.Context, transfer schemas.Transfer, jobs int) (out latency, err error) {
+// latency gives how long each of some jobs took without the receiver, and how
+// long the receiver.
+func (s *stage) latency(ctx context.Context, transfer schemas.Transfer, jobs int) (took, receivers []float64, err error) {
 	receiver, _, err := s.redox(ctx, row{})
 	if err != nil {
-		return latency{}, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, receiver.Close()) }()
 	key, err := s.document(ctx, latencySize)
 	if err != nil {
-		return latency{}, err
+		return nil, nil, err
 	}
 	q, err := s.queue(ctx)
 	if err != nil {
-		return latency{}, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, q.close()) }()
-	accepted, failed := make(chan struct{}, 1), make(chan error, 1)
-	var at time.Time
-	stop, err := q.count(func(int) { at = time.Now(); accepted <- struct{}{} }, func(err error) { offer(failed, err) })
-	if err != nil {
-		return latency{}, err
+	l := &single{queue: q, receiver: receiver, accepted: make(chan time.Time, 1), failed: make(chan error, 1)}
+	if err := q.count(func(int) { l.accepted <- time.Now() }, l.failed); err != nil {
+		return nil, nil, err
 	}
-	defer stop()
-	p, err := s.worker(workerSettings{name: "worker", nats: q.server.URL(), redox: receiver.URL(), slots: 16})
+	p, err := s.worker(workerSettings{name: "worker", nats: q.server.URL(), redox: receiver.URL(), slots: 16, laneSlots: 16})
 	if err != nil {
-		return latency{}, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	o := order{"job", latencyWarm + jobs, lanes, key, transfer}
-	var took, receivers []float64
-	for n := range o.jobs {
-		before, err := spent(ctx, receiver)
+	p.watch(l.failed)
+	orders := order{start: "job", lanes: lanes, key: key, transfer: transfer}
+	for n := range latencyWarm + jobs {
+		whole, part, err := l.run(ctx, orders.job(n))
 		if err != nil {
-			return latency{}, err
-		}
-		began := time.Now()
-		if err := q.publishOne(o.job(n)); err != nil {
-			return latency{}, err
-		}
-		if err := await(ctx, accepted, p, failed); err != nil {
-			return latency{}, err
-		}
-		after, err := spent(ctx, receiver)
-		if err != nil {
-			return latency{}, err
+			return nil, nil, err
 		}
 		if n >= latencyWarm {
-			took = append(took, milliseconds(at.Sub(began)-(after-before)))
-			receivers = append(receivers, milliseconds(after-before))
+			took, receivers = append(took, milliseconds(whole-part)), append(receivers, milliseconds(part))
 		}
 	}
-	return latency{
-		Transfer: transfer, Jobs: jobs, P50: percentile(took, 0.5), P99: percentile(took, 0.99), Worst: percentile(took, 1),
-		Receiver: median(receivers), Each: took,
-	}, nil
+	return took, receivers, nil
+}
+
+// single runs one job after the other.
+type single struct {
+	queue    *queue
+	receiver *devstack.ServerProcess
+	accepted chan time.Time
+	failed   chan error
+}
+
+// run publishes a job and waits for its accepted event. It gives how long that
+// took, and what part of it the receiver had.
+func (l *single) run(ctx context.Context, job schemas.Job) (whole, receiver time.Duration, err error) {
+	before, err := spent(ctx, l.receiver)
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	if err := l.queue.publishOne(job); err != nil {
+		return 0, 0, err
+	}
+	ended, err := await(ctx, l.accepted, l.failed)
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := spent(ctx, l.receiver)
+	return ended.Sub(began), after - before, err
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -128,6 +140,6 @@ func printLatency(w io.Writer, all []latency) {
 	t := newTable(w, "publish → accepted, idle|jobs|p50 ms|p99 ms|worst ms|receiver p50 ms")
 	defer t.Flush()
 	for _, l := range all {
-		fmt.Fprintf(t, "%s, one file of %d kB\t%d\t%.2f\t%.2f\t%.2f\t%.2f\n", l.Transfer, latencySize/kB, l.Jobs, l.P50, l.P99, l.Worst, l.Receiver)
+		fmt.Fprintf(t, "%s, one file of %d kB\t%d\t%.2f\t%.2f\t%.2f\t%.2f\n", l.Transfer, latencySize/kB, len(l.Each), l.P50, l.P99, l.Worst, l.Receiver)
 	}
 }

@@ -56,7 +56,7 @@ type part struct {
 }
 
 var parts = []part{
-	{"rows", measureRows}, {"latency", measureLatency},
+	{"rows", measureRows}, {"latency", measureLatency}, {"startup", measureStartup}, {"scale", measureScale}, {"size", measureSize},
 }
 
 // run measures what was asked for, all of it when nothing was.

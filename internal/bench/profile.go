@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 )
 
-// profile fetches a worker's CPU profile of some seconds, and what it allocated
+// profile fetches the worker's CPU profile of some seconds, and what it allocated
 // up to their end, into dir. The channel gives how that ended; without a dir
 // nothing is fetched.
-func (s *stage) profile(ctx context.Context, p *process, dir, name string) <-chan error {
+func (p *process) profile(ctx context.Context, dir, name string) <-chan error {
 	ended := make(chan error, 1)
 	if dir == "" {
 		ended <- nil

@@ -92,8 +92,9 @@ func (q *queue) publishOne(job schemas.Job) error {
 
 // count calls each with the number of accepted events so far, as they are
 // published. It asks the server for no consumer, whose work would be measured
-// too. Any other end of a job goes to failed.
-func (q *queue) count(each func(n int), failed func(error)) (stop func(), err error) {
+// too. Any other end of a job goes to failed. It
+// ends with the connection.
+func (q *queue) count(each func(n int), failed chan<- error) error {
 	n := 0
 	sub, err := q.conn.Subscribe(prefix+".events.*.*.*", func(m *nats.Msg) {
 		switch status := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]; schemas.Status(status) {
@@ -102,11 +103,11 @@ func (q *queue) count(each func(n int), failed func(error)) (stop func(), err er
 			each(n)
 		case schemas.StatusUploaded:
 		default:
-			failed(fmt.Errorf("a job has become %s: %s", status, m.Data))
+			offer(failed, fmt.Errorf("a job has become %s: %s", status, m.Data))
 		}
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return func() { _ = sub.Unsubscribe() }, errors.Join(sub.SetPendingLimits(-1, -1), q.conn.Flush())
+	return errors.Join(sub.SetPendingLimits(-1, -1), q.conn.Flush())
 }

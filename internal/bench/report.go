@@ -17,6 +17,9 @@ type report struct {
 	About   about     `json:"about"`
 	Rows    []result  `json:"rows,omitempty"`
 	Latency []latency `json:"latency,omitempty"`
+	Startup *startup  `json:"startup,omitempty"`
+	Scale   []scaled  `json:"scale,omitempty"`
+	Size    *size     `json:"size,omitempty"`
 }
 
 // about says of what and where the figures are.
@@ -80,6 +83,15 @@ func (r *report) print(w io.Writer) {
 	}
 	if len(r.Latency) > 0 {
 		printLatency(w, r.Latency)
+	}
+	if r.Startup != nil {
+		printStartup(w, r.Startup)
+	}
+	if len(r.Scale) > 0 {
+		printScale(w, r.Scale)
+	}
+	if r.Size != nil {
+		printSize(w, r.Size)
 	}
 }
 

@@ -38,6 +38,13 @@ var table = []row{
 	{Name: "50kB-50ms-64", Size: 50 * kB, Slots: 64, Transfer: schemas.Upload, Delay: 50 * time.Millisecond, Jobs: 4000, Warm: 500},
 }
 
-// spare is how many jobs wait behind the measured ones, so that no slot is
-// without work before the last of them has ended.
-func (r row) spare() int { return 4 * r.Slots }
+// lanes is how many lanes the jobs of a row are in. The worker may have all its
+// slots in any one of them.
+const lanes = 8
+
+// load has as many jobs in the queue from the start as are measured, those that
+// come first to warm up, and some behind them, so that no slot is without work
+// before the last measured job has ended.
+func (r row) load() load {
+	return load{row: r, lanes: lanes, workers: 1, queued: r.Warm + r.Jobs + 4*r.Slots}
+}

@@ -46,7 +46,7 @@ func (s *stage) measureRow(ctx context.Context, r row, o options) (out result, e
 	defer func() { err = errors.Join(err, receiver.Close()) }()
 	out = result{Row: r, Pipes: pipesOf(r, o.pipes)}
 	for i := range o.runs {
-		took, err := s.runWorker(ctx, r, receiver, authority, o.profile)
+		took, err := s.try(ctx, r.load(), place{receiver, authority, o.profile})
 		if err != nil {
 			return result{}, err
 		}

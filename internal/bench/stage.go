@@ -85,8 +85,9 @@ func (s *stage) build(ctx context.Context) (err error) {
 	return err
 }
 
-func goBuild(ctx context.Context, program, pkg string) error {
-	out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, pkg).CombinedOutput()
+func goBuild(ctx context.Context, program, pkg string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-o", program}, append(flags, pkg)...)
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build of %s: %w: %s", filepath.Base(program), err, out)
 	}

@@ -31,8 +31,9 @@ type process struct {
 // workerSettings are what differs from worker to worker.
 type workerSettings struct {
 	name, nats, redox, authority string
-	slots                        int
-	pprof                        bool
+	// laneSlots are how many jobs of one lane all workers have in hand.
+	slots, laneSlots int
+	pprof            bool
 }
 
 // worker starts a worker as a deployment does, by environment variables, with
@@ -50,7 +51,7 @@ func (s *stage) worker(w workerSettings) (*process, error) {
 		"CHARTPOST_REDOX_TOKEN_URL="+w.redox+"/v2/auth/token", "CHARTPOST_REDOX_BLOB_URL="+w.redox, "CHARTPOST_REDOX_BLOB_HOSTS="+blobHost,
 		"CHARTPOST_REDOX_CLIENT_ID="+s.clientID, "CHARTPOST_REDOX_KEY_FILE="+s.keyFile, "CHARTPOST_REDOX_KEY_ID="+s.keyID,
 		"CHARTPOST_REDOX_SOURCE_ID="+s.sourceID, "CHARTPOST_REDOX_TLS_CA="+w.authority,
-		"CHARTPOST_CONCURRENCY="+strconv.Itoa(w.slots), "CHARTPOST_LANE_CONCURRENCY="+strconv.Itoa(w.slots),
+		"CHARTPOST_CONCURRENCY="+strconv.Itoa(w.slots), "CHARTPOST_LANE_CONCURRENCY="+strconv.Itoa(w.laneSlots),
 		"CHARTPOST_BUDGET_REQUESTS=0", "CHARTPOST_HTTP_ADDR="+address, "CHARTPOST_LOG_FORMAT=json",
 	)
 	if w.pprof {
@@ -105,6 +106,14 @@ func (p *process) stop() error {
 	}
 }
 
+// watch tells failed when the process ends, however it does.
+func (p *process) watch(failed chan<- error) {
+	go func() {
+		<-p.done
+		offer(failed, errors.Join(errors.New("a program has ended"), p.ended()))
+	}()
+}
+
 // ended tells what was wrong with the end of a process.
 func (p *process) ended() error {
 	if p.err == nil {
@@ -132,26 +141,8 @@ func (p *process) get(ctx context.Context, path string) ([]byte, error) {
 	return body, err
 }
 
-// ready waits until a worker takes jobs.
-func (p *process) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		if _, err := p.get(ctx, "/readyz"); err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-p.done:
-			return fmt.Errorf("the worker has ended: %w", p.ended())
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// metric reads one number without labels from a worker's /metrics.
-func (p *process) metric(ctx context.Context, names ...string) ([]float64, error) {
+// metrics reads numbers without labels from a worker's /metrics.
+func (p *process) metrics(ctx context.Context, names ...string) ([]float64, error) {
 	page, err := p.get(ctx, "/metrics")
 	if err != nil {
 		return nil, err
