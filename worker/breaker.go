@@ -171,7 +171,7 @@ func (b *breakers) ended(t *ticket, now time.Time, jitter float64) (put *LaneSta
 	case e.verdict == well:
 		one.strikes.clear()
 		return nil
-	case e.verdict == silent || e.scope != fault.Destination:
+	case e.verdict == silent || !e.ofLane():
 		return nil
 	case !one.strikes.add(e.job, strikesOfALane) && e.after == 0:
 		return nil

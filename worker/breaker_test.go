@@ -171,7 +171,7 @@ func TestAProbeThatDoesNotGetThrough(t *testing.T) {
 		scope  fault.Scope
 		opened int
 		wait   time.Duration
-	}{{fault.Redox, 2, 4 * time.Second}, {fault.Store, 2, 4 * time.Second}, {fault.Ledger, 1, backoff.First}} {
+	}{{fault.Uploads, 2, 4 * time.Second}, {fault.Redox, 2, 4 * time.Second}, {fault.Store, 2, 4 * time.Second}, {fault.Ledger, 1, backoff.First}} {
 		f := newFleet(t, 2)
 		f.open()
 		f.wait(time.Minute)
@@ -240,6 +240,17 @@ func TestWhatIsNotTheDestinations(t *testing.T) {
 	}
 	for i := range 2 * strikesOfALane {
 		if opened := f.end(w, "only", badly, fault.Destination); opened != (i == 2*strikesOfALane-1) {
+			t.Fatalf("opened %t by fault %d", opened, i+1)
+		}
+	}
+}
+
+// TestUploadsAndMessagesFail: where both do, the lane sees one row of faults.
+func TestUploadsAndMessagesFail(t *testing.T) {
+	f := newFleet(t, 1)
+	w := f.workers[0]
+	for i, scope := range []fault.Scope{fault.Uploads, fault.Destination, fault.Uploads} {
+		if opened := f.end(w, fmt.Sprint(i), badly, scope); opened != (i == strikesOfALane-1) {
 			t.Fatalf("opened %t by fault %d", opened, i+1)
 		}
 	}

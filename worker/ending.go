@@ -45,6 +45,11 @@ func endingOf(job string, f *fault.Fault, sent bool) ending {
 	return e
 }
 
+// ofLane tells whether other jobs of the lane would meet the same, whichever
+// worker takes them. Where uploads fail and messages too, neither the worker's
+// gate nor the lanes' breakers would see faults enough of one kind alone.
+func (e ending) ofLane() bool { return e.scope == fault.Destination || e.scope == fault.Uploads }
+
 // ticket is a job in hand, as the dispatcher knows it.
 type ticket struct {
 	lane schemas.Lane

@@ -42,6 +42,9 @@ const (
 	// Redox is a fault every job would meet on its way to Redox: the token
 	// endpoint, the credentials, the request budget.
 	Redox Scope = "redox"
+	// Uploads is a fault every file would meet that is uploaded, whatever its
+	// destination; messages that carry their files may get through.
+	Uploads Scope = "uploads"
 	// Store is a fault of the object store.
 	Store Scope = "store"
 	// Ledger is a fault of the records: nothing can be proven, so nothing may

@@ -33,12 +33,13 @@ func TestFaults(t *testing.T) {
 		as   string
 	}{
 		{redoxclient.Retryable, []redoxclient.Op{send, model}, redoxclient.CodeStatus, fault.Retryable, fault.Destination, "redox_status_503"},
-		{redoxclient.Retryable, []redoxclient.Op{upload, blob, token}, redoxclient.CodeStatus, fault.Retryable, fault.Redox, "redox_status_503"},
+		{redoxclient.Retryable, []redoxclient.Op{upload, blob}, redoxclient.CodeStatus, fault.Retryable, fault.Uploads, "redox_status_503"},
+		{redoxclient.Retryable, []redoxclient.Op{token}, redoxclient.CodeStatus, fault.Retryable, fault.Redox, "redox_status_503"},
 		{redoxclient.Retryable, []redoxclient.Op{send, model, upload, blob, token}, redoxclient.CodeConnect, fault.Retryable, fault.Redox, "redox_connect"},
 		{redoxclient.Retryable, []redoxclient.Op{send, model, upload, blob, token}, redoxclient.CodeDNS, fault.Retryable, fault.Redox, "redox_dns"},
 		{redoxclient.Retryable, []redoxclient.Op{send, model, upload, blob, token}, redoxclient.CodeCertificate, fault.Retryable, fault.Redox, "redox_certificate"},
 		{redoxclient.Retryable, []redoxclient.Op{send, model}, redoxclient.CodeRefused, fault.Retryable, fault.Destination, "redox_refused"},
-		{redoxclient.Retryable, []redoxclient.Op{blob}, redoxclient.CodeAnswerUnreadable, fault.Retryable, fault.Redox, "redox_answer_unreadable"},
+		{redoxclient.Retryable, []redoxclient.Op{blob}, redoxclient.CodeAnswerUnreadable, fault.Retryable, fault.Uploads, "redox_answer_unreadable"},
 		{redoxclient.Retryable, []redoxclient.Op{token}, redoxclient.CodeToken, fault.Retryable, fault.Redox, "redox_token_failed"},
 		{redoxclient.Retryable, []redoxclient.Op{send, model, upload, blob}, redoxclient.CodeSource, fault.Retryable, fault.Store, "redox_source_failed"},
 		{redoxclient.Retryable, []redoxclient.Op{send, model, upload, blob}, redoxclient.CodeSourceSize, fault.Retryable, fault.Store, "redox_source_size"},

@@ -122,7 +122,7 @@ func kindOf(e *redoxclient.Error) fault.Kind {
 
 // scopeOf tells whose fault it is. The token endpoint, the credentials and the
 // request budget are everyone's; a connection or an answer that fails is the
-// destination's; a refusal is the job's.
+// destination's, or of all that is uploaded; a refusal is the job's.
 func scopeOf(e *redoxclient.Error) fault.Scope {
 	switch {
 	case e.Kind == redoxclient.Interrupted:
@@ -131,12 +131,11 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 		return fault.Redox
 	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge:
 		return fault.Job
-	case !e.Op.Message():
-		// Uploads go to one place for all destinations.
-		return fault.Redox
 	case e.Code == redoxclient.CodeDNS, e.Code == redoxclient.CodeConnect, e.Code == redoxclient.CodeCertificate:
 		// Messages go to one host for all destinations.
 		return fault.Redox
+	case !e.Op.Message():
+		return fault.Uploads
 	}
 	return fault.Destination
 }
