@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// bench is a deployment whose worker is a process of its own, whose commands run
+// in this one, and whose spans come here.
+type bench struct {
+	t     *testing.T
+	env   []string
+	dir   string
+	js    jetstream.JetStream
+	log   *devtest.Log // of the worker
+	spans *spanLog
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, env: world(t), dir: t.TempDir(), log: &devtest.Log{}}
+	for _, v := range b.env {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	b.spans = collectSpans(t)
+	nc, err := nats.Connect(variable(b.env, "CHARTPOST_NATS_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if b.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// worker starts one that holds what is unknown and retries soon; stop waits for
+// its end.
+func (b *bench) worker(set ...string) (stop func()) {
+	b.t.Helper()
+	cmd := exec.Command("chartpost", "worker", "--redox-source-id", variable(b.env, "SOURCE"), "--log-level", "debug", "--http-addr", "127.0.0.1:0")
+	cmd.Env = append(append(os.Environ(), "CHARTPOST_ON_UNKNOWN=hold", "CHARTPOST_RETRY_FIRST=1s", "CHARTPOST_PPROF=true", "CHARTPOST_OTLP_ENDPOINT="+b.spans.url), set...)
+	cmd.Stdout, cmd.Stderr = b.log, b.log
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { cmd.Process.Kill() })
+	return func() {
+		b.t.Helper()
+		cmd.Process.Signal(syscall.SIGTERM)
+		if code := exitCode(b.t, cmd); code != exitOK {
+			b.t.Errorf("the worker: exit code %d\n%s", code, b.log.Tail())
+		}
+	}
+}
+
+// run runs a command and gives what it said.
+func (b *bench) run(want int, in string, args ...string) (out, errs string) {
+	b.t.Helper()
+	var o, e bytes.Buffer
+	ctx, cancel := context.WithTimeout(b.t.Context(), 3*time.Minute)
+	defer cancel()
+	if code := run(ctx, args, streams{in: strings.NewReader(in), out: &o, err: &e}); code != want {
+		b.t.Fatalf("%v: exit code %d, want %d\n%s%s\nend of the worker's log:\n%s", args, code, want, &o, &e, b.log.Tail())
+	}
+	return o.String(), e.String()
+}
+
+// of is the bench for a part of the test.
+func (b *bench) of(t *testing.T) *bench {
+	part := *b
+	part.t = t
+	return &part
+}
+
+func (b *bench) file(name string, data []byte) string {
+	b.t.Helper()
+	name = filepath.Join(b.dir, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	return name
+}
+
+// fault makes the simulator fail once.
+func (b *bench) fault(f redoxsim.Fault) {
+	b.t.Helper()
+	f.Times = 1
+	text, err := json.Marshal(f)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	resp, err := http.Post(variable(b.env, "CHARTPOST_REDOX_API_URL")+"/_sim/faults", "application/json", bytes.NewReader(text))
+	if err != nil || resp.StatusCode != http.StatusCreated {
+		b.t.Fatalf("%v %v", resp, err)
+	}
+	resp.Body.Close()
+}
+
+// publish puts a message into the queue as any client does.
+func (b *bench) publish(subject string, data []byte, header ...string) {
+	b.t.Helper()
+	msg := nats.NewMsg(subject)
+	msg.Data = data
+	for i := 0; i+1 < len(header); i += 2 {
+		msg.Header.Set(header[i], header[i+1])
+	}
+	if _, err := b.js.PublishMsg(b.t.Context(), msg); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// spanLog is a collector of OTLP in JSON, and what it was sent.
+type spanLog struct {
+	url   string
+	mu    sync.Mutex
+	texts []string
+	spans []attemptSpan
+}
+
+type attemptSpan struct {
+	TraceID      string `json:"traceId"`
+	SpanID       string `json:"spanId"`
+	ParentSpanID string `json:"parentSpanId"`
+	Name         string `json:"name"`
+	Attributes   []struct {
+		Key   string `json:"key"`
+		Value struct {
+			String string `json:"stringValue"`
+			Int    string `json:"intValue"`
+		} `json:"value"`
+	} `json:"attributes"`
+}
+
+func collectSpans(t *testing.T) *spanLog {
+	t.Helper()
+	l := &spanLog{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		var sent struct {
+			ResourceSpans []struct {
+				ScopeSpans []struct {
+					Spans []attemptSpan `json:"spans"`
+				} `json:"scopeSpans"`
+			} `json:"resourceSpans"`
+		}
+		if bad := json.Unmarshal(text, &sent); err != nil || bad != nil {
+			t.Errorf("%v %v", err, bad)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.texts = append(l.texts, string(text))
+		for _, of := range sent.ResourceSpans {
+			for _, in := range of.ScopeSpans {
+				l.spans = append(l.spans, in.Spans...)
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	l.url = server.URL
+	return l
+}
+
+func (l *spanLog) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.texts, "\n")
+}
+
+// attempts are the spans of attempts at a job, by the attempt's number.
+func (l *spanLog) attempts(id string) map[string]attemptSpan {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	found := map[string]attemptSpan{}
+	for _, s := range l.spans {
+		var job, attempt string
+		for _, a := range s.Attributes {
+			switch a.Key {
+			case "chartpost.job_id":
+				job = a.Value.String
+			case "chartpost.attempt":
+				attempt = a.Value.Int
+			}
+		}
+		if s.Name == "deliver" && job == id {
+			found[attempt] = s
+		}
+	}
+	return found
+}
+
+// eventsOf are the events of a job with their headers, by what follows the job
+// in their ids.
+func (b *bench) eventsOf(id string) map[string]nats.Header {
+	b.t.Helper()
+	found := map[string]nats.Header{}
+	b.each("CHARTPOST_EVENTS", func(m *jetstream.RawStreamMsg) {
+		event, err := schemas.DecodeEvent(m.Data)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if event.Data.JobID == id {
+			found[strings.TrimPrefix(event.ID, id+"/")] = m.Header
+		}
+	})
+	return found
+}
+
+// each reads what is in a stream.
+func (b *bench) each(stream string, do func(*jetstream.RawStreamMsg)) {
+	b.t.Helper()
+	s, err := b.js.Stream(b.t.Context(), stream)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	state := s.CachedInfo().State
+	for seq := state.FirstSeq; seq <= state.LastSeq && state.Msgs > 0; seq++ {
+		m, err := s.GetMsg(b.t.Context(), seq)
+		if err != nil { // taken out
+			continue
+		}
+		do(m)
+	}
+}
+
+// awaitEvent waits for an event of a job.
+func (b *bench) awaitEvent(id, event string) {
+	b.t.Helper()
+	defer func() {
+		if b.t.Failed() {
+			b.t.Log(b.log.Tail())
+		}
+	}()
+	devtest.Until(b.t, id+" "+event, 2*time.Minute, func() bool { return b.eventsOf(id)[event] != nil })
+}
