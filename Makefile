@@ -4,10 +4,10 @@ GO     ?= go
 BIN    := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-nats soak lint vuln bench build release clean
+.PHONY: help dev test test-nats soak lint vuln bench bench-micro build release clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/chartpost and bin/chartpost-dev
 	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
@@ -42,8 +42,11 @@ vuln: ## Look for known vulnerabilities; needs vuln.go.dev, or GOVULNDB=file:///
 release: ## Build a commit for every platform, twice, compare, and write binaries, sums and SBOMs to dist/
 	$(GO) run ./internal/release -out dist $(ARGS)
 
-bench: ## Run the benchmarks; they print what they measure
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## Measure whole processes beside a bare pipe (docs/performance.md); make bench ARGS="-rows 50kB-16 rows"
+	$(GO) run ./internal/bench $(ARGS)
+
+bench-micro: ## Run the benchmarks of single packages, for benchstat; make bench-micro ARGS="-count 10"
+	$(GO) test -run '^$$' -bench . -benchmem $(ARGS) ./...
 
 clean: ## Remove what was built and the folder of make dev
 	rm -rf $(BIN) .dev

@@ -113,3 +113,16 @@ func TestDecideAlwaysEnds(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkDecide decides over a fault that ends a job and two that make it wait.
+func BenchmarkDecide(b *testing.B) {
+	for _, kind := range []fault.Kind{fault.Permanent, fault.Retryable, fault.UnknownOutcome} {
+		b.Run(string(kind), func(b *testing.B) {
+			f, deadline := &fault.Fault{Kind: kind, Scope: fault.Destination, Code: "x"}, noon.Add(72*time.Hour)
+			b.ReportAllocs()
+			for b.Loop() {
+				decide(f, trial{attempt: 3, doubts: 1}, deadline, noon, patience, 0.5)
+			}
+		})
+	}
+}

@@ -65,8 +65,8 @@ func (s *stage) latency(ctx context.Context, transfer schemas.Transfer, jobs int
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, q.close()) }()
-	l := &single{queue: q, receiver: receiver, accepted: make(chan time.Time, 1), failed: make(chan error, 1)}
-	if err := q.count(func(int) { l.accepted <- time.Now() }, l.failed); err != nil {
+	l := &single{queue: q, receiver: receiver, accepted: make(chan time.Time, 1)}
+	if err := q.count(func(int) { l.accepted <- time.Now() }); err != nil {
 		return nil, nil, err
 	}
 	p, err := s.worker(workerSettings{name: "worker", nats: q.server.URL(), redox: receiver.URL(), slots: 16, laneSlots: 16})
@@ -74,7 +74,7 @@ func (s *stage) latency(ctx context.Context, transfer schemas.Transfer, jobs int
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	p.watch(l.failed)
+	p.watch(q.failed)
 	orders := order{start: "job", lanes: lanes, key: key, transfer: transfer}
 	for n := range latencyWarm + jobs {
 		whole, part, err := l.run(ctx, orders.job(n))
@@ -93,7 +93,6 @@ type single struct {
 	queue    *queue
 	receiver *devstack.ServerProcess
 	accepted chan time.Time
-	failed   chan error
 }
 
 // run publishes a job and waits for its accepted event. It gives how long that
@@ -107,7 +106,7 @@ func (l *single) run(ctx context.Context, job schemas.Job) (whole, receiver time
 	if err := l.queue.publishOne(job); err != nil {
 		return 0, 0, err
 	}
-	ended, err := await(ctx, l.accepted, l.failed)
+	ended, err := await(ctx, l.accepted, l.queue.failed)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -24,13 +24,16 @@ type queue struct {
 	dir    string
 	conn   *nats.Conn
 	js     jetstream.JetStream
+	// failed has the first thing that keeps the jobs from coming to their end.
+	failed chan error
 }
 
 func (q *queue) connect() (err error) {
 	if q.conn, err = nats.Connect(q.server.URL()); err != nil {
 		return err
 	}
-	q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncMaxPending(4000))
+	q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncMaxPending(4000),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { offer(q.failed, err) }))
 	return err
 }
 
@@ -72,12 +75,8 @@ func (q *queue) publish(ctx context.Context, o order) error {
 			return err
 		}
 	}
-	select {
-	case <-q.js.PublishAsyncComplete():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	_, err := await(ctx, q.js.PublishAsyncComplete(), q.failed)
+	return err
 }
 
 func (q *queue) publishOne(job schemas.Job) error {
@@ -86,15 +85,15 @@ func (q *queue) publishOne(job schemas.Job) error {
 		return err
 	}
 	lane := schemas.Lane{Class: schemas.Live, Destination: job.Destination.Address()}
-	_, err = q.js.PublishMsgAsync(&nats.Msg{Subject: schemas.JobSubject(prefix, lane), Data: data}, jetstream.WithMsgID(job.ID))
+	_, err = q.js.PublishMsgAsync(&nats.Msg{Subject: schemas.JobSubject(prefix, lane), Data: data},
+		jetstream.WithMsgID(job.ID), jetstream.WithStallWait(longest))
 	return err
 }
 
 // count calls each with the number of accepted events so far, as they are
 // published. It asks the server for no consumer, whose work would be measured
-// too. Any other end of a job goes to failed. It
-// ends with the connection.
-func (q *queue) count(each func(n int), failed chan<- error) error {
+// too. Any other end of a job is a failure.
+func (q *queue) count(each func(n int)) error {
 	n := 0
 	sub, err := q.conn.Subscribe(prefix+".events.*.*.*", func(m *nats.Msg) {
 		switch status := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]; schemas.Status(status) {
@@ -103,7 +102,7 @@ func (q *queue) count(each func(n int), failed chan<- error) error {
 			each(n)
 		case schemas.StatusUploaded:
 		default:
-			offer(failed, fmt.Errorf("a job has become %s: %s", status, m.Data))
+			offer(q.failed, fmt.Errorf("a job has become %s: %s", status, m.Data))
 		}
 	})
 	if err != nil {

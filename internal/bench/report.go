@@ -111,7 +111,7 @@ func printRows(w io.Writer, rows []result) {
 		m := func(figure func(sample) float64) float64 { return median(each(r.Worker, figure)) }
 		fmt.Fprintf(t, "%s\tworker\t%s\t\t\t%.3f\t%.0f\t%.0f\n", r.Row.Name, common(r.Worker), m(natsPer1000), m(mallocsPerJob), m(kBPerJob))
 		for _, p := range r.Pipes {
-			fmt.Fprintf(t, "\tpipe %s\t%s\t%.0f %%\t%.2f\n", p.Hashes, common(p.Runs),
+			fmt.Fprintf(t, "\tpipe %s\t%s\t%.0f %%\t%.2f\t\t\t\n", p.Hashes, common(p.Runs),
 				100*m(jobsPerSecond)/median(each(p.Runs, jobsPerSecond)), m(cpuPer1000)/median(each(p.Runs, cpuPer1000)))
 		}
 	}

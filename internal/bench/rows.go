@@ -84,7 +84,7 @@ func chosenRows(names string, factor float64) ([]row, error) {
 		before := len(rows)
 		for _, r := range table {
 			start, all := strings.CutSuffix(name, "*")
-			if name == "" || r.Name == name || all && strings.HasPrefix(r.Name, start) {
+			if names == "" || r.Name == name || all && strings.HasPrefix(r.Name, start) {
 				r.Jobs = max(1, int(math.Round(float64(r.Jobs)*factor)))
 				rows = append(rows, r)
 			}

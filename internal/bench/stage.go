@@ -149,7 +149,7 @@ func (s *stage) queue(ctx context.Context) (*queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &queue{server: server, dir: dir}
+	q := &queue{server: server, dir: dir, failed: make(chan error, 1)}
 	cmd := exec.CommandContext(ctx, s.chartpost, "setup", "--nats-url", server.URL(), "--prefix", prefix)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("chartpost setup: %w: %s", err, out), q.close())

@@ -40,13 +40,12 @@ type trial struct {
 	watch   watch
 	// warm and done are closed when the clock starts and stops.
 	warm, done chan struct{}
-	failed     chan error
 }
 
 // try measures workers: the jobs are there before they start, and the clock
 // runs from one accepted event to another.
 func (s *stage) try(ctx context.Context, l load, to place) (out sample, err error) {
-	t := &trial{load: l, stage: s, place: to, warm: make(chan struct{}), done: make(chan struct{}), failed: make(chan error, 1)}
+	t := &trial{load: l, stage: s, place: to, warm: make(chan struct{}), done: make(chan struct{})}
 	if t.queue, err = s.queue(ctx); err != nil {
 		return sample{}, err
 	}
@@ -54,7 +53,7 @@ func (s *stage) try(ctx context.Context, l load, to place) (out sample, err erro
 	if err := t.begin(ctx); err != nil {
 		return sample{}, err
 	}
-	if _, err := await(ctx, t.warm, t.failed); err != nil {
+	if _, err := await(ctx, t.warm, t.queue.failed); err != nil {
 		return sample{}, err
 	}
 	before, err := t.mallocs(ctx)
@@ -62,7 +61,7 @@ func (s *stage) try(ctx context.Context, l load, to place) (out sample, err erro
 		return sample{}, err
 	}
 	profiled := t.workers[0].profile(ctx, to.profiles, l.Name)
-	if _, err := await(ctx, t.done, t.failed); err != nil {
+	if _, err := await(ctx, t.done, t.queue.failed); err != nil {
 		return sample{}, err
 	}
 	after, err := t.mallocs(ctx)
@@ -89,7 +88,7 @@ func (t *trial) begin(ctx context.Context) error {
 	}
 	started := make(chan struct{})
 	defer close(started)
-	if err := t.queue.count(func(n int) { <-started; t.accepted(n, o) }, t.failed); err != nil {
+	if err := t.queue.count(func(n int) { <-started; t.accepted(n, o) }); err != nil {
 		return err
 	}
 	for i := range t.load.workers {
@@ -100,7 +99,7 @@ func (t *trial) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.watch(t.failed)
+		p.watch(t.queue.failed)
 		t.workers, t.watch.pids = append(t.workers, p), append(t.watch.pids, p.pid())
 	}
 	t.watch.nats = t.queue.server.PID()
@@ -119,7 +118,7 @@ func (t *trial) accepted(n int, o order) {
 	}
 	if t.refilled {
 		if err := t.queue.publishOne(o.job(t.queued + n)); err != nil {
-			offer(t.failed, err)
+			offer(t.queue.failed, err)
 		}
 	}
 }
