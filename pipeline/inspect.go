@@ -11,8 +11,8 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// wholeSize is the largest file that is inspected whole when a rule wants more
-// than its head; of a larger one the wanted range alone is read.
+// wholeSize is the largest file that is read whole to be inspected, at once; of
+// a larger one its head, and the range that a rule wants beside it.
 const wholeSize = guard.HeadSize + guard.TailSize
 
 // inspect lets the content guard judge a file before its first byte is sent,
@@ -28,7 +28,11 @@ func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated co
 		looked.Names = append(looked.Names, stated.Title)
 	}
 	var err error
-	if looked.Head, err = d.head(ctx, file, object, min(looked.Size, guard.HeadSize)); err != nil {
+	seen := looked.Size
+	if seen > wholeSize {
+		seen = guard.HeadSize
+	}
+	if looked.Head, err = d.head(ctx, file, object, seen); err != nil {
 		return "", err
 	}
 	if said != octetStream {
@@ -44,15 +48,9 @@ func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated co
 }
 
 // judge reads what the guard needs beside the head, and asks it.
-func (d *delivery) judge(ctx context.Context, file schemas.File, object *Object, looked guard.File) (string, error) {
-	var err error
+func (d *delivery) judge(ctx context.Context, file schemas.File, object *Object, looked guard.File) (leaves string, err error) {
 	if need := d.settings.Guard.Needs(looked); need.Length > 0 {
-		if looked.Size <= wholeSize {
-			looked.Head, err = d.head(ctx, file, object, looked.Size)
-		} else {
-			looked.Part, err = d.part(ctx, file, object.Pin, need.Offset, need.Length)
-		}
-		if err != nil {
+		if looked.Part, err = d.part(ctx, file, object.Pin, need.Offset, need.Length); err != nil {
 			return "", err
 		}
 	}

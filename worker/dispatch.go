@@ -19,6 +19,7 @@ type dispatcher struct {
 	// end is when a worker that stops writes nothing any more.
 	end      context.Context
 	finished chan *ticket
+	crew     crew
 	// slow brings jobs that only wait for their answer.
 	slow chan *ticket
 	// heard brings what the fleet agreed on, wrote what came of our own writes.
@@ -52,7 +53,7 @@ func newDispatcher(w *Worker, end context.Context) *dispatcher {
 	return &dispatcher{
 		Worker: w, end: end, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency),
 		gate: newGate(w.settings.Slots, w.settings.Backoff), breakers: newBreakers(w.name, w.settings.Backoff),
-		finished: make(chan *ticket), slow: make(chan *ticket),
+		crew: newCrew(), finished: make(chan *ticket), slow: make(chan *ticket),
 		heard: make(chan LaneState), wrote: make(chan written),
 		looking: look{listed: make(chan seen, 1)},
 	}
@@ -212,7 +213,7 @@ func (d *dispatcher) start(working context.Context, a Answer) {
 		d.unpaid.Add(1)
 		paid = sync.OnceFunc(func() { d.unpaid.Add(-1) })
 	}
-	go func() {
+	d.crew.do(func() {
 		t.ending = d.handle(working, a.Delivery, sights{
 			probe: probing || gateProbe, paid: paid, left: left, answered: func() { still(nil) }, end: d.end,
 		})
@@ -220,7 +221,7 @@ func (d *dispatcher) start(working context.Context, a Answer) {
 		still(nil)
 		close(over)
 		d.finished <- t
-	}()
+	})
 }
 
 // park frees the slot of a job that only waits for its answer: a destination

@@ -153,6 +153,7 @@ func (w *Worker) Run(ctx context.Context) {
 	stopped := make(chan struct{})
 	background.Go(func() { w.intake.Stop(); close(stopped) })
 	d.finish(interrupt, cut, stopped)
+	d.crew.dismiss()
 	endFollowing()
 	endRenewing()
 	background.Wait()
