@@ -22,6 +22,10 @@ type delivery struct {
 	// opened is the only file's first reading, kept from the survey so that a
 	// job of one file costs one request to the store.
 	opened *Object
+	// unsaved: every file is at Redox, and the ledger does not know the last URL yet.
+	unsaved bool
+	// draft is the message without its files, until it is composed.
+	draft *compose.Draft
 	// handed counts the bytes handed over to Redox in the step at hand.
 	handed atomic.Int64
 }
@@ -86,13 +90,26 @@ func (d *delivery) transfer(ctx context.Context) error {
 	}
 	var message *compose.Message
 	err := d.step(StepCompose, func() (err error) {
-		message, err = d.settings.Composer.Compose(d.job, d.attachments())
+		message, err = d.compose()
 		return err
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, d.saveURL(ctx))
 	}
 	return d.step(StepSend, func() error { return d.send(ctx, message) })
+}
+
+// compose builds the message, from the draft of the survey if there is one.
+func (d *delivery) compose() (*compose.Message, error) {
+	draft := d.draft
+	d.draft = nil
+	if draft == nil {
+		var err error
+		if draft, err = d.settings.Composer.Draft(d.job); err != nil {
+			return nil, err
+		}
+	}
+	return draft.Compose(d.attachments())
 }
 
 func (d *delivery) attachments() []compose.Attachment {
@@ -123,6 +140,10 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 		}
 		d.record.Phase = Sending
 		err := d.save(ctx)
+		if err == nil && d.unsaved {
+			d.unsaved = false
+			d.progress.Uploaded(d.record)
+		}
 		if err == nil && ctx.Err() != nil {
 			err = stopped(ctx.Err())
 		}
@@ -147,8 +168,16 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 }
 
 // permit waits for the right to one request: before the ledger says that it is
-// made, since the wait may be long.
+// made, since the wait may be long. What the ledger lacks is written first, if
+// there is a wait; otherwise the write that says "sending" is at hand.
 func (d *delivery) permit(ctx context.Context) error {
+	if d.redox.TryAdmit(d.class) {
+		d.progress.Admitted()
+		return nil
+	}
+	if err := d.saveURL(ctx); err != nil {
+		return err
+	}
 	err := d.step(StepPermit, func() error { return d.redox.Admit(ctx, d.class) })
 	if err == nil {
 		d.progress.Admitted()

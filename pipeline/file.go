@@ -25,10 +25,12 @@ func (d *delivery) survey(ctx context.Context) error {
 	if len(d.record.Files) != len(d.job.Files) {
 		d.record.Files = make([]FileRecord, len(d.job.Files))
 	}
-	stated, err := d.settings.Composer.Stated(d.job)
+	draft, err := d.settings.Composer.Draft(d.job)
 	if err != nil {
 		return err
 	}
+	d.draft = draft
+	stated := draft.Stated()
 	single := len(d.job.Files) == 1
 	for i := range d.job.Files {
 		known := &d.record.Files[i]
@@ -104,16 +106,40 @@ func (d *delivery) open(ctx context.Context, i int) (io.ReadCloser, error) {
 }
 
 // uploadAll brings every file that is not yet at Redox there, one after the
-// other, and remembers each URL before it goes on.
+// other. Each URL is in the ledger before anything goes on that takes time: the
+// next upload, or a wait before the message. Without a wait the write that says
+// "sending" tells of the last one.
 func (d *delivery) uploadAll(ctx context.Context) error {
 	for i := range d.record.Files {
 		if d.record.Files[i].URL != "" {
 			continue
 		}
+		if d.unsaved {
+			d.unsaved = false
+			if err := d.save(ctx); err != nil {
+				return err
+			}
+		}
 		if err := d.step(StepUpload, func() error { return d.upload(ctx, i) }); err != nil {
 			return err
 		}
+		d.unsaved = true
 	}
+	if !d.unsaved {
+		d.progress.Uploaded(d.record)
+	}
+	return nil
+}
+
+// saveURL writes the last URL, if the ledger lacks it.
+func (d *delivery) saveURL(ctx context.Context) error {
+	if !d.unsaved {
+		return nil
+	}
+	if err := d.save(ctx); err != nil {
+		return err
+	}
+	d.unsaved = false
 	d.progress.Uploaded(d.record)
 	return nil
 }
@@ -142,7 +168,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 	if err != nil {
 		return at(i, err)
 	}
-	return d.save(ctx)
+	return nil
 }
 
 // at makes a fault of file i point to it, unless it says a place already.

@@ -37,7 +37,7 @@ func TestTheLedgerGoesFirst(t *testing.T) {
 	if !slices.Equal(seen, want) {
 		t.Errorf("requests:\n%s\nwant\n%s", strings.Join(seen, "\n"), strings.Join(want, "\n"))
 	}
-	if len(told.told) != 1 || urls(told.told[0]) != 2 || told.told[0].Phase != pipeline.Working {
+	if len(told.told) != 1 || urls(told.told[0]) != 2 || told.told[0].Phase != pipeline.Sending {
 		t.Errorf("told of the uploads %d times", len(told.told))
 	}
 	kept, _ := w.found()
@@ -50,6 +50,57 @@ func TestTheLedgerGoesFirst(t *testing.T) {
 		}
 	}
 	w.took(2, 1)
+}
+
+// spent is a pipeline's way to Redox whose budget has room for no message at
+// once; waits is called when one is waited for.
+type spent struct {
+	pipeline.Redox
+	uploads int
+	waits   func()
+}
+
+func (s *spent) TryAdmit(schemas.Class) bool {
+	s.uploads--
+	return s.uploads >= 0
+}
+
+func (s *spent) Admit(ctx context.Context, class schemas.Class) error {
+	s.waits()
+	return s.Redox.Admit(ctx, class)
+}
+
+// TestTheLedgerKnowsTheURLBeforeAWait: the write that says "sending" tells of
+// the last file too, but a job that waits for its message's turn is not to be
+// uploaded again if the worker ends meanwhile.
+func TestTheLedgerKnowsTheURLBeforeAWait(t *testing.T) {
+	for name, waits := range map[string]bool{"no wait": false, "a wait": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			way, waited := &spent{Redox: w.gate, uploads: 2}, false
+			if waits {
+				way.uploads = 1
+			}
+			way.waits = func() {
+				waited = true
+				if r, _ := w.found(); r.Phase != pipeline.Working || urls(r) != 1 {
+					t.Errorf("while the message waits the ledger says %s with %d urls", r.Phase, urls(r))
+				}
+			}
+			w.line = w.through(way)
+			_, told, err := w.deliver(t.Context(), jobOf(schemas.Upload, w.put("a.txt", document(2000, "a"))))
+			if err != nil || waited != waits || len(told.told) != 1 || told.admitted != 2 {
+				t.Fatalf("%v; waited %t, told of the upload %d times, admitted %d", err, waited, len(told.told), told.admitted)
+			}
+			want := uint64(3) // made, sending, accepted
+			if waits {
+				want++
+			}
+			if _, revision := w.found(); revision != want {
+				t.Errorf("the ledger was written %d times, want %d", revision, want)
+			}
+		})
+	}
 }
 
 // TestEveryPostHasItsOwnWrite: a post that is tried again in its slot is proven

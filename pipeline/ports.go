@@ -77,6 +77,8 @@ type Redox interface {
 	// Admit waits until one more request of the class may be made, and takes
 	// that right: an Upload or a Send is to follow soon.
 	Admit(ctx context.Context, class schemas.Class) error
+	// TryAdmit is Admit where nothing is to be waited for; false where something is.
+	TryAdmit(class schemas.Class) bool
 	// Authorize makes sure that a token is at hand, so that a slow token
 	// endpoint does not hold a file open.
 	Authorize(ctx context.Context) error

@@ -29,7 +29,7 @@ func (p *Pipeline) Preview(ctx context.Context, job schemas.Job) (Letter, error)
 			d.record.Files[i].URL = fmt.Sprintf(previewURL, i)
 		}
 	}
-	message, err := p.settings.Composer.Compose(job, d.attachments())
+	message, err := d.compose()
 	if err != nil {
 		return Letter{}, err
 	}

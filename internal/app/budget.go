@@ -9,6 +9,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/budget"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/redoxgate"
 	"github.com/chartpost/chartpost/redoxclient"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -59,6 +60,7 @@ type requests struct {
 var (
 	_ worker.Budget        = (*requests)(nil)
 	_ redoxclient.Throttle = (*requests)(nil)
+	_ redoxgate.Budget     = (*requests)(nil)
 )
 
 // open starts the shared count. run is a name that no other run has.
@@ -106,10 +108,17 @@ func (r *requests) Heard(limit int, refused bool, after time.Duration) {
 	r.Budget.Heard(budget.Answer{Limit: limit, Refused: refused, RetryAfter: after})
 }
 
-// admit waits for the right to one request of a job.
-func (r *requests) admit(ctx context.Context, class schemas.Class) error {
+// Admit implements redoxgate.Budget.
+func (r *requests) Admit(ctx context.Context, class schemas.Class) error {
+	return r.Budget.Take(ctx, classOf(class), 1)
+}
+
+// TryAdmit implements redoxgate.Budget.
+func (r *requests) TryAdmit(class schemas.Class) bool { return r.TryTake(classOf(class), 1) }
+
+func classOf(class schemas.Class) budget.Class {
 	if class == schemas.Backfill {
-		return r.Budget.Take(ctx, budget.Backfill, 1)
+		return budget.Backfill
 	}
-	return r.Budget.Take(ctx, budget.Live, 1)
+	return budget.Live
 }

@@ -17,23 +17,33 @@ import (
 // Gate implements pipeline.Redox.
 type Gate struct {
 	client *redoxclient.Client
-	admit  func(context.Context, schemas.Class) error
+	budget Budget
+}
+
+// Budget gives the right to requests.
+type Budget interface {
+	// Admit waits for the right to one request of a class.
+	Admit(ctx context.Context, class schemas.Class) error
+	// TryAdmit takes it if there is nothing to wait for.
+	TryAdmit(class schemas.Class) bool
 }
 
 var _ pipeline.Redox = (*Gate)(nil)
 
-// New lets the pipeline use client. admit waits for the right to one request of
-// a class; nil gives it at once.
-func New(client *redoxclient.Client, admit func(context.Context, schemas.Class) error) *Gate {
-	return &Gate{client: client, admit: admit}
+// New lets the pipeline use client. A nil budget gives every right at once.
+func New(client *redoxclient.Client, budget Budget) *Gate {
+	return &Gate{client: client, budget: budget}
 }
+
+// TryAdmit implements pipeline.Redox.
+func (g *Gate) TryAdmit(class schemas.Class) bool { return g.budget == nil || g.budget.TryAdmit(class) }
 
 // Admit implements pipeline.Redox.
 func (g *Gate) Admit(ctx context.Context, class schemas.Class) error {
-	if g.admit == nil {
+	if g.budget == nil {
 		return nil
 	}
-	err := g.admit(ctx, class)
+	err := g.budget.Admit(ctx, class)
 	switch {
 	case err == nil:
 		return nil

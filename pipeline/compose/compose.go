@@ -14,6 +14,7 @@
 package compose
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/chartpost/chartpost/schemas"
@@ -40,7 +41,7 @@ type Attachment struct {
 // *fault.Fault of the scope Job: Poison when the message could not be
 // understood, else Permanent.
 func (c Composer) Check(job schemas.Job) error {
-	_, _, err := c.prepare(job)
+	_, err := c.Draft(job)
 	return err
 }
 
@@ -56,26 +57,41 @@ type Statement struct {
 
 // Stated gives what the message says of each file. Errors are those of Check.
 func (c Composer) Stated(job schemas.Job) ([]Statement, error) {
-	d, _, err := c.prepare(job)
+	d, err := c.Draft(job)
 	if err != nil {
 		return nil, err
 	}
+	return d.Stated(), nil
+}
+
+// Compose builds the message of job around files. Errors are those of Check and
+// of Draft.Compose.
+func (c Composer) Compose(job schemas.Job, files []Attachment) (*Message, error) {
+	d, err := c.Draft(job)
+	if err != nil {
+		return nil, err
+	}
+	return d.Compose(files)
+}
+
+// Stated gives what the message says of each file.
+func (d *Draft) Stated() []Statement {
 	all := make([]Statement, len(d.slots))
 	for i, s := range d.slots {
 		all[i] = s.stated
 	}
-	return all, nil
+	return all
 }
 
-// Compose builds the message of job around files, which are those of the job
-// in its order. Errors are those of Check, and in addition a Permanent
-// *fault.Fault for a file that no message can name (of no known type, empty,
-// or too large); an error that is no Fault is a mistake of the program.
-func (c Composer) Compose(job schemas.Job, files []Attachment) (*Message, error) {
-	d, op, err := c.prepare(job)
-	if err != nil {
-		return nil, err
+// Compose builds the message around files, which are those of the job in its
+// order, and uses the draft up: it may be called once. The error is a Permanent
+// *fault.Fault for a file that no message can name (of no known type, empty, or
+// too large); one that is no Fault is a mistake of the program.
+func (d *Draft) Compose(files []Attachment) (*Message, error) {
+	if d.used {
+		return nil, errors.New("compose: the draft was composed before")
 	}
+	d.used = true
 	if len(files) != len(d.slots) {
 		return nil, fmt.Errorf("compose: %d attachments for %d files", len(files), len(d.slots))
 	}
@@ -89,12 +105,19 @@ func (c Composer) Compose(job schemas.Job, files []Attachment) (*Message, error)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	m := &Message{API: op.API, ContentType: op.ContentType, Path: op.Path}
+	m := &Message{API: d.op.API, ContentType: d.op.ContentType, Path: d.op.Path}
 	m.render(d.root(), files)
 	return m, nil
 }
 
-// draft is a message that lacks only its files.
+// Draft is the message of a job that lacks only its files.
+type Draft struct {
+	draft
+	op   Operation
+	used bool
+}
+
+// draft is what a builder makes.
 type draft struct {
 	// root puts the message together.
 	root func() *node
@@ -127,25 +150,30 @@ type request struct {
 // the request's problems, and its draft is used only when they stay empty.
 type builder func(r request) draft
 
-func (c Composer) prepare(job schemas.Job) (draft, Operation, error) {
+// Draft reads a job's message, once for all that is asked of it. Errors are
+// those of Check.
+func (c Composer) Draft(job schemas.Job) (*Draft, error) {
 	var p problems
 	op, ok := Lookup(job.Operation)
 	if !ok {
 		p.poison(codeOperation, at("operation"), "the operation is not one this version knows; see the list of operations")
-		return draft{}, op, p.err()
+		return nil, p.err()
 	}
 	checkEnvelope(op, job, &p)
 	message, err := parse(job.Message)
 	if err != nil {
 		p.unreadable(at("message"), err)
-		return draft{}, op, p.err()
+		return nil, p.err()
 	}
 	if message.kind != kindObject {
 		p.poison(codeMessage, at("message"), "the message must be a JSON object")
-		return draft{}, op, p.err()
+		return nil, p.err()
 	}
 	d := op.build(request{op: op, job: job, settings: c, message: message, p: &p})
-	return d, op, p.err()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return &Draft{draft: d, op: op}, nil
 }
 
 // checkEnvelope looks at what every message takes from the job around it. The
