@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -151,8 +152,20 @@ type checker interface {
 	check(k *kong.Context) error
 }
 
+// defect tells of a panic by the type of its value and where it was: the value
+// may be about a patient.
+func (s streams) defect(value any) {
+	fmt.Fprintf(s.err, "chartpost: a defect (a panic with a %T). It holds no patient data; please report it:\n%s", value, debug.Stack())
+}
+
 // run parses and executes one command line and gives its exit code.
-func run(ctx context.Context, args []string, std streams) int {
+func run(ctx context.Context, args []string, std streams) (code int) {
+	defer func() {
+		if value := recover(); value != nil {
+			std.defect(value)
+			code = exitFailed
+		}
+	}()
 	var cli CLI
 	exited := -1
 	parser, settings, err := newParser(&cli,

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/redoxsim"
+)
+
+// operator looks and decides.
+func (a *aviary) operator() {
+	a.t.Helper()
+	jobs := []string{"accepted", "missing", "refused", "unknown-a", "scheduled", "poison-0", "misaddressed"}
+	for _, id := range jobs {
+		a.do(exitOK, "status", id, "--since", "1h")
+		a.do(exitOK, "status", id, "--json")
+	}
+	for _, args := range []string{
+		"watch", "lane ls", "lane ls --json", "lane budget", "lane budget --json", "lane limit live good-health 3", "lane limit live good-health none --json",
+		"lane pause backfill good-health --for 1h --reason quiet", "lane resume backfill good-health --json",
+		"events export", "events export --format csv", "dead ls", "dead ls --json", "dead ls --destination ~misaddressed",
+		"dead show missing", "dead show missing --json", "dead show poison-0", "dead show misaddressed --json", "dead show missing --show-content",
+		"dead replay --all --dry-run", "dead replay --all --dry-run --json", "dead resolve unknown-a --resend --yes", "dead resolve unknown-b --accepted --yes --json",
+		"dead drop --status failed --dry-run", "audit ls", "audit ls --json", "check", "check --json", "version", "schema job.v1", "completion bash",
+	} {
+		if args == "watch" {
+			a.watch()
+			continue
+		}
+		a.do(exitOK, strings.Fields(args)...)
+	}
+	a.awaitEvent("unknown-a", "2/accepted")
+	a.do(exitPartly, "dead", "replay", "--all", "--expires-in", "1h", "--yes")
+	a.awaitEvent("missing", "2/failed")
+	a.do(exitFailed, "dead", "replay", "poison-0", "--yes", "--json")
+	a.do(exitOK, "dead", "drop", "misaddressed", "--reason", "a test", "--yes")
+	a.do(exitOK, "dead", "drop", "--kind", "poison", "--reason", "a test", "--yes", "--json")
+	a.do(exitOK, "names", "dead")
+	a.do(exitOK, "names", "destinations")
+}
+
+// watch watches until it has said what became of a job.
+func (a *aviary) watch() {
+	a.t.Helper()
+	for _, flags := range [][]string{nil, {"--json"}} {
+		ctx, end := context.WithCancel(a.t.Context())
+		var out, errs devtest.Log
+		done := make(chan int, 1)
+		go func() {
+			done <- run(ctx, append([]string{"watch", "--since", "1h"}, flags...), streams{in: strings.NewReader(""), out: &out, err: &errs})
+		}()
+		devtest.Until(a.t, "the events are told", 2*time.Minute, func() bool { return strings.Count(out.String(), "failed") >= 4 })
+		end()
+		<-done
+		a.look("watch", out.String()+errs.String())
+	}
+	a.tried["watch"] = true
+}
+
+// archive delivers one, with faults.
+func (a *aviary) archive() {
+	a.t.Helper()
+	template := a.file("template.yaml", bytes.ReplaceAll([]byte(faultyTemplate), []byte("key: \"{{ .key }}\""), []byte("key: \"{{ .key }}\", title: \""+canary+"\"")))
+	const head = "id,last,born,key,hash\n"
+	good := fmt.Sprintf("1,%[1]s,19700131,%[1]s/a.pdf,\n2,%[1]s,19700131,%[1]s/none.pdf,\n", canary)
+	bad := fmt.Sprintf("%[1]s 3,%[1]s,19700131,%[1]s/a.pdf,\n4,%[1]s,%[1]s,%[1]s/a.pdf,\n5,\"%[1]s\"%[1]s,,,\n6,,19700131,%[1]s/a.pdf,%[1]s\n", canary)
+	manifest, faulty := a.file(canary+"/archive.csv", []byte(head+good)), a.file(canary+"/faulty.csv", []byte(head+good+bad))
+	plan := []string{"backfill", "plan", faulty, "--template", template, "--head"}
+	a.do(exitUsage, plan...)
+	a.do(exitUsage, append(plan, "--json")...)
+	a.do(exitUsage, "backfill", "run", faulty, "--template", template, "--id", "faulty")
+	a.do(exitNotAccepted, "backfill", "run", faulty, "--template", template, "--id", "skipped", "--skip-faulty")
+	a.do(exitNotAccepted, "backfill", "report", "skipped", faulty, "--template", template, "--out", filepath.Join(a.dir, "report.csv"))
+	a.do(exitNotAccepted, "backfill", "report", "skipped", faulty, "--template", template, "--out", filepath.Join(a.dir, "report.ndjson"), "--json")
+	a.do(exitUsage, "backfill", "run", manifest, "--template", template, "--id", "skipped") // another manifest
+	for _, name := range []string{"report.csv", "report.ndjson"} {
+		data, err := os.ReadFile(filepath.Join(a.dir, name))
+		if err != nil || len(data) < 200 {
+			a.t.Errorf("%v, %d bytes", err, len(data))
+		}
+		a.look("a report", string(data))
+	}
+	a.do(exitOK, "backfill", "status")
+	a.do(exitOK, "backfill", "status", "skipped", "--json")
+	a.do(exitOK, "lane", "pause", "backfill", "good-health", "--for", "1h", "--reason", "quiet")
+	a.do(exitOK, "backfill", "run", manifest, "--template", template, "--id", "cancelled", "--no-follow")
+	a.do(exitOK, "backfill", "pause", "cancelled")
+	a.do(exitOK, "backfill", "resume", "cancelled")
+	a.do(exitOK, "backfill", "cancel", "cancelled", "--reason", "a test", "--yes")
+	a.do(exitOK, "backfill", "forget", "skipped", "--reason", "a test", "--yes")
+}
+
+// mistakes are arguments and files that are wrong.
+func (a *aviary) mistakes() {
+	a.t.Helper()
+	missing, junk := filepath.Join(a.dir, canary+".json"), a.file(canary+"/junk.json", []byte(canary))
+	broken := a.file(canary+"/broken.json", bytes.Replace(planted("broken", canary), []byte(`"birthDate"`), []byte(`"birth`+canary+`"`), 1))
+	foreign := a.file(canary+"/foreign.json", bytes.Replace(planted("foreign", canary), []byte(`"files"`), []byte(`"`+canary+`":1,"files"`), 1))
+	for _, job := range []string{missing, junk, broken, foreign} {
+		a.do(exitUsage, "send", job)
+		a.do(exitUsage, "preview", job)
+	}
+	a.do(exitOK, "preview", a.file("fine.json", planted("fine", aFile)))
+	a.do(exitFailed, "preview", a.file("gone.json", planted("gone", canary+"/none.pdf")))
+	for _, patient := range []string{missing, junk} {
+		a.do(exitUsage, "send", "--to", "good-health", "--patient", patient, "--upload", missing, "--bucket", "reports")
+	}
+	a.do(exitUsage, "status", canary+".pdf")
+	a.do(exitUsage, "dead", "show", canary+"/x")
+	a.do(exitUsage, "dead", "drop", canary+"/x", "--reason", "a test", "--yes")
+	a.do(exitUsage, "backfill", "plan", missing, "--template", junk)
+	a.do(exitUsage, "backfill", "pause", canary+"/x")
+}
+
+// endpoints are read while a job is in hand, whose content is then in memory.
+func (a *aviary) endpoints() {
+	a.t.Helper()
+	a.fault(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.DelayAnswer, Delay: 10 * time.Second})
+	a.publish("chartpost.jobs.live.good-health", planted("slow", aFile))
+	at := regexp.MustCompile(`"http":"([^"]+)"`).FindStringSubmatch(a.log.String())
+	if at == nil {
+		a.t.Fatal("the worker does not say where it answers")
+	}
+	inHand := regexp.MustCompile(`(?m)^chartpost_worker_jobs_in_hand 1$`)
+	devtest.Until(a.t, "the job is in hand", 2*time.Minute, func() bool { return inHand.MatchString(a.get(at[1], "/metrics")) })
+	a.look("HTTP", answers(a.t, a.log))
+	for _, path := range []string{"/debug/pprof/heap?debug=1", "/debug/pprof/heap", "/debug/pprof/allocs", "/debug/pprof/goroutine", "/debug/pprof/trace?seconds=0.2", "/debug/pprof/profile?seconds=1"} {
+		text := a.get(at[1], path)
+		if unpacked, err := gzip.NewReader(strings.NewReader(text)); err == nil {
+			plain, err := io.ReadAll(unpacked)
+			if err != nil {
+				a.t.Errorf("%s: %v", path, err)
+			}
+			text = string(plain)
+		}
+		if len(text) < 200 {
+			a.t.Errorf("%s answers %d bytes", path, len(text))
+		}
+		a.look(path, text)
+	}
+}
+
+func (a *aviary) get(at, path string) string {
+	a.t.Helper()
+	resp, err := http.Get("http://" + at + path)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return string(body)
+}
+
+// TestADefectIsTold: a panic of a command is told by the type of its value and by
+// its place, and the value, which may be about a patient, is not.
+func TestADefectIsTold(t *testing.T) {
+	for _, value := range []any{canary, errors.New(canary), fmt.Errorf("%w", errors.New(canary)), []byte(canary)} {
+		var errs bytes.Buffer
+		code := run(t.Context(), []string{"version"}, streams{out: jammed{value}, err: &errs})
+		said := errs.String()
+		if code != exitFailed || !strings.Contains(said, fmt.Sprintf("a panic with a %T", value)) || !strings.Contains(said, "small.go") {
+			t.Errorf("exit code %d: %s", code, said)
+		}
+		if strings.Contains(said, canary) {
+			t.Error(said)
+		}
+	}
+}
+
+// jammed is a writer with a defect.
+type jammed struct{ value any }
+
+func (j jammed) Write([]byte) (int, error) { panic(j.value) }
