@@ -19,25 +19,43 @@ const TryTimeout = 5 * time.Second
 // loop. The error is what the last try met, and the end of ctx where that was
 // the reason to stop.
 func Do(ctx context.Context, hopeless func(error) bool, op func(ctx context.Context) error) error {
+	first := once(ctx, op)
+	if first == nil || hopeless(first) {
+		return first
+	}
+	return again(ctx, hopeless, op, first)
+}
+
+// once is one try.
+func once(ctx context.Context, op func(ctx context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	try, cancel := context.WithTimeout(ctx, TryTimeout)
+	defer cancel()
+	return op(try)
+}
+
+// again goes on after a first try that failed with last.
+func again(ctx context.Context, hopeless func(error) bool, op func(ctx context.Context) error, last error) error {
 	waits := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second),
 		backoff.WithMaxElapsedTime(0),
 	)
-	var last error
-	err := backoff.Retry(func() error {
-		if err := ctx.Err(); err != nil {
-			return backoff.Permanent(err)
+	for {
+		timer := time.NewTimer(waits.NextBackOff())
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			if errors.Is(ctx.Err(), last) {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%w; the last try: %w", ctx.Err(), last)
 		}
-		try, cancel := context.WithTimeout(ctx, TryTimeout)
-		defer cancel()
-		if last = op(try); hopeless(last) {
-			return backoff.Permanent(last)
+		if last = once(ctx, op); last == nil || hopeless(last) {
+			return last
 		}
-		return last
-	}, backoff.WithContext(waits, ctx))
-	if err == nil || last == nil || errors.Is(err, last) {
-		return err
 	}
-	return fmt.Errorf("%w; the last try: %w", err, last)
 }
