@@ -30,6 +30,8 @@ const (
 	latencyJobs = 500
 	latencyWarm = 50
 	latencySize = 50 * kB
+	// latencyPause lets the worker acknowledge a job before the next one comes.
+	latencyPause = 10 * time.Millisecond
 )
 
 func measureLatency(ctx context.Context, s *stage, o options, to *report) error {
@@ -60,7 +62,7 @@ func (s *stage) latency(ctx context.Context, transfer schemas.Transfer, jobs int
 	if err != nil {
 		return nil, nil, err
 	}
-	q, err := s.queue(ctx)
+	q, err := s.queue(ctx, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,6 +79,7 @@ func (s *stage) latency(ctx context.Context, transfer schemas.Transfer, jobs int
 	p.watch(q.failed)
 	orders := order{start: "job", lanes: lanes, key: key, transfer: transfer}
 	for n := range latencyWarm + jobs {
+		time.Sleep(latencyPause)
 		whole, part, err := l.run(ctx, orders.job(n))
 		if err != nil {
 			return nil, nil, err

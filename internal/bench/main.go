@@ -24,6 +24,7 @@ type options struct {
 	chartpost string
 	synced    bool
 	json      string
+	doc       string
 	profile   string
 	parts     []string
 }
@@ -36,8 +37,9 @@ func main() {
 	flag.Float64Var(&o.factor, "jobs", 1, "measure this part of each row's jobs")
 	flag.StringVar(&o.pipes, "pipes", "both,sha256,none", "bare pipes to measure beside the worker, by what they hash: both (SHA-256 and SHA-1, as the worker does), sha256, none; empty is none at all")
 	flag.StringVar(&o.chartpost, "chartpost", "", "chartpost program to measure; empty builds this checkout's")
-	flag.BoolVar(&o.synced, "synced", false, "let nats-server sync every message before it confirms it, as deploy/nats does")
+	flag.BoolVar(&o.synced, "synced", false, "let nats-server sync every message before it confirms it, as deploy/nats does, in every row and part")
 	flag.StringVar(&o.json, "json", "", "file to write every figure to")
+	flag.StringVar(&o.doc, "doc", "", "page to put the tables into, between its lines "+docBegins+" and "+docEnds)
 	flag.StringVar(&o.profile, "profile", "", "folder for the worker's profiles of each row: <row>.cpu and <row>.allocs; taking them slows the worker")
 	flag.Parse()
 	o.parts = flag.Args()
@@ -87,14 +89,50 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}
 	r.print(os.Stdout)
-	if o.json == "" {
+	return r.keep(o)
+}
+
+// keep writes the report where the flags want it.
+func (r *report) keep(o options) error {
+	if o.json != "" {
+		text, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.json, append(text, '\n'), 0o600); err != nil {
+			return err
+		}
+	}
+	if o.doc == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
+	page, err := os.ReadFile(o.doc)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(o.json, append(text, '\n'), 0o600)
+	var tables strings.Builder
+	r.print(&tables)
+	filled, err := fill(string(page), tables.String())
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.doc, err)
+	}
+	return os.WriteFile(o.doc, []byte(filled), 0o644)
+}
+
+// The lines of a page between which the tables are.
+const (
+	docBegins = "<!-- figures -->"
+	docEnds   = "<!-- end of figures -->"
+)
+
+// fill gives a page with other tables.
+func fill(page, tables string) (string, error) {
+	before, rest, begins := strings.Cut(page, docBegins+"\n")
+	_, after, ends := strings.Cut(rest, docEnds)
+	if !begins || !ends {
+		return "", errors.New("it has no place for figures")
+	}
+	return before + docBegins + "\n\n```text\n" + tables + "```\n\n" + docEnds + after, nil
 }
 
 func choose(names []string) ([]part, error) {

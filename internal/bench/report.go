@@ -35,7 +35,7 @@ type about struct {
 func describe(ctx context.Context, synced bool) (about, error) {
 	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
 	if err != nil {
-		return about{}, fmt.Errorf("git describe: %w", err)
+		commit = []byte("no git checkout")
 	}
 	cpu, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -53,3 +53,15 @@ func TestModel(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestFill(t *testing.T) {
+	got, err := fill("a\n<!-- figures -->\nold\n<!-- end of figures -->\nb\n", "new\n")
+	if want := "a\n<!-- figures -->\n\n```text\nnew\n```\n\n<!-- end of figures -->\nb\n"; err != nil || got != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, page := range []string{"", "<!-- figures -->\n", "<!-- end of figures -->\n"} {
+		if got, err := fill(page, "new\n"); err == nil {
+			t.Errorf("%q becomes %q", page, got)
+		}
+	}
+}

@@ -14,6 +14,8 @@ type row struct {
 	Slots    int              `json:"slots"`
 	Transfer schemas.Transfer `json:"transfer"`
 	TLS      bool             `json:"tls,omitempty"`
+	// Synced is that nats-server syncs every message before it confirms it.
+	Synced bool `json:"synced,omitempty"`
 	// Delay is what the receiver waits before each answer.
 	Delay time.Duration `json:"delay,omitempty"`
 	// Jobs are measured, after Warm others.
@@ -30,6 +32,7 @@ const (
 var table = []row{
 	{Name: "50kB-16", Size: 50 * kB, Slots: 16, Transfer: schemas.Upload, Jobs: 10_000, Warm: 1000},
 	{Name: "50kB-embed-16", Size: 50 * kB, Slots: 16, Transfer: schemas.Embed, Jobs: 10_000, Warm: 1000},
+	{Name: "50kB-synced-16", Size: 50 * kB, Slots: 16, Transfer: schemas.Upload, Synced: true, Jobs: 5000, Warm: 1000},
 	{Name: "10MB-16", Size: 10 * mB, Slots: 16, Transfer: schemas.Upload, Jobs: 700, Warm: 50},
 	{Name: "30MB-16", Size: 30 * mB, Slots: 16, Transfer: schemas.Upload, Jobs: 300, Warm: 40},
 	{Name: "30MB-64", Size: 30 * mB, Slots: 64, Transfer: schemas.Upload, Jobs: 300, Warm: 100},

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // result is all runs of a row.
@@ -66,9 +68,10 @@ func (s *stage) measureRow(ctx context.Context, r row, o options) (out result, e
 	return out, nil
 }
 
-// pipesOf are the pipes to measure beside a row. A pipe embeds nothing.
+// pipesOf are the pipes to measure beside a row. A pipe embeds nothing, and
+// knows of no queue.
 func pipesOf(r row, names string) (list []piped) {
-	if r.Transfer != "upload" || names == "" {
+	if r.Transfer != schemas.Upload || r.Synced || names == "" {
 		return nil
 	}
 	for name := range strings.SplitSeq(names, ",") {

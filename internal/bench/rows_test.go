@@ -17,7 +17,7 @@ func TestChosenRows(t *testing.T) {
 		{"10MB-16", "10MB-16"},
 		{"30MB-64,10MB-16", "30MB-64 10MB-16"},
 		{"50kB-50ms*", "50kB-50ms-16 50kB-50ms-64"},
-		{"", "50kB-16 50kB-embed-16 10MB-16 30MB-16 30MB-64 30MB-tls-16 50kB-50ms-16 50kB-50ms-64"},
+		{"", "50kB-16 50kB-embed-16 50kB-synced-16 10MB-16 30MB-16 30MB-64 30MB-tls-16 50kB-50ms-16 50kB-50ms-64"},
 	} {
 		rows, err := chosenRows(c.names, 1)
 		var names []string
@@ -34,7 +34,7 @@ func TestChosenRows(t *testing.T) {
 		}
 	}
 	rows, err := chosenRows("30MB-16", 0.1)
-	if err != nil || rows[0].Jobs != table[3].Jobs/10 || rows[0].Warm != table[3].Warm {
+	if err != nil || rows[0].Jobs != 30 || rows[0].Warm != 40 {
 		t.Errorf("%+v, %v", rows, err)
 	}
 }

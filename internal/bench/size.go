@@ -17,7 +17,7 @@ type size struct {
 
 func measureSize(ctx context.Context, s *stage, _ options, to *report) error {
 	to.Size = &size{}
-	for path, build := range map[*int64][]string{&to.Size.Release: nil, &to.Size.Stripped: {"-ldflags=-s"}} {
+	for path, build := range map[*int64][]string{&to.Size.Release: {"-trimpath"}, &to.Size.Stripped: {"-trimpath", "-ldflags=-s"}} {
 		program := filepath.Join(s.dir, "sized")
 		if err := goBuild(ctx, program, "github.com/chartpost/chartpost/cmd/chartpost", build...); err != nil {
 			return err

@@ -29,7 +29,7 @@ type stage struct {
 	stored                   map[int]string
 	keyFile, clientID, keyID string
 	sourceID                 string
-	// synced lets nats-server sync each message before it confirms it.
+	// synced is every queue, whatever the row says.
 	synced bool
 	closes []func() error
 }
@@ -69,7 +69,7 @@ func (s *stage) close() error {
 	return errors.Join(faults...)
 }
 
-// build makes the programs as a release has them.
+// build makes the programs that are not given.
 func (s *stage) build(ctx context.Context) (err error) {
 	if s.chartpost == "" {
 		s.chartpost = filepath.Join(s.dir, "chartpost")
@@ -86,7 +86,7 @@ func (s *stage) build(ctx context.Context) (err error) {
 }
 
 func goBuild(ctx context.Context, program, pkg string, flags ...string) error {
-	args := append([]string{"build", "-trimpath", "-o", program}, append(flags, pkg)...)
+	args := append([]string{"build", "-o", program}, append(flags, pkg)...)
 	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build of %s: %w: %s", filepath.Base(program), err, out)
@@ -140,12 +140,13 @@ func (s *stage) redox(ctx context.Context, r row) (*devstack.ServerProcess, stri
 }
 
 // queue starts a nats-server with nothing in it and lets Chartpost make its streams.
-func (s *stage) queue(ctx context.Context) (*queue, error) {
+// One that is synced writes each message to the disk before it confirms it.
+func (s *stage) queue(ctx context.Context, synced bool) (*queue, error) {
 	dir, err := os.MkdirTemp(s.dir, "nats-")
 	if err != nil {
 		return nil, err
 	}
-	server, err := devstack.StartNATSBinary(ctx, s.nats, devstack.NATSOptions{Dir: dir, LazySync: !s.synced})
+	server, err := devstack.StartNATSBinary(ctx, s.nats, devstack.NATSOptions{Dir: dir, LazySync: !synced && !s.synced})
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func measureStartup(ctx context.Context, s *stage, _ options, to *report) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, receiver.Close()) }()
-	q, err := s.queue(ctx)
+	q, err := s.queue(ctx, false)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ type trial struct {
 // runs from one accepted event to another.
 func (s *stage) try(ctx context.Context, l load, to place) (out sample, err error) {
 	t := &trial{load: l, stage: s, place: to, warm: make(chan struct{}), done: make(chan struct{})}
-	if t.queue, err = s.queue(ctx); err != nil {
+	if t.queue, err = s.queue(ctx, l.Synced); err != nil {
 		return sample{}, err
 	}
 	defer func() { err = errors.Join(err, t.end()) }()

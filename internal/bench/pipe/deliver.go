@@ -88,7 +88,8 @@ func trustOf(file string) (*tls.Config, error) {
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
-// message is as long as the worker's message of the same job.
+// message has the form of the worker's message of the same job, which is some
+// hundred bytes longer.
 const message = `{"resourceType":"Bundle","type":"message","entry":[{"resource":{"resourceType":"MessageHeader","eventUri":"https://fhir.redoxengine.com/EventDefinition/DocumentReferenceCreate","source":{"endpoint":"urn:redox:bench"},"focus":[{"reference":"DocumentReference/1"}]}},` +
 	`{"resource":{"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.3","value":"MRN-1"}],"name":[{"family":"Example"}],"gender":"female","birthDate":"1970-01-01"}},` +
 	`{"resource":{"resourceType":"DocumentReference","status":"current","content":[{"attachment":{"contentType":"application/pdf","url":"%s"}}]}}]}`
