@@ -67,4 +67,3 @@ func TestAPanicOfTheSource(t *testing.T) {
 type canaryText struct{}
 
 func (canaryText) String() string { return "CANARY" }
-
