@@ -164,7 +164,7 @@ func TestEveryLineIsProven(t *testing.T) {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
 	rows := [][]string{jobColumns}
-	for range 3000 {
+	for range 900 {
 		row := []string{"a-1", "", "good-health", "", "", "a.pdf", "", "", "", "", "", ""}
 		for range random.IntN(4) {
 			row[random.IntN(len(row))] = hostile[random.IntN(len(hostile))]
@@ -217,7 +217,7 @@ func TestEveryLineIsProven(t *testing.T) {
 			t.Fatalf("%q became %+v", row, doc)
 		}
 	}
-	if valid < 300 || valid > 2700 {
+	if valid < 90 || valid > 810 {
 		t.Errorf("%d lines are valid", valid)
 	}
 }
