@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,11 @@ func TestQuickAgrees(t *testing.T) {
 	for _, name := range fixtures(t, "job-invalid/*.json") {
 		checkQuick(t, read(t, name))
 	}
-	for _, pattern := range []string{"job/documentreference-create.json", "job/notes-new.json"} {
+	for pattern, skip := range map[string][]string{
+		"job/documentreference-create.json": nil,
+		// No rule of these depends on the operation.
+		"job/notes-new.json": {"source_id", "files", "transfer", "requested_at", "expires_at", "correlation"},
+	} {
 		for _, name := range fixtures(t, pattern) {
 			data := read(t, name)
 			checkQuick(t, data)
@@ -22,14 +27,13 @@ func TestQuickAgrees(t *testing.T) {
 			if err := json.Unmarshal(data, &doc); err != nil {
 				t.Fatal(err)
 			}
-			replace(doc, 4, func() {
+			replace(doc, 4, skip, func() {
 				changed, err := json.Marshal(doc)
 				if err != nil {
 					t.Fatal(err)
 				}
 				tried++
-				checkQuick(t, changed)
-				if _, ok := quickJob(changed); ok {
+				if checkQuick(t, changed) {
 					taken++
 				}
 			})
@@ -59,14 +63,18 @@ func bounds() []any {
 	return all
 }
 
-// replace goes down as many levels as the schema looks at.
-func replace(v any, levels int, try func()) {
+// replace goes down as many levels as the schema looks at, but not where it is
+// told to skip a name.
+func replace(v any, levels int, skip []string, try func()) {
 	if levels == 0 {
 		return
 	}
 	switch v := v.(type) {
 	case map[string]any:
 		for name, old := range v {
+			if slices.Contains(skip, name) {
+				continue
+			}
 			for _, b := range bounds() {
 				v[name] = b
 				try()
@@ -74,7 +82,7 @@ func replace(v any, levels int, try func()) {
 			delete(v, name)
 			try()
 			v[name] = old
-			replace(old, levels-1, try)
+			replace(old, levels-1, nil, try)
 		}
 		for _, name := range []string{"id", "slug", "name", "resourceType", "header", "x"} {
 			if _, there := v[name]; !there {
@@ -90,7 +98,7 @@ func replace(v any, levels int, try func()) {
 				try()
 			}
 			v[i] = old
-			replace(old, levels-1, try)
+			replace(old, levels-1, nil, try)
 		}
 	}
 }
