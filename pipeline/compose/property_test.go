@@ -56,7 +56,7 @@ func TestCallerSurvives(t *testing.T) {
 		if !ok {
 			t.Fatalf("no base message for %s", op.Name)
 		}
-		for seed := range uint64(50) {
+		for seed := range uint64(20) {
 			if !checkSound(t, op, randomMessage(seed, b.message), b.files) {
 				t.Fatalf("%s, seed %d: a message with unknown members is refused", op.Name, seed)
 			}
