@@ -22,7 +22,7 @@ type want struct {
 }
 
 func TestMessageFaults(t *testing.T) {
-	big := document1(`{"contentType":"x/y","data":"` + strings.Repeat("QUJD", 500_000) + `"}`)
+	big := document1(`{"contentType":"x/y","data":"` + strings.Repeat("QUJD", 200_000) + `"}`)
 	cases := map[Action]struct {
 		f Fault
 		want

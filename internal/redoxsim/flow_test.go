@@ -81,13 +81,13 @@ func TestUploadedDocument(t *testing.T) {
 
 func TestLargeEmbeddedDocument(t *testing.T) {
 	b := newBench(t)
-	data := make([]byte, 5_000_000)
+	data := make([]byte, 1_500_000)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(data)
 	text := base64.StdEncoding.EncodeToString(data)
 	for name, encoded := range map[string]string{
 		"plain": text, "slashes escaped": strings.ReplaceAll(text, "/", `\/`),
 	} {
-		got := b.post(docPath, fhirType, []byte(document1(`{"contentType":"application/pdf","size":5000000,"data":"`+encoded+`"}`)))
+		got := b.post(docPath, fhirType, []byte(document1(`{"contentType":"application/pdf","size":1500000,"data":"`+encoded+`"}`)))
 		if got.status != 200 {
 			t.Fatalf("%s: status %d: %s", name, got.status, got.body)
 		}
