@@ -76,7 +76,7 @@ func (m *mortal) Records(ctx context.Context, ids []string, newest bool) (map[st
 func TestKilledFeeders(t *testing.T) {
 	t.Parallel()
 	const seed = 7
-	w, l := newWorld(t), many(3000, "x")
+	w, l := newWorld(t), many(1100, "x") // more than two chunks
 	chance := rand.New(rand.NewPCG(seed, 0))
 	h := &hand{w: w, taken: map[string]int{}}
 	endings := []ending{accepted, {phase: pipeline.Failed}, {phase: pipeline.Accepted, silent: true}}
@@ -92,7 +92,7 @@ func TestKilledFeeders(t *testing.T) {
 		if err != nil && !errors.Is(err, errDead) {
 			t.Fatal(err)
 		}
-		h.take("x", chance.IntN(300), func(i int) ending { return endings[i%len(endings)] })
+		h.take("x", chance.IntN(100), func(i int) ending { return endings[i%len(endings)] })
 		if err == nil {
 			break
 		}
@@ -106,7 +106,7 @@ func TestKilledFeeders(t *testing.T) {
 	h.drain("x", accepted)
 	h.once("r", l)
 	tally, _ := account(t, w, f, l)
-	if tally.Lines != 3000 || tally.Counts[backfill.OutcomeAccepted]+tally.Counts[backfill.OutcomeFailed] != 3000 || tally.Counts[backfill.OutcomeFailed] == 0 {
+	if tally.Lines != 1100 || tally.Counts[backfill.OutcomeAccepted]+tally.Counts[backfill.OutcomeFailed] != 1100 || tally.Counts[backfill.OutcomeFailed] == 0 {
 		t.Errorf("%+v", tally)
 	}
 }
@@ -167,7 +167,7 @@ func account(t *testing.T, w *world, f *backfill.Feeder, l lines) (backfill.Tall
 // next one goes on at once.
 func TestStop(t *testing.T) {
 	t.Parallel()
-	w, l := newWorld(t), many(2000, "x")
+	w, l := newWorld(t), many(1400, "x")
 	h := &hand{w: w, taken: map[string]int{}}
 	f := w.feeder("r", l)
 	f.Limits.Outstanding = 700
@@ -193,13 +193,13 @@ func TestStop(t *testing.T) {
 	if tally := g.book.Tally(f.Run); tally.Counts[backfill.OutcomeAccepted] != 500 {
 		t.Errorf("a feeder that begins knows of %+v", tally)
 	}
-	w.until("all are queued", func() bool { return w.queued("x") == 1500 })
+	w.until("all are queued", func() bool { return w.queued("x") == 900 })
 	h.drain("x", accepted)
 	if err := g.end(); err != nil {
 		t.Fatal(err)
 	}
 	h.once("r", l)
-	if tally := g.book.Tally(f.Run); !tally.Good() || tally.Lines != 2000 {
+	if tally := g.book.Tally(f.Run); !tally.Good() || tally.Lines != 1400 {
 		t.Errorf("%+v", tally)
 	}
 	if at, err := backfill.LoadCheckpoint(t.Context(), w.runs, "r"); err != nil || at.EndedAt.IsZero() {
