@@ -28,7 +28,7 @@ func TestBackfill(t *testing.T) {
 	onGrounds(t, "backfill", 3, func(t *testing.T, g ground) {
 		a := archive{
 			load:  load{name: "archive", jobs: jobs(sized(300, 20_000)), destinations: destinations("hospital", 8), largest: sized(2_000, 5_000)},
-			crew:  crew{workers: 3, slots: 16, laneSlots: 16, lease: 5 * time.Second, grace: 20 * time.Second, answer: sized(15*time.Second, 5*time.Second)},
+			crew:  crew{workers: 3, slots: 16, laneSlots: 16, lease: sized(15*time.Second, 5*time.Second), grace: 20 * time.Second, answer: sized(15*time.Second, 5*time.Second)},
 			kills: sized(2, 30), leaderKills: leaderKills(sized(1, 2)), missing: 50,
 		}
 		a.run(t, g)

@@ -21,7 +21,7 @@ func TestIsolation(t *testing.T) {
 			t.Run(fmt.Sprintf("%d-percent", share), func(t *testing.T) {
 				c := isolation{
 					load: load{name: "healthy", jobs: jobs(sized(80, 2000)), destinations: destinations("hospital", 8), largest: 20_000},
-					crew: crew{workers: sized(2, 3), slots: 16, laneSlots: 8, lease: 5 * time.Second, grace: 20 * time.Second, answer: sized(20*time.Second, 5*time.Second)},
+					crew: crew{workers: sized(2, 3), slots: 16, laneSlots: 8, lease: sized(15*time.Second, 5*time.Second), grace: 20 * time.Second, answer: sized(20*time.Second, 5*time.Second)},
 					hang: sized(3*time.Second, 10*time.Second), answers: sized(time.Millisecond, 500*time.Millisecond),
 				}
 				// So many that share is their part of all jobs.

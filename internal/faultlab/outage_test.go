@@ -24,7 +24,7 @@ func TestOutage(t *testing.T) {
 					outage{
 						kind: kind, length: length,
 						load: load{name: "outage", jobs: jobs(sized(40, 500)), destinations: destinations("hospital", 4), largest: 20_000},
-						crew: crew{workers: 2, slots: 16, laneSlots: 8, lease: 5 * time.Second, grace: 20 * time.Second, answer: sized(15*time.Second, 5*time.Second)},
+						crew: crew{workers: 2, slots: 16, laneSlots: 8, lease: sized(15*time.Second, 5*time.Second), grace: 20 * time.Second, answer: sized(15*time.Second, 5*time.Second)},
 					}.run(t, g)
 				})
 			}

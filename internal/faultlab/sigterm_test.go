@@ -13,7 +13,7 @@ import (
 // ends by itself with code 0, and nothing is sent twice.
 func TestSigterm(t *testing.T) {
 	onGrounds(t, "sigterm", 1, func(t *testing.T, g ground) {
-		c := crew{workers: 3, slots: 8, laneSlots: 8, lease: 5 * time.Second, grace: time.Minute, answer: time.Minute}
+		c := crew{workers: 3, slots: 8, laneSlots: 8, lease: sized(15*time.Second, 5*time.Second), grace: time.Minute, answer: time.Minute}
 		l := newLab(t, g, c)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
