@@ -75,7 +75,16 @@ func natsPer1000(s sample) float64   { return s.NATSPer1000 }
 func mallocsPerJob(s sample) float64 { return s.MallocsPerJob }
 func kBPerJob(s sample) float64      { return s.BytesPerJob / 1000 }
 
+// print writes the tables, without the blanks that they leave at ends of lines.
 func (r *report) print(w io.Writer) {
+	var tables strings.Builder
+	r.write(&tables)
+	for line := range strings.Lines(tables.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
+}
+
+func (r *report) write(w io.Writer) {
 	a := r.About
 	fmt.Fprintf(w, "%s, %s, %s, %d × %s, NATS synced: %t\n", a.Commit, a.At.Format(time.DateTime), a.Go, a.Cores, a.CPU, a.Synced)
 	if len(r.Rows) > 0 {
@@ -92,6 +101,9 @@ func (r *report) print(w io.Writer) {
 	}
 	if r.Size != nil {
 		printSize(w, r.Size)
+	}
+	if goals := r.goals(); len(goals) > 0 {
+		printGoals(w, goals)
 	}
 }
 

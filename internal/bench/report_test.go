@@ -22,6 +22,8 @@ func TestReport(t *testing.T) {
 		Rows: []result{
 			{Row: table[0], Worker: []sample{run(1000, 0.6), run(1200, 0.5), run(1100, 0.55)}, Pipes: []piped{{"both", []sample{run(2200, 0.275)}}}},
 			{Row: table[1], Worker: []sample{run(1000, 0.6)}},
+			{Row: table[3], Worker: []sample{run(170, 3.6)}, Pipes: []piped{{"both", []sample{run(200, 3)}}, {"none", []sample{run(400, 1)}}}},
+			{Row: table[5], Worker: []sample{run(169, 3.7)}, Pipes: []piped{{"both", []sample{run(200, 3)}}}},
 		},
 		Latency: []latency{{Transfer: schemas.Upload, P50: 3, P99: 9.5, Worst: 10, Receiver: 0.1, Each: []float64{3, 10}}},
 		Startup: &startup{Log: []float64{90, 100}, Answer: []float64{100, 120}},
@@ -63,5 +65,26 @@ func TestFill(t *testing.T) {
 		if got, err := fill(page, "new\n"); err == nil {
 			t.Errorf("%q becomes %q", page, got)
 		}
+	}
+}
+
+func TestGoals(t *testing.T) {
+	for _, c := range []struct {
+		goal goal
+		met  bool
+	}{
+		{goal{Bound: 5, Got: 5}, true},
+		{goal{Bound: 5, Got: 5.1}, false},
+		{goal{Bound: 5, Got: 4.9, Least: true}, false},
+		{goal{Bound: 5, Got: 5.1, Least: true}, true},
+		{goal{Bound: 5, Got: median(nil)}, false},
+		{goal{Bound: 5, Got: median(nil), Least: true}, false},
+	} {
+		if c.goal.met() != c.met {
+			t.Errorf("%+v: met is %t", c.goal, !c.met)
+		}
+	}
+	if got := (&report{}).goals(); len(got) != 0 {
+		t.Errorf("nothing was measured, but %+v", got)
 	}
 }
