@@ -119,8 +119,9 @@ The samples have ended. In another terminal, from this folder:
   bin/chartpost check
   bin/chartpost send --to %[2]s --patient %[1]s/patient.json --upload YOUR.pdf
   bin/chartpost preview %[1]s/job-pdf.json
-  curl -s %[3]s/_sim/messages            # what the simulated chart received
-  nats -s %[4]s pub chartpost.jobs.live.%[2]s "$(cat my-job.json)"   # any NATS client publishes jobs
+  curl -s %[3]s/_sim/messages       # what the simulated chart received
+  curl -s %[3]s/_sim/messages/1     # the first message of it
+  nats -s %[4]s pub chartpost.jobs.live.%[2]s --jetstream --force-stdin --no-templates < YOUR-JOB.json
 
 Ctrl-C ends it.
 

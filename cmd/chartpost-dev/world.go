@@ -58,7 +58,11 @@ func open(ctx context.Context, dir string, p ports) (*world, error) {
 			return nil, err
 		}
 	}
-	w := &world{dir: dir}
+	release, err := hold(dir)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{dir: dir, closers: []func() error{release}}
 	for _, start := range []func(context.Context, ports) error{w.startNATS, w.startS3, w.startRedox} {
 		if err := start(ctx, p); err != nil {
 			w.close()

@@ -146,6 +146,14 @@ func helpOf(v *kong.Value) string {
 	return strings.TrimSuffix(v.Help, ".") + " ($" + app.EnvironmentName(v.Name) + ")."
 }
 
+// noSettings reminds whoever forgot them.
+func noSettings(config string) string {
+	if config != "" {
+		return ""
+	}
+	return " No file of settings was read: see --config, or " + app.EnvironmentName("config") + "."
+}
+
 // checker is a command that can tell what is wrong with its settings before
 // anything is done.
 type checker interface {
@@ -190,7 +198,7 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	}
 	if err := errors.Join(faults...); err != nil {
 		std.fail(err)
-		fmt.Fprintln(std.err, "Run `chartpost --help`, or a command with --help.")
+		fmt.Fprintln(std.err, "Run `chartpost --help`, or a command with --help."+noSettings(cli.Config))
 		return exitUsage
 	}
 	if err := command.Run(parser); err != nil {

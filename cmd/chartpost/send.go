@@ -129,9 +129,9 @@ func (p publication) submit(ctx context.Context) error {
 	known, err := p.queue.Outbox().Submit(ctx, p.lane, p.id, p.data)
 	switch {
 	case err != nil:
-		return fmt.Errorf("publishing the job: %w\n%s", err, adviceStreams)
+		return &failure{exitFailed, fmt.Errorf("publishing the job: %w\n%s", err, adviceStreams)}
 	case known:
-		return fmt.Errorf("the queue has seen a job with the id %s a short while ago and dropped this one; give it another id if it is another job", p.id)
+		return &failure{exitFailed, fmt.Errorf("the queue has seen a job with the id %s a short while ago and dropped this one; give it another id if it is another job", p.id)}
 	}
 	fmt.Fprintln(p.std.err, "published", p.id)
 	return nil
@@ -167,6 +167,9 @@ func (p publication) follow(ctx context.Context, wait time.Duration, print func(
 	case err != nil && published:
 		return fmt.Errorf("%w\nthe job %s is published and goes on by itself", err, p.id)
 	case err != nil:
+		if _, told := errors.AsType[*failure](err); told { // by submit
+			return err
+		}
 		return fmt.Errorf("%w\nthe job was not published; %s", err, adviceStreams)
 	case last == schemas.StatusAccepted:
 		return nil
