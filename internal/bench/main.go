@@ -41,6 +41,10 @@ func main() {
 	flag.StringVar(&o.json, "json", "", "file to write every figure to")
 	flag.StringVar(&o.doc, "doc", "", "page to put the tables into, between its lines "+docBegins+" and "+docEnds)
 	flag.StringVar(&o.profile, "profile", "", "folder for the worker's profiles of each row: <row>.cpu and <row>.allocs; taking them slows the worker")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "bench [flags] [rows] [latency] [startup] [scale] [size]: measures the named parts, or all. docs/performance.md has more.")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	o.parts = flag.Args()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
