@@ -9,7 +9,7 @@ import (
 )
 
 // TestOneWorldAFolder: a second one leaves the first alone, and takes over when
-// that has ended.
+// that has ended, with the patient as it was left.
 func TestOneWorldAFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "world")
 	out, _, stop := command(t, append([]string{"up", "--dir", dir}, freePorts...)...)
@@ -29,5 +29,12 @@ func TestOneWorldAFolder(t *testing.T) {
 	if code := stop(); code != 0 {
 		t.Errorf("the first one: exit code %d", code)
 	}
+	patient := filepath.Join(dir, "patient.json")
+	if err := os.WriteFile(patient, []byte("edited"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	once(t, dir, freePorts...)
+	if text, err := os.ReadFile(patient); err != nil || string(text) != "edited" {
+		t.Errorf("the patient, edited by a person, is now %s: %v", text, err)
+	}
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -61,7 +63,20 @@ func (r *samplesRun) submit(ctx context.Context) error {
 			return fmt.Errorf("publishing the job %s: %w", job.ID, err)
 		}
 	}
-	return os.WriteFile(filepath.Join(r.world.dir, "patient.json"), samples.Patient(), 0o600)
+	return r.world.writePatient()
+}
+
+// writePatient leaves one alone that is there: it may have been edited.
+func (w *world) writePatient() error {
+	file, err := os.OpenFile(filepath.Join(w.dir, "patient.json"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(samples.Patient())
+	return errors.Join(err, file.Close())
 }
 
 func (r *samplesRun) job(doc samples.Document) schemas.Job {
