@@ -142,7 +142,7 @@ func (d *dispatcher) complain(err error) {
 
 // pace lets as many backfill jobs in as the budget has room for.
 func (d *dispatcher) pace() {
-	d.lanes.paced = max(d.budget.Room()-d.lanes.promisedBackfill()-int(d.unpaid.Load()), 0)
+	d.lanes.paced = max(d.budget.Room()-d.lanes.backfills-int(d.unpaid.Load()), 0)
 	if want := d.lanes.backlog() + int(d.unpaid.Load()); want != d.wanted {
 		d.wanted = want
 		d.budget.Want(want)

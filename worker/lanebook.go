@@ -19,7 +19,7 @@ func (l *lanes) unseen(name schemas.Lane) {
 	one := l.get(name)
 	one.doubts = doubts{}
 	if one.flow.empty++; one.flow.empty > mostEmpty && one.inHand == 0 && !one.asking {
-		delete(l.all, name)
+		l.forget(one)
 	}
 }
 
@@ -60,8 +60,7 @@ func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
 	one.doubts.fruitful, one.doubts.vain, one.doubts.skip = true, 0, 0
 	promised := one.promised > 0
 	if promised {
-		one.promised--
-		l.promised--
+		l.release(one, 1)
 	}
 	if !promised && (l.full() || !l.longMay(one)) || one.inHand >= l.room(one) {
 		// A slot, or the lane, was taken or shut since the ask.
@@ -79,7 +78,7 @@ func (l *lanes) refused(name schemas.Lane) {
 	l.answered(name, 1)
 	one := l.all[name]
 	if one.inHand == 0 {
-		delete(l.all, name)
+		l.forget(one)
 		return
 	}
 	one.ready, one.resting = false, true
@@ -88,14 +87,24 @@ func (l *lanes) refused(name schemas.Lane) {
 // answered books the end of an ask.
 func (l *lanes) answered(name schemas.Lane, unfilled int) {
 	one := l.get(name)
-	l.promised -= one.promised
-	if unfilled > 0 && one.promised > 0 {
+	promised := one.promised
+	l.release(one, promised)
+	if unfilled > 0 && promised > 0 {
 		// Asked for more than there was: believe it is empty until something
 		// says otherwise.
 		one.ready = false
 		one.doubts.answered()
 	}
-	one.asking, one.promised = false, 0
+	one.asking = false
+}
+
+// release gives up n slots that were kept for an ask of the lane.
+func (l *lanes) release(one *lane, n int) {
+	one.promised -= n
+	l.promised -= n
+	if one.name.Class == schemas.Backfill {
+		l.backfills -= n
+	}
 }
 
 // finished books the end of a job.

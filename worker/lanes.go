@@ -3,6 +3,7 @@ package worker
 import (
 	"cmp"
 	"math"
+	"slices"
 
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -22,7 +23,12 @@ type lanes struct {
 	// parked are jobs whose message has left and whose answer does not come. They
 	// cost next to nothing and keep no slot.
 	parked int
-	all    map[schemas.Lane]*lane
+	// all is by name, list the same for walks: one is made for each free slot, of
+	// hundreds of lanes.
+	all  map[schemas.Lane]*lane
+	list []*lane
+	// backfills is how many backfill jobs open asks may bring.
+	backfills int
 	// turn orders the lanes: the one that was asked longest ago comes first.
 	turn uint64
 	// lives counts the picks of live lanes since backfill had one.
@@ -64,8 +70,14 @@ func (l *lanes) get(name schemas.Lane) *lane {
 	if one == nil {
 		one = &lane{name: name, flow: flow{window: firstWindow}}
 		l.all[name] = one
+		l.list = append(l.list, one)
 	}
 	return one
+}
+
+func (l *lanes) forget(one *lane) {
+	delete(l.all, one.name)
+	l.list = slices.DeleteFunc(l.list, func(other *lane) bool { return other == one })
 }
 
 // full tells whether no slot is free.
@@ -76,17 +88,17 @@ func (l *lanes) full() bool { return l.inHand+l.promised >= l.allowed }
 // every lane, so that a new job is here at once.
 func (l *lanes) orders() []order {
 	var out []order
-	for !l.full() {
-		one := l.pick()
-		if one == nil {
+	for {
+		if l.full() {
+			return out
+		}
+		c := l.candidates()
+		if c.ready == 0 {
 			break
 		}
-		out = append(out, l.short(one))
+		out = append(out, l.short(l.pick(c), c.ready))
 	}
-	if l.full() || l.anyReady() {
-		return out
-	}
-	for _, one := range l.all {
+	for _, one := range l.list {
 		if !one.asking && !one.resting && one.inHand < l.room(one) && one.flow.empty < mostEmpty && l.longMay(one) {
 			one.asking = true
 			if one.name.Class == schemas.Backfill {
@@ -105,7 +117,7 @@ func (l *lanes) longMay(one *lane) bool { return one.name.Class != schemas.Backf
 // backlog is how many backfill jobs could begin if the budget allowed it.
 func (l *lanes) backlog() int {
 	n := 0
-	for _, one := range l.all {
+	for _, one := range l.list {
 		if one.name.Class == schemas.Backfill && (one.ready || one.promised > 0) {
 			n += max(l.room(one)-one.inHand, 0)
 		}
@@ -113,71 +125,58 @@ func (l *lanes) backlog() int {
 	return min(n, max(l.allowed-l.inHand, 0))
 }
 
-// promisedBackfill is how many backfill jobs open asks may bring.
-func (l *lanes) promisedBackfill() int {
-	n := 0
-	for _, one := range l.all {
-		if one.name.Class == schemas.Backfill {
-			n += one.promised
-		}
-	}
-	return n
+// candidates are the lanes that may be asked now.
+type candidates struct {
+	// live and backfill are of their class the one asked longest ago.
+	live, backfill *lane
+	ready          int
 }
 
-// pick chooses the next lane to ask: of its class the one asked longest ago,
-// live before backfill but for backfill's share.
-func (l *lanes) pick() *lane {
-	live, backfill := l.oldest(schemas.Live), l.oldest(schemas.Backfill)
-	switch {
-	case live == nil:
-		return backfill
-	case backfill != nil && l.lives >= livesPerBackfill:
-		l.lives = 0
-		return backfill
-	}
-	l.lives++
-	return live
-}
-
-func (l *lanes) oldest(class schemas.Class) *lane {
-	var oldest *lane
-	for _, one := range l.all {
-		if one.name.Class != class || !l.askable(one) {
+func (l *lanes) candidates() candidates {
+	var c candidates
+	for _, one := range l.list {
+		if !l.askable(one) {
 			continue
 		}
-		if oldest == nil || cmp.Or(cmp.Compare(one.asked, oldest.asked), cmp.Compare(one.name.Destination, oldest.name.Destination)) < 0 {
-			oldest = one
+		c.ready++
+		oldest := &c.live
+		if one.name.Class == schemas.Backfill {
+			oldest = &c.backfill
+		}
+		if *oldest == nil || cmp.Or(cmp.Compare(one.asked, (*oldest).asked), cmp.Compare(one.name.Destination, (*oldest).name.Destination)) < 0 {
+			*oldest = one
 		}
 	}
-	return oldest
+	return c
+}
+
+// pick chooses the next lane to ask: live before backfill but for backfill's
+// share.
+func (l *lanes) pick(c candidates) *lane {
+	switch {
+	case c.live == nil:
+		return c.backfill
+	case c.backfill != nil && l.lives >= livesPerBackfill:
+		l.lives = 0
+		return c.backfill
+	}
+	l.lives++
+	return c.live
 }
 
 func (l *lanes) askable(one *lane) bool {
 	return one.ready && !one.asking && one.inHand < l.room(one) && (l.paced > 0 || one.name.Class != schemas.Backfill)
 }
 
-func (l *lanes) anyReady() bool {
-	for _, one := range l.all {
-		if l.askable(one) {
-			return true
-		}
-	}
-	return false
-}
-
-// short makes an order of the lane's fair share of the free slots.
-func (l *lanes) short(one *lane) order {
-	ready := 0
-	for _, other := range l.all {
-		if l.askable(other) {
-			ready++
-		}
-	}
+// short makes an order of the lane's fair share of the free slots, among as many
+// as are ready.
+func (l *lanes) short(one *lane, ready int) order {
 	free := l.allowed - l.inHand - l.promised
 	n := min(max(free/ready, 1), l.room(one)-one.inHand)
 	if one.name.Class == schemas.Backfill {
 		n = min(n, l.paced)
 		l.paced -= n
+		l.backfills += n
 	}
 	l.turn++
 	one.asking, one.promised, one.asked = true, n, l.turn

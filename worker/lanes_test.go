@@ -204,3 +204,23 @@ func TestSlotsComeBack(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkOrders takes and ends one job among many lanes that all have some.
+func BenchmarkOrders(b *testing.B) {
+	for _, n := range []int{1, 30, 300} {
+		b.Run(fmt.Sprintf("%d lanes", n), func(b *testing.B) {
+			l, q := newLanes(16, 8), queue{}
+			for i := range n {
+				lane := liveLane(fmt.Sprint(i))
+				q[lane] = 1 << 40
+				see(l, lane, 1<<40)
+			}
+			var inHand []schemas.Lane
+			for b.Loop() {
+				inHand = append(inHand, q.serve(l, l.orders())...)
+				l.finished(&ticket{lane: inHand[0], ending: ending{verdict: well}})
+				inHand = inHand[1:]
+			}
+		})
+	}
+}
