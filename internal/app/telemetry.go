@@ -22,7 +22,7 @@ import (
 // Telemetry says what a worker tells of itself beside its log.
 type Telemetry struct {
 	Destinations int    `name:"metrics-destinations" default:"200" help:"How many destinations have metrics of their own, first come first served; all others are told of together."`
-	Pprof        bool   `name:"pprof" help:"Answer /debug/pprof too, at --http-addr. It shows what the process does and has in memory, patient data included: for a moment, and for yourself alone."`
+	Pprof        bool   `name:"pprof" help:"Answer /debug/pprof too, at --http-addr. It shows what the process does, and whoever reaches it can slow it: for a moment, and for yourself alone."`
 	OTLPEndpoint string `name:"otlp-endpoint" placeholder:"URL" help:"Where to send traces: base URL of an OpenTelemetry collector that takes OTLP over HTTP. Empty takes OTEL_EXPORTER_OTLP_ENDPOINT, and without that none are made."`
 }
 
@@ -99,7 +99,7 @@ func (t Telemetry) open(name string, about *health.Health, open *stack, log *slo
 	watching := telemetry.New(settings)
 	about.Handle("GET /metrics", watching.Handler(log))
 	if t.Pprof {
-		log.Warn("answering /debug/pprof, which shows what is in memory")
+		log.Warn("answering /debug/pprof, which shows what the process does")
 		about.Handle("GET /debug/pprof/", http.HandlerFunc(pprof.Index))
 		about.Handle("GET /debug/pprof/cmdline", http.HandlerFunc(pprof.Cmdline))
 		about.Handle("GET /debug/pprof/profile", http.HandlerFunc(pprof.Profile))
