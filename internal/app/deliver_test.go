@@ -18,6 +18,7 @@ func TestTheBytesArrive(t *testing.T) {
 	w.worker()
 	for _, size := range []int{1, 2, 3, 200_000, 29_900_000} {
 		data := document(size, t.Name())
+		sum := sha(data)
 		file := w.put(fmt.Sprintf("%d.pdf", size), data)
 		for _, how := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
 			id := fmt.Sprintf("bytes-%d-%s", size, how)
@@ -26,13 +27,13 @@ func TestTheBytesArrive(t *testing.T) {
 			if event.Data.Status != schemas.StatusAccepted {
 				t.Fatalf("%s: %s %+v", id, event.Data.Status, event.Data.Reason)
 			}
-			if got := event.Data.Files; len(got) != 1 || got[0].SHA256 != sha(data) || got[0].Size != int64(size) || got[0].Transfer != how {
+			if got := event.Data.Files; len(got) != 1 || got[0].SHA256 != sum || got[0].Size != int64(size) || got[0].Transfer != how {
 				t.Errorf("%s: the event says %+v", id, got)
 			}
 			messages := w.sim.Messages()
 			files := messages[len(messages)-1].Files
-			if len(files) != 1 || files[0].SHA256 != sha(data) || files[0].Size != int64(size) || (files[0].How == redoxsim.Uploaded) != (how == schemas.Upload) {
-				t.Errorf("%s: the chart holds %+v, want SHA-256 %s", id, files, sha(data))
+			if len(files) != 1 || files[0].SHA256 != sum || files[0].Size != int64(size) || (files[0].How == redoxsim.Uploaded) != (how == schemas.Upload) {
+				t.Errorf("%s: the chart holds %+v, want SHA-256 %s", id, files, sum)
 			}
 		}
 	}

@@ -20,7 +20,8 @@ import (
 func TestRefusedFiles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	empty, huge := w.put("empty.pdf", nil), w.put("huge.pdf", document(31_000_000, "huge"))
+	w.settings.Delivery.FileLimit = 1_000_000
+	empty, huge := w.put("empty.pdf", nil), w.put("huge.pdf", document(1_000_001, "huge"))
 	good, changed := w.put("good.pdf", document(1000, "good")), w.put("changed.pdf", document(1000, "before"))
 	changed.ETag = `"00000000000000000000000000000000"`
 	wrongSum := good

@@ -234,7 +234,7 @@ func (w *world) follow() {
 	if w.js, err = jetstream.New(nc); err != nil {
 		w.t.Fatal(err)
 	}
-	w.events = &eventLog{changed: make(chan struct{})}
+	w.events = &eventLog{byJob: map[string][]schemas.Event{}, changed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, started := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -328,6 +328,7 @@ func (w *world) drained() {
 type eventLog struct {
 	mu      sync.Mutex
 	all     []schemas.Event
+	byJob   map[string][]schemas.Event
 	changed chan struct{}
 }
 
@@ -335,6 +336,7 @@ func (l *eventLog) add(e schemas.Event) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, e)
+	l.byJob[e.Data.JobID] = append(l.byJob[e.Data.JobID], e)
 	close(l.changed)
 	l.changed = make(chan struct{})
 	return true
@@ -343,27 +345,26 @@ func (l *eventLog) add(e schemas.Event) bool {
 func (l *eventLog) of(id string) ([]schemas.Event, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []schemas.Event
-	for _, e := range l.all {
-		if e.Data.JobID == id {
-			out = append(out, e)
-		}
-	}
-	return out, l.changed
+	return slices.Clip(l.byJob[id]), l.changed
 }
 
-// document is a file of size bytes that is no two times the same: a PDF as far
-// as anyone looks, or a text where there is no room for one.
+// document is a file of size bytes, another for each salt: a PDF as far as anyone
+// looks, or a text where there is no room for one. It repeats itself after so odd
+// a number of bytes that no part fits in another's place.
 func document(size int, salt string) []byte {
 	const start, end = "%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "\nstartxref\n9\n%%EOF\n"
+	const period = 65521
 	data := make([]byte, 0, size+2*sha256.Size)
 	if size > len(start)+len(end) {
 		data = append(data, start...)
 	}
 	block := sha256.Sum256([]byte(salt))
-	for len(data) < size {
+	for len(data) < min(size, period+len(start)) {
 		data = hex.AppendEncode(data, block[:])
 		block = sha256.Sum256(block[:])
+	}
+	for len(data) < size {
+		data = append(data, data[len(data)-period:]...)
 	}
 	if data = data[:size]; size > len(start)+len(end) {
 		copy(data[size-len(end):], end)
