@@ -32,7 +32,7 @@ func toMessages(f redoxsim.Fault) redoxsim.Fault {
 func TestAPassingFault(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 10}))
+	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 16}))
 	w.worker()
 	w.publish(w.job("passing", []schemas.File{w.put("a.pdf", document(300_000, "a"))}))
 	event := w.final("passing")

@@ -187,7 +187,7 @@ func TestRefusedByRedox(t *testing.T) {
 func TestThePinHolds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	if err := w.sim.Inject(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.UploadRequest}, Action: redoxsim.StatusAfterBody, Status: 503, Times: 9}); err != nil {
+	if err := w.sim.Inject(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.UploadRequest}, Action: redoxsim.StatusAfterBody, Status: 503, Times: 15}); err != nil {
 		t.Fatal(err)
 	}
 	w.worker()
