@@ -65,5 +65,13 @@ func (h *handling) logPanic(value any) {
 	if t := h.settings.Telemetry; t != nil {
 		t.Panicked()
 	}
-	h.log.Error("a panic while working on a job", "job", h.job.ID, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+	kind, stack := fmt.Sprintf("%T", value), string(debug.Stack())
+	// One that comes from another goroutine tells of it by itself.
+	if from, ok := value.(interface {
+		Type() string
+		Stack() string
+	}); ok {
+		kind, stack = from.Type(), from.Stack()
+	}
+	h.log.Error("a panic while working on a job", "job", h.job.ID, "type", kind, "stack", stack)
 }

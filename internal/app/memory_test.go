@@ -144,7 +144,8 @@ func peakOf(b *testing.B, program string, how schemas.Transfer, n, size int) (pe
 	w.settings.Delivery.Concurrency, w.settings.Delivery.LaneConcurrency = n, n
 	worker := w.process(program)
 	for i := range n {
-		w.publish(w.job(fmt.Sprintf("large-%d", i), []schemas.File{file}, transfer(how)))
+		// Of a lane that nothing is known of two are taken at once.
+		w.publish(w.job(fmt.Sprintf("large-%d", i), []schemas.File{file}, transfer(how), to(fmt.Sprintf("hospital-%d", i/2))))
 	}
 	for i := range n {
 		id := fmt.Sprintf("large-%d", i)
