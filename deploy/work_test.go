@@ -144,7 +144,7 @@ func (s *site) await(e *seen, id string, status schemas.Status) {
 func (s *site) deliver(e *seen) {
 	s.t.Helper()
 	must(s.t, s.sim.Inject(redoxsim.Fault{
-		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "busy"}, Action: redoxsim.AnswerStatus, Status: 503, Times: 10,
+		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "busy"}, Action: redoxsim.AnswerStatus, Status: 503, Times: 16,
 	}))
 	s.send("embedded", "good-health", "--transfer", "embed")
 	s.send("uploaded", "good-health", "--transfer", "upload", "--class", "backfill")
