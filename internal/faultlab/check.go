@@ -13,7 +13,8 @@ type Rules struct {
 	Except      string
 	// NoRepeats: Redox takes no message twice.
 	NoRepeats bool
-	// OnlyProbesSpend: a fault that is not the job's ends no attempt but a probe's.
+	// OnlyProbesSpend: a passing fault that is not the job's ends no attempt but a
+	// probe's. An unknown outcome always does: it has to be announced.
 	OnlyProbesSpend bool
 	// MayWake: what a worker uploads that was frozen until another had its job
 	// is counted and not held against it.
