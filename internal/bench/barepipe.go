@@ -32,7 +32,7 @@ func (s *stage) runPipe(ctx context.Context, r row, receiver *devstack.ServerPro
 		return sample{}, err
 	}
 	defer func() {
-		_ = in.Close()
+		_ = in.Close() // tells the pipe to end; one that has ended has closed it
 		<-p.done
 		err = errors.Join(err, p.ended())
 	}()

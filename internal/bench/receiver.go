@@ -143,7 +143,7 @@ func (r *receiver) read(body io.Reader) {
 func answer(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body)
+	_, _ = io.WriteString(w, body) // who does not wait for the answer fails by itself
 }
 
 // certificate makes one for 127.0.0.1 and leaves it in file as its own

@@ -47,7 +47,7 @@ func run(s settings, warm, files int64) error {
 		return err
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, bufio.NewReader(os.Stdin))
+		_, _ = io.Copy(io.Discard, bufio.NewReader(os.Stdin)) // its end, in whatever way, is the word to stop
 		stop(nil)
 	}()
 	var delivered atomic.Int64
