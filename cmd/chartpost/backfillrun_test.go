@@ -24,10 +24,10 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// process runs this program as a process of its own.
+// process starts the program.
 func process(t *testing.T, env []string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
-	cmd, said := exec.Command("chartpost", args...), &bytes.Buffer{}
+	cmd, said := exec.Command(program(t), args...), &bytes.Buffer{}
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

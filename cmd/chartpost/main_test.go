@@ -1,10 +1,11 @@
 package main
 
 import (
-	"context"
-	"io"
+	"errors"
+	"fmt"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,10 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
@@ -23,32 +22,54 @@ import (
 	"github.com/chartpost/chartpost/internal/samples"
 )
 
-// TestMain lets the test binary be the S3 server, and chartpost itself.
+// TestMain lets the test binary be the S3 server.
 func TestMain(m *testing.M) {
 	devstack.ServeIfAsked(s3dev.Role())
 	os.Unsetenv("AWS_CA_BUNDLE") // every client of S3 would read it
-	testscript.Main(m, map[string]func(){"chartpost": main})
+	os.Exit(tested(m))
 }
 
-// TestScripts runs the commands as a user does, against real servers that all
-// scripts share. Each script has streams of its
-// own, under its own prefix.
-func TestScripts(t *testing.T) {
-	vars := world(t)
-	// Absolute, because the commands change the folder of this process.
-	folder, err := filepath.Abs("testdata/script")
+func tested(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "chartpost-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	built = sync.OnceValues(func() (string, error) {
+		program := filepath.Join(dir, "chartpost")
+		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%w: %s", err, out)
+		}
+		return program, nil
+	})
+	return m.Run()
+}
+
+var built func() (string, error)
+
+// program is chartpost as users have it. The race detector is not in it: it
+// makes a command of this size ten times as slow to begin, and these tests run
+// hundreds. Tests that call run have it.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	scripts, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
+	return path
+}
+
+// TestScripts runs the commands as a user does, against real servers that all
+// scripts share. Each script has streams of its own, under its own prefix.
+func TestScripts(t *testing.T) {
+	vars, programs := world(t), filepath.Dir(program(t))
 	testscript.Run(t, testscript.Params{
-		Files: scripts, RequireExplicitExec: true, RequireUniqueNames: true,
+		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, vars...)
+			e.Vars = append(e.Vars, "PATH="+programs+string(filepath.ListSeparator)+e.Getenv("PATH"))
 			name := strings.ReplaceAll(filepath.Base(e.WorkDir), "script-", "")
 			e.Vars = append(e.Vars, "CHARTPOST_PREFIX=t-"+name, "STREAM=T-"+strings.ToUpper(name))
 			for _, doc := range samples.Documents() {
@@ -62,26 +83,13 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits runs chartpost inside this process, which takes a tenth of the time of
-// a process of its own, and holds its exit code to the first argument. A last
-// argument "<FILE" is its standard input.
+// exits holds the exit code of the program to the first argument.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
-		ts.Fatalf("usage: exits CODE [ARG…] [<FILE]")
+		ts.Fatalf("usage: exits CODE [ARG…]")
 	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	args = args[1:]
-	std := streams{in: strings.NewReader(""), out: ts.Stdout(), err: ts.Stderr()}
-	if last := len(args) - 1; last >= 0 && strings.HasPrefix(args[last], "<") {
-		std.in = strings.NewReader(ts.ReadFile(args[last][1:]))
-		args = args[:last]
-	}
-	// Far more than a slow machine needs: a command that hangs ends, and fails.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if got := within(ts, func() int { return run(ctx, args, std) }); got != want {
-		ts.Fatalf("exit code %d, not %d", got, want)
+	if got := code(ts, args[1:]); got != args[0] {
+		ts.Fatalf("exit code %s, not %s", got, args[0])
 	}
 }
 
@@ -91,53 +99,24 @@ func retry(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: retry CODE ARG…")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	for ctx.Err() == nil {
-		code := within(ts, func() int {
-			return run(ctx, args[1:], streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
-		})
-		if strconv.Itoa(code) == args[0] {
+	// Far more than a slow machine needs.
+	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(20 * time.Millisecond) {
+		if code(ts, args[1:]) == args[0] {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	ts.Fatalf("the exit code never was %s", args[0])
 }
 
-// variables are those that a command reads.
-var variables = sync.OnceValues(func() ([]string, error) {
-	names := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"}
-	parser, _, err := newParser(new(CLI))
-	if err == nil {
-		eachFlag(parser.Model.Node, func(f *kong.Flag) { names = append(names, app.EnvironmentName(f.Name)) })
+// code is what the program exits with.
+func code(ts *testscript.TestScript, args []string) string {
+	err := ts.Exec("chartpost", args...)
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		return strconv.Itoa(ended.ExitCode())
 	}
-	return names, err
-})
-
-// oneAtATime guards what a process has once: its environment and its folder.
-var oneAtATime sync.Mutex
-
-// within runs do with the environment and the folder of a script.
-func within(ts *testscript.TestScript, do func() int) int {
-	oneAtATime.Lock()
-	defer oneAtATime.Unlock()
-	names, err := variables()
 	ts.Check(err)
-	for _, name := range names {
-		before, was := os.LookupEnv(name)
-		ts.Check(os.Setenv(name, ts.Getenv(name)))
-		defer func() {
-			if os.Unsetenv(name); was {
-				os.Setenv(name, before)
-			}
-		}()
-	}
-	folder, err := os.Getwd()
-	ts.Check(err)
-	ts.Check(os.Chdir(ts.MkAbs(".")))
-	defer os.Chdir(folder)
-	return do()
+	return "0"
 }
 
 // unsaid makes sure that the last command showed no word of the patient, nor

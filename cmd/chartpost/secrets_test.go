@@ -77,7 +77,7 @@ func TestSecretsInFaultySettings(t *testing.T) {
 			for _, command := range []string{"check", "worker"} {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
-				cmd := exec.CommandContext(ctx, "chartpost", command, "--log-level", "debug")
+				cmd := exec.CommandContext(ctx, program(t), command, "--log-level", "debug")
 				cmd.Env = append(append(os.Environ(), base...), set...)
 				said, err := cmd.CombinedOutput()
 				if err == nil || ctx.Err() != nil || len(said) < 40 {

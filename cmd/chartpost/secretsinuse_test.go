@@ -56,7 +56,7 @@ func TestSecretsInUse(t *testing.T) {
 		}
 	}
 	command := func(args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), "chartpost", append(args, "--log-level", "debug")...)
+		cmd := exec.CommandContext(t.Context(), program(t), append(args, "--log-level", "debug")...)
 		cmd.Env = append(os.Environ(), base...)
 		return cmd
 	}

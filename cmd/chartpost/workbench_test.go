@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -21,8 +20,8 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// bench is a deployment whose worker is a process of its own, whose commands run
-// in this one, and whose spans come here.
+// bench is a deployment whose worker and commands are processes of their own, and
+// whose spans come here.
 type bench struct {
 	t     *testing.T
 	env   []string
@@ -55,7 +54,7 @@ func newBench(t *testing.T) *bench {
 // its end.
 func (b *bench) worker(set ...string) (stop func()) {
 	b.t.Helper()
-	cmd := exec.Command("chartpost", "worker", "--redox-source-id", variable(b.env, "SOURCE"), "--log-level", "debug", "--http-addr", "127.0.0.1:0")
+	cmd := exec.Command(program(b.t), "worker", "--redox-source-id", variable(b.env, "SOURCE"), "--log-level", "debug", "--http-addr", "127.0.0.1:0")
 	cmd.Env = append(append(os.Environ(), "CHARTPOST_ON_UNKNOWN=hold", "CHARTPOST_RETRY_FIRST=1s", "CHARTPOST_PPROF=true", "CHARTPOST_OTLP_ENDPOINT="+b.spans.url), set...)
 	b.log = &devtest.Log{}
 	cmd.Stdout, cmd.Stderr = b.log, b.log
@@ -76,9 +75,12 @@ func (b *bench) worker(set ...string) (stop func()) {
 func (b *bench) run(want int, in string, args ...string) (out, errs string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
-	ctx, cancel := context.WithTimeout(b.t.Context(), 3*time.Minute)
-	defer cancel()
-	if code := run(ctx, args, streams{in: strings.NewReader(in), out: &o, err: &e}); code != want {
+	cmd := exec.CommandContext(b.t.Context(), program(b.t), args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(in), &o, &e
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	if code := exitCode(b.t, cmd); code != want {
 		b.t.Fatalf("%v: exit code %d, want %d\n%s%s\nend of the worker's log:\n%s", args, code, want, &o, &e, b.log.Tail())
 	}
 	return o.String(), e.String()
