@@ -107,7 +107,7 @@ func New(settings Settings, store Store, now func() time.Time, jitter func() flo
 	return &Budget{
 		rules: rulesOf(settings), worker: settings.Worker, store: store, now: now, jitter: jitter, log: log,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
-		clock: storeClock{base: now()},
+		clock: storeClock{base: now(), span: settings.Window / 5},
 	}, nil
 }
 

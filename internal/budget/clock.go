@@ -7,6 +7,10 @@ import "time"
 // a worker's clock says of the time of day plays no part.
 type storeClock struct {
 	base time.Time
+	// span is how long a sighting counts, once to twice: clocks drift apart by
+	// some 100 ppm, and one that was set back is to be found out while what was
+	// spent before counts still.
+	span time.Duration
 	// ahead holds, for this span of time and the one before, the most that the
 	// store's clock was seen to be ahead of the time since base.
 	ahead [2]sighting
@@ -18,14 +22,10 @@ type sighting struct {
 	ahead time.Duration
 }
 
-// sightingSpan is how long a sighting counts, once to twice: clocks drift apart
-// by some 100 ppm.
-const sightingSpan = time.Minute
-
 // saw notes that the store's clock had shown written at the local time by.
 func (c *storeClock) saw(written, by time.Time) {
 	local := by.Sub(c.base)
-	ahead, span := time.Duration(written.UnixNano())-local, int64(local/sightingSpan)
+	ahead, span := time.Duration(written.UnixNano())-local, int64(local/c.span)
 	if !c.ahead[0].seen || c.ahead[0].span != span {
 		c.ahead[1], c.ahead[0] = c.ahead[0], sighting{true, span, ahead}
 	}
@@ -51,7 +51,7 @@ func (c *storeClock) at(local, written time.Time) (now int64, fresh bool) {
 	now = written.UnixNano()
 	passed := local.Sub(c.base)
 	for _, s := range c.ahead {
-		if s.seen && int64(passed/sightingSpan)-s.span <= 1 {
+		if s.seen && int64(passed/c.span)-s.span <= 1 {
 			now, fresh = max(now, int64(s.ahead+passed)), true
 		}
 	}

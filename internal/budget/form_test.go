@@ -88,7 +88,7 @@ func TestStoreClock(t *testing.T) {
 	base := time.Unix(500, 0)
 	local := func(s float64) time.Time { return base.Add(time.Duration(s * float64(time.Second))) }
 	stored := func(s float64) time.Time { return time.Unix(0, at0).Add(time.Duration(s * float64(time.Second))) }
-	c := storeClock{base: base}
+	c := storeClock{base: base, span: time.Minute}
 	want := func(what string, at float64, s float64, fresh bool) {
 		t.Helper()
 		got, f := c.at(local(at), stored(-1000))

@@ -123,9 +123,10 @@ func TestTheStoresClockIsSetBack(t *testing.T) {
 			s.store.step(-s.inWindow(20 * time.Second))
 		}
 		time.Sleep(2 * s.settings.Window)
-		s.judge(s.settings.Requests)
-		if used := s.used(Backfill, float64(s.settings.Requests)); used < 0.97 {
-			t.Errorf("afterwards %.2f %% are used", 100*used)
+		used := s.used(Backfill, float64(s.settings.Requests))
+		t.Logf("fullest %d, afterwards %.1f %% are used", s.judge(s.settings.Requests), 100*used)
+		if used < 0.95 {
+			t.Error("an old time is believed for too long")
 		}
 	})
 }
