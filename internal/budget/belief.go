@@ -126,7 +126,8 @@ func (b *belief) learn(rules rules, a Answer, spent int, now int64) {
 		pause <<= min(b.Row-1, 3)
 	}
 	pause = min(max(pause, a.RetryAfter), rules.window)
-	b.Hold = max(b.Hold, now+int64(pause))
+	// now may be earlier than it really is.
+	b.Hold = max(b.Hold, now+int64(pause+rules.lag))
 }
 
 // stated believes a lower limit at once, a higher one when no other was stated

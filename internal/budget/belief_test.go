@@ -52,19 +52,19 @@ func TestALimitIsBelieved(t *testing.T) {
 
 func TestARefusalCuts(t *testing.T) {
 	window, rules := int64(testWindow), testRules
-	base := int64(rules.holdBase())
+	base, lag := int64(rules.holdBase()), int64(rules.lag)
 	var b belief
 	b.learn(rules, Answer{Refused: true}, 5000, at0)
-	if got := b.effective(rules, at0); got != 4750 || b.Hold != at0+base {
+	if got := b.effective(rules, at0); got != 4750 || b.Hold != at0+base+lag {
 		t.Fatalf("%d until %d, want 4750", got, b.Hold-at0)
 	}
 	// What was under way says nothing new, but may ask for more time.
 	b.learn(rules, Answer{Refused: true, RetryAfter: time.Minute}, 5000, at0+base/2)
-	if b.Times != 1 || b.Row != 1 || b.Hold != at0+base/2+int64(time.Minute) {
+	if b.Times != 1 || b.Row != 1 || b.Hold != at0+base/2+int64(time.Minute)+lag {
 		t.Errorf("%+v", b)
 	}
 	b.learn(rules, Answer{Refused: true, RetryAfter: time.Hour}, 5000, at0+base/2)
-	if b.Hold != at0+base/2+window {
+	if b.Hold != at0+base/2+window+lag {
 		t.Error("nobody waits longer than a window")
 	}
 	// It stands for two windows, then grows.

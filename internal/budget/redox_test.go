@@ -130,8 +130,10 @@ func TestRetryAfterIsKept(t *testing.T) {
 			t.Error("a refusal was followed by a request at once")
 		}
 		time.Sleep(window)
-		if n := s.in(Live, told.Add(under), told.Add(after)) + s.in(Backfill, told.Add(under), told.Add(after)); n > 0 {
-			t.Errorf("%d requests within the time that a refusal named", n)
+		for _, at := range s.arrived(Live, Backfill) {
+			if !at.Before(told.Add(under)) && at.Before(told.Add(after)) {
+				t.Errorf("a request %s after a refusal that named %s", at.Sub(told), after)
+			}
 		}
 		if n := s.in(Backfill, told.Add(after), told.Add(after*4/3)); n == 0 {
 			t.Error("nothing was sent after it")
