@@ -36,6 +36,9 @@ func (r *report) goals() []goal {
 	if r.Startup != nil {
 		all = append(all, goal{Of: "startup: ms to /readyz", Bound: 150, Got: median(r.Startup.Answer)})
 	}
+	if r.Soak != nil {
+		all = append(all, r.Soak.goals()...)
+	}
 	for _, s := range r.Scale[min(1, len(r.Scale)):] {
 		got := median(each(s.Runs, cpuPer1000)) / median(each(r.Scale[0].Runs, cpuPer1000))
 		all = append(all, goal{Of: "scale, " + s.Name + ": CPU of the first", Bound: 1.1, Got: got})

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
@@ -26,6 +27,8 @@ type options struct {
 	json      string
 	doc       string
 	profile   string
+	soak      time.Duration
+	settle    time.Duration
 	parts     []string
 }
 
@@ -41,12 +44,13 @@ func main() {
 	flag.StringVar(&o.json, "json", "", "file to write every figure to")
 	flag.StringVar(&o.doc, "doc", "", "page to put the tables into, between its lines "+docBegins+" and "+docEnds)
 	flag.StringVar(&o.profile, "profile", "", "folder for the worker's profiles of each row: <row>.cpu and <row>.allocs; taking them slows the worker")
+	flag.DurationVar(&o.soak, "soak", time.Hour, "how long the part of that name delivers")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "bench [flags] [rows] [latency] [startup] [scale] [size]: measures the named parts, or all. docs/performance.md has more.")
+		fmt.Fprintln(flag.CommandLine.Output(), "bench [flags] [rows] [latency] [startup] [scale] [size] [soak]: measures the named parts, or all but soak. docs/performance.md has more.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	o.parts = flag.Args()
+	o.parts, o.settle = flag.Args(), soakIdle
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -61,8 +65,10 @@ type part struct {
 	measure func(context.Context, *stage, options, *report) error
 }
 
+// The last one is measured only when it is named.
 var parts = []part{
 	{"rows", measureRows}, {"latency", measureLatency}, {"startup", measureStartup}, {"scale", measureScale}, {"size", measureSize},
+	{"soak", measureSoak},
 }
 
 // run measures what was asked for, all of it when nothing was.
@@ -141,7 +147,7 @@ func fill(page, tables string) (string, error) {
 
 func choose(names []string) ([]part, error) {
 	if len(names) == 0 {
-		return parts, nil
+		return parts[:len(parts)-1], nil
 	}
 	var chosen []part
 	for _, name := range names {

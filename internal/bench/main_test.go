@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
@@ -69,6 +70,11 @@ func TestEveryPart(t *testing.T) {
 	log, answer, err := s.startup(t.Context(), s.anyQueue(t, receiver.URL()))
 	if err != nil || log <= 0 || answer <= 0 {
 		t.Errorf("ready after %g, %g ms, %v", log, answer, err)
+	}
+	if err := measureSoak(t.Context(), s, options{soak: 3 * time.Second, settle: time.Second}, r); err != nil {
+		t.Error(err)
+	} else if k := r.Soak; k.Jobs < 5 || k.quarter(3) < 1 || k.Before.Goroutines < 5 || k.After.Files < 5 {
+		t.Errorf("%+v", k)
 	}
 	var out strings.Builder
 	r.print(&out)

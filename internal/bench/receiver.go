@@ -36,6 +36,8 @@ type receiverOptions struct {
 	// Delay is what an upload or a message waits for its answer once it has been
 	// read.
 	Delay time.Duration `json:"delay,omitempty"`
+	// Busy is every how many messages one is answered with 503; 0 is none.
+	Busy int64 `json:"busy,omitempty"`
 }
 
 // receiver stands where Redox would. It reads every body to its end and answers
@@ -43,11 +45,13 @@ type receiverOptions struct {
 // more than the worker does.
 type receiver struct {
 	delay   time.Duration
+	busy    int64
 	url     string
 	server  *http.Server
 	served  chan error
 	buffers sync.Pool
 	uploads atomic.Int64
+	sent    atomic.Int64
 	// spent is the time of all requests so far, from their head to their answer.
 	spent atomic.Int64
 }
@@ -68,7 +72,7 @@ func startReceiver(port int, options receiverOptions) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{delay: options.Delay, url: "http://" + listener.Addr().String(), served: make(chan error, 1)}
+	r := &receiver{delay: options.Delay, busy: options.Busy, url: "http://" + listener.Addr().String(), served: make(chan error, 1)}
 	r.buffers.New = func() any { return new([128 << 10]byte) }
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
 	if options.CertFile == "" {
@@ -113,6 +117,10 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		})
 	default:
 		r.take(q, func() {
+			if n := r.sent.Add(1); r.busy > 0 && n%r.busy == 0 {
+				answer(w, http.StatusServiceUnavailable, `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"transient"}]}`)
+				return
+			}
 			answer(w, http.StatusOK, `{"resourceType":"Bundle","type":"batch-response","entry":[{"response":{"status":"201 Created","location":"DocumentReference/1"}}]}`)
 		})
 	}

@@ -20,6 +20,7 @@ type report struct {
 	Startup *startup  `json:"startup,omitempty"`
 	Scale   []scaled  `json:"scale,omitempty"`
 	Size    *size     `json:"size,omitempty"`
+	Soak    *soaked   `json:"soak,omitempty"`
 }
 
 // about says of what and where the figures are.
@@ -101,6 +102,9 @@ func (r *report) write(w io.Writer) {
 	}
 	if r.Size != nil {
 		printSize(w, r.Size)
+	}
+	if r.Soak != nil {
+		printSoak(w, r.Soak)
 	}
 	if goals := r.goals(); len(goals) > 0 {
 		printGoals(w, goals)

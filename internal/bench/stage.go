@@ -135,8 +135,12 @@ func (s *stage) redox(ctx context.Context, r row) (*devstack.ServerProcess, stri
 	if r.TLS {
 		options.CertFile = filepath.Join(s.dir, "receiver.pem")
 	}
-	receiver, err := devstack.StartProcess(ctx, receiverRole().Name, options)
+	receiver, err := s.receive(ctx, options)
 	return receiver, options.CertFile, err
+}
+
+func (s *stage) receive(ctx context.Context, options receiverOptions) (*devstack.ServerProcess, error) {
+	return devstack.StartProcess(ctx, receiverRole().Name, options)
 }
 
 // queue starts a nats-server with nothing in it and lets Chartpost make its streams.
