@@ -36,7 +36,7 @@ var conditions = map[string]condition{
 		w.worker()
 		before = w.scrape()
 		w.publish(w.files("job", 3)...)
-		return before, w.until("accepted", 3, "chartpost_job_outcomes_total", "status=accepted")
+		return before, w.ended("accepted", 3, "chartpost_job_outcomes_total", "status=accepted")
 	}},
 	"the worker has ended": {fires: []string{"ChartpostWorkerDown", "ChartpostNoWorker"}, cause: func(w *world, _ func()) (before, after metrics) {
 		stop := w.worker()
@@ -105,7 +105,7 @@ var conditions = map[string]condition{
 		for i := range 12 {
 			w.publish(w.job(fmt.Sprintf("bad-%d", i), []schemas.File{{Bucket: testBucket, Key: w.t.Name() + "/none.pdf"}}))
 		}
-		return before, w.until("all are dead letters", 12, "chartpost_dead_letters")
+		return before, w.ended("all are dead letters", 12, "chartpost_dead_letters")
 	}},
 	"an answer is lost": {fires: []string{"ChartpostUnknownOutcome"}, also: []string{"ChartpostManyJobsFail"}, cause: func(w *world, _ func()) (before, after metrics) {
 		w.settings.Delivery.OnUnknown = "hold"
@@ -113,7 +113,7 @@ var conditions = map[string]condition{
 		w.worker()
 		before = w.scrape()
 		w.publish(w.files("job", 1)...)
-		return before, w.until("it is unknown", 1, "chartpost_job_outcomes_total", "status=unknown")
+		return before, w.ended("it is unknown", 1, "chartpost_job_outcomes_total", "status=unknown")
 	}},
 	"redox refuses for the rate": {fires: []string{"ChartpostRateLimited"}, cause: func(w *world, _ func()) (before, after metrics) {
 		w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 429, Times: 1}))
@@ -121,7 +121,7 @@ var conditions = map[string]condition{
 		before = w.scrape()
 		w.publish(w.files("job", 1)...)
 		w.until("it was refused", 1, "chartpost_redox_request_duration_seconds", "status=429")
-		return before, w.until("it is accepted", 1, "chartpost_job_outcomes_total", "status=accepted")
+		return before, w.ended("it is accepted", 1, "chartpost_job_outcomes_total", "status=accepted")
 	}},
 	"the budget is used up": {fires: []string{"ChartpostBudgetExhausted"}, also: []string{"ChartpostJobTooOld"}, cause: func(w *world, _ func()) (before, after metrics) {
 		w.settings.Budget.Requests, w.settings.Budget.Window = 3, 10*time.Minute
@@ -155,7 +155,7 @@ var conditions = map[string]condition{
 		file := w.put("a.pdf", document(100, "a"))
 		w.publish(w.job("one", []schemas.File{file}, to("clinic-1")), w.job("two", []schemas.File{file}, to("clinic-2")))
 		w.until("both are accepted", 2, "chartpost_job_outcomes_total", "status=accepted")
-		return before, w.until("spans are lost", 1, "chartpost_trace_spans_total", "result=error")
+		return before, w.ended("spans are lost", 1, "chartpost_trace_spans_total", "result=error")
 	}},
 }
 
@@ -190,6 +190,19 @@ func (w *world) until(what string, least float64, name string, labels ...string)
 	devtest.Until(w.t, what, patienceOfTests, func() bool {
 		m = w.scrape()
 		return m.families[name] != nil && m.sum(name, labels...) >= least
+	})
+	return m
+}
+
+// ended is until, and until no lane has a job: what the queue says of a lane is
+// asked less often than outcomes are counted, and a job that has just ended must
+// not seem to wait for hours.
+func (w *world) ended(what string, least float64, name string, labels ...string) (m metrics) {
+	w.t.Helper()
+	w.until(what, least, name, labels...)
+	devtest.Until(w.t, "no lane has a job", patienceOfTests, func() bool {
+		m = w.scrape()
+		return m.families["chartpost_lane_oldest_job_timestamp_seconds"] == nil
 	})
 	return m
 }
