@@ -161,15 +161,28 @@ func TestCancelWhileUnderWay(t *testing.T) {
 			w := newWorld(t)
 			w.lease = 10 * time.Minute
 			w.want("run", "running")
-			// A job of another run tells by its end that the worker knows of the cancel.
+			// Jobs of another run are accepted until the worker knows of the cancel.
 			heard := func() {
 				w.want("run", "cancelled")
 				w.want("later", "cancelled")
-				w.feed("later", "probe")
-				w.until("the worker has heard of the cancel", func() bool { return w.ends()["probe"] == "1/cancelled" })
+				for n, end := 0, ""; end != "1/cancelled"; n++ {
+					probe := fmt.Sprintf("probe-%d", n)
+					w.feed("later", probe)
+					w.until(probe+" has ended", func() bool { end = w.ends()[probe]; return end != "" })
+				}
 			}
-			deliver := c.deliver(w, heard)
-			w.start(&script{deliver: deliver}, nil)
+			s := &script{post: accepts}
+			deliver, first := c.deliver(w, heard), make(chan struct{}, 1)
+			first <- struct{}{}
+			s.deliver = func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+				select {
+				case <-first:
+					return deliver(ctx, r, j)
+				default:
+					return s.send(ctx, r, j)
+				}
+			}
+			w.start(s, nil)
 			w.feed("run", "job")
 			w.drained()
 			var own []schemas.Event

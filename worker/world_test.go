@@ -292,6 +292,11 @@ func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, re
 	if s.deliver != nil {
 		return s.deliver(ctx, record, journal)
 	}
+	return s.send(ctx, record, journal)
+}
+
+// send posts, and writes down what came of it.
+func (s *script) send(ctx context.Context, record *pipeline.Record, journal pipeline.Journal) error {
 	record.Phase = pipeline.Sending
 	if err := journal.Save(ctx, *record); err != nil {
 		record.Phase = pipeline.Working
