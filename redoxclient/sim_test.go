@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/redoxclient"
@@ -56,6 +57,8 @@ func start(t *testing.T, alg string) *world {
 	}
 	w.client, err = redoxclient.New(redoxclient.Config{
 		APIURL: web.URL, BlobURL: web.URL, Environment: "Development", BlobHosts: []string{blob.Host}, Tokens: tokens,
+		// A slow machine's refusal must come before the body all the same.
+		Timeouts: redoxclient.Timeouts{Continue: time.Minute},
 	})
 	if err != nil {
 		t.Fatal(err)
