@@ -60,6 +60,8 @@ func TestBackfillCancelled(t *testing.T) {
 	if out := command(exitFailed, "backfill", "resume", "unwanted"); !strings.Contains(out, "final") {
 		t.Error(out)
 	}
+	// Else what the worker takes out of the queue makes room for more.
+	devtest.Until(t, "the feeder knows of the cancel", 2*time.Minute, func() bool { return strings.Contains(said.String(), "the run is cancelled") })
 	worker, _ := process(t, env, "worker", "--redox-source-id", variable(env, "SOURCE"))
 	if code := exitCode(t, feeder); code != exitNotAccepted || !strings.Contains(said.String(), "40 of 40 done: 0 accepted, 0 duplicate, 0 failed, 0 unknown, 40 cancelled") {
 		t.Errorf("the feeder: exit code %d\n%s", code, said)

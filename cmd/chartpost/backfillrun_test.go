@@ -25,9 +25,9 @@ import (
 )
 
 // process starts the program.
-func process(t *testing.T, env []string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+func process(t *testing.T, env []string, args ...string) (*exec.Cmd, *devtest.Log) {
 	t.Helper()
-	cmd, said := exec.Command(program(t), args...), &bytes.Buffer{}
+	cmd, said := exec.Command(program(t), args...), &devtest.Log{}
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

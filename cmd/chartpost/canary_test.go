@@ -7,9 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/internal/samples"
 	"github.com/chartpost/chartpost/schemas"
@@ -65,7 +69,7 @@ func (a *aviary) note(args []string) {
 // are replaced or removed later.
 func (a *aviary) listen() {
 	a.t.Helper()
-	nc, err := nats.Connect(variable(a.env, "CHARTPOST_NATS_URL"))
+	nc, err := nats.Connect(variable(a.env, "CHARTPOST_NATS_URL"), nats.Timeout(time.Minute))
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -195,4 +199,8 @@ func (a *aviary) jobs() {
 	}
 	a.publish("chartpost.jobs.live."+canary+"_", planted("misaddressed", key))
 	a.awaitEvent("misaddressed", "1/failed")
+	devtest.Until(a.t, "what cannot be read is buried", 2*time.Minute, func() (buried bool) {
+		a.each("CHARTPOST_DEAD", func(m *jetstream.RawStreamMsg) { buried = buried || m.Header.Get(natsq.HeaderJobID) == "poison-0" })
+		return buried
+	})
 }

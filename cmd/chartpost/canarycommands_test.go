@@ -127,7 +127,7 @@ func (a *aviary) mistakes() {
 // endpoints are read while a job is in hand, whose content is then in memory.
 func (a *aviary) endpoints() {
 	a.t.Helper()
-	a.fault(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.DelayAnswer, Delay: 10 * time.Second})
+	a.fault(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.DelayAnswer, Delay: 20 * time.Second})
 	a.publish("chartpost.jobs.live.good-health", planted("slow", aFile))
 	at := regexp.MustCompile(`"http":"([^"]+)"`).FindStringSubmatch(a.log.String())
 	if at == nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,7 +80,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "patient.json"), samples.Patient(), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "retry": retry, "unsaid": unsaid},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "unsaid": unsaid},
 	})
 }
 
@@ -93,19 +94,21 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// retry is exits, again and again until the code is the wanted one: for what a
-// worker does meanwhile.
-func retry(ts *testscript.TestScript, neg bool, args []string) {
+// await runs the program again and again until it succeeds and a line of its
+// output matches: for what a worker does meanwhile.
+func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: retry CODE ARG…")
+		ts.Fatalf("usage: await REGEXP ARG…")
 	}
+	wanted, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
 	// Far more than a slow machine needs.
-	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(20 * time.Millisecond) {
-		if code(ts, args[1:]) == args[0] {
+	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(20 * time.Millisecond) {
+		if code(ts, args[1:]) == "0" && wanted.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 	}
-	ts.Fatalf("the exit code never was %s", args[0])
+	ts.Fatalf("no line was like %s", args[0])
 }
 
 // code is what the program exits with.

@@ -40,7 +40,7 @@ func newOffice(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { o.queue.Close() })
-	nc, err := nats.Connect(o.url)
+	nc, err := nats.Connect(o.url, nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

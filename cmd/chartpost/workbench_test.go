@@ -39,7 +39,7 @@ func newBench(t *testing.T) *bench {
 		t.Setenv(name, value)
 	}
 	b.spans = collectSpans(t)
-	nc, err := nats.Connect(variable(b.env, "CHARTPOST_NATS_URL"))
+	nc, err := nats.Connect(variable(b.env, "CHARTPOST_NATS_URL"), nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
