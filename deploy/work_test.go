@@ -128,7 +128,7 @@ func (s *site) connect(role string, options ...nats.Option) *nats.Conn {
 	s.t.Helper()
 	key, err := nats.NkeyOptionFromSeed(s.ids[role].seedFile)
 	must(s.t, err)
-	nc, err := nats.Connect(s.nats.url, append(options, key)...)
+	nc, err := nats.Connect(s.nats.url, append(options, key, nats.Timeout(patience))...)
 	must(s.t, err)
 	s.t.Cleanup(nc.Close)
 	return nc
@@ -159,11 +159,11 @@ func (s *site) deliver(e *seen) {
 	// The copy is known from the ledger.
 	s.send("embedded-2", "good-health", "--transfer", "embed")
 	s.await(e, "embedded-2", schemas.StatusAccepted)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !slices.Contains(e.core, s.prefix+".events.live.good-health.accepted") {
-		s.t.Errorf("a plain subscription saw %v", e.core)
-	}
+	devtest.Until(s.t, "a plain subscription sees it", patience, func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return slices.Contains(e.core, s.prefix+".events.live.good-health.accepted")
+	})
 }
 
 // breakLane: a destination that fails opens its lane's breaker; an operator

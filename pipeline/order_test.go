@@ -10,8 +10,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
@@ -161,6 +163,7 @@ func TestSuperseded(t *testing.T) {
 // leaves, and nothing is tried in a circle.
 func TestNothingIsSentWithoutALedger(t *testing.T) {
 	w := newWorld(t)
+	w.ledger = ledger.New(w.bucket, 5*time.Second) // its end is waited for
 	job := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
 	page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
 	if err != nil {

@@ -89,7 +89,7 @@ func between(source pipeline.Source, r pipeline.Redox) *pipeline.Pipeline {
 
 func (w *world) startLedger() {
 	w.t.Helper()
-	nc, err := nats.Connect("", devtest.NATS(w.t, devstack.NATSOptions{LazySync: true}).InProcess())
+	nc, err := nats.Connect("", devtest.NATS(w.t, devstack.NATSOptions{LazySync: true}).InProcess(), nats.Timeout(time.Minute))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func (w *world) startLedger() {
 	if w.bucket, err = w.js.CreateKeyValue(w.t.Context(), jetstream.KeyValueConfig{Bucket: "LEDGER"}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.ledger = ledger.New(w.bucket, time.Second)
+	w.ledger = ledger.New(w.bucket, ledger.Patience)
 }
 
 func (w *world) startRedox() *redoxclient.Client {

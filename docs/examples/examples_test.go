@@ -49,7 +49,7 @@ func connect(t *testing.T) (jetstream.JetStream, *natsq.Conn) {
 	if _, err := ours.Setup(t.Context(), natsq.Layout{Replicas: 1, EventsAge: age, DeadAge: age, AuditAge: age, LedgerAge: age, Duplicates: 10 * time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect("", server.InProcess())
+	nc, err := nats.Connect("", server.InProcess(), nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -214,6 +214,8 @@ func TestOneFeeder(t *testing.T) {
 	w, l := newWorld(t), many(50, "x")
 	f := w.feeder("r", l)
 	f.Limits.Outstanding = 10
+	// Within it the first gives signs of life, also on a slow machine.
+	f.Limits.Lease = backfill.DefaultLease
 	g := w.start(f, true)
 	w.until("10 jobs are queued", func() bool { return w.queued("x") == 10 })
 	if err := w.start(w.feeder("r", l), true).end(); !errors.Is(err, backfill.ErrFed) {

@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 	if _, err := w.conn.Setup(t.Context(), natsq.Layout{Replicas: 1, EventsAge: day, DeadAge: day, LedgerAge: day, Duplicates: duplicates}); err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(server.URL())
+	nc, err := nats.Connect(server.URL(), nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func TestEveryPart(t *testing.T) {
 	if err != nil || log <= 0 || answer <= 0 {
 		t.Errorf("ready after %g, %g ms, %v", log, answer, err)
 	}
-	if err := measureSoak(t.Context(), s, options{soak: 3 * time.Second, settle: time.Second}, r); err != nil {
+	if err := measureSoak(t.Context(), s, options{soak: 15 * time.Second, settle: time.Second}, r); err != nil {
 		t.Error(err)
 	} else if k := r.Soak; k.Jobs < 5 || k.quarter(3) < 1 || k.Before.Goroutines < 5 || k.After.Files < 5 {
 		t.Errorf("%+v", k)

@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect("", stack.InProcess())
+	nc, err := nats.Connect("", stack.InProcess(), nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 func TestClusterLosesItsLeader(t *testing.T) {
 	t.Parallel()
 	c := devtest.Cluster(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	connection := connect(t, c.URL())
 	js, err := jetstream.New(connection)
@@ -35,14 +35,14 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	if err := c.Nodes[first].Kill(); err != nil {
 		t.Fatal(err)
 	}
-	devtest.Until(t, "another leads", time.Minute, func() bool {
+	devtest.Until(t, "another leads", 2*time.Minute, func() bool {
 		second, err := c.StreamLeader(ctx, "KEPT")
 		return err == nil && second != first
 	})
 	if err := c.Nodes[first].Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	devtest.Until(t, "all have the stream", time.Minute, func() bool {
+	devtest.Until(t, "all have the stream", 2*time.Minute, func() bool {
 		stream, err := js.Stream(ctx, "KEPT")
 		if err != nil {
 			return false

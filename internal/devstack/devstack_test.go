@@ -85,7 +85,7 @@ func stored(t *testing.T, connection *nats.Conn) uint64 {
 
 func connect(t *testing.T, address string, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	connection, err := nats.Connect(address, options...)
+	connection, err := nats.Connect(address, append(options, nats.Timeout(time.Minute))...)
 	if err != nil {
 		t.Fatal(err)
 	}
