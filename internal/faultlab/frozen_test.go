@@ -16,7 +16,7 @@ import (
 // worker still sends is in the table; it may repeat nothing unannounced.
 func TestFrozen(t *testing.T) {
 	onGrounds(t, "frozen", 1, func(t *testing.T, g ground) {
-		c := crew{workers: 3, slots: 8, laneSlots: 8, lease: sized(6*time.Second, 3*time.Second), grace: 20 * time.Second, answer: sized(30*time.Second, 10*time.Second)}
+		c := crew{workers: 3, slots: 8, laneSlots: 8, lease: sized(15*time.Second, 3*time.Second), grace: 20 * time.Second, answer: sized(30*time.Second, 10*time.Second)}
 		l := newLab(t, g, c)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -28,7 +28,7 @@ func TestFrozen(t *testing.T) {
 		l.fleet.start()
 		l.freezeWorkers(ctx, sized(1, 12), load{
 			name: "frozen", jobs: jobs(sized(150, 3000)), destinations: destinations("hospital", 8), largest: 20_000, big: 20,
-		}, 3*c.lease)
+		}, sized(2*c.lease, 3*c.lease))
 		l.drained(ctx)
 		l.close(Rules{AllAccepted: true, MayWake: !*long, Term: c.grace + patience})
 		for _, id := range slices.Compact(l.books.Strays().Posts) {

@@ -92,15 +92,17 @@ func (l *lab) setup() {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		l.t.Fatalf("chartpost setup: %v: %s", err, out)
 	}
-	ledger, err := l.js.Stream(l.t.Context(), "KV_"+stream("LEDGER"))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	config := ledger.CachedInfo().Config
-	config.MaxMsgsPerSubject = 64
-	if _, err := l.js.UpdateStream(l.t.Context(), config); err != nil {
-		l.t.Fatal(err)
-	}
+	// One try may be too short for a busy machine, or fall into an election.
+	devtest.Until(l.t, "the ledger keeps every revision", patience, func() bool {
+		ledger, err := l.js.Stream(l.t.Context(), "KV_"+stream("LEDGER"))
+		if err != nil {
+			return false
+		}
+		config := ledger.CachedInfo().Config
+		config.MaxMsgsPerSubject = 64
+		_, err = l.js.UpdateStream(l.t.Context(), config)
+		return err == nil
+	})
 }
 
 func (l *lab) startStore() {

@@ -11,7 +11,7 @@ import (
 // since a worker renews the lease of what it has in hand.
 func TestSlow(t *testing.T) {
 	onGrounds(t, "slow", 1, func(t *testing.T, g ground) {
-		c := crew{workers: 2, slots: 8, laneSlots: 8, lease: sized(6*time.Second, 3*time.Second), grace: time.Minute, answer: 2 * time.Minute}
+		c := crew{workers: 2, slots: 8, laneSlots: 8, lease: sized(15*time.Second, 3*time.Second), grace: time.Minute, answer: 2 * time.Minute}
 		l := newLab(t, g, c)
 		for _, kind := range []redoxsim.Kind{redoxsim.MessageRequest, redoxsim.UploadRequest} {
 			slow := redoxsim.Fault{Match: redoxsim.Match{Kind: kind}, Action: redoxsim.DelayAnswer, Delay: c.lease + 2*time.Second}
