@@ -84,7 +84,7 @@ func TestSlowDestinations(t *testing.T) {
 	for i := range 3 {
 		w.inject(redoxsim.Fault{Action: redoxsim.HangAfterProcessing, Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: fmt.Sprint("slow-", i)}})
 	}
-	w.settings.Delivery.AnswerTimeout = time.Minute
+	w.settings.Delivery.AnswerTimeout = time.Hour
 	w.settings.Delivery.OnUnknown = "hold"
 	w.worker()
 	file := w.put("a.pdf", document(2000, "a"))

@@ -244,6 +244,7 @@ func TestStoppedBetweenUploadAndMessage(t *testing.T) {
 func TestStoppedWithinTheGraceTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
+	w.settings.Delivery.Grace = patienceOfTests
 	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.DelayAnswer, Delay: 300 * time.Millisecond}))
 	stop := w.worker()
 	file := w.put("a.pdf", document(100, "a"))

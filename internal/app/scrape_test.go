@@ -11,6 +11,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 )
 
 // address is where the world's newest worker answers.
@@ -23,13 +25,17 @@ func (w *world) address() string {
 	return found[len(found)-1][1]
 }
 
-// scrape reads a worker's metrics as Prometheus does.
-func (w *world) scrape() metrics {
+// scrape reads a worker's metrics as Prometheus does, again where the worker's
+// loop had no time to answer: then all that it knows is missing.
+func (w *world) scrape() (m metrics) {
 	w.t.Helper()
-	m, err := w.tryScrape(w.address())
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	devtest.Until(w.t, "the worker tells of itself", patienceOfTests, func() bool {
+		var err error
+		if m, err = w.tryScrape(w.address()); err != nil {
+			w.t.Log(err)
+		}
+		return err == nil && m.families["chartpost_worker_slots"] != nil
+	})
 	return m
 }
 

@@ -35,8 +35,9 @@ func TestMetricsOfJobs(t *testing.T) {
 	var m metrics
 	devtest.Until(t, "the last job is told of", patienceOfTests, func() bool {
 		m = w.scrape()
-		return m.sum("chartpost_job_outcomes_total", "status=accepted") == 2 && m.sum("chartpost_lane_jobs") == 0
+		return m.sum("chartpost_job_outcomes_total", "status=accepted") == 2 && m.sum("chartpost_lane_jobs") == 0 && m.sum("chartpost_worker_jobs_in_hand") == 0
 	})
+	m = w.scrape() // what one scrape tells is not all of one moment
 	m.is(2, "chartpost_job_outcomes_total", with("status=accepted")...)
 	m.is(1, "chartpost_job_outcomes_total", with("status=failed")...)
 	m.is(1, "chartpost_job_outcomes_total", with("status=retrying")...)

@@ -226,12 +226,12 @@ func (w *world) publishRaw(subject string, data []byte) {
 // follow collects every event from here on.
 func (w *world) follow() {
 	w.t.Helper()
-	nc, err := nats.Connect(w.settings.NATS.URL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	nc, err := nats.Connect(w.settings.NATS.URL, nats.Timeout(patienceOfTests), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(nc.Close)
-	if w.js, err = jetstream.New(nc); err != nil {
+	if w.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(patienceOfTests)); err != nil {
 		w.t.Fatal(err)
 	}
 	w.events = &eventLog{byJob: map[string][]schemas.Event{}, changed: make(chan struct{})}
