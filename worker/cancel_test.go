@@ -128,7 +128,7 @@ func TestCancelWhileUnderWay(t *testing.T) {
 		{"waiting", "1/retrying 2/cancelled", func(w *world, heard func()) func(context.Context, *pipeline.Record, pipeline.Journal) error {
 			return func(context.Context, *pipeline.Record, pipeline.Journal) error {
 				go heard()
-				return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing", RetryAfter: 10 * time.Second}
+				return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing", RetryAfter: 30 * time.Second}
 			}
 		}},
 		{"about to be sent", "1/cancelled", func(w *world, heard func()) func(context.Context, *pipeline.Record, pipeline.Journal) error {

@@ -62,7 +62,7 @@ func TestACrashAnywhere(t *testing.T) {
 			for at := 1; at <= c.steps+1; at++ {
 				for _, after := range []bool{false, true} {
 					w := newWorldOn(t, server.URL())
-					w.lease = time.Second
+					w.lease = 5 * time.Second
 					if c.hold {
 						w.settings.Patience.OnUnknown = worker.Hold
 					}

@@ -181,7 +181,7 @@ func TestNoNameNoLoss(t *testing.T) {
 func TestTooLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.settings.Patience.First, w.settings.Patience.Longest = 16*time.Second, 16*time.Second
+	w.settings.Patience.First, w.settings.Patience.Longest = 40*time.Second, 40*time.Second
 	s := &script{post: func(int) *fault.Fault { return busy }}
 	w.start(s, nil)
 	expiring := func(id string, requested, expires time.Duration) []byte {
@@ -202,7 +202,7 @@ func TestTooLate(t *testing.T) {
 	if e := w.events()[0].Data; s.posts.Load() != 0 || e.Status != schemas.StatusFailed || e.Reason.Code != "expired" || e.Reason.Path != "/expires_at" {
 		t.Errorf("%d posts, %s %+v", s.posts.Load(), e.Status, e.Reason)
 	}
-	w.publish(expiring("soon", 0, 13*time.Second))
+	w.publish(expiring("soon", 0, 33*time.Second))
 	w.until("it ends", func() bool { return strings.HasSuffix(describe(w.events()), "2/failed") })
 	w.drained()
 	if n := s.posts.Load(); n != 2 {

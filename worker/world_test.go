@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) { devtest.Main(m) }
 
 // limit is how long a test waits for what must happen.
-const limit = 2 * time.Minute
+const limit = 4 * time.Minute
 
 // worlds counts the worlds of this test binary, for names.
 var worlds atomic.Int64
@@ -63,15 +63,15 @@ func newWorldOn(t testing.TB, url string) *world {
 		Patience: worker.Patience{OnUnknown: worker.Resend, First: 500 * time.Millisecond, Longest: time.Second},
 		Backoff:  worker.Backoff{First: 500 * time.Millisecond, Longest: time.Second},
 	}
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(limit))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	if w.js, err = jetstream.New(nc); err != nil {
+	if w.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(limit)); err != nil {
 		t.Fatal(err)
 	}
-	if w.queue, err = natsq.Connect(natsq.Config{URL: url, Prefix: w.prefix, Name: "test"}, w.log.logger()); err != nil {
+	if w.queue, err = natsq.Connect(natsq.Config{URL: url, Prefix: w.prefix, Name: "test", Options: []nats.Option{nats.Timeout(limit)}}, w.log.logger()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.queue.Close() })
