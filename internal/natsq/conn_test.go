@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 )
 
@@ -132,7 +133,8 @@ func TestConnectWithTLSAndNKey(t *testing.T) {
 	if !s.ReadyForConnections(limit) {
 		t.Fatal("not ready")
 	}
-	good := Config{URL: s.ClientURL(), Prefix: "chartpost", CA: certFile, Cert: certFile, Key: keyFile, NKey: seedFile}
+	good := Config{URL: s.ClientURL(), Prefix: "chartpost", CA: certFile, Cert: certFile, Key: keyFile, NKey: seedFile,
+		Options: []nats.Option{nats.Timeout(connectTime)}}
 	conn, err := Connect(good, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func leased(t *testing.T, lease time.Duration) (w *world, d worker.Delivery, in,
 
 func TestExtendRenewsTheLease(t *testing.T) {
 	t.Parallel()
-	const lease = 2 * time.Second
+	const lease = 10 * time.Second // longer than a slow machine stands still
 	_, d, _, other := leased(t, lease)
 	started := time.Now()
 	until(t, "the job is held far beyond its lease", func() bool {
@@ -40,7 +40,7 @@ func TestExtendRenewsTheLease(t *testing.T) {
 		if len(other.Answers()) > 0 {
 			t.Fatal("the job was delivered again while its lease was renewed")
 		}
-		return time.Since(started) > 2*lease
+		return time.Since(started) > 3*lease/2
 	})
 	if again := job(t, other); again.Sequence() != d.Sequence() {
 		t.Errorf("job %d came, want %d", again.Sequence(), d.Sequence())
@@ -119,12 +119,16 @@ func TestAckWithNobodyToConfirm(t *testing.T) {
 	if err := w.js.DeleteConsumer(t.Context(), w.stream(jobs), consumerName(lane1)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	err := d.Ack(ctx)
-	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, nats.ErrNoResponders) {
-		t.Errorf("%v, want the deadline and what the last try met", err)
-	}
+	// The deadline may cut off the last try, which then has met nothing.
+	until(t, "it ends with the deadline and what the last try met", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		err := d.Ack(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("%v, want the deadline", err)
+		}
+		return errors.Is(err, nats.ErrNoResponders)
+	})
 }
 
 func TestGiveBackAtOnce(t *testing.T) {

@@ -223,7 +223,7 @@ func TestServerKilled(t *testing.T) {
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	w, server := farWorld(t)
-	p := pace{heartbeat: 200 * time.Millisecond, grace: 2 * time.Second, sweep: 10 * time.Millisecond}
+	p := pace{heartbeat: 200 * time.Millisecond, grace: 8 * time.Second, sweep: 10 * time.Millisecond}
 	in := w.take(LaneSettings{Concurrency: 100, Lease: 2 * time.Second}, 100, p)
 	w.publish(lane1, 1)
 	look(t, in)

@@ -163,7 +163,7 @@ func TestLongAskBringsAJobOfLater(t *testing.T) {
 func TestHeartbeatsKeepALongAsk(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	p := pace{heartbeat: 50 * time.Millisecond, grace: 3 * time.Second, sweep: 10 * time.Millisecond}
+	p := pace{heartbeat: 50 * time.Millisecond, grace: 10 * time.Second, sweep: 10 * time.Millisecond}
 	in := w.take(patient, 16, p)
 	w.publish(lane1, 1)
 	look(t, in)

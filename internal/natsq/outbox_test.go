@@ -125,7 +125,7 @@ func TestBuryKeepsTheLargestJob(t *testing.T) {
 
 func TestLaterBringsTheJobBack(t *testing.T) {
 	t.Parallel()
-	for name, in := range map[string]time.Duration{"soon": 5 * time.Second, "past": -time.Hour} {
+	for name, in := range map[string]time.Duration{"soon": 12 * time.Second, "past": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -170,7 +170,7 @@ func TestNewerScheduleReplacesTheOlder(t *testing.T) {
 	look(t, intake)
 	askFor(t, intake, lane1, 3, time.Hour)
 	ack(t, job(t, intake))
-	at := time.Now().Add(time.Second)
+	at := time.Now().Add(10 * time.Second) // both are written before
 	for _, s := range []worker.Schedule{
 		{Lane: lane1, JobID: "a", Attempt: 2, At: at},
 		{Lane: lane1, JobID: "a", Attempt: 3, At: at.Add(2 * time.Second)},

@@ -212,13 +212,13 @@ func TestLimit(t *testing.T) {
 	w.publish(lane1, 9)
 	look(t, in)
 	w.put(worker.LaneState{Lane: lane1, Limit: 2})
-	number := askFor(t, in, lane1, 8, 300*time.Millisecond)
+	number := askFor(t, in, lane1, 8, 4*time.Second)
 	for range 2 {
 		job(t, in)
 	}
 	wantDone(t, in, number, lane1, 6, false)
 	w.put(worker.LaneState{Lane: lane1})
-	number = askFor(t, in, lane1, 8, 300*time.Millisecond)
+	number = askFor(t, in, lane1, 8, 4*time.Second)
 	for range 3 {
 		job(t, in)
 	}
@@ -237,7 +237,7 @@ func (w *world) gone() {
 func TestIdleLanesAreRemovedAndMadeAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	in := w.take(LaneSettings{Concurrency: 5, Lease: time.Second, Idle: 300 * time.Millisecond}, 16, calm)
+	in := w.take(LaneSettings{Concurrency: 5, Lease: time.Second, Idle: 5 * time.Second}, 16, calm)
 	w.publish(lane1, 3)
 	look(t, in)
 	askFor(t, in, lane1, 1, time.Minute)
@@ -287,7 +287,7 @@ func TestAnAskKeepsALane(t *testing.T) {
 	for i := range 5 {
 		w.publish(schemas.Lane{Class: schemas.Live, Destination: fmt.Sprint("idle-", i)}, 1)
 	}
-	in := w.take(LaneSettings{Concurrency: 5, Lease: time.Hour, Idle: 200 * time.Millisecond}, 16, calm)
+	in := w.take(LaneSettings{Concurrency: 5, Lease: time.Hour, Idle: 5 * time.Second}, 16, calm)
 	look(t, in)
 	askFor(t, in, lane1, 1, time.Minute)
 	d := job(t, in)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
@@ -50,7 +51,8 @@ func TestWhoIsLetIn(t *testing.T) {
 		"TLS by the scheme, and none offered": {url: strings.Replace(plain, "nats://", "tls://", 1), want: "secure connection not available"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := Connect(Config{URL: one.url, Prefix: "chartpost", CA: one.ca, Cert: one.client.cert, Key: one.client.key}, slog.New(slog.DiscardHandler))
+			conn, err := Connect(Config{URL: one.url, Prefix: "chartpost", CA: one.ca, Cert: one.client.cert, Key: one.client.key,
+				Options: []nats.Option{nats.Timeout(connectTime)}}, slog.New(slog.DiscardHandler))
 			if err == nil {
 				defer conn.Close()
 			}

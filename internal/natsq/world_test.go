@@ -43,6 +43,10 @@ var (
 // limit is how long a test waits for what must happen.
 const limit = 3 * time.Minute
 
+// connectTime is how long a connection may take to stand: the library's own 2 s
+// are not enough for a slow machine.
+const connectTime = 20 * time.Second
+
 // world is a server, a connection to it, and what was logged.
 type world struct {
 	*Conn
@@ -76,6 +80,7 @@ func joinWorld(t *testing.T, url string, options ...nats.Option) *world {
 func dial(t *testing.T, url string, options ...nats.Option) *world {
 	t.Helper()
 	said := &devtest.Log{}
+	options = append([]nats.Option{nats.Timeout(connectTime)}, options...)
 	conn, err := Connect(Config{URL: url, Prefix: "chartpost", Name: t.Name(), Options: options}, said.Logger())
 	if err != nil {
 		t.Fatal(err)
