@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/natsq"
@@ -50,7 +52,7 @@ type client struct {
 func newClient(t *testing.T, url string, settings Settings) *client {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	conn, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost", Name: settings.Worker}, log)
+	conn, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost", Name: settings.Worker, Options: []nats.Option{nats.Timeout(20 * time.Second)}}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +165,7 @@ func TestAWindowOnNATS(t *testing.T) {
 	t.Parallel()
 	server := devtest.NATSProcess(t, devstack.NATSOptions{})
 	// A request is noted when its goroutine runs again, which may take a while.
-	settings := Settings{Requests: 1000, Window: 10 * time.Second, Travel: 2 * time.Second}
+	settings := Settings{Requests: 1000, Window: 10 * time.Second, Travel: 10 * time.Second}
 	fleet := fleetOn(t, server.URL(), settings)
 	for _, c := range fleet {
 		c.spend(Backfill, 20)

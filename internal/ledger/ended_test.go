@@ -21,7 +21,7 @@ import (
 // does.
 func setUp(t *testing.T, url string, replicas int, endedAge time.Duration, options ...nats.Option) jetstream.KeyValue {
 	t.Helper()
-	queue, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost", Name: t.Name(), Options: options}, slog.New(slog.DiscardHandler))
+	queue, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost", Name: t.Name(), Options: append(options, nats.Timeout(20*time.Second))}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,8 @@ func (l *Ledger) knows(t *testing.T, id string) bool {
 func TestEndedRecordsGo(t *testing.T) {
 	t.Parallel()
 	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
-	l := New(setUp(t, "", 1, 2*time.Second, stack.InProcess()), limit)
+	// None may go between its end and its next writing, however slow the machine.
+	l := New(setUp(t, "", 1, 10*time.Second, stack.InProcess()), limit)
 	under := []pipeline.Phase{pipeline.Working, pipeline.Sending, pipeline.Waiting}
 	for _, phase := range under {
 		save(t, open(t, l, string(phase), fresh("w"), true), phase)

@@ -23,17 +23,17 @@ import (
 func TestMain(m *testing.M) { devtest.Main(m) }
 
 // limit is how long a test waits for what must happen.
-const limit = time.Minute
+const limit = 3 * time.Minute
 
 // bucketOf makes the bucket over a connection of its own.
 func bucketOf(t *testing.T, url string, ttl time.Duration, options ...nats.Option) jetstream.KeyValue {
 	t.Helper()
-	nc, err := nats.Connect(url, append(options, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))...)
+	nc, err := nats.Connect(url, append(options, nats.Timeout(20*time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(limit))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
-	queue, err := natsq.Connect(natsq.Config{Prefix: "chartpost", Options: []nats.Option{stack.InProcess()}}, new(devtest.Log).Logger())
+	queue, err := natsq.Connect(natsq.Config{Prefix: "chartpost", Options: []nats.Option{nats.Timeout(time.Minute), stack.InProcess()}}, new(devtest.Log).Logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,12 +49,12 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect("", stack.InProcess())
+	nc, err := nats.Connect("", nats.Timeout(time.Minute), stack.InProcess())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
