@@ -140,10 +140,14 @@ func await[T any](ctx context.Context, moment <-chan T, failed <-chan error) (va
 // longest bounds a wait against a hang.
 const longest = 10 * time.Minute
 
-// mallocs are how often, and how many bytes, all workers allocated so far.
+// mallocs are how often, and how many bytes, all workers allocated so far. One
+// that begins while another has delivered the first jobs is waited for.
 func (t *trial) mallocs(ctx context.Context) ([]float64, error) {
 	sums := make([]float64, 2)
 	for _, p := range t.workers {
+		if err := p.ready(ctx); err != nil {
+			return nil, err
+		}
 		values, err := p.metrics(ctx, "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total")
 		if err != nil {
 			return nil, err

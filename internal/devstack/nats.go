@@ -19,7 +19,7 @@ import (
 
 // readyWithin is how long a server in this process may take to start. A slow
 // machine under the race detector needs a few seconds of it.
-const readyWithin = 30 * time.Second
+const readyWithin = 2 * time.Minute
 
 // NATSOptions says how a NATS server is run.
 type NATSOptions struct {

@@ -17,7 +17,7 @@ import (
 // are bounds against a hang, far above what a slow machine needs.
 const (
 	processReadyWithin = time.Minute
-	processStopWithin  = 20 * time.Second
+	processStopWithin  = time.Minute
 )
 
 // ServerProcess is a server in a process of its own. Its methods may be called

@@ -131,7 +131,7 @@ func freePort() (int, error) {
 }
 
 // startWithin bounds a hang; a start takes milliseconds.
-const startWithin = 30 * time.Second
+const startWithin = 2 * time.Minute
 
 func start(options Options) (*Server, error) {
 	before, err := os.Getwd()
