@@ -147,7 +147,7 @@ func world(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{client.Client}, Destinations: []string{"good-health"}})
+	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{client.Client}, Destinations: []string{"good-health", "other"}})
 	if err != nil {
 		t.Fatal(err)
 	}
