@@ -45,7 +45,7 @@ func newOffice(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	if o.js, err = jetstream.New(nc); err != nil {
+	if o.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return o
