@@ -26,6 +26,8 @@ type delivery struct {
 	unsaved bool
 	// draft is the message without its files, until it is composed.
 	draft *compose.Draft
+	// proven is when the ledger last took the record: the job was this worker's.
+	proven time.Time
 	// handed counts the bytes handed over to Redox in the step at hand.
 	handed atomic.Int64
 }
@@ -221,5 +223,22 @@ func (d *delivery) saveReceipt(ctx context.Context) error {
 // save writes the record to its end even while the worker is being stopped: a
 // write that was cut off would leave in doubt what is known.
 func (d *delivery) save(ctx context.Context) error {
-	return d.journal.Save(context.WithoutCancel(ctx), *d.record)
+	err := d.journal.Save(context.WithoutCancel(ctx), *d.record)
+	if err == nil {
+		d.proven = d.now()
+	}
+	return err
+}
+
+// provenFor is how long a write of the record proves enough that the job is
+// this worker's to upload a file. A lease that is renewed proves less: a queue
+// that loses a server may lose renewals with it, and hand the job to another.
+const provenFor = 10 * time.Second
+
+// prove writes the record again where a wait has made the last write old.
+func (d *delivery) prove(ctx context.Context) error {
+	if d.now().Sub(d.proven) < provenFor {
+		return nil
+	}
+	return d.save(ctx)
 }

@@ -162,6 +162,9 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		if err := d.permit(ctx); err != nil {
 			return err
 		}
+		if err := d.prove(ctx); err != nil {
+			return err
+		}
 		known.URL, err = d.redox.Upload(ctx, parcel)
 		return err
 	})

@@ -159,6 +159,45 @@ func TestSuperseded(t *testing.T) {
 	}
 }
 
+// held is a way to Redox on which every job waits for its token.
+type held struct {
+	pipeline.Redox
+	wait func()
+}
+
+func (h held) Authorize(ctx context.Context) error {
+	h.wait()
+	return h.Redox.Authorize(ctx)
+}
+
+// TestALongWaitIsFollowedByAProof: a worker that waited while another took its
+// job uploads nothing; one whose job is its own goes on.
+func TestALongWaitIsFollowedByAProof(t *testing.T) {
+	for _, taken := range []bool{true, false} {
+		t.Run(fmt.Sprintf("taken %t", taken), func(t *testing.T) {
+			w := newWorld(t)
+			waited := time.Duration(0)
+			w.line = at(func() time.Time { return time.Now().Add(waited) }, w.source, held{w.gate, func() {
+				waited = time.Minute
+				if r, _ := w.found(); taken {
+					r.Owner = "another"
+					w.keep(r)
+				}
+			}})
+			_, _, err := w.deliver(t.Context(), jobOf(schemas.Upload, w.put("a.txt", document(2000, "a"))))
+			if taken {
+				wantFault(t, err, fault.Superseded, "", "")
+				w.took(0, 0)
+				return
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			w.took(1, 1)
+		})
+	}
+}
+
 // TestNothingIsSentWithoutALedger: when the record cannot be written, no message
 // leaves, and nothing is tried in a circle.
 func TestNothingIsSentWithoutALedger(t *testing.T) {

@@ -72,7 +72,7 @@ type Progress interface {
 // receipt. Otherwise the error holds a *fault.Fault, and record, with what was
 // learned on the way, is the caller's to save.
 func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, job schemas.Job, record *Record, journal Journal, progress Progress) error {
-	d := &delivery{Pipeline: p, class: class, job: job, record: record, journal: journal, progress: progress}
+	d := &delivery{Pipeline: p, class: class, job: job, record: record, journal: journal, progress: progress, proven: p.now()}
 	defer d.close()
 	if err := d.run(ctx); err != nil {
 		return interrupted(ctx, err)

@@ -81,10 +81,15 @@ func newWorld(t *testing.T) *world {
 func (w *world) through(r pipeline.Redox) *pipeline.Pipeline { return between(w.source, r) }
 
 func between(source pipeline.Source, r pipeline.Redox) *pipeline.Pipeline {
+	return at(time.Now, source, r)
+}
+
+// at has a clock of its own.
+func at(now func() time.Time, source pipeline.Source, r pipeline.Redox) *pipeline.Pipeline {
 	return pipeline.New(source, r, pipeline.Settings{
 		Environment: schemas.Development, EmbedLimit: 1000, FileLimit: 1_000_000,
 		Retry: pipeline.RetryPolicy{Tries: 3, First: time.Millisecond, Longest: 10 * time.Millisecond},
-	}, time.Now)
+	}, now)
 }
 
 func (w *world) startLedger() {
