@@ -7,10 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
-	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -61,6 +58,9 @@ func soakSize(n int) (size int, transfer schemas.Transfer) {
 
 // measureSoak lets a worker deliver for as long as the flag says.
 func measureSoak(ctx context.Context, s *stage, o options, to *report) (err error) {
+	if o.soak < time.Second {
+		return errors.New("-soak must be a second or more")
+	}
 	receiver, err := s.receive(ctx, receiverOptions{Busy: soakBusy})
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ type soak struct {
 	queue     *queue
 	worker    *process
 	published int
-	// ends has how many jobs were accepted, the newest count alone.
+	// ends has how many jobs were accepted.
 	ends chan int
 	// settle is what an idle worker is left alone for before it is looked at.
 	settle time.Duration
@@ -95,7 +95,7 @@ type soak struct {
 }
 
 func (k *soak) run(ctx context.Context, length time.Duration) (*soaked, error) {
-	if err := k.count(); err != nil {
+	if err := k.queue.count(k.accepted, schemas.StatusRetrying); err != nil {
 		return nil, err
 	}
 	for range 10 * soakLanes { // each lane has had work, each kind of connection is made
@@ -142,28 +142,13 @@ func (k *soak) publish(ctx context.Context) error {
 	return err
 }
 
-// count follows the events: a job may be tried again, any end but acceptance is
-// a failure.
-func (k *soak) count() error {
-	n := 0
-	sub, err := k.queue.conn.Subscribe(prefix+".events.*.*.*", func(m *nats.Msg) {
-		switch status := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]; schemas.Status(status) {
-		case schemas.StatusAccepted:
-			n++
-			select {
-			case <-k.ends:
-			default:
-			}
-			k.ends <- n
-		case schemas.StatusUploaded, schemas.StatusRetrying:
-		default:
-			offer(k.queue.failed, fmt.Errorf("a job has become %s: %s", status, m.Data))
-		}
-	})
-	if err != nil {
-		return err
+// accepted keeps the newest count alone.
+func (k *soak) accepted(n int) {
+	select {
+	case <-k.ends:
+	default:
 	}
-	return errors.Join(sub.SetPendingLimits(-1, -1), k.queue.conn.Flush())
+	k.ends <- n
 }
 
 // look notes the worker's memory.
