@@ -3,7 +3,7 @@ import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 
 const nc = await connect({ servers: process.env.NATS_URL ?? "nats://127.0.0.1:4222" });
 await (await jetstreamManager(nc)).consumers.add("CHARTPOST_EVENTS", {
-  durable_name: "archive",
+  durable_name: "journal-node",
   ack_policy: AckPolicy.Explicit,
   filter_subject: "chartpost.events.*.*.*",
 });
@@ -12,7 +12,7 @@ await (await jetstreamManager(nc)).consumers.add("CHARTPOST_EVENTS", {
 // does your work.
 const noted = new Set();
 
-const consumer = await jetstream(nc).consumers.get("CHARTPOST_EVENTS", "archive");
+const consumer = await jetstream(nc).consumers.get("CHARTPOST_EVENTS", "journal-node");
 for await (const message of await consumer.consume()) {
   const event = message.json();
   if (!noted.has(event.id)) {

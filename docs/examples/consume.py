@@ -22,7 +22,7 @@ def apply(event):
 async def main():
     nc = await nats.connect("nats://127.0.0.1:4222")
     subscription = await nc.jetstream().pull_subscribe(
-        "chartpost.events.*.*.*", durable="archive", stream="CHARTPOST_EVENTS"
+        "chartpost.events.*.*.*", durable="journal", stream="CHARTPOST_EVENTS"
     )
     while True:
         try:

@@ -16,7 +16,7 @@ import (
 // known tells that JetStream had this id already, within the dedup window, and
 // dropped this one.
 func Publish(ctx context.Context, js jetstream.JetStream, data []byte) (known bool, err error) {
-	job, err := schemas.DecodeJob(data) // what the worker will do, before it is too late
+	job, err := schemas.DecodeJob(data) // what breaks the schema fails here, not at the worker
 	if err != nil {
 		return false, err
 	}
@@ -35,7 +35,7 @@ func Publish(ctx context.Context, js jetstream.JetStream, data []byte) (known bo
 // an event may come more than once.
 func Consume(ctx context.Context, js jetstream.JetStream, apply func(context.Context, schemas.Event) error) error {
 	consumer, err := js.CreateOrUpdateConsumer(ctx, "CHARTPOST_EVENTS", jetstream.ConsumerConfig{
-		Durable:   "archive",
+		Durable:   "outcomes",
 		AckPolicy: jetstream.AckExplicitPolicy,
 		FilterSubjects: []string{
 			"chartpost.events.*.*.accepted", "chartpost.events.*.*.failed", "chartpost.events.*.*.unknown",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -130,7 +131,7 @@ func TestConsume(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || len(noted) != 2 {
 		t.Errorf("%v: noted %v after %v", err, noted, tried)
 	}
-	again, err := js.Consumer(t.Context(), "CHARTPOST_EVENTS", "archive")
+	again, err := js.Consumer(t.Context(), "CHARTPOST_EVENTS", "outcomes")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +165,7 @@ var block = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
 // checked, or to a check of its own.
 func TestThePageShowsTheFiles(t *testing.T) {
 	files := map[string]bool{}
-	for _, pattern := range []string{"*.py", "*.mjs", "examples.go", "job.json", "../../schemas/examples/event/accepted.json"} {
+	for _, pattern := range []string{"*.py", "*.mjs", "examples.go", "job.json", "event.json"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
@@ -187,7 +188,7 @@ func TestThePageShowsTheFiles(t *testing.T) {
 	}
 }
 
-// TestJobs reads the job in every example as the worker does.
+// TestJobs reads the job in every example as the worker does; the event is its.
 func TestJobs(t *testing.T) {
 	want, err := schemas.DecodeJob([]byte(read(t, "job.json")))
 	if err != nil {
@@ -209,8 +210,13 @@ func TestJobs(t *testing.T) {
 			t.Errorf("%s: %v: %+v", file, err, job)
 		}
 	}
-	if _, err := schemas.DecodeEvent([]byte(read(t, "../../schemas/examples/event/accepted.json"))); err != nil {
-		t.Error(err)
+	event, err := schemas.DecodeEvent([]byte(read(t, "event.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := event.Data; d.JobID != want.ID || d.Operation != want.Operation || d.Destination != want.Destination.Address() ||
+		!maps.Equal(d.Correlation, want.Correlation) || len(d.Files) != len(want.Files) {
+		t.Errorf("the event is of another job than the page's: %+v", d)
 	}
 }
 
