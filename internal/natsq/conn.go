@@ -45,6 +45,15 @@ type Conn struct {
 // reconnectWait is the pause between tries to reach a lost server again.
 const reconnectWait = 500 * time.Millisecond
 
+// A server that dies without a word (its machine lost power, the network drops
+// packets) is noticed after two to three pings: 10-15 s. That is below the
+// default lease, so that another server can be told in time that the jobs in hand
+// are still worked on. The library's own default is 4-6 minutes.
+const (
+	pingPeriod = 5 * time.Second
+	lostPings  = 2
+)
+
 // apiTimeout bounds one request to JetStream. A leader election takes 4-9 s, so
 // whoever must get through retries; this bound is for noticing.
 const apiTimeout = 5 * time.Second
@@ -91,6 +100,8 @@ func (cfg Config) options() ([]nats.Option, error) {
 	options := []nats.Option{
 		nats.Name(cfg.Name),
 		nats.MaxReconnects(-1),
+		nats.PingInterval(pingPeriod),
+		nats.MaxPingsOutstanding(lostPings),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(100*time.Millisecond, time.Second),
 		// Nothing is kept to be sent after a reconnect: an ask or a write of the

@@ -61,6 +61,22 @@ func TestPublishingOutlivesAKill(t *testing.T) {
 	}
 }
 
+// TestASilentServerIsGivenUp: one that dies without a word, in far less than the
+// minutes the library takes, and the connection stands again when it answers.
+func TestASilentServerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w, server := farWorld(t)
+	freeze(t, w, server)
+	until(t, "the connection is given up", func() bool { return !w.Connected() })
+	if err := server.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the connection stands again", w.Connected)
+	if n := w.stored(jobs, ">"); n != 0 {
+		t.Errorf("%d jobs in an empty stream", n)
+	}
+}
+
 // TestNothingIsSentAfterItWasGivenUp: what failed while the server was away
 // does not happen when it is back.
 func TestNothingIsSentAfterItWasGivenUp(t *testing.T) {

@@ -62,10 +62,10 @@ func newWorld(t *testing.T) *world {
 }
 
 // farWorld does so with a server in a process of its own.
-func farWorld(t *testing.T) (*world, *devstack.ServerProcess) {
+func farWorld(t *testing.T, options ...nats.Option) (*world, *devstack.ServerProcess) {
 	t.Helper()
 	server := devtest.NATSProcess(t, devstack.NATSOptions{LazySync: true})
-	return joinWorld(t, server.URL()), server
+	return joinWorld(t, server.URL(), options...), server
 }
 
 func joinWorld(t *testing.T, url string, options ...nats.Option) *world {
