@@ -36,6 +36,10 @@ type breaker struct {
 	unsure bool
 	// probes counts the jobs in hand that this worker took as probes.
 	probes int
+	// latest is when the breaker's wait, or its probing, is over whatever it says
+	// itself, which is by the clock of the worker that wrote it: that may be wrong,
+	// or set back since.
+	latest time.Time
 }
 
 // change is what is to become of a state; false where it no longer applies.
@@ -46,6 +50,10 @@ const strikesOfALane = 3
 
 // probeTime is how long a prober owns its lane without a renewal.
 const probeTime = time.Minute
+
+// turnTime is how long a lane waits for a worker with a free slot to probe it,
+// and then how long one without may keep it while it waits for its turn.
+const turnTime = 5 * time.Second
 
 func newBreakers(name string, b Backoff) *breakers {
 	return &breakers{name: name, backoff: b, all: map[schemas.Lane]*breaker{}}
@@ -75,10 +83,10 @@ func (b *breakers) flow(lane schemas.Lane, now time.Time) (shut, probing bool, l
 		return false, false, 0
 	}
 	s := one.state
-	if now.Before(s.ShutUntil()) {
+	switch {
+	case one.paused(now) || s.Breaker != nil && s.Breaker.Prober == "" && !one.over(now):
 		return true, false, s.Limit
-	}
-	if s.Breaker == nil {
+	case s.Breaker == nil:
 		return false, false, s.Limit
 	}
 	// Nobody takes a job that is not the probe, also when the wait is over.
@@ -88,21 +96,24 @@ func (b *breakers) flow(lane schemas.Lane, now time.Time) (shut, probing bool, l
 
 // heard takes in a state that the fleet agreed on. It tells whether that closed
 // the breaker, and what is to be written now.
-func (b *breakers) heard(s LaneState) (closed bool, put *LaneState) {
+func (b *breakers) heard(s LaneState, now time.Time) (closed bool, put *LaneState) {
 	one := b.get(s.Lane)
 	if s.Revision != 0 && s.Revision < one.state.Revision {
 		return false, nil
 	}
-	closed, one.unsure = one.take(s), false
+	closed, one.unsure = b.take(one, s, now), false
 	if one.writing {
 		return closed, nil
 	}
-	return closed, one.follow()
+	return closed, b.follow(one, now)
 }
 
 // take replaces the state; true where it had a breaker and has none.
-func (one *breaker) take(s LaneState) (closed bool) {
+func (b *breakers) take(one *breaker, s LaneState, now time.Time) (closed bool) {
 	had, has := one.state.Breaker != nil, s.Breaker != nil
+	if has && (!had || !s.Breaker.Until.Equal(one.state.Breaker.Until)) {
+		one.latest = now.Add(max(b.backoff.longestRest(), probeTime))
+	}
 	if had != has {
 		one.number++
 		one.strikes.clear()
@@ -111,13 +122,23 @@ func (one *breaker) take(s LaneState) (closed bool) {
 	return had && !has
 }
 
+// paused tells whether an operator keeps the lane shut.
+func (one *breaker) paused(now time.Time) bool {
+	return one.state.Pause != nil && now.Before(one.state.Pause.Until)
+}
+
+// over tells whether the breaker's wait, or somebody's probing, is over.
+func (one *breaker) over(now time.Time) bool {
+	return !now.Before(one.state.Breaker.Until) || !now.Before(one.latest)
+}
+
 // wrote takes in what came of a write.
-func (b *breakers) wrote(s LaneState, err error) (put *LaneState) {
+func (b *breakers) wrote(s LaneState, err error, now time.Time) (put *LaneState) {
 	one := b.get(s.Lane)
 	one.writing, one.unsure = false, err != nil
 	switch {
 	case err == nil && s.Revision >= one.state.Revision:
-		one.take(s)
+		b.take(one, s, now)
 	case errors.Is(err, ErrChanged):
 		// Somebody else was faster. What is still to be done is done to what they
 		// wrote, once that has been heard.
@@ -128,21 +149,21 @@ func (b *breakers) wrote(s LaneState, err error) (put *LaneState) {
 			return nil
 		}
 	}
-	return one.follow()
+	return b.follow(one, now)
 }
 
 // follow makes the change that waited.
-func (one *breaker) follow() *LaneState {
+func (b *breakers) follow(one *breaker, now time.Time) *LaneState {
 	c := one.next
 	one.next = nil
 	if c == nil {
 		return nil
 	}
-	return one.change(c)
+	return b.change(one, c, now)
 }
 
 // change gives the state to write. The worker itself obeys it from now on.
-func (one *breaker) change(c change) *LaneState {
+func (b *breakers) change(one *breaker, c change, now time.Time) *LaneState {
 	if one.writing {
 		one.next = c
 		return nil
@@ -152,7 +173,7 @@ func (one *breaker) change(c change) *LaneState {
 		return nil
 	}
 	one.writing, one.doing, one.next = true, c, nil
-	one.take(s)
+	b.take(one, s, now)
 	return &s
 }
 
@@ -163,7 +184,7 @@ func (b *breakers) ended(t *ticket, now time.Time, jitter float64) (put *LaneSta
 		one.probes--
 	}
 	if t.laneProbe && t.breaker == one.number && one.state.Breaker != nil && one.state.Breaker.Prober == b.name {
-		return one.change(b.probed(e, now, jitter))
+		return b.change(one, b.probed(e, now, jitter), now)
 	}
 	switch {
 	case t.breaker != one.number || one.state.Breaker != nil:
@@ -176,13 +197,13 @@ func (b *breakers) ended(t *ticket, now time.Time, jitter float64) (put *LaneSta
 	case !one.strikes.add(e.job, strikesOfALane) && e.after == 0:
 		return nil
 	}
-	return one.change(func(s LaneState) (LaneState, bool) {
+	return b.change(one, func(s LaneState) (LaneState, bool) {
 		if s.Breaker != nil {
 			return s, false
 		}
 		s.Breaker = &Breaker{Since: now.UTC()}
 		return b.open(s, e, now, jitter), true
-	})
+	}, now)
 }
 
 // open begins a wait.
@@ -215,10 +236,10 @@ func (b *breakers) probed(e ending, now time.Time, jitter float64) change {
 
 // vain gives up a probe for which no job came.
 func (b *breakers) vain(lane schemas.Lane, now time.Time) *LaneState {
-	return b.get(lane).change(b.asProber(func(s LaneState) LaneState {
+	return b.change(b.get(lane), b.asProber(func(s LaneState) LaneState {
 		s.Breaker = waiting(*s.Breaker, now.Add(b.backoff.First))
 		return s
-	}))
+	}), now)
 }
 
 func (b *breakers) asProber(c func(LaneState) LaneState) change {
@@ -259,10 +280,10 @@ func (b *breakers) due(lane schemas.Lane, may bool, now time.Time) *LaneState {
 		if br.Until.Sub(now) > probeTime/2 {
 			return nil
 		}
-	case now.Before(br.Until) || now.Before(one.state.ShutUntil()) || !may:
+	case !one.over(now) || one.paused(now) || !may:
 		return nil
 	}
-	return one.change(func(s LaneState) (LaneState, bool) {
+	return b.change(one, func(s LaneState) (LaneState, bool) {
 		if s.Breaker == nil || s.Breaker.Prober != br.Prober {
 			return s, false
 		}
@@ -270,5 +291,19 @@ func (b *breakers) due(lane schemas.Lane, may bool, now time.Time) *LaneState {
 		next.Prober, next.Until = b.name, now.Add(probeTime).UTC()
 		s.Breaker = &next
 		return s, true
-	})
+	}, now)
+}
+
+// pressing tells whether a lane has waited so long for somebody to probe it that
+// a worker without a free slot may claim it too, or was claimed by this one so
+// lately that its turn may still come.
+func (b *breakers) pressing(lane schemas.Lane, now time.Time) bool {
+	one := b.all[lane]
+	switch {
+	case one == nil || one.state.Breaker == nil:
+		return false
+	case one.state.Breaker.Prober == b.name:
+		return one.state.Breaker.Until.Sub(now) > probeTime-turnTime
+	}
+	return one.over(now.Add(-turnTime))
 }

@@ -32,7 +32,7 @@ func TestOneWorkerProbes(t *testing.T) {
 	f.end(f.probe(), "probe", well, "")
 	closed := 0
 	for _, w := range f.workers {
-		if was, _ := w.heard(f.record); was {
+		if was, _ := w.heard(f.record, f.now); was {
 			closed++
 		}
 		if shut, probing, _ := w.flow(f.lane, f.now); shut || probing {
@@ -217,7 +217,7 @@ func TestWritesThatFail(t *testing.T) {
 	for i := range strikesOfALane {
 		put = w.ended(&ticket{lane: f.lane, ending: ending{job: fmt.Sprint(i), verdict: badly, scope: fault.Destination}}, f.now, 1)
 	}
-	if put == nil || w.wrote(*put, errors.New("away")) != nil {
+	if put == nil || w.wrote(*put, errors.New("away"), f.now) != nil {
 		t.Fatal("want one write")
 	}
 	if shut, _, _ := w.flow(f.lane, f.now); !shut {
@@ -295,7 +295,7 @@ func TestALostClaimIsNoProbe(t *testing.T) {
 	f.wait(time.Minute)
 	put := w.due(f.lane, true, f.now)
 	for _, err := range []error{ErrChanged, errors.New("away")} {
-		w.wrote(*put, err)
+		w.wrote(*put, err, f.now)
 		if shut, probing, _ := w.flow(f.lane, f.now); !shut || probing {
 			t.Errorf("after %v: shut %t, probing %t", err, shut, probing)
 		}
@@ -311,5 +311,61 @@ func TestABucketMadeAnew(t *testing.T) {
 	f.spread()
 	if shut, _, _ := f.workers[0].flow(f.lane, f.now); shut {
 		t.Error("a pause outlived its record")
+	}
+}
+
+// TestAWrongClock: what a worker wrote whose clock is an hour ahead shuts a lane
+// no longer than any wait lasts, and neither does a prober with such a clock.
+func TestAWrongClock(t *testing.T) {
+	f := newFleet(t, 2)
+	longest := max(backoff.longestRest(), probeTime)
+	for _, prober := range []string{"", "gone"} {
+		f.record.Breaker = &Breaker{Since: f.now, Until: f.now.Add(time.Hour), Opened: 1, Prober: prober}
+		f.record.Revision++
+		f.spread()
+		f.wait(longest - time.Second)
+		f.spread() // told again, which is no news
+		for _, w := range f.workers {
+			if w.due(f.lane, true, f.now) != nil {
+				t.Fatalf("prober %q: probed before its time", prober)
+			}
+		}
+		f.wait(time.Second)
+		f.probe()
+	}
+	f.record.Breaker, f.record.Pause = nil, &Pause{Until: f.now.Add(time.Hour)}
+	f.record.Revision++
+	f.spread()
+	f.wait(longest)
+	if f.probers() != 0 {
+		t.Error("an operator's pause ended before its time")
+	}
+}
+
+// TestWhenALanePresses: for a worker without a free slot, once nobody else has
+// claimed it for a while; and then for as long as its turn takes.
+func TestWhenALanePresses(t *testing.T) {
+	f := newFleet(t, 1)
+	w := f.workers[0]
+	if w.pressing(f.lane, f.now) {
+		t.Error("a lane that is open")
+	}
+	f.open()
+	f.now = f.record.Breaker.Until.Add(turnTime - time.Second)
+	if w.pressing(f.lane, f.now) {
+		t.Error("at once")
+	}
+	f.wait(time.Second)
+	if !w.pressing(f.lane, f.now) {
+		t.Fatal("not after a while")
+	}
+	f.probe()
+	f.wait(turnTime - time.Second)
+	if !w.pressing(f.lane, f.now) {
+		t.Error("its turn did not last")
+	}
+	f.wait(time.Second)
+	if w.pressing(f.lane, f.now) {
+		t.Error("its turn does not end")
 	}
 }

@@ -39,7 +39,7 @@ func (f *fleet) write(w *breakers, put *LaneState) (wrote bool) {
 			s.Revision++
 			f.record, wrote = s, true
 		}
-		put = w.wrote(s, err)
+		put = w.wrote(s, err, f.now)
 	}
 	return wrote
 }
@@ -47,7 +47,7 @@ func (f *fleet) write(w *breakers, put *LaneState) (wrote bool) {
 // spread tells everybody what the record says.
 func (f *fleet) spread() {
 	for _, w := range f.workers {
-		_, put := w.heard(f.record)
+		_, put := w.heard(f.record, f.now)
 		f.write(w, put)
 	}
 }

@@ -1,9 +1,14 @@
 package worker
 
+import "time"
+
 // crew are the goroutines that work on jobs, one job after the other: what a job
 // calls goes deep, and a stack that has grown once need not grow for each.
-// There are as many as jobs were in hand at once.
+// There are as many as jobs were in hand at once, and they end when there was
+// nothing to do for them for crewIdle.
 type crew struct{ work chan func() }
+
+const crewIdle = time.Minute
 
 func newCrew() crew { return crew{work: make(chan func())} }
 
@@ -12,11 +17,21 @@ func (c crew) do(job func()) {
 	select {
 	case c.work <- job:
 	default:
-		go func() {
-			for next := job; next != nil; next = <-c.work {
-				next()
-			}
-		}()
+		go c.serve(job)
+	}
+}
+
+func (c crew) serve(job func()) {
+	idle := time.NewTimer(crewIdle)
+	defer idle.Stop()
+	for job != nil {
+		job()
+		idle.Reset(crewIdle)
+		select {
+		case job = <-c.work:
+		case <-idle.C:
+			return
+		}
 	}
 }
 

@@ -122,6 +122,17 @@ func expired(out fate, f *fault.Fault) fate {
 	return out
 }
 
+// undecided is the end of a job of which an earlier sending may have been taken:
+// whatever ended it since, nobody may say that Redox does not have its message.
+func undecided(out fate) fate {
+	if out.phase == pipeline.Failed {
+		out.phase = pipeline.Held
+		out.reason.Kind = string(fault.UnknownOutcome)
+		out.reason.Text = "the job is not tried any more (" + out.reason.Code + "), and an earlier sending of its message may have been taken"
+	}
+	return out
+}
+
 const codeExpired = "expired"
 
 func (p Patience) wait(attempt int, jitter float64) time.Duration {

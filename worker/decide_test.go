@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +111,25 @@ func TestDecideAlwaysEnds(t *testing.T) {
 					now = out.at
 				}
 			})
+		}
+	}
+}
+
+// TestNobodySaysItWasNotSent of a job of which an earlier sending may have been
+// taken, and of no other end.
+func TestNobodySaysItWasNotSent(t *testing.T) {
+	gone := &fault.Fault{Kind: fault.Permanent, Code: "file_missing", Path: "/files/0", Text: "it was not sent"}
+	out := undecided(decide(gone, trial{attempt: 2, doubts: 1}, noon.Add(time.Hour), noon, patience, 0))
+	if out.phase != pipeline.Held || out.reason.Kind != string(fault.UnknownOutcome) || out.reason.Code != "file_missing" || out.reason.Path != "/files/0" {
+		t.Errorf("got %s %+v", out.phase, out.reason)
+	}
+	if strings.Contains(out.reason.Text, "not sent") || !strings.Contains(out.reason.Text, "file_missing") {
+		t.Errorf("it says %q", out.reason.Text)
+	}
+	for _, f := range []*fault.Fault{{Kind: fault.Retryable, Code: "x"}, {Kind: fault.UnknownOutcome, Code: "x"}, {Kind: fault.Interrupted, Code: "x"}} {
+		before := decide(f, trial{attempt: 2, doubts: 1}, noon.Add(time.Hour), noon, patience, 0)
+		if after := undecided(before); after != before {
+			t.Errorf("%s became %+v", f.Kind, after)
 		}
 	}
 }

@@ -26,6 +26,8 @@ type dispatcher struct {
 	heard  chan LaneState
 	wrote  chan written
 	writes int
+	// freed is when a job last ended.
+	freed time.Time
 	// unpaid counts the backfill jobs that were taken and have not yet used the
 	// room in the budget they were taken for.
 	unpaid  atomic.Int64
@@ -118,7 +120,7 @@ func (d *dispatcher) note(s seen) {
 		d.steer(depth.Lane)
 		held[depth.Lane] = true
 	}
-	if s.err != nil {
+	if s.depths == nil {
 		return
 	}
 	for name := range d.lanes.all {

@@ -265,3 +265,30 @@ func TestStopWhileSending(t *testing.T) {
 		t.Errorf("events %q", got)
 	}
 }
+
+// TestADoubtOutlivesItsAttempt: what ends a job after a sending of unknown
+// outcome does not end it as one that Redox does not have.
+func TestADoubtOutlivesItsAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(&script{post: func(n int) *fault.Fault {
+		if n == 1 {
+			return &fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Destination, Code: "redox_cut"}
+		}
+		return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "file_missing", Text: "it was not sent"}
+	}}, nil)
+	w.publish(jobJSON("job", "a"))
+	w.drained()
+	if got := describe(w.events()); got != "1/retrying! 2/unknown!" {
+		t.Fatalf("events %q", got)
+	}
+	if r := w.events()[1].Data.Reason; r.Kind != string(fault.UnknownOutcome) || r.Code != "file_missing" || strings.Contains(r.Text, "not sent") {
+		t.Errorf("the end says %+v", r)
+	}
+	if r := w.record("job"); r.Phase != pipeline.Held {
+		t.Errorf("the ledger says %s", r.Phase)
+	}
+	if n := len(w.messages("DEAD")); n != 1 {
+		t.Errorf("%d dead letters", n)
+	}
+}

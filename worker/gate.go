@@ -18,8 +18,10 @@ func (b Backoff) wait(opened int, jitter float64) time.Duration {
 // rest is the wait, or what the other side asked for, within ten times Longest:
 // one answer must not stop everything for a day.
 func (b Backoff) rest(opened int, jitter float64, asked time.Duration) time.Duration {
-	return max(b.wait(opened, jitter), min(asked, 10*b.Longest))
+	return max(b.wait(opened, jitter), min(asked, b.longestRest()))
 }
+
+func (b Backoff) longestRest() time.Duration { return 10 * b.Longest }
 
 // gate stops this worker from taking any job while what every job needs is
 // broken: the token endpoint, the upload endpoint, the object store, the

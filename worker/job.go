@@ -111,12 +111,12 @@ func (h *handling) try(ctx context.Context, refusal error) {
 
 // Save implements pipeline.Journal: every write of a record names its owner.
 func (h *handling) Save(ctx context.Context, record pipeline.Record) error {
+	ctx, cancel := h.untilEnd(ctx)
+	defer cancel()
 	if record.Phase == pipeline.Sending && h.runCancelled(ctx) {
 		return cancelled()
 	}
 	record.Owner, record.UpdatedAt = h.name, h.now().UTC()
-	ctx, cancel := h.untilEnd(ctx)
-	defer cancel()
 	return h.page.Save(ctx, record)
 }
 
@@ -168,8 +168,12 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		h.record.Doubts++
 	}
 	out := decide(f, h.trial(), h.job.Deadline(), h.now(), h.patience, h.jitter())
+	doubted := h.record.PossibleDuplicate || h.record.Doubts > 0
 	if h.runCancelled(ctx) {
-		out = withdrawn(out, h.record.PossibleDuplicate || h.record.Doubts > 0)
+		out = withdrawn(out, doubted)
+	}
+	if doubted {
+		out = undecided(out)
 	}
 	h.log.Warn("not accepted", "job", h.job.ID, "attempt", h.record.Attempt, "outcome", out.phase,
 		"kind", f.Kind, "scope", f.Scope, "code", f.Code, "path", f.Path, "text", f.Text, "probe", h.probe)

@@ -57,7 +57,9 @@ type Answer struct {
 
 // Intake takes jobs from lanes. Nothing is delivered that was not asked for.
 type Intake interface {
-	// Lanes lists the lanes that hold jobs, and makes them ready to be asked.
+	// Lanes lists the lanes that hold jobs, and makes them ready to be asked. An
+	// error beside a listing, which is nil only if there is none, is of single
+	// lanes: those that are not in it.
 	Lanes(ctx context.Context) ([]Depth, error)
 	// Ask requests up to n jobs of lane; what has not come after wait does not
 	// come any more. It returns at once with the number of the ask. A lane has

@@ -24,7 +24,7 @@ func (d *dispatcher) tend() {
 	d.gate.tick(now)
 	d.steerAll()
 	for lane := range d.breakers.all {
-		may := d.mayProbe(lane)
+		may := d.mayProbe(lane, now)
 		if one := d.lanes.all[lane]; d.breakers.claimed(lane) && !may && (one == nil || !one.asking) {
 			d.put(d.breakers.vain(lane, now))
 		}
@@ -34,11 +34,16 @@ func (d *dispatcher) tend() {
 }
 
 // mayProbe tells whether a job of the lane could be taken now: a worker that
-// cannot must not keep others from probing. Jobs from before the lane was shut
-// would stand in the probe's place.
-func (d *dispatcher) mayProbe(lane schemas.Lane) bool {
+// cannot must not keep others from probing. But where every worker is busy with
+// other lanes, none ever sees a free slot here: each is promised before. There
+// one whose slots do come free takes the lane's turn for the next. Jobs from
+// before the lane was shut would stand in the probe's place.
+func (d *dispatcher) mayProbe(lane schemas.Lane, now time.Time) bool {
 	one := d.lanes.all[lane]
-	return one != nil && one.inHand == 0 && one.doubts.jobs > 0 && !d.lanes.full() && d.lanes.longMay(one)
+	if one == nil || one.inHand > 0 || one.doubts.jobs == 0 || d.gate.shut() {
+		return false
+	}
+	return !d.lanes.full() && d.lanes.longMay(one) || now.Sub(d.freed) < turnTime && d.breakers.pressing(lane, now)
 }
 
 // steer makes the lanes obey what is known of one.
@@ -64,6 +69,7 @@ func (d *dispatcher) ended(t *ticket) {
 	t.over = true
 	d.lanes.finished(t)
 	now, jitter := d.now(), d.jitter()
+	d.freed = now
 	if d.gate.ended(t, now, jitter) {
 		d.log.Warn("no jobs are taken: something that every job needs has failed",
 			"scope", t.ending.scope, "code", t.ending.reason.Code, "text", t.ending.reason.Text, "until", d.gate.until)
@@ -102,7 +108,7 @@ func (d *dispatcher) unfilled(a Answer) {
 
 // learn takes in a state that the fleet agreed on.
 func (d *dispatcher) learn(s LaneState) {
-	closed, put := d.breakers.heard(s)
+	closed, put := d.breakers.heard(s, d.now())
 	if closed {
 		d.lanes.reopened(s.Lane)
 	}
@@ -116,7 +122,7 @@ func (d *dispatcher) written(r written) {
 	if r.err != nil && !errors.Is(r.err, ErrChanged) {
 		d.log.Warn("a lane's state could not be written", "class", r.state.Lane.Class, "destination", r.state.Lane.Destination, "error", r.err)
 	}
-	put := d.breakers.wrote(r.state, r.err)
+	put := d.breakers.wrote(r.state, r.err, d.now())
 	if r.err == nil && r.state.Breaker == nil {
 		d.lanes.reopened(r.state.Lane)
 	}

@@ -1,0 +1,90 @@
+package worker
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// crowd is an intake whose first lane never runs out of jobs, while the second
+// has a few.
+type crowd struct {
+	answers chan Answer
+	end     chan struct{}
+	copies  atomic.Uint64
+}
+
+func (c *crowd) Lanes(context.Context) ([]Depth, error) {
+	return []Depth{{Lane: liveLane("busy"), Jobs: 1000}, {Lane: liveLane("shut"), Jobs: 5}}, nil
+}
+
+func (c *crowd) Ask(lane schemas.Lane, n int, wait time.Duration) (uint64, error) {
+	if wait == longWait {
+		return 1, nil
+	}
+	go func() {
+		for range n {
+			c.answer(Answer{Lane: lane, Delivery: oneOfMany{&copyInHand{lane: lane, sequence: c.copies.Add(1)}}})
+		}
+		c.answer(Answer{Lane: lane, Done: true})
+	}()
+	return 1, nil
+}
+
+func (c *crowd) answer(a Answer) {
+	select {
+	case c.answers <- a:
+	case <-c.end:
+	}
+}
+
+func (c *crowd) Answers() <-chan Answer { return c.answers }
+func (c *crowd) Stop()                  { close(c.end) }
+
+type oneOfMany struct{ *copyInHand }
+
+func (oneOfMany) Pending() uint64 { return 1000 }
+
+// brisk works a moment on each job and tells of those of the shut lane.
+type brisk struct{ probes *atomic.Int32 }
+
+func (brisk) Understand(lane schemas.Lane, _ []byte) (schemas.Job, error) {
+	return schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}, nil
+}
+
+func (b brisk) Deliver(_ context.Context, _ schemas.Class, job schemas.Job, _ *pipeline.Record, _ pipeline.Journal, _ pipeline.Progress) error {
+	if job.ID == "shut" {
+		b.probes.Add(1)
+	}
+	time.Sleep(300 * time.Millisecond)
+	return &fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "superseded"}
+}
+
+// TestABusyWorkerProbes: a lane whose destination has failed is tried again,
+// although the only worker has no slot that the other lane does not want.
+func TestABusyWorkerProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := &crowd{answers: make(chan Answer), end: make(chan struct{})}
+		control := &told{changed: make(chan LaneState)}
+		var probes atomic.Int32
+		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{saved}, brisk{&probes}, time.Hour)
+		now := time.Now()
+		control.changed <- LaneState{Lane: liveLane("shut"), Revision: 1, Breaker: &Breaker{Since: now, Until: now.Add(time.Hour), Opened: 1}}
+		time.Sleep(10 * time.Second) // the slots are the busy lane's
+		before := probes.Load()
+		now = time.Now()
+		control.changed <- LaneState{Lane: liveLane("shut"), Revision: 2, Breaker: &Breaker{Since: now, Until: now.Add(time.Second), Opened: 1}}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if probes.Load() == before {
+			t.Errorf("not probed in 20 s; claims %q", control.claims())
+		}
+		stop()
+	})
+}
