@@ -239,3 +239,40 @@ func TestOnlyWhoCanProbeClaims(t *testing.T) {
 		}
 	})
 }
+
+// ofRun is a copy that was published for a line of a backfill run.
+type ofRun struct{ *copyInHand }
+
+func (ofRun) Line() Line { return Line{Run: "run", Number: 1} }
+
+// stubborn is a pipeline that sends although the worker stops.
+type stubborn struct{ slow }
+
+func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, r *pipeline.Record, j pipeline.Journal, _ pipeline.Progress) error {
+	r.Phase = pipeline.Sending
+	return j.Save(context.WithoutCancel(ctx), *r)
+}
+
+// TestTheEndDoesNotWaitForTheRuns: whether a run was cancelled is not known, and
+// will not be.
+func TestTheEndDoesNotWaitForTheRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := &oneLane{answers: make(chan Answer)}
+		book := openBook{func(ctx context.Context, r pipeline.Record) error {
+			if r.Phase == pipeline.Sending && ctx.Err() == nil {
+				t.Error("the message may leave although its run may be cancelled")
+			}
+			return ledgerAway()
+		}}
+		stop := run(t, Queue{Intake: in, Outbox: mute{}, Control: deaf{}, Budget: plenty{}}, book, stubborn{}, 5*time.Second)
+		d := ofRun{&copyInHand{lane: schemas.Lane{Class: schemas.Backfill, Destination: "a"}}}
+		in.answers <- Answer{Lane: d.Lane(), Delivery: d}
+		synctest.Wait()
+		if took := stop(); took > 5*time.Second+lastWords {
+			t.Errorf("the end took %s", took)
+		}
+		if len(d.given()) != 1 {
+			t.Errorf("the job was given back %v, want once", d.given())
+		}
+	})
+}

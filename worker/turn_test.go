@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -87,4 +88,20 @@ func TestABusyWorkerProbes(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// TestAListingWithAFault of one lane counts for the lanes that it tells of, and
+// for those that hold nothing; no listing counts for none.
+func TestAListingWithAFault(t *testing.T) {
+	d := newDispatcher(workerOn(&oneLane{}, nil, 0), t.Context())
+	gone := liveLane("gone")
+	d.note(seen{depths: []Depth{{Lane: gone, Jobs: 1}}})
+	d.note(seen{err: errors.New("the queue is away")})
+	if one := d.lanes.all[gone]; one.flow.empty != 0 || one.doubts.jobs != 1 {
+		t.Errorf("after no listing: %+v", one)
+	}
+	d.note(seen{depths: []Depth{}, err: errors.New("a subject is no lane")})
+	if one := d.lanes.all[gone]; one.flow.empty != 1 || one.doubts.jobs != 0 {
+		t.Errorf("after a listing without it: %+v", one)
+	}
 }
