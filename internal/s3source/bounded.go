@@ -3,8 +3,7 @@ package s3source
 import (
 	"io"
 	"net/http"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"time"
 )
 
 // maxHeaders bounds the headers of an answer and maxError the body of one that
@@ -15,19 +14,36 @@ const (
 	maxError   = 64 << 10
 )
 
-// bounded cuts the bodies of errors. What is cut is no XML: the HTTP status
-// decides then.
-type bounded struct{ client s3.HTTPClient }
+// bounded speaks to the store without the SDK's own client around the transport.
+// That one follows 307 and 308 as often as they come and to whatever host, with
+// the object's key in the URL. Here a redirect is an answer like any other, for
+// judge to name.
+//
+// It cuts the bodies of errors, in length and in time. What is cut is no XML: the
+// HTTP status decides then.
+type bounded struct {
+	transport *http.Transport
+	stall     time.Duration
+}
 
+// Do implements s3.HTTPClient.
 func (b bounded) Do(r *http.Request) (*http.Response, error) {
-	resp, err := b.client.Do(r)
+	resp, err := b.transport.RoundTrip(r)
 	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
-		resp.Body = &cutBody{io.LimitReader(resp.Body, maxError), resp.Body}
+		whole := resp.Body
+		late := time.AfterFunc(b.stall, func() { _ = whole.Close() })
+		resp.Body = &cutBody{Reader: io.LimitReader(whole, maxError), whole: whole, late: late}
 	}
 	return resp, err
 }
 
 type cutBody struct {
 	io.Reader
-	io.Closer
+	whole io.Closer
+	late  *time.Timer
+}
+
+func (c *cutBody) Close() error {
+	c.late.Stop()
+	return c.whole.Close()
 }

@@ -121,7 +121,9 @@ func (c Config) withDefaults() Config {
 }
 
 func (c Config) client(o *s3.Options) {
-	o.HTTPClient = bounded{o.HTTPClient}
+	// New's own client, with what AWS_CA_BUNDLE added.
+	sdk := o.HTTPClient.(*awshttp.BuildableClient)
+	o.HTTPClient = bounded{transport: sdk.GetTransport(), stall: c.Stall}
 	o.UsePathStyle = c.PathStyle
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	if c.ValidateChecksums {
@@ -147,10 +149,10 @@ func (c Config) retryer() aws.Retryer {
 }
 
 // httpClient speaks HTTP/1.1: each stream has a connection and a window of its
-// own. The SDK's read timeout is off, since body.go has the watchdog; it is the
-// SDK's buildable client so that AWS_CA_BUNDLE works.
+// own. It is the SDK's buildable client so that AWS_CA_BUNDLE works. The sources
+// of credentials use it as it is; of S3's requests see bounded.
 func httpClient(c Config) *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithReadTimeout(0).WithTransportOptions(func(t *http.Transport) {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetHTTP1(true)
 		t.ForceAttemptHTTP2 = false
@@ -164,6 +166,11 @@ func httpClient(c Config) *awshttp.BuildableClient {
 	})
 }
 
+// credentialsWait bounds the wait for credentials. A program that gives them
+// (credential_process) has a minute by the SDK's own rule; without a bound a
+// source that redirects to itself, which the SDK follows, would never end.
+const credentialsWait = 2 * time.Minute
+
 // namedCredentials marks errors of the credentials chain, which are otherwise
 // of no type, as such.
 type namedCredentials struct{ chain aws.CredentialsProvider }
@@ -174,6 +181,8 @@ func (e *credentialsError) Error() string { return "no credentials" }
 func (e *credentialsError) Unwrap() error { return e.cause }
 
 func (n namedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, credentialsWait)
+	defer cancel()
 	found, err := n.chain.Retrieve(ctx)
 	if err != nil {
 		return aws.Credentials{}, &credentialsError{cause: err}

@@ -42,10 +42,10 @@ var (
 // The verdicts on the store: every job meets them, and waits.
 var (
 	credentials = ofStore("s3_credentials", "S3 does not take our credentials, or there are none; see the worker's AWS configuration")
-	wrongRegion = ofStore("s3_region", "the bucket is in another region, or the endpoint is not the store's; see the worker's S3 region and endpoint")
+	wrongRegion = ofStore("s3_region", "the bucket is in another region, or the endpoint is not the store's and redirects us, which is not followed; see the worker's S3 region and endpoint")
 	throttled   = ofStore("s3_throttled", "S3 asks us to slow down")
 	unavailable = ofStore("s3_unavailable", "S3 cannot be reached or failed")
-	stalled     = ofStore("s3_stalled", "S3 stopped sending midway, more often than a read is resumed")
+	stalled     = ofStore("s3_stalled", "S3 stopped sending, and did not go on when it was asked again")
 )
 
 // The rest says nothing of the store nor for ever of the job.

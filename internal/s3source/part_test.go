@@ -2,7 +2,10 @@ package s3source
 
 import (
 	"bytes"
+	"context"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
@@ -35,4 +38,26 @@ func TestPartReadsARangeOfThePinnedObject(t *testing.T) {
 			t.Errorf("%s: %v, want file_changed", name, f)
 		}
 	}
+}
+
+// TestPartThatStandsStill is the store's fault, and no end of the worker.
+func TestPartThatStandsStill(t *testing.T) {
+	shelf := newShelf(t, false)
+	file := shelf.put(t, "a.pdf", noise(100_000))
+	object := open(t, source(t, storeURL), file, nil)
+	object.Body.Close()
+	soon := func(c *Config) { c.Stall = time.Second }
+	mute := trick{request: func(r *http.Request) { <-r.Context().Done() }}
+	for name, hang := range map[string]trick{"no answer": mute, "midway": stallAt(100), "no byte": stallAt(0)} {
+		_, err := source(t, newCrook(t, times(3, hang)...).URL, soon).Part(t.Context(), file, object.Pin, 0, 50_000)
+		wantFault(t, err, fault.Retryable, "s3_stalled")
+		if f := fault.Of(err); f.Scope != fault.Store {
+			t.Errorf("%s: scope %s, want the store's", name, f.Scope)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := trick{request: func(r *http.Request) { cancel(); <-r.Context().Done() }}
+	_, err := source(t, newCrook(t, stopped).URL).Part(ctx, file, object.Pin, 0, 10)
+	wantFault(t, err, fault.Interrupted, "interrupted")
 }
