@@ -99,8 +99,7 @@ func (c isolation) throughput(t *testing.T, g ground, dead int) float64 {
 
 // answerDead lets the dead destination answer so, and the others slowly.
 func (c isolation) answerDead(l *lab, action redoxsim.Action) {
-	l.redox.sim.ClearFaults()
-	err := l.redox.sim.Inject(
+	err := l.redox.sim.Replace(
 		redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: deadDestination}, Action: action},
 		redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.DelayAnswer, Delay: c.answers},
 	)

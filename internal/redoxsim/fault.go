@@ -178,18 +178,38 @@ func (f *Fault) check() error {
 
 // Inject adds faults after those already there.
 func (s *Server) Inject(faults ...Fault) error {
-	faults = slices.Clone(faults)
-	for i := range faults {
-		if err := faults[i].check(); err != nil {
-			return err
-		}
+	made, err := rulesOf(faults)
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range faults {
-		s.rules = append(s.rules, &rule{FaultState: FaultState{Fault: f}, chance: rand.New(rand.NewPCG(f.Seed, 0))})
-	}
+	s.rules = append(s.rules, made...)
 	return nil
+}
+
+// Replace puts faults in the place of all there are: no request falls between
+// the old ones and the new. Requests already under one go on with it.
+func (s *Server) Replace(faults ...Fault) error {
+	made, err := rulesOf(faults)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules = made
+	return nil
+}
+
+func rulesOf(faults []Fault) ([]*rule, error) {
+	made := make([]*rule, len(faults))
+	for i, f := range faults {
+		if err := f.check(); err != nil {
+			return nil, err
+		}
+		made[i] = &rule{FaultState: FaultState{Fault: f}, chance: rand.New(rand.NewPCG(f.Seed, 0))}
+	}
+	return made, nil
 }
 
 // ClearFaults removes all faults. Requests already under one go on with it.

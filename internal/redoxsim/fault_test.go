@@ -223,6 +223,26 @@ func TestMatching(t *testing.T) {
 	try(Fault{Match: Match{Kind: MessageRequest}, Skip: 1, Times: 2}, []string{docPath, docPath, docPath, docPath}, 200, 599, 599, 200)
 }
 
+// TestReplace: old faults go as the new ones come, and a wrong one changes
+// nothing.
+func TestReplace(t *testing.T) {
+	b := newBench(t)
+	for _, status := range []int{598, 599} {
+		if err := b.sim.Replace(Fault{Action: AnswerStatus, Status: status}); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.sim.Replace(Fault{Action: AnswerStatus}, Fault{Action: SlowRead}); err == nil {
+			t.Error("a slow read of no speed was taken")
+		}
+		if got := b.askToken(nil); got.status != status {
+			t.Errorf("status %d, want %d", got.status, status)
+		}
+	}
+	if n := len(b.sim.Faults()); n != 1 {
+		t.Errorf("%d faults, want the last alone", n)
+	}
+}
+
 // TestProbability: seeded chances repeat.
 func TestProbability(t *testing.T) {
 	run := func(seed uint64) string {
