@@ -22,7 +22,7 @@ const (
 // statuses are the values of the label status, in the order of a lane's counts.
 var statuses = [...]string{
 	string(schemas.StatusAccepted), string(schemas.StatusRetrying), string(schemas.StatusFailed), string(schemas.StatusUnknown),
-	string(schemas.StatusDuplicate), returned, repeated,
+	string(schemas.StatusCancelled), string(schemas.StatusDuplicate), returned, repeated,
 }
 
 // lanes counts outcomes by lane. Its labels are bounded: the first destinations

@@ -155,6 +155,27 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 }
 
+// TestEveryEndIsCounted: a status without a place among the counts would be lost.
+func TestEveryEndIsCounted(t *testing.T) {
+	for _, status := range []schemas.Status{
+		schemas.StatusAccepted, schemas.StatusRetrying, schemas.StatusFailed, schemas.StatusUnknown, schemas.StatusCancelled, schemas.StatusDuplicate,
+	} {
+		telemetry := New(Settings{Destinations: 1})
+		telemetry.Taken(goodHealth, "", time.Now()).Ended(worker.End{Status: status})
+		counted := 0.0
+		for _, m := range gather(t, telemetry)["chartpost_job_outcomes_total"].Metric {
+			for _, l := range m.Label {
+				if l.GetName() == "status" && l.GetValue() == string(status) {
+					counted += m.GetCounter().GetValue()
+				}
+			}
+		}
+		if counted != 1 {
+			t.Errorf("%s was counted %v times", status, counted)
+		}
+	}
+}
+
 // TestAJobAllocatesLittle: one watch, and nothing for each of its steps.
 func TestAJobAllocatesLittle(t *testing.T) {
 	telemetry := New(Settings{Destinations: 5})
