@@ -22,7 +22,7 @@ func dataModelOperations() []Operation {
 	oneFile := "A message carries one file: several files are several jobs."
 	newID := "`DocumentID` is the new document's, another than `OriginalDocumentID`."
 	noteContent := "`Note.ContentType` where `FileContents` is a URI. Redox's docs give `Base64 Encoded` for files; a working client sends `Plain Text`. " +
-		"The default is that of the docs; `Plain Text` is a setting (`compose.Composer.UploadedNote`) and applies to uploaded files alone."
+		"The default is that of the docs; `Plain Text` is a setting (`--uploaded-note`) and applies to uploaded files alone."
 	noteType := "`Note.FileType` is younger than the schemas Redox published; it is always sent."
 	fileTypes := "`FileType` is free text. The names used here are those of Redox's samples where there is one (`PDF`, `JPG`)."
 	resultRules := []string{

@@ -91,7 +91,7 @@ func fhirOperations() []Operation {
 				},
 				Uncertain: []string{
 					"Where the file goes. Redox says that an Observation can carry one and shows no sample; FHIR R4 has no element for it. " +
-						"The default is HL7's cross-version extension for R5's `Observation.value`. The place is a setting (`compose.Composer.ObservationFile`): " +
+						"The default is HL7's cross-version extension for R5's `Observation.value`. The place is a setting (`--observation-file`): " +
 						"the URL of another extension, or `valueAttachment` for an element of that name, as FHIR R5 has it. " +
 						"Try it with the destination before relying on it.",
 				},
