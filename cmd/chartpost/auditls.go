@@ -37,7 +37,7 @@ func (auditLsCmd) Help() string {
   chartpost audit ls --since 24h
   chartpost audit ls --action dead-drop --since 2026-11-01 --json
 
-Each action has a record from before it was done (requested) and one from after (done or failed). Nobody can remove one; they age out after --audit-age.`
+Each action has a record from before it was done (requested) and one from after (done or failed). Single records can neither be deleted nor purged; they age out after --audit-age.`
 }
 
 func (c *auditLsCmd) check(*kong.Context) error {

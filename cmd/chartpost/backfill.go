@@ -40,7 +40,7 @@ type planCmd struct {
 	Quick          bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; takes less than half the time." group:"Estimate"`
 	EmbedLimit     int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Estimate"`
 	FileLimit      int64         `default:"30000000" help:"Largest file, in bytes." group:"Estimate"`
-	BudgetRequests int           `default:"7500" help:"Requests that Redox takes in each --budget-window." group:"Estimate"`
+	BudgetRequests int           `default:"7500" help:"Requests that Redox takes in each --budget-window; 0, where the budget is off, tells no time." group:"Estimate"`
 	BudgetWindow   time.Duration `default:"5m" help:"Window of --budget-requests." group:"Estimate"`
 	Faults         int           `default:"20" help:"Faults to list." group:"Output"`
 	JSON           bool          `name:"json" help:"Print the plan as JSON." group:"Output"`
@@ -87,7 +87,7 @@ func (c *planCmd) check(*kong.Context) error {
 	}
 	positive(c.ExpiresAfter > 0, "expires-after", "must be more than 0")
 	positive(c.HeadConcurrency > 0, "head-concurrency", "must be at least 1")
-	positive(c.BudgetRequests > 0, "budget-requests", "must be at least 1")
+	positive(c.BudgetRequests >= 0, "budget-requests", "must not be negative")
 	positive(c.BudgetWindow > 0, "budget-window", "must be more than 0")
 	positive(c.Faults >= 0, "faults", "must not be negative")
 	if c.Head && c.listings() {

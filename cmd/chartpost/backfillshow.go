@@ -29,12 +29,7 @@ func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error
 		fmt.Fprintf(w, "listing\t%d\tobjects, %d of them in no line\n", plan.Listing.Objects, plan.Listing.Unnamed)
 	}
 	fmt.Fprintf(w, "requests\t%d\t%d jobs embed their files and cost one\n", plan.Cost.Requests, plan.Sizes.EmbeddedJobs)
-	took := time.Duration(plan.Cost.Seconds) * time.Second
-	fmt.Fprintf(w, "time\t%s\tat least, with all %d requests in %s for the backfill\n", took, plan.Cost.Budget,
-		time.Duration(plan.Cost.WindowSeconds*float64(time.Second)))
-	if took > lifetime {
-		fmt.Fprintf(w, "\t\tlonger than the jobs live: raise --expires-after (%s) or split the manifest\n", lifetime)
-	}
+	printTime(w, plan.Cost, lifetime)
 	if len(plan.Lanes) > 0 {
 		fmt.Fprint(w, "\nDESTINATION\tENVIRONMENT\tOPERATION\tJOBS\tREQUESTS\n")
 	}
@@ -46,6 +41,20 @@ func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error
 	}
 	printFaults(w, plan)
 	return w.Flush()
+}
+
+// printTime prints how long a run takes. Without a budget nobody can tell.
+func printTime(w io.Writer, cost backfill.Cost, lifetime time.Duration) {
+	if cost.Budget == 0 {
+		fmt.Fprint(w, "time\t-\tthe budget is off: --budget-requests is 0\n")
+		return
+	}
+	took := time.Duration(cost.Seconds) * time.Second
+	fmt.Fprintf(w, "time\t%s\tat least, with all %d requests in %s for the backfill\n", took, cost.Budget,
+		time.Duration(cost.WindowSeconds*float64(time.Second)))
+	if took > lifetime {
+		fmt.Fprintf(w, "\t\tlonger than the jobs live: raise --expires-after (%s) or split the manifest\n", lifetime)
+	}
 }
 
 // printPlanFaults prints why a run does not start.

@@ -243,7 +243,11 @@ func (c *forgetCmd) check(*kong.Context) error { return c.checked(true) }
 
 // Help adds to the command's --help.
 func (forgetCmd) Help() string {
-	return "It removes the run's book from NATS, a byte a line; without it there is no report: write that first. The documents, the events and the ledger stay as they are, and so does the run's name, which no other run can have. A run with jobs in flight, lines not fed or a feeder is refused."
+	return `Example:
+
+  chartpost backfill forget y2019 --reason "the report is filed"
+
+It removes the run's book from NATS, a byte a line; without it there is no report: write that first. The documents, the events and the ledger stay as they are, and so does the run's name, which no other run can have. A run with jobs in flight, lines not fed or a feeder is refused. It wants a --reason, and asks; elsewhere than on a terminal it needs --yes.`
 }
 
 func (c *forgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
@@ -273,7 +277,11 @@ func (c *cancelCmd) check(*kong.Context) error { return c.checked(true) }
 
 // Help adds to the command's --help.
 func (cancelCmd) Help() string {
-	return `This is final. Lines whose jobs were not published are cancelled. So is every job in the queue or waiting for another attempt, as soon as a worker takes it: its message is not sent, and it is no dead letter. A message that was on its way already ends as it ends; a job of which nobody knows whether Redox has it ends as unknown.
+	return `Example:
+
+  chartpost backfill cancel y2019 --reason "the wrong archive"
+
+It wants a --reason, and asks; elsewhere than on a terminal it needs --yes. It is final. Lines whose jobs were not published are cancelled. So is every job in the queue or waiting for another attempt, as soon as a worker takes it: its message is not sent, and it is no dead letter. A message that was on its way already ends as it ends; a job of which nobody knows whether Redox has it ends as unknown.
 
 Workers hear of it at once. Jobs in a paused lane end when the lane goes on.`
 }

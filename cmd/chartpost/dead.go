@@ -32,7 +32,7 @@ type deadFilter struct {
 	Destination string `placeholder:"NAME" help:"Only those of this slug or id." group:"Dead letters"`
 	Class       string `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only those of this class: live or backfill." group:"Dead letters"`
 	Code        string `placeholder:"CODE" help:"Only those with this code of the reason." group:"Dead letters"`
-	Kind        string `default:"" enum:",retryable,permanent,poison,unknown_outcome,interrupted" placeholder:"KIND" help:"Only those with this kind of the reason: retryable, permanent, poison, unknown_outcome or interrupted." group:"Dead letters"`
+	Kind        string `default:"" enum:",permanent,poison,unknown_outcome" placeholder:"KIND" help:"Only those with this kind of the reason: permanent, poison or unknown_outcome." group:"Dead letters"`
 	Status      string `default:"" enum:",failed,unknown,duplicate" placeholder:"STATUS" help:"Only those of jobs that ended so: failed, unknown or duplicate." group:"Dead letters"`
 	Limit       int    `default:"0" placeholder:"N" help:"Only the first N, the oldest first; 0 is all." group:"Dead letters"`
 	timeFlags   `embed:"" group:"Dead letters"`

@@ -32,7 +32,7 @@ func (deadDropCmd) Help() string {
   chartpost dead drop --code id_reused --until 2026-11-01 --dry-run
   chartpost dead drop --destination old-clinic --reason "closed" --yes
 
-The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required. Exit code 5 when there is no such dead letter.`
+The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required, but for --dry-run. Exit code 5 when there is no such dead letter.`
 }
 
 func (c *deadDropCmd) check(*kong.Context) error {

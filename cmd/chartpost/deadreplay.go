@@ -36,7 +36,7 @@ func (deadReplayCmd) Help() string {
 
   chartpost dead replay lab-2026-000123 --reason "the object is back"
   chartpost dead replay --code file_forbidden --since 24h --dry-run
-  chartpost dead replay --destination good-health --code redox_401 \
+  chartpost dead replay --destination good-health --code expired \
       --rate 20/s --expires-in 72h --reason "key mended" --yes
 
 A job goes back to its lane as it came and begins its next attempt; its dead letter is removed when the queue has the job. Interrupted, the command can be repeated: what is on its way is not sent again. Dead letters of the same job go together.

@@ -100,7 +100,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 
 // TestHelp reads all help as on a terminal of 80 columns.
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"setup"}, {"worker"}, {"send"}, {"preview"}, {"backfill"}, {"backfill", "plan"}, {"backfill", "run"}, {"backfill", "status"}, {"backfill", "pause"}, {"backfill", "resume"}, {"backfill", "cancel"}, {"backfill", "report"}, {"lane"}, {"lane", "ls"}, {"lane", "pause"}, {"lane", "resume"}, {"lane", "limit"}, {"lane", "budget"}, {"dead"}, {"dead", "ls"}, {"dead", "show"}, {"dead", "replay"}, {"dead", "resolve"}, {"dead", "drop"}, {"status"}, {"watch"}, {"events"}, {"events", "export"}, {"audit"}, {"audit", "ls"}, {"check"}, {"schema"}, {"completion"}, {"version"}} {
+	for _, args := range [][]string{{}, {"setup"}, {"worker"}, {"send"}, {"preview"}, {"backfill"}, {"backfill", "plan"}, {"backfill", "run"}, {"backfill", "status"}, {"backfill", "pause"}, {"backfill", "resume"}, {"backfill", "cancel"}, {"backfill", "report"}, {"backfill", "forget"}, {"lane"}, {"lane", "ls"}, {"lane", "pause"}, {"lane", "resume"}, {"lane", "limit"}, {"lane", "budget"}, {"dead"}, {"dead", "ls"}, {"dead", "show"}, {"dead", "replay"}, {"dead", "resolve"}, {"dead", "drop"}, {"status"}, {"watch"}, {"events"}, {"events", "export"}, {"audit"}, {"audit", "ls"}, {"check"}, {"schema"}, {"completion"}, {"version"}} {
 		var out, errs bytes.Buffer
 		t.Setenv("COLUMNS", "80")
 		if code := run(t.Context(), append(args, "--help"), streams{out: &out, err: &errs}); code != 0 || errs.Len() > 0 {
@@ -226,6 +226,9 @@ setting is an error, and everything that is wrong is told at once. ` + "`chartpo
 
 Secrets have no setting of their own: keys and credentials are files that a setting names, and S3 credentials come by the
 AWS SDK's own chain (environment, shared files, container or instance role).
+
+Left out are flags that describe one job or one manifest, that say what a command looks at or prints, or that decide about
+lanes and dead letters: the ` + "`--help`" + ` of each command has these.
 
 The words in italics at the end of a line are the commands that read the setting. This page is made from the flags
 themselves by a test of ` + "`cmd/chartpost`" + `.

@@ -139,7 +139,7 @@ func (lanePauseCmd) Help() string {
   chartpost lane pause backfill good-health --until 2026-11-21T06:00:00Z \
       --reason "not during the day" --operator ann
 
-The lane's jobs wait; those in hand are finished. The pause ends by itself. A job's expires_at goes on meanwhile. A pause that is there is replaced.`
+The lane's jobs wait; those in hand are finished. The pause ends by itself. A job's expires_at goes on meanwhile. A pause that is there is replaced. --reason is required.`
 }
 
 func (c *lanePauseCmd) check(*kong.Context) error {

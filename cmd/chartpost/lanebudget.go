@@ -36,7 +36,8 @@ func (c *laneBudgetCmd) check(*kong.Context) error {
 // budgetJSON is the budget in JSON.
 type budgetJSON struct {
 	Scope string `json:"scope"`
-	// Known is false where no worker has spent anything yet; the rest is 0 then.
+	// Known is false where no worker has spent anything yet, or the budget is off;
+	// the rest is 0 then.
 	Known         bool    `json:"known"`
 	WindowSeconds float64 `json:"window_seconds"`
 	Live          int     `json:"live"`
@@ -53,7 +54,7 @@ type budgetJSON struct {
 
 func (c *laneBudgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if c.Budget.Requests == 0 {
-		return usage(errors.New("--budget-requests: is 0, which turns the budget off"))
+		return c.off(std)
 	}
 	queue, err := app.Queue(c.NATS, "lane", cli.Log.logger(std))
 	if err != nil {
@@ -78,6 +79,15 @@ func (c *laneBudgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return err
 	}
 	return c.print(std, s)
+}
+
+// off says that there is nothing to look at.
+func (c *laneBudgetCmd) off(std streams) error {
+	if c.JSON {
+		return json.NewEncoder(std.out).Encode(budgetJSON{Scope: c.Budget.Scope, WindowSeconds: c.Budget.Window.Seconds(), Reserve: c.Budget.Reserve})
+	}
+	_, err := fmt.Fprintln(std.out, "the budget is off: --budget-requests is 0")
+	return err
 }
 
 func (c *laneBudgetCmd) print(std streams, s app.Spending) error {

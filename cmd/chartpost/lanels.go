@@ -22,7 +22,12 @@ type laneLsCmd struct {
 
 // Help adds to the command's --help.
 func (laneLsCmd) Help() string {
-	return "A lane is open, paused by an operator, broken until the next probe at the time shown, or probing: one worker tries it with one job. Jobs that wait for their next attempt are not in it: they come back by a schedule."
+	return `Examples:
+
+  chartpost lane ls
+  chartpost lane ls --json
+
+A lane is open, paused by an operator, broken until the next probe at the time shown, or probing: one worker tries it with one job. Jobs that wait for their next attempt are not in it: they come back by a schedule.`
 }
 
 func (c *laneLsCmd) check(*kong.Context) error { return c.NATS.Check() }

@@ -20,7 +20,7 @@ type setupCmd struct {
 
 // Help adds to the command's --help.
 func (setupCmd) Help() string {
-	return "Says of each stream and bucket whether it was created, updated or unchanged. Doing it twice changes nothing, and it deletes nothing. It needs the permissions of an administrator; workers need fewer."
+	return "Says of each stream and bucket whether it was created, updated or unchanged. Doing it twice changes nothing, and it deletes nothing. It needs the rights of an operator, and those of an administrator to change an audit that is there: docs/permissions.md."
 }
 
 func (c *setupCmd) check(*kong.Context) error {

@@ -23,7 +23,7 @@ import (
 type Telemetry struct {
 	Destinations int    `name:"metrics-destinations" default:"200" help:"How many destinations have metrics of their own, first come first served; all others are told of together."`
 	Pprof        bool   `name:"pprof" help:"Answer /debug/pprof too, at --http-addr. It shows what the process does, and whoever reaches it can slow it: for a moment, and for yourself alone."`
-	OTLPEndpoint string `name:"otlp-endpoint" placeholder:"URL" help:"Where to send traces: base URL of an OpenTelemetry collector that takes OTLP over HTTP. Empty takes OTEL_EXPORTER_OTLP_ENDPOINT, and without that none are made."`
+	OTLPEndpoint string `name:"otlp-endpoint" placeholder:"URL" help:"Where to send traces: base URL of an OpenTelemetry collector that takes OTLP over HTTP. Empty takes OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, a whole URL, else OTEL_EXPORTER_OTLP_ENDPOINT; without any none are made."`
 }
 
 // Check reports every fault of the settings.
