@@ -170,6 +170,11 @@ func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) (st
 		return "", err
 	}
 	before := existing.CachedInfo().Config
+	// Nothing is asked for where nothing is to be changed: an operator may run
+	// Setup without the right to change the audit.
+	if sameStream(before, filled(cfg)) {
+		return "unchanged", nil
+	}
 	updated, err := c.js.UpdateStream(ctx, cfg)
 	if err != nil {
 		return "", err
@@ -180,10 +185,21 @@ func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) (st
 	return "updated", nil
 }
 
-// sameStream compares what a Layout can change.
+// filled is cfg with what the server makes of it: no limit in place of 0, and
+// rollups where there are schedules.
+func filled(cfg jetstream.StreamConfig) jetstream.StreamConfig {
+	cfg.MaxMsgs, cfg.MaxBytes, cfg.MaxMsgsPerSubject = unlimited(cfg.MaxMsgs), unlimited(cfg.MaxBytes), unlimited(cfg.MaxMsgsPerSubject)
+	cfg.MaxMsgSize, cfg.MaxConsumers = int32(unlimited(int64(cfg.MaxMsgSize))), int(unlimited(int64(cfg.MaxConsumers)))
+	cfg.AllowRollup = cfg.AllowRollup || cfg.AllowMsgSchedules
+	return cfg
+}
+
+// sameStream compares all that streams and buckets say of one.
 func sameStream(a, b jetstream.StreamConfig) bool {
-	return a.Replicas == b.Replicas && a.MaxBytes == b.MaxBytes && a.MaxAge == b.MaxAge &&
-		a.Duplicates == b.Duplicates && a.AllowMsgSchedules == b.AllowMsgSchedules &&
-		a.AllowMsgTTL == b.AllowMsgTTL && a.Metadata[metaEndedAge] == b.Metadata[metaEndedAge] &&
-		a.AllowDirect == b.AllowDirect && a.Description == b.Description
+	return a.Description == b.Description && slices.Equal(a.Subjects, b.Subjects) &&
+		a.Retention == b.Retention && a.Discard == b.Discard && a.Storage == b.Storage && a.Replicas == b.Replicas &&
+		a.MaxMsgs == b.MaxMsgs && a.MaxBytes == b.MaxBytes && a.MaxMsgsPerSubject == b.MaxMsgsPerSubject &&
+		a.MaxMsgSize == b.MaxMsgSize && a.MaxConsumers == b.MaxConsumers && a.MaxAge == b.MaxAge && a.Duplicates == b.Duplicates &&
+		a.AllowMsgSchedules == b.AllowMsgSchedules && a.AllowMsgTTL == b.AllowMsgTTL && a.Metadata[metaEndedAge] == b.Metadata[metaEndedAge] &&
+		a.AllowRollup == b.AllowRollup && a.AllowDirect == b.AllowDirect && a.DenyDelete == b.DenyDelete && a.DenyPurge == b.DenyPurge
 }

@@ -70,6 +70,27 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 	}
 }
 
+func TestSetupPutsRightWhatAPersonChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := stream.CachedInfo().Config
+	changed.MaxMsgs = 5
+	if _, err := w.js.UpdateStream(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := w.Setup(t.Context(), testLayout)
+	if err != nil || changes[0].Did != "updated" || changes[1].Did != "unchanged" {
+		t.Errorf("%v, %v; want the jobs updated alone", changes, err)
+	}
+	if stream, err = w.js.Stream(t.Context(), "CHARTPOST_JOBS"); err != nil || stream.CachedInfo().Config.MaxMsgs != -1 {
+		t.Errorf("the limit of messages stands (%v)", err)
+	}
+}
+
 func TestLayoutOnTheServer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
