@@ -125,6 +125,7 @@ var refusals = []struct {
 	{operator, "pub", "$JS.API.STREAM.PURGE.CHARTPOST_AUDIT"},
 	{operator, "pub", "$JS.API.STREAM.DELETE.CHARTPOST_AUDIT"},
 	{operator, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_AUDIT"},
+	{operator, "pub", "$JS.API.STREAM.UPDATE.CHARTPOST_AUDIT"},
 	{operator, "pub", "$JS.API.STREAM.CREATE.OTHER"},
 	{operator, "pub", "$JS.API.STREAM.UPDATE.OTHER"},
 	{operator, "pub", "$JS.API.STREAM.RESTORE.CHARTPOST_JOBS"},
