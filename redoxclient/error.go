@@ -121,7 +121,7 @@ const (
 	CodeCertificate      = "certificate"       // the server's certificate is not trusted
 	CodeConnectionBroken = "connection_broken" // an established connection failed
 	CodeCancelled        = "cancelled"         // the caller's context ended
-	CodeThrottled        = "throttled"         // the Throttle allows no request any more
+	CodeThrottled        = "throttled"         // the Throttle allows no request, any more or for too long
 	CodeToken            = "token_failed"      // the token source failed
 	CodeTokenRefused     = "token_refused"     // the token endpoint refused the client
 	CodeTokenUnreadable  = "token_unreadable"  // the token endpoint's answer makes no sense

@@ -26,6 +26,10 @@ const (
 	// change of configuration or of the key file can mend.
 	shareRefusal = 10 * time.Second
 	tokenTimeout = 30 * time.Second
+	// throttleTimeout bounds a fetch's wait for the Throttle: in the window in
+	// which Redox counts (five minutes; Redox docs, "Rate limits") it gets the
+	// right to a request, or something else is wrong.
+	throttleTimeout = 5 * time.Minute
 )
 
 // TokenConfig says who asks whom for tokens.
@@ -42,7 +46,8 @@ type TokenConfig struct {
 	// Scope is only needed by old keys.
 	Scope string
 	TLS   *tls.Config
-	// Timeout bounds one fetch, default 30 s.
+	// Timeout bounds one fetch, default 30 s. A wait for the Throttle comes
+	// before it and ends after five minutes.
 	Timeout time.Duration
 	// OnKeyError hears of a changed key file that cannot be used; the old key
 	// stays. It is called from the fetch, one call at a time.
@@ -223,11 +228,9 @@ func (s *TokenSource) begin() *fetch {
 	return s.inFlight
 }
 
-// run is one fetch. Its context is its own: the caller that began it may leave.
+// run is one fetch. Its times are its own: the caller that began it may leave.
 func (s *TokenSource) run(f *fetch) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
-	defer cancel()
-	got, key, err := s.fetch(ctx)
+	got, key, err := s.fetch()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inFlight, s.failed = nil, nil

@@ -35,10 +35,12 @@ const (
 
 // fetch asks for one token with a new assertion. It also gives the key file as
 // it was when the assertion was signed.
-func (s *TokenSource) fetch(ctx context.Context) (*grant, os.FileInfo, *Error) {
-	if err := throttled(ctx, s.cfg.Throttle, OpToken); err != nil {
+func (s *TokenSource) fetch() (*grant, os.FileInfo, *Error) {
+	if err := s.permit(); err != nil {
 		return nil, nil, err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
+	defer cancel()
 	asked := s.cfg.Now()
 	key, info := s.signingKey()
 	assertion, err := s.assertion(key, asked)
@@ -64,6 +66,18 @@ func (s *TokenSource) fetch(ctx context.Context) (*grant, os.FileInfo, *Error) {
 	}
 	got, refused := s.judge(key.id, resp, body, err, asked)
 	return got, info, refused
+}
+
+// permit waits for the right to the fetch's request. No caller's context is in
+// it, so that its end interrupts nobody.
+func (s *TokenSource) permit() *Error {
+	ctx, cancel := context.WithTimeout(context.Background(), throttleTimeout)
+	defer cancel()
+	err := throttled(ctx, s.cfg.Throttle, OpToken)
+	if err != nil && err.Kind == Interrupted {
+		err.Kind, err.Code = Retryable, CodeThrottled
+	}
+	return err
 }
 
 // signingKey is the current key, read again if its file changed.
