@@ -20,7 +20,7 @@ type Delivery struct {
 	RetryLongest    time.Duration `default:"1h" help:"Longest wait between two attempts."`
 	Lease           time.Duration `default:"30s" help:"How long a worker may be silent about a job before another one takes it."`
 	Grace           time.Duration `default:"25s" help:"How long jobs in hand may take after a signal to stop; where NATS does not answer then, the process ends ten seconds later."`
-	Stall           time.Duration `default:"60s" help:"How long the bytes of a file or of an answer may stand still before the transfer is cut off."`
+	Stall           time.Duration `default:"60s" help:"How long the bytes of a file or of an answer may stand still before the transfer is cut off. A read of the object store that hangs for half of it goes on over a new connection, at the same byte."`
 	AnswerTimeout   time.Duration `default:"5m" help:"How long Redox may take to begin its answer. Redox itself gives up after a couple of minutes; what it took is unknown then."`
 	Name            string        `name:"worker-name" placeholder:"NAME" help:"Name of this worker in logs and records; no two workers may share one; empty is the host name and six random characters."`
 }

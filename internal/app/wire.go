@@ -51,7 +51,8 @@ func Queue(n NATS, name string, log *slog.Logger) (*natsq.Conn, error) {
 func Source(ctx context.Context, s S3, d Delivery) (*s3source.Source, error) {
 	source, err := s3source.New(ctx, s3source.Config{
 		Endpoint: s.Endpoint, Region: s.Region, PathStyle: s.PathStyle, Buckets: s.Buckets,
-		Concurrency: d.Concurrency, Stall: d.Stall,
+		// Half: a read that hangs is resumed while the upload it feeds still waits.
+		Concurrency: d.Concurrency, Stall: d.Stall / 2,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the object store: %w", err)
