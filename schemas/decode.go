@@ -32,44 +32,68 @@ const maxKey = 1024
 // Job.Message holds the bytes of the input unchanged, white space included.
 // The error is always an *Invalid.
 func DecodeJob(data []byte) (Job, error) {
-	if len(data) <= MaxJobSize {
+	problems := tooLarge(data)
+	if problems == nil {
 		if job, ok := quickJob(data); ok {
 			return job, nil
 		}
-	}
-	var job Job
-	problems := decode(data, jobContract(), jobRules, &job)
-	if len(problems) == 0 {
-		if len(job.Correlation) == 0 {
-			job.Correlation = nil
+		var job Job
+		if job, problems = slowJob(data); problems == nil {
+			return job, nil
 		}
-		return job, nil
 	}
 	e := invalid(problems)
 	e.JobID, e.Operation = salvage(data)
 	return Job{}, e
 }
 
+// slowJob says what is wrong with a job that quickJob did not take.
+func slowJob(data []byte) (Job, []Problem) {
+	if problems := jobContract().judge(data, jobRules); len(problems) > 0 {
+		return Job{}, problems
+	}
+	var job Job
+	if problems := fill(data, &job); problems != nil {
+		return Job{}, problems
+	}
+	if len(job.Correlation) == 0 {
+		job.Correlation = nil
+	}
+	return job, nil
+}
+
 // DecodeEvent reads an event as strictly as DecodeJob reads a job. The error
 // is always an *Invalid, without JobID.
 func DecodeEvent(data []byte) (Event, error) {
 	var event Event
-	if problems := decode(data, eventContract(), nil, &event); len(problems) > 0 {
+	if problems := decode(data, eventContract(), &event); len(problems) > 0 {
 		return Event{}, invalid(problems)
 	}
 	return event, nil
 }
 
 // decode fills into, or says why not.
-func decode(data []byte, c *contract, rules func(doc map[string]any) []Problem, into any) []Problem {
-	if len(data) > MaxJobSize {
-		return []Problem{{Code: "too_large", Text: fmt.Sprintf("has %d bytes and must have at most %d", len(data), MaxJobSize)}}
+func decode(data []byte, c *contract, into any) []Problem {
+	if problems := tooLarge(data); problems != nil {
+		return problems
 	}
-	if !c.skim(data, rules) {
-		if problems := c.judge(data, rules); len(problems) > 0 {
+	if !c.skim(data) {
+		if problems := c.judge(data, nil); len(problems) > 0 {
 			return problems
 		}
 	}
+	return fill(data, into)
+}
+
+func tooLarge(data []byte) []Problem {
+	if len(data) <= MaxJobSize {
+		return nil
+	}
+	return []Problem{{Code: "too_large", Text: fmt.Sprintf("has %d bytes and must have at most %d", len(data), MaxJobSize)}}
+}
+
+// fill reads into into what skim or judge has found nothing against.
+func fill(data []byte, into any) []Problem {
 	// Both have looked for keys twice already.
 	if err := jsonv2.Unmarshal(data, into, jsontext.AllowDuplicateNames(true)); err != nil {
 		return []Problem{{Code: "schema", Text: "follows the schema but could not be read"}}
@@ -77,31 +101,19 @@ func decode(data []byte, c *contract, rules func(doc map[string]any) []Problem, 
 	return nil
 }
 
-// judge finds all problems of data.
+// judge finds the problems of data, the first maxGathered of a sort: none where
+// there is none, and else one at least.
 func (k *contract) judge(data []byte, rules func(doc map[string]any) []Problem) []Problem {
-	doc, problems, whole := parse(data, k)
-	if doc == nil && !whole {
+	doc, problems := parse(data, k)
+	if doc == nil {
 		return problems
 	}
-	problems = append(problems, k.check(doc, data)...)
-	if object, ok := doc.(map[string]any); ok && rules != nil {
-		problems = append(problems, place(rules(object), data)...)
-	}
-	return problems
-}
-
-// place gives problems whose paths hold no "*" their offsets.
-func place(problems []Problem, data []byte) []Problem {
-	if len(problems) == 0 {
-		return nil
-	}
-	offsets := map[string]int64{}
-	for _, p := range problems {
-		offsets[p.Path] = -1
-	}
-	locate(data, offsets)
-	for i := range problems {
-		problems[i].at = offsets[problems[i].Path]
+	problems = append(problems, k.check(doc)...)
+	if object, ok := doc.root.(map[string]any); ok && rules != nil {
+		for _, p := range rules(object) {
+			p.at = doc.at(p.Path) // no path of a rule holds a "*"
+			problems = append(problems, p)
+		}
 	}
 	return problems
 }
@@ -146,7 +158,12 @@ func salvage(data []byte) (id, operation string) {
 			}
 			continue
 		}
-		seen[field]++
+		if seen[field]++; seen[field] > 1 {
+			if dec.SkipValue() != nil {
+				break
+			}
+			continue
+		}
 		value, err := dec.ReadValue()
 		if err != nil {
 			break
@@ -188,7 +205,7 @@ func ValidJobID(id string) bool {
 func jobRules(job map[string]any) []Problem {
 	var problems []Problem
 	files, _ := job["files"].([]any)
-	for i, f := range files {
+	for i, f := range files[:min(len(files), maxKept)] {
 		file, _ := f.(map[string]any)
 		if key, _ := file["key"].(string); len(key) > maxKey {
 			problems = append(problems, Problem{Path: fmt.Sprintf("/files/%d/key", i), Code: "too_long",
@@ -209,6 +226,9 @@ func jobRules(job map[string]any) []Problem {
 func correlationSize(job map[string]any) int {
 	size := 0
 	labels, _ := job["correlation"].(map[string]any)
+	if len(labels) == maxKept {
+		return 0 // perhaps not all of them are there, and they are too many already
+	}
 	for name, value := range labels {
 		s, _ := value.(string)
 		size += len(name) + len(s)

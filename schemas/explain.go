@@ -1,13 +1,11 @@
 package schemas
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
@@ -20,11 +18,17 @@ type finding struct {
 	what jsonschema.ErrorKind
 	// name is the missing or unknown field.
 	name string
+	// at is the offset of the place.
+	at int64
+	// total counts the items or fields at the place, where the validator did not
+	// see them all.
+	total int
 }
 
-// check holds doc to the schema and gives the problems in document order.
-func (k *contract) check(doc any, data []byte) []Problem {
-	err := k.root.Validate(doc)
+// check holds doc to the schema and gives the first maxGathered problems, in
+// the order of the document.
+func (k *contract) check(doc *outline) []Problem {
+	err := k.root.Validate(doc.root)
 	if err == nil {
 		return nil
 	}
@@ -33,30 +37,27 @@ func (k *contract) check(doc any, data []byte) []Problem {
 		return []Problem{{Code: "schema", Text: "could not be checked against the schema"}}
 	}
 	var found []finding
-	flatten(top, doc, &found)
-	offsets := make(map[string]int64, len(found))
-	for _, f := range found {
-		offsets[f.place()] = -1
-	}
-	locate(data, offsets)
+	doc.flatten(top, &found)
 	slices.SortStableFunc(found, func(a, b finding) int {
-		return cmp.Or(cmp.Compare(offsets[a.place()], offsets[b.place()]), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.name, b.name))
 	})
 	var problems []Problem
-	for _, f := range found {
+	for _, f := range found[:min(len(found), maxGathered)] {
 		p := k.explain(f)
-		p.at = offsets[f.place()]
+		p.at = f.at
 		problems = append(problems, p)
 	}
 	return problems
 }
 
 // flatten keeps the leaves: the rules themselves, one finding a field.
-func flatten(e *jsonschema.ValidationError, doc any, found *[]finding) {
+func (d *outline) flatten(e *jsonschema.ValidationError, found *[]finding) {
 	for _, c := range e.Causes {
-		flatten(c, doc, found)
+		d.flatten(c, found)
 	}
-	f := finding{steps: stepsOf(doc, e.InstanceLocation), rule: e.SchemaURL, what: e.ErrorKind}
+	f := finding{steps: d.steps(e.InstanceLocation), rule: e.SchemaURL, what: e.ErrorKind}
+	place := pointer(f.steps)
+	f.at, f.total = d.at(place), d.cuts[place].total
 	switch what := e.ErrorKind.(type) {
 	case *kind.Required:
 		for _, name := range what.Missing {
@@ -66,6 +67,7 @@ func flatten(e *jsonschema.ValidationError, doc any, found *[]finding) {
 	case *kind.AdditionalProperties:
 		for _, name := range what.Properties {
 			f.name = name
+			f.at = d.at(pointer(append(slices.Clip(f.steps), step{name: name})))
 			*found = append(*found, f)
 		}
 	default:
@@ -75,27 +77,13 @@ func flatten(e *jsonschema.ValidationError, doc any, found *[]finding) {
 	}
 }
 
-// place is the pointer whose offset orders the finding.
-func (f finding) place() string {
-	if _, ok := f.what.(*kind.AdditionalProperties); ok {
-		return pointer(append(slices.Clip(f.steps), step{name: f.name}))
+// at is the offset that orders what is said of a place; before all others
+// where there is none.
+func (d *outline) at(pointer string) int64 {
+	if at, ok := d.offsets[pointer]; ok {
+		return at
 	}
-	return pointer(f.steps)
-}
-
-// locate fills in the byte offset at which each pointer's value (or, of a
-// field, its name) ends.
-func locate(data []byte, offsets map[string]int64) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))
-	for {
-		if _, err := dec.ReadToken(); err != nil {
-			return
-		}
-		place := string(dec.StackPointer())
-		if at, wanted := offsets[place]; wanted && at < 0 {
-			offsets[place] = dec.InputOffset()
-		}
-	}
+	return -1
 }
 
 // explain words a finding. Only the schema's side of it is used: the library's
@@ -141,9 +129,9 @@ func explainBound(f finding) (code, text string) {
 	case *kind.MinItems:
 		return "too_few", fmt.Sprintf("has %d items and must have at least %d", what.Got, what.Want)
 	case *kind.MaxItems:
-		return "too_many", fmt.Sprintf("has %d items and must have at most %d", what.Got, what.Want)
+		return "too_many", fmt.Sprintf("has %d items and must have at most %d", max(what.Got, f.total), what.Want)
 	case *kind.MaxProperties:
-		return "too_many", fmt.Sprintf("has %d fields and must have at most %d", what.Got, what.Want)
+		return "too_many", fmt.Sprintf("has %d fields and must have at most %d", max(what.Got, f.total), what.Want)
 	case *kind.Minimum:
 		return "out_of_range", "must be at least " + what.Want.RatString()
 	case *kind.Maximum:

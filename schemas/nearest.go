@@ -27,8 +27,10 @@ func nearest(name string, known []string) string {
 }
 
 func squash(s string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s))
+	return strings.ToLower(unjoined.Replace(s))
 }
+
+var unjoined = strings.NewReplacer("_", "", "-", "")
 
 // distance is Levenshtein's, in bytes.
 func distance(a, b string) int {

@@ -23,45 +23,78 @@ type step struct {
 	inArray bool
 }
 
-// parser turns JSON into the values the validator takes, and notes what JSON
-// itself allows but a contract must not: a key twice, a nesting without end.
+// maxGathered is how many keys that are there twice, and how many broken rules
+// of the schema, become Problems; the others are not even counted.
+const maxGathered = 100
+
+// outline is what the validator gets to see of a document: the places where the
+// schema looks, and there at most maxKept or so of a kind.
+type outline struct {
+	root any
+	// offsets are where the values of pointers begin, of fields where their
+	// names end.
+	offsets map[string]int64
+	// cuts are of the arrays and objects that are there in part, by pointer.
+	cuts map[string]cut
+}
+
+// parser reads a document, and notes what JSON itself allows but a contract
+// must not: a key twice, a nesting without end.
 type parser struct {
-	dec      *jsontext.Decoder
-	path     []step
+	dec  *jsontext.Decoder
+	path []step
+	// spots become the document's offsets.
+	spots    []spot
+	cuts     map[string]cut
 	problems []Problem
+	// twice counts the problems that are keys twice.
+	twice    int
 	contract *contract
+}
+
+type spot struct {
+	pointer string
+	at      int64
 }
 
 // parse gives the document, or the problems that kept it from being one.
 // Problems beside a document (duplicate keys) do not stop the schema's check.
-func parse(data []byte, c *contract) (doc any, problems []Problem, ok bool) {
+func parse(data []byte, c *contract) (doc *outline, problems []Problem) {
 	if !utf8.Valid(data) {
-		return nil, []Problem{{Code: "not_utf8", Text: "is not UTF-8: encode the document as UTF-8 without a byte order mark"}}, false
+		return nil, []Problem{{Code: "not_utf8", Text: "is not UTF-8: encode the document as UTF-8 without a byte order mark"}}
 	}
-	p := &parser{contract: c, dec: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))}
-	doc, ok = p.value()
+	p := &parser{contract: c, dec: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)), cuts: map[string]cut{}}
+	root, ok := p.value(c.shape)
 	if !ok {
-		return nil, p.problems, false
+		return nil, p.problems
 	}
 	at := p.dec.InputOffset()
 	if _, err := p.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		p.report(at, "trailing_data", fmt.Sprintf("has more after the end of the document at byte %d: send one document", at), nil)
-		return doc, p.problems, false
+		p.report(at, "trailing_data", fmt.Sprintf("has more after the end of the document at byte %d: send one document", at), "")
 	}
-	return doc, p.problems, true
+	offsets := make(map[string]int64, len(p.spots))
+	for _, s := range p.spots {
+		offsets[s.pointer] = s.at
+	}
+	return &outline{root: root, offsets: offsets, cuts: p.cuts}, p.problems
 }
 
 // value reads one value; false means that nothing after it can be read.
-func (p *parser) value() (any, bool) {
+func (p *parser) value(at *shape) (any, bool) {
 	tok, err := p.dec.ReadToken()
 	if err != nil {
 		return p.syntax(err)
 	}
-	switch tok.Kind() {
-	case '{':
-		return p.object()
-	case '[':
-		return p.array()
+	if n := len(p.path); at != nil && (n == 0 || p.path[n-1].inArray) {
+		p.note()
+	}
+	switch kind := tok.Kind(); {
+	case kind == '{':
+		return p.object(at)
+	case kind == '[':
+		return p.array(at)
+	case at == nil:
+		return nil, true
 	}
 	return scalar(tok), true
 }
@@ -78,50 +111,83 @@ func scalar(tok jsontext.Token) any {
 	return nil
 }
 
-func (p *parser) object() (any, bool) {
+func (p *parser) object(at *shape) (any, bool) {
 	if p.tooDeep() {
 		return nil, false
 	}
-	obj := map[string]any{}
+	// named are the keys so far; true marks those that are there twice.
+	object, named := newFields(at), map[string]bool{}
 	for p.dec.PeekKind() == '"' {
 		tok, err := p.dec.ReadToken()
 		if err != nil {
 			return p.syntax(err)
 		}
 		name := tok.String()
-		_, twice := obj[name]
 		p.path = append(p.path, step{name: name})
-		if twice {
-			p.report(p.dec.InputOffset(), "duplicate_key", "is in the object twice: keep one", &name)
+		var inside *shape
+		keep := false
+		if !p.again(name, named) {
+			inside, keep = object.look(name)
 		}
-		v, ok := p.value()
+		if keep {
+			p.note()
+		}
+		v, ok := p.value(inside)
 		if !ok {
 			return nil, false
 		}
 		p.path = p.path[:len(p.path)-1]
-		if !twice {
-			obj[name] = v
+		if keep {
+			object.kept[name] = v
 		}
 	}
-	return p.end(obj)
+	p.cut(object.cut())
+	return p.end(object.kept)
 }
 
-func (p *parser) array() (any, bool) {
+// again tells whether the object has the key already.
+func (p *parser) again(name string, named map[string]bool) bool {
+	reported, twice := named[name]
+	if twice && !reported && p.twice < maxGathered {
+		p.twice++
+		p.report(p.dec.InputOffset(), "duplicate_key", "is in the object twice: keep one", name)
+	}
+	named[name] = twice
+	return twice
+}
+
+func (p *parser) array(at *shape) (any, bool) {
 	if p.tooDeep() {
 		return nil, false
 	}
-	arr := []any{}
-	for {
+	array := newItems(at)
+	for i := 0; ; i++ {
 		if k := p.dec.PeekKind(); k == ']' || k == 0 {
-			return p.end(arr)
+			p.cut(array.cut())
+			return p.end(array.kept)
 		}
-		p.path = append(p.path, step{index: len(arr), inArray: true})
-		v, ok := p.value()
+		p.path = append(p.path, step{index: i, inArray: true})
+		inside, noted := array.look(), len(p.spots)
+		v, ok := p.value(inside)
 		if !ok {
 			return nil, false
 		}
 		p.path = p.path[:len(p.path)-1]
-		arr = append(arr, v)
+		if !array.add(v, inside) {
+			p.spots = p.spots[:noted]
+		}
+	}
+}
+
+// note keeps where the value, or the key, that was just read is.
+func (p *parser) note() {
+	p.spots = append(p.spots, spot{pointer: pointer(p.path), at: p.dec.InputOffset()})
+}
+
+// cut keeps what is true of the array or object that was just read.
+func (p *parser) cut(c cut, is bool) {
+	if is {
+		p.cuts[pointer(p.path)] = c
 	}
 }
 
@@ -137,7 +203,7 @@ func (p *parser) tooDeep() bool {
 	if p.dec.StackDepth() <= MaxDepth {
 		return false
 	}
-	p.report(p.dec.InputOffset(), "too_deep", fmt.Sprintf("nests more than %d objects and arrays: flatten it", MaxDepth), nil)
+	p.report(p.dec.InputOffset(), "too_deep", fmt.Sprintf("nests more than %d objects and arrays: flatten it", MaxDepth), "")
 	return true
 }
 
@@ -152,12 +218,12 @@ func (p *parser) syntax(err error) (any, bool) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		text = fmt.Sprintf("ends after %d bytes before its JSON does: send the whole document", at)
 	}
-	p.report(at, "not_json", text, nil)
+	p.report(at, "not_json", text, "")
 	return nil, false
 }
 
-func (p *parser) report(at int64, code, text string, key *string) {
-	p.problems = append(p.problems, Problem{Path: p.contract.path(p.path), Code: code, Text: text, key: key, at: at})
+func (p *parser) report(at int64, code, text, key string) {
+	p.problems = append(p.problems, Problem{Path: p.contract.path(p.path), Code: code, Text: text, key: &key, at: at})
 }
 
 // number keeps a number for the validator, which does exact arithmetic: one

@@ -73,20 +73,24 @@ func widen(schemas []*jsonschema.Schema) []*jsonschema.Schema {
 	return schemas
 }
 
-// stepsOf reads a validator's location within doc.
-func stepsOf(doc any, location []string) []step {
+// steps reads a validator's location within the document.
+func (d *outline) steps(location []string) []step {
 	steps := make([]step, 0, len(location))
+	at := d.root
 	for _, token := range location {
-		switch v := doc.(type) {
+		switch v := at.(type) {
 		case []any:
 			i, err := strconv.Atoi(token)
 			if err != nil || i < 0 || i >= len(v) {
 				return steps
 			}
-			doc = v[i]
+			at = v[i]
+			if i >= maxKept {
+				i = d.cuts[pointer(steps)].late[i-maxKept]
+			}
 			steps = append(steps, step{index: i, inArray: true})
 		case map[string]any:
-			doc = v[token]
+			at = v[token]
 			steps = append(steps, step{name: token})
 		default:
 			steps = append(steps, step{name: token})
@@ -104,7 +108,10 @@ func pointer(steps []step) string {
 			b.WriteString(strconv.Itoa(s.index))
 			continue
 		}
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(s.name))
+		_, _ = escape.WriteString(&b, s.name) // a Builder takes everything
 	}
 	return b.String()
 }
+
+// escape is RFC 6901's.
+var escape = strings.NewReplacer("~", "~0", "/", "~1")

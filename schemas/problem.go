@@ -57,7 +57,8 @@ type Invalid struct {
 	Operation string
 	// Problems are in the order of the document, at most MaxProblems.
 	Problems []Problem
-	// More counts the problems that Problems leaves out.
+	// More counts the problems that Problems leaves out. There may be more than
+	// that: of a document with hundreds of them not all are looked for.
 	More int
 }
 

@@ -1,6 +1,10 @@
 package schemas
 
-import "github.com/santhosh-tekuri/jsonschema/v6"
+import (
+	"slices"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
 
 // shape is where in a document the schema looks. What lies elsewhere (the
 // inside of the caller's FHIR resources, most of a job) need not be built for
@@ -13,6 +17,11 @@ type shape struct {
 	items *shape
 	// open tells that the schema does not mind further fields at all.
 	open bool
+	// endless tells that the schema minds the items of an array and sets no
+	// maxItems.
+	endless bool
+	// schemas are those that can apply here.
+	schemas []*jsonschema.Schema
 }
 
 // shapeOf joins all schemas that can apply at one place: both branches of an
@@ -21,7 +30,7 @@ func shapeOf(schemas []*jsonschema.Schema) *shape {
 	if len(schemas) == 0 {
 		return nil
 	}
-	s := &shape{fields: map[string]*shape{}, open: true}
+	s := &shape{fields: map[string]*shape{}, open: true, schemas: slices.Clone(schemas)}
 	fields := map[string][]*jsonschema.Schema{}
 	var rest, items []*jsonschema.Schema
 	for _, sch := range widen(schemas) {
@@ -33,6 +42,7 @@ func shapeOf(schemas []*jsonschema.Schema) *shape {
 		}
 		if sch.Items2020 != nil {
 			items = append(items, sch.Items2020)
+			s.endless = s.endless || sch.MaxItems == nil
 		}
 		counts := sch.MinProperties != nil || sch.MaxProperties != nil || sch.PropertyNames != nil
 		if sch.AdditionalProperties != nil || counts {
@@ -44,15 +54,6 @@ func shapeOf(schemas []*jsonschema.Schema) *shape {
 	}
 	s.rest, s.items = shapeOf(rest), shapeOf(items)
 	return s
-}
-
-// field is the shape of a field's value; look is false where neither the
-// field nor its value matters.
-func (s *shape) field(name string) (value *shape, look bool) {
-	if f, ok := s.fields[name]; ok {
-		return f, true
-	}
-	return s.rest, !s.open
 }
 
 // depth counts the objects and arrays that are open at once in valid JSON.

@@ -10,8 +10,8 @@ import (
 
 // skim is the quick way to the common answer: it tells whether data keeps the
 // contract, building only what the schema looks at. It refuses exactly what
-// parse, check and rules together find a problem in; those say which.
-func (k *contract) skim(data []byte, rules func(doc map[string]any) []Problem) bool {
+// judge finds a problem in without further rules.
+func (k *contract) skim(data []byte) bool {
 	if depth(data) > MaxDepth {
 		return false
 	}
@@ -24,11 +24,7 @@ func (k *contract) skim(data []byte, rules func(doc map[string]any) []Problem) b
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return false
 	}
-	if k.root.Validate(doc) != nil {
-		return false
-	}
-	object, ok := doc.(map[string]any)
-	return rules == nil || ok && len(rules(object)) == 0
+	return k.root.Validate(doc) == nil
 }
 
 func skimValue(dec *jsontext.Decoder, at *shape) (any, error) {
@@ -49,35 +45,36 @@ func skimValue(dec *jsontext.Decoder, at *shape) (any, error) {
 }
 
 func skimObject(dec *jsontext.Decoder, at *shape) (any, error) {
-	object := map[string]any{}
+	object := newFields(at)
 	for dec.PeekKind() == '"' {
 		tok, err := dec.ReadToken()
 		if err != nil {
 			return nil, err
 		}
 		name := tok.String()
-		inside, look := at.field(name)
+		inside, keep := object.look(name)
 		v, err := skimValue(dec, inside)
 		if err != nil {
 			return nil, err
 		}
-		if look {
-			object[name] = v
+		if keep {
+			object.kept[name] = v
 		}
 	}
 	_, err := dec.ReadToken()
-	return object, err
+	return object.kept, err
 }
 
 func skimArray(dec *jsontext.Decoder, at *shape) (any, error) {
-	array := []any{}
+	array := newItems(at)
 	for dec.PeekKind() != ']' {
-		v, err := skimValue(dec, at.items)
+		inside := array.look()
+		v, err := skimValue(dec, inside)
 		if err != nil {
 			return nil, err
 		}
-		array = append(array, v)
+		array.add(v, inside)
 	}
 	_, err := dec.ReadToken()
-	return array, err
+	return array.kept, err
 }
