@@ -2,7 +2,6 @@ package compose
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,21 +123,19 @@ func (p path) key(name string) path { return path{up: &p, name: name, foreign: t
 
 func (p path) index(i int) path { return p.to(strconv.Itoa(i)) }
 
-// String gives a JSON pointer. A key of the caller's that does not look like a
-// FHIR element's name may be anything, a patient's number for one, so it shows
-// as "*". No name that passes needs the escapes of RFC 6901.
+// String gives a JSON pointer. A key of the caller's that is no element's name
+// may be anything, a patient's name or number for one, so it shows as "*". No
+// name that passes needs the escapes of RFC 6901.
 func (p path) String() string {
 	if p.up == nil {
 		return ""
 	}
 	name := p.name
-	if p.foreign && !elementName.MatchString(name) {
-		name = "*"
+	if p.foreign {
+		name = shown(name)
 	}
 	return p.up.String() + "/" + name
 }
-
-var elementName = regexp.MustCompile(`^_?[a-z][A-Za-z0-9]{0,63}$`)
 
 func oneOf(codes []string) string {
 	return "one of " + strings.Join(codes, ", ")

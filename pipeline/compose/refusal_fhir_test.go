@@ -138,7 +138,7 @@ func TestRefusalsOfOtherPatients(t *testing.T) {
 		in("a contained Bundle", `"contained": [{"resourceType": "Bundle"}]`, mismatch, entry+"/contained/0/resourceType"),
 		in("a subject without type in its URL", `"subject": {"reference": "https://x.example/1", "type": "Patient"}`, mismatch, entry+"/subject/reference"),
 		in("one subject of two", `"subject": [{"reference": "Patient/p1"}, {"reference": "https://x.example/Patient/1"}]`, mismatch, entry+"/subject/1/reference"),
-		in("the patient deep down", `"x": [{"patient": {"reference": "https://x.example/Patient/1"}}]`, mismatch, entry+"/x/0/patient/reference"),
+		in("the patient deep down", `"x": [{"patient": {"reference": "https://x.example/Patient/1"}}]`, mismatch, entry+"/*/0/patient/reference"),
 		in("the subject of a contained resource", `"contained": [{"subject": {"reference": "https://x.example/Patient/1"}}]`, mismatch, entry+"/contained/0/subject/reference"),
 
 		in("the message's own", `"subject": {"reference": "Patient/p1"}`, "", ""),
