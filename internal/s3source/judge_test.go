@@ -205,20 +205,6 @@ func TestAllowedBuckets(t *testing.T) {
 	}
 }
 
-func TestRegionIsNeededForAWS(t *testing.T) {
-	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		t.Setenv(name, "")
-	}
-	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
-	if _, err := New(t.Context(), Config{}); err == nil {
-		t.Error("no region: want an error")
-	}
-	t.Setenv("AWS_REGION", "eu-north-1")
-	if _, err := New(t.Context(), Config{}); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestBodiesSayNothing: errors in the middle of a read, as those of its start.
 func TestBodiesSayNothing(t *testing.T) {
 	shelf := newShelf(t, false)
