@@ -69,6 +69,7 @@ func hostile(t testing.TB, size int) map[string]string {
 		"a deep object":            strings.Repeat(`{"":`, size/4),
 		"a deep object of entries": strings.Replace(job, `"patient":`, `"entries": [`+strings.Repeat(`{"":`, size/4), 1),
 		"event's log ids":          strings.Replace(event, `"log_ids": [`, `"log_ids": [`+fill("0", ",")+",", 1),
+		"event's good log ids":     strings.Replace(strings.Replace(event, `"log_ids": [`, `"log_ids": [`+fill(`""`, ",")+",", 1), "{", `{"x": 0, `, 1),
 		"event's files":            strings.Replace(event, `"files": [`, `"files": [`+fill("{}", ",")+",", 1),
 		"event's labels":           strings.Replace(event, `"correlation": {`, `"correlation": {`+count(`"k%d":0,`), 1),
 		"audit's parameters":       strings.Replace(audit, `"parameters": {`, `"parameters": {`+count(`"k%d":0,`), 1),
@@ -84,7 +85,6 @@ func hostile(t testing.TB, size int) map[string]string {
 
 // TestHostileDocumentsAreCheap: a worker has 256 MiB for all its jobs.
 func TestHostileDocumentsAreCheap(t *testing.T) {
-	const most = 100 << 20
 	decoders := map[string]func([]byte) error{
 		"job":   func(d []byte) error { _, err := DecodeJob(d); return err },
 		"event": func(d []byte) error { _, err := DecodeEvent(d); return err },
@@ -98,6 +98,10 @@ func TestHostileDocumentsAreCheap(t *testing.T) {
 		data := []byte(doc)
 		if len(data) > MaxJobSize || len(data) < MaxJobSize/2 {
 			t.Errorf("%s has %d bytes", name, len(data))
+		}
+		most := uint64(100 << 20)
+		if strings.Contains(name, "good") {
+			most *= 4 // each item is judged by itself, and forgotten
 		}
 		for what, decode := range decoders {
 			if what != "job" && !strings.HasPrefix(name, what) {
@@ -113,6 +117,22 @@ func TestHostileDocumentsAreCheap(t *testing.T) {
 			e, ok := errors.AsType[*Invalid](err)
 			if !ok || len(e.Problems) == 0 || len(e.Problems)+e.More > 3*maxGathered {
 				t.Errorf("%s, read as %s: %T of %d and %d problems", name, what, err, len(e.Problems), e.More)
+			}
+		}
+	}
+}
+
+// TestOutlinesAreSmall: what is held while a document is judged does not grow
+// with it.
+func TestOutlinesAreSmall(t *testing.T) {
+	for name, doc := range hostile(t, 100_000) {
+		for _, c := range []*contract{jobContract(), eventContract(), auditContract()} {
+			outline, problems := parse([]byte(doc), c)
+			if len(problems) > maxGathered+1 {
+				t.Errorf("%s has %d problems", name, len(problems))
+			}
+			if outline != nil && len(outline.offsets) > 4*maxKept {
+				t.Errorf("%s has %d places", name, len(outline.offsets))
 			}
 		}
 	}
