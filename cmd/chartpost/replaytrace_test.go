@@ -38,17 +38,18 @@ func TestTheTraceOfAReplay(t *testing.T) {
 			b.run(exitOK, "", "dead", "resolve", resolved, "--resend", "--yes")
 			b.awaitEvent(resolved, "2/accepted")
 			stop()
-			// A schedule, then the dead letters, then the lane again.
+			// A schedule, then the dead letters, since nobody knows of the first sending,
+			// then the lane again.
 			stop = b.worker(append(set, "CHARTPOST_ON_UNKNOWN=resend")...)
 			b.fault(redoxsim.Fault{Match: messages, Action: redoxsim.CutAfterProcessing})
 			b.fault(redoxsim.Fault{Match: messages, Action: redoxsim.StatusAfterBody, Status: 400})
 			b.publishTraced(replayed)
-			b.awaitEvent(replayed, "2/failed")
-			b.run(exitOK, "", "dead", "replay", replayed, "--expires-in", "1h", "--yes")
+			b.awaitEvent(replayed, "2/unknown")
+			b.run(exitOK, "", "dead", "replay", replayed, "--unknown", "--expires-in", "1h", "--yes")
 			b.awaitEvent(replayed, "3/accepted")
 			stop()
 
-			b.checkTrace(replayed, traced, "1/retrying", "2/failed", "3/accepted")
+			b.checkTrace(replayed, traced, "1/retrying", "2/unknown", "3/accepted")
 			b.checkTrace(resolved, traced, "1/unknown", "2/accepted")
 		})
 	}
