@@ -16,7 +16,7 @@ func FuzzDecodeJob(f *testing.F) {
 			f.Add(read(f, name))
 		}
 	}
-	for _, doc := range hostile(f, 4_000) {
+	for _, doc := range hostile(f, 1_500) {
 		f.Add([]byte(doc))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
