@@ -48,7 +48,7 @@ func (c *Client) post(ctx context.Context, k call) (*Receipt, error) {
 func (c *Client) sendCall(r SendRequest) (call, error) {
 	switch {
 	case !slugShape.MatchString(r.Destination):
-		return call{}, errors.New("the destination is not a slug of [A-Za-z0-9._-]")
+		return call{}, errors.New("the destination is not a slug of [A-Za-z0-9._~-]")
 	case !pathShape.MatchString(r.Path):
 		return call{}, errors.New("the path is not Resource/$operation")
 	}

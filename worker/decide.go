@@ -101,13 +101,14 @@ func decide(f *fault.Fault, t trial, deadline, now time.Time, p Patience, jitter
 	return out
 }
 
-// spares tells whether a fault does not end the attempt. What Redox refuses
-// because too much was sent is no job's doing, however often.
+// spares tells whether a fault does not end the attempt. What is refused because
+// too much was sent, by Redox or by our own budget, is no job's doing, however
+// often.
 func (p Patience) spares(f *fault.Fault, t trial) bool {
 	if f.Kind != fault.Retryable || f.Scope == fault.Job {
 		return false
 	}
-	return f.Code == pipeline.CodeRateLimited || !t.probe && t.spared < p.Spare
+	return f.Code == pipeline.CodeRateLimited || f.Code == pipeline.CodeThrottled || !t.probe && t.spared < p.Spare
 }
 
 // expired ends a job that has no time left. What nobody knows stays unknown.
