@@ -14,6 +14,12 @@ import (
 // stay far below, and the walks over the tree recurse.
 const maxDepth = 200
 
+// maxValues is how many JSON values a message may have. Each costs some hundred
+// bytes of memory while the message is built, and a job has room for half a
+// million; a message as large as a job may be, of real resources, has some
+// fifty thousand.
+const maxValues = 100_000
+
 type kind uint8
 
 const (
@@ -46,6 +52,7 @@ type member struct {
 var (
 	errTrailing = errors.New("more than one JSON value")
 	errDepth    = errors.New("JSON nested too deeply")
+	errValues   = errors.New("JSON of too many values")
 )
 
 // parse reads exactly one JSON value. Duplicate keys, invalid UTF-8 and lone
@@ -79,6 +86,8 @@ type reader struct {
 	raw []byte
 	// nodes is room for some, so that not every one is made by itself.
 	nodes []node
+	// values counts those that were begun.
+	values int
 	// members and elems hold those of the containers that are being read.
 	members []member
 	elems   []*node
@@ -115,6 +124,9 @@ func (r *reader) scalar() ([]byte, error) {
 func (r *reader) value() (*node, error) {
 	if r.dec.StackDepth() > maxDepth {
 		return nil, errDepth
+	}
+	if r.values++; r.values > maxValues {
+		return nil, errValues
 	}
 	switch r.dec.PeekKind() {
 	case '{':

@@ -57,7 +57,7 @@ func (p *problems) poison(code string, at path, text string) {
 // unreadable keeps the parser's error as a cause that is never printed.
 func (p *problems) unreadable(at path, cause error) {
 	p.put(fault.Poison, codeMessage, at, fmt.Sprintf(
-		"the message must be one JSON value in UTF-8, without duplicate keys and at most %d levels deep", maxDepth), cause)
+		"the message must be one JSON value in UTF-8, without duplicate keys, at most %d levels deep and of at most %d values", maxDepth, maxValues), cause)
 }
 
 func (p *problems) put(kind fault.Kind, code string, at path, text string, cause error) {

@@ -82,6 +82,7 @@ func TestRefusals(t *testing.T) {
 		{"invalid UTF-8", `"urn:zqxcanary"`, "\"\xff\"", "message_invalid", "/message"},
 		{"lone surrogate", `"urn:zqxcanary"`, `"\ud800"`, "message_invalid", "/message"},
 		{"too deep", `"id": "d1"`, `"id": "d1", "x": ` + strings.Repeat("[", 250) + strings.Repeat("]", 250), "message_invalid", "/message"},
+		{"too many values", `"id": "d1"`, `"id": "d1", "x": [` + strings.Repeat("1,", 99_999) + "1]", "message_invalid", "/message"},
 		{"unknown member", `"entries"`, `"Zqxcanary 7": 1, "entries"`, "element_invalid", "/message/*"},
 		{"unknown member with a name", `"entries"`, `"extra": 1, "entries"`, "element_invalid", "/message/*"},
 
