@@ -294,6 +294,12 @@ func (b *breakers) due(lane schemas.Lane, may bool, now time.Time) *LaneState {
 	}, now)
 }
 
+// waits tells whether a lane waits for somebody to probe it.
+func (b *breakers) waits(lane schemas.Lane, now time.Time) bool {
+	one := b.all[lane]
+	return one != nil && one.state.Breaker != nil && one.over(now) && !one.paused(now)
+}
+
 // pressing tells whether a lane has waited so long for somebody to probe it that
 // a worker without a free slot may claim it too, or was claimed by this one so
 // lately that its turn may still come.

@@ -30,7 +30,11 @@ type dispatcher struct {
 	freed time.Time
 	// unpaid counts the backfill jobs that were taken and have not yet used the
 	// room in the budget they were taken for.
-	unpaid  atomic.Int64
+	unpaid atomic.Int64
+	// due counts the backfill lanes that somebody should probe: none of their
+	// jobs can be taken before, and without one that is wanted the budget grants
+	// nothing.
+	due     int
 	wanted  int
 	looking look
 }
@@ -145,7 +149,7 @@ func (d *dispatcher) complain(err error) {
 // pace lets as many backfill jobs in as the budget has room for.
 func (d *dispatcher) pace() {
 	d.lanes.paced = max(d.budget.Room()-d.lanes.backfills-int(d.unpaid.Load()), 0)
-	if want := d.lanes.backlog() + int(d.unpaid.Load()); want != d.wanted {
+	if want := d.lanes.backlog() + d.due + int(d.unpaid.Load()); want != d.wanted {
 		d.wanted = want
 		d.budget.Want(want)
 	}

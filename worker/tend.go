@@ -23,7 +23,11 @@ func (d *dispatcher) tend() {
 	now := d.now()
 	d.gate.tick(now)
 	d.steerAll()
+	d.due = 0
 	for lane := range d.breakers.all {
+		if lane.Class == schemas.Backfill && d.probeable(lane) && d.breakers.waits(lane, now) {
+			d.due++
+		}
 		may := d.mayProbe(lane, now)
 		if one := d.lanes.all[lane]; d.breakers.claimed(lane) && !may && (one == nil || !one.asking) {
 			d.put(d.breakers.vain(lane, now))
@@ -36,14 +40,24 @@ func (d *dispatcher) tend() {
 // mayProbe tells whether a job of the lane could be taken now: a worker that
 // cannot must not keep others from probing. But where every worker is busy with
 // other lanes, none ever sees a free slot here: each is promised before. There
-// one whose slots do come free takes the lane's turn for the next. Jobs from
-// before the lane was shut would stand in the probe's place.
+// one whose slots do come free takes the lane's turn for the next.
 func (d *dispatcher) mayProbe(lane schemas.Lane, now time.Time) bool {
-	one := d.lanes.all[lane]
-	if one == nil || one.inHand > 0 || one.doubts.jobs == 0 || d.gate.shut() {
+	switch {
+	case !d.probeable(lane):
+		return false
+	case !d.lanes.full() && d.lanes.longMay(d.lanes.all[lane]):
+		return true
+	case lane.Class == schemas.Backfill && d.budget.Room() == 0:
 		return false
 	}
-	return !d.lanes.full() && d.lanes.longMay(one) || now.Sub(d.freed) < turnTime && d.breakers.pressing(lane, now)
+	return now.Sub(d.freed) < turnTime && d.breakers.pressing(lane, now)
+}
+
+// probeable tells whether there is a job to probe the lane with. Jobs from before
+// the lane was shut would stand in the probe's place.
+func (d *dispatcher) probeable(lane schemas.Lane) bool {
+	one := d.lanes.all[lane]
+	return one != nil && one.inHand == 0 && one.doubts.jobs > 0 && !d.gate.shut()
 }
 
 // steer makes the lanes obey what is known of one.

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,16 +14,16 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// crowd is an intake whose first lane never runs out of jobs, while the second
-// has a few.
+// crowd is an intake of lanes that do not run out of jobs.
 type crowd struct {
+	lanes   []Depth
 	answers chan Answer
 	end     chan struct{}
 	copies  atomic.Uint64
 }
 
 func (c *crowd) Lanes(context.Context) ([]Depth, error) {
-	return []Depth{{Lane: liveLane("busy"), Jobs: 1000}, {Lane: liveLane("shut"), Jobs: 5}}, nil
+	return c.lanes, nil
 }
 
 func (c *crowd) Ask(lane schemas.Lane, n int, wait time.Duration) (uint64, error) {
@@ -71,7 +72,7 @@ func (b brisk) Deliver(_ context.Context, _ schemas.Class, job schemas.Job, _ *p
 // although the only worker has no slot that the other lane does not want.
 func TestABusyWorkerProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := &crowd{answers: make(chan Answer), end: make(chan struct{})}
+		in := &crowd{lanes: []Depth{{Lane: liveLane("busy"), Jobs: 1000}, {Lane: liveLane("shut"), Jobs: 5}}, answers: make(chan Answer), end: make(chan struct{})}
 		control := &told{changed: make(chan LaneState)}
 		var probes atomic.Int32
 		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{saved}, brisk{&probes}, time.Hour)
@@ -85,6 +86,57 @@ func TestABusyWorkerProbes(t *testing.T) {
 		synctest.Wait()
 		if probes.Load() == before {
 			t.Errorf("not probed in 20 s; claims %q", control.claims())
+		}
+		stop()
+	})
+}
+
+// stingy is a budget that grants one job at a time, to who wants one.
+type stingy struct {
+	mu      sync.Mutex
+	wanted  int
+	changed chan struct{}
+}
+
+func (s *stingy) Room() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return min(s.wanted, 1)
+}
+
+func (s *stingy) Want(jobs int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = jobs
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (s *stingy) Changed() <-chan struct{} { return s.changed }
+
+// TestABackfillThatWasShutIsProbed although nothing else is wanted of the budget,
+// and nothing is wanted while it is shut.
+func TestABackfillThatWasShutIsProbed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shut := schemas.Lane{Class: schemas.Backfill, Destination: "shut"}
+		in := &crowd{lanes: []Depth{{Lane: shut, Jobs: 5}}, answers: make(chan Answer), end: make(chan struct{})}
+		control, budget := &told{changed: make(chan LaneState)}, &stingy{changed: make(chan struct{}, 1)}
+		var probes atomic.Int32
+		stop := run(t, Queue{Intake: in, Control: control, Budget: budget}, openBook{saved}, brisk{&probes}, time.Hour)
+		now := time.Now()
+		control.changed <- LaneState{Lane: shut, Revision: 1, Breaker: &Breaker{Since: now, Until: now.Add(30 * time.Second), Opened: 4}}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		before := probes.Load()
+		if budget.Room() != 0 {
+			t.Error("something is wanted of the budget while the lane is shut")
+		}
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if probes.Load() == before {
+			t.Errorf("not probed; claims %q", control.claims())
 		}
 		stop()
 	})

@@ -194,9 +194,13 @@ func filled(cfg jetstream.StreamConfig) jetstream.StreamConfig {
 	return cfg
 }
 
-// sameStream compares all that streams and buckets say of one.
+// sameStream compares all that streams and buckets say of one, and what none of
+// them has: what somebody adds there would lose confirmations or copy jobs to
+// elsewhere. Placement and compression are left to who runs the servers.
 func sameStream(a, b jetstream.StreamConfig) bool {
-	return a.Description == b.Description && slices.Equal(a.Subjects, b.Subjects) &&
+	return a.NoAck == b.NoAck && (a.RePublish == nil) == (b.RePublish == nil) && (a.SubjectTransform == nil) == (b.SubjectTransform == nil) &&
+		len(a.Sources) == len(b.Sources) && a.ConsumerLimits == b.ConsumerLimits &&
+		a.Description == b.Description && slices.Equal(a.Subjects, b.Subjects) &&
 		a.Retention == b.Retention && a.Discard == b.Discard && a.Storage == b.Storage && a.Replicas == b.Replicas &&
 		a.MaxMsgs == b.MaxMsgs && a.MaxBytes == b.MaxBytes && a.MaxMsgsPerSubject == b.MaxMsgsPerSubject &&
 		a.MaxMsgSize == b.MaxMsgSize && a.MaxConsumers == b.MaxConsumers && a.MaxAge == b.MaxAge && a.Duplicates == b.Duplicates &&

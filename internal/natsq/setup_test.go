@@ -73,21 +73,30 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 func TestSetupPutsRightWhatAPersonChanged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
-	if err != nil {
-		t.Fatal(err)
+	config := func() jetstream.StreamConfig {
+		stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream.CachedInfo().Config
 	}
-	changed := stream.CachedInfo().Config
-	changed.MaxMsgs = 5
-	if _, err := w.js.UpdateStream(t.Context(), changed); err != nil {
-		t.Fatal(err)
-	}
-	changes, err := w.Setup(t.Context(), testLayout)
-	if err != nil || changes[0].Did != "updated" || changes[1].Did != "unchanged" {
-		t.Errorf("%v, %v; want the jobs updated alone", changes, err)
-	}
-	if stream, err = w.js.Stream(t.Context(), "CHARTPOST_JOBS"); err != nil || stream.CachedInfo().Config.MaxMsgs != -1 {
-		t.Errorf("the limit of messages stands (%v)", err)
+	for what, change := range map[string]func(*jetstream.StreamConfig){
+		"a limit":          func(c *jetstream.StreamConfig) { c.MaxMsgs = 5 },
+		"no confirmations": func(c *jetstream.StreamConfig) { c.NoAck = true },
+		"a copy elsewhere": func(c *jetstream.StreamConfig) { c.RePublish = &jetstream.RePublish{Destination: "copies.>"} },
+	} {
+		changed := config()
+		change(&changed)
+		if _, err := w.js.UpdateStream(t.Context(), changed); err != nil {
+			t.Fatal(err)
+		}
+		changes, err := w.Setup(t.Context(), testLayout)
+		if err != nil || changes[0].Did != "updated" || changes[1].Did != "unchanged" {
+			t.Errorf("%s: %v, %v; want the jobs updated alone", what, changes, err)
+		}
+		if c := config(); c.MaxMsgs != -1 || c.NoAck || c.RePublish != nil {
+			t.Errorf("%s: it stands: %+v", what, c)
+		}
 	}
 }
 
