@@ -108,7 +108,7 @@ func pointer(steps []step) string {
 			b.WriteString(strconv.Itoa(s.index))
 			continue
 		}
-		_, _ = escape.WriteString(&b, s.name) // a Builder takes everything
+		b.WriteString(escape.Replace(s.name))
 	}
 	return b.String()
 }

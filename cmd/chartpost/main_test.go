@@ -69,6 +69,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
+			e.Values[scriptTest{}] = e.T()
 			e.Vars = append(e.Vars, vars...)
 			e.Vars = append(e.Vars, "PATH="+programs+string(filepath.ListSeparator)+e.Getenv("PATH"))
 			name := strings.ReplaceAll(filepath.Base(e.WorkDir), "script-", "")
@@ -102,14 +103,13 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	wanted, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	// Far more than a slow machine needs.
-	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(20 * time.Millisecond) {
-		if code(ts, args[1:]) == "0" && wanted.MatchString(ts.ReadFile("stdout")) {
-			return
-		}
-	}
-	ts.Fatalf("no line was like %s", args[0])
+	devtest.Until(ts.Value(scriptTest{}).(testing.TB), "a line is like "+args[0], 2*time.Minute, func() bool {
+		return code(ts, args[1:]) == "0" && wanted.MatchString(ts.ReadFile("stdout"))
+	})
 }
+
+// scriptTest is under what a script finds the test that it is.
+type scriptTest struct{}
 
 // code is what the program exits with.
 func code(ts *testscript.TestScript, args []string) string {
