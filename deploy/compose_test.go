@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,9 +101,9 @@ func (c *composed) service(name string) composeService {
 // startNATS runs the three servers, each on a copy of its mounts.
 func (c *composed) startNATS() (urls string) {
 	c.t.Helper()
-	names, ports, routes := []string{"nats-1", "nats-2", "nats-3"}, freePorts(c.t, 3), []string{}
-	for _, port := range ports {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	names, routes := []string{"nats-1", "nats-2", "nats-3"}, []string{}
+	for range names {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", devtest.Port(c.t)))
 	}
 	var all []string
 	for i, name := range names {
@@ -192,18 +191,4 @@ func (c *composed) chartpost(name string, more ...string) *exec.Cmd {
 		cmd.Env = append(cmd.Env, "CHARTPOST_"+strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))+"="+c.urls[flag])
 	}
 	return cmd
-}
-
-// freePorts finds n ports that nobody has.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		// All stay open until the last is found, so that none is given twice.
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }

@@ -18,6 +18,8 @@ type Cluster struct {
 	// Nodes may be killed and restarted one by one.
 	Nodes []*ServerProcess
 	names []string
+	// claims are of the ports at which the nodes hear each other.
+	claims []*Port
 }
 
 // NATSStarter starts one node: StartNATSProcess, or StartNATSBinary of a program.
@@ -38,11 +40,11 @@ func StartNATSCluster(ctx context.Context, startNode NATSStarter, n int, options
 }
 
 func startCluster(ctx context.Context, startNode NATSStarter, n int, options NATSOptions) (*Cluster, error) {
-	places, err := seats(n)
+	places, claims, err := seats(n)
 	if err != nil {
 		return nil, fmt.Errorf("devstack: cluster: %w", err)
 	}
-	c := &Cluster{}
+	c := &Cluster{claims: claims}
 	for _, seat := range places {
 		one := options
 		one.Seat, one.Dir = seat, filepath.Join(options.Dir, seat.Name)
@@ -119,8 +121,12 @@ func (c *Cluster) leader(about *jetstream.ClusterInfo) (int, error) {
 	return 0, errors.New("it has no leader")
 }
 
-// askAgain is the pause between two tries to ask the cluster.
-const askAgain = 50 * time.Millisecond
+// askAgain is the pause between two tries to ask the cluster, askWithin how long
+// one may take: an election loses answers, and a slow machine needs seconds.
+const (
+	askAgain  = 50 * time.Millisecond
+	askWithin = 8 * time.Second
+)
 
 // ask asks the cluster until it answers or ctx ends.
 func (c *Cluster) ask(ctx context.Context, question func(context.Context, jetstream.JetStream) error) error {
@@ -134,7 +140,7 @@ func (c *Cluster) ask(ctx context.Context, question func(context.Context, jetstr
 		return err
 	}
 	for {
-		try, cancel := context.WithTimeout(ctx, 2*time.Second)
+		try, cancel := context.WithTimeout(ctx, askWithin)
 		err := question(try, js)
 		cancel()
 		if err == nil {
@@ -154,7 +160,7 @@ func (c *Cluster) Close() error {
 	for _, node := range c.Nodes {
 		// A node that shuts down in good order hands its leaderships over first,
 		// which takes seconds that nobody needs here.
-		faults = append(faults, node.Kill())
+		faults = append(faults, node.Kill(), node.Close())
 	}
-	return errors.Join(faults...)
+	return errors.Join(errors.Join(faults...), closePorts(c.claims))
 }

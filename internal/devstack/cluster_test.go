@@ -43,7 +43,10 @@ func TestClusterLosesItsLeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	devtest.Until(t, "all have the stream", 2*time.Minute, func() bool {
-		stream, err := js.Stream(ctx, "KEPT")
+		// The answer to one question may be lost to an election.
+		once, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		stream, err := js.Stream(once, "KEPT")
 		if err != nil {
 			return false
 		}

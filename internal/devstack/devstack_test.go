@@ -3,6 +3,7 @@ package devstack_test
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/url"
 	"os"
 	"runtime"
@@ -216,5 +217,30 @@ func TestListensOnLoopbackOnly(t *testing.T) {
 	u, err := url.Parse(server.URL())
 	if err != nil || u.Hostname() != "127.0.0.1" {
 		t.Errorf("listens at %s", server.URL())
+	}
+}
+
+// TestAPortIsKeptForItsServer: while its server is away, nobody else is given its
+// port; when it is closed for good, anybody may be.
+func TestAPortIsKeptForItsServer(t *testing.T) {
+	server := devtest.NATSProcess(t, devstack.NATSOptions{})
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed := func() bool {
+		claim, err := net.ListenPacket("udp", u.Host)
+		if err == nil {
+			claim.Close()
+		}
+		return err != nil
+	}
+	if err := server.Kill(); err != nil || !claimed() {
+		t.Errorf("%v, claimed %t", err, claimed())
+	}
+	for range 2 {
+		if err := server.Close(); err != nil || claimed() {
+			t.Errorf("%v, claimed %t", err, claimed())
+		}
 	}
 }

@@ -29,6 +29,7 @@ type ServerProcess struct {
 	current *running // nil while it is down
 	url     string
 	port    int
+	claim   *Port // of a port that nobody named
 }
 
 // running is one life of the process.
@@ -67,15 +68,16 @@ func StartNATSProcess(ctx context.Context, options NATSOptions) (*ServerProcess,
 }
 
 func start(ctx context.Context, port int, launch func(context.Context, int) (*running, error)) (*ServerProcess, error) {
+	p := &ServerProcess{launch: launch, port: port}
 	if port == 0 {
 		var err error
-		if port, err = quietPort(); err != nil {
+		if p.claim, err = TakePort(); err != nil {
 			return nil, err
 		}
+		p.port = p.claim.Number
 	}
-	p := &ServerProcess{launch: launch, port: port}
 	if err := p.Restart(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.claim.Close())
 	}
 	return p, nil
 }
@@ -127,8 +129,8 @@ func (p *ServerProcess) Stop() error {
 	return p.stop()
 }
 
-// Close is Stop.
-func (p *ServerProcess) Close() error { return p.Stop() }
+// Close is Stop, for good: the port may be another's then.
+func (p *ServerProcess) Close() error { return errors.Join(p.Stop(), p.claim.Close()) }
 
 // Restart starts the server again on the same port and folder; one that runs
 // is stopped first.

@@ -1,9 +1,9 @@
 package devstack
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -41,22 +41,26 @@ func (s *Seat) config() string {
 		s.Name, clusterName, s.Port, strings.Join(routes, ", "))
 }
 
-// seats takes free ports for n nodes. Another program may take one of them
-// before its node does; the start fails then.
-func seats(n int) ([]*Seat, error) {
-	var ports []int
-	for len(ports) < n {
-		port, err := quietPort()
+// seats takes ports for n nodes, which are theirs until they are closed.
+func seats(n int) (all []*Seat, claims []*Port, err error) {
+	var numbers []int
+	for range n {
+		port, err := TakePort()
 		if err != nil {
-			return nil, err
+			return nil, nil, errors.Join(err, closePorts(claims))
 		}
-		if !slices.Contains(ports, port) {
-			ports = append(ports, port)
-		}
+		claims, numbers = append(claims, port), append(numbers, port.Number)
 	}
-	var all []*Seat
-	for i, port := range ports {
-		all = append(all, &Seat{Name: fmt.Sprintf("node-%d", i), Port: port, Routes: ports})
+	for i, number := range numbers {
+		all = append(all, &Seat{Name: fmt.Sprintf("node-%d", i), Port: number, Routes: numbers})
 	}
-	return all, nil
+	return all, claims, nil
+}
+
+func closePorts(claims []*Port) error {
+	var faults []error
+	for _, claim := range claims {
+		faults = append(faults, claim.Close())
+	}
+	return errors.Join(faults...)
 }

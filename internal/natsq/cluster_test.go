@@ -20,9 +20,7 @@ func clusterWorld(t *testing.T) (*world, *devstack.Cluster) {
 	w := dial(t, c.URL())
 	layout := testLayout
 	layout.Replicas = 3
-	if _, err := w.Setup(t.Context(), layout); err != nil {
-		t.Fatal(err)
-	}
+	w.setUp(layout)
 	return w, c
 }
 
@@ -38,8 +36,8 @@ func (w *world) leadBoth(ctx context.Context, c *devstack.Cluster, lane schemas.
 		if stream == consumer {
 			return stream
 		}
-		_, err = w.nc.RequestWithContext(ctx, "$JS.API.CONSUMER.LEADER.STEPDOWN."+w.stream(jobs)+"."+consumerName(lane), nil)
-		must(w.t, err)
+		// Whether it stepped down is seen above: the answer may be lost to the election.
+		w.nc.Request("$JS.API.CONSUMER.LEADER.STEPDOWN."+w.stream(jobs)+"."+consumerName(lane), nil, apiTimeout)
 	}
 }
 

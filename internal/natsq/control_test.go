@@ -315,13 +315,7 @@ func TestFollowTellsEveryChange(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	s, err := w.js.Stream(t.Context(), "KV_CHARTPOST_CONTROL")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := s.CachedInfo().State.Consumers; n != 0 {
-		t.Errorf("%d consumers are left", n)
-	}
+	w.wantNoConsumers("KV_CHARTPOST_CONTROL")
 }
 
 // TestFollowOutlivesKills: what changed or vanished while the server or the

@@ -69,10 +69,7 @@ func TestLetters(t *testing.T) {
 	if err := w.Letters(t.Context(), func(Letter) bool { n++; return n < 5 }); err != nil || n != 5 {
 		t.Errorf("%d letters, %v", n, err)
 	}
-	s, err := w.js.Stream(t.Context(), w.stream(dead))
-	if err != nil || s.CachedInfo().State.Consumers != 0 {
-		t.Errorf("%d consumers are left, %v", s.CachedInfo().State.Consumers, err)
-	}
+	w.wantNoConsumers(w.stream(dead))
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := w.Letters(ctx, func(Letter) bool { cancel(); return true }); !errors.Is(err, context.Canceled) {
 		t.Errorf("cut short: %v", err)
@@ -103,9 +100,7 @@ func TestALetterIsItself(t *testing.T) {
 	if err := w.js.DeleteStream(t.Context(), w.stream(dead)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Setup(t.Context(), testLayout); err != nil {
-		t.Fatal(err)
-	}
+	w.setUp(testLayout)
 	w.buryAll(lane1, "c", "d")
 	if _, err := w.Content(t.Context(), all[1]); !errors.Is(err, ErrNoLetter) {
 		t.Errorf("%v, want ErrNoLetter", err)

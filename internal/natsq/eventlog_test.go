@@ -86,7 +86,7 @@ func TestEventsOfARange(t *testing.T) {
 	if err != nil || unreadable != 1 {
 		t.Errorf("%d are no events, %v", unreadable, err)
 	}
-	w.wantNoConsumers()
+	w.wantNoConsumers(w.stream(events))
 }
 
 // TestEventsEnd: what comes while they are read is not of them, so that reading a

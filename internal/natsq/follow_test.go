@@ -17,8 +17,7 @@ func limited(n int) worker.LaneState { return worker.LaneState{Lane: lane1, Limi
 func (w *world) remake() {
 	w.t.Helper()
 	must(w.t, w.js.DeleteKeyValue(w.t.Context(), "CHARTPOST_CONTROL"))
-	_, err := w.Setup(w.t.Context(), testLayout)
-	must(w.t, err)
+	w.setUp(testLayout)
 }
 
 // TestFollowOutlivesItsBucket: the bucket is deleted and made anew, and

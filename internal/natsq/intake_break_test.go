@@ -222,7 +222,7 @@ func TestServerKilled(t *testing.T) {
 // TestSilence freezes the server: the connection stands and nothing comes.
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	w, server := farWorld(t, nats.PingInterval(time.Hour)) // or the connection would be given up
+	w, server := farWorld(t, unasked)
 	p := pace{heartbeat: 200 * time.Millisecond, grace: 8 * time.Second, sweep: 10 * time.Millisecond}
 	in := w.take(LaneSettings{Concurrency: 100, Lease: 2 * time.Second}, 100, p)
 	w.publish(lane1, 1)

@@ -16,6 +16,10 @@ import (
 	"github.com/chartpost/chartpost/worker"
 )
 
+// unasked keeps a connection to a frozen server standing for as long as the test
+// takes: the pings would give it up after 10-15 s.
+var unasked = nats.PingInterval(time.Hour)
+
 // freeze stops a server and waits until it is silent: a signal takes its time.
 func freeze(t *testing.T, w *world, server *devstack.ServerProcess) {
 	t.Helper()
@@ -29,7 +33,7 @@ func freeze(t *testing.T, w *world, server *devstack.ServerProcess) {
 // with the answer lost to the kill: each is stored once.
 func TestPublishingOutlivesAKill(t *testing.T) {
 	t.Parallel()
-	w, server := farWorld(t)
+	w, server := farWorld(t, unasked)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	told := make(chan error, 3)
@@ -103,7 +107,7 @@ func TestNothingIsSentAfterItWasGivenUp(t *testing.T) {
 
 func TestTheEndOfTheContextStopsPublishing(t *testing.T) {
 	t.Parallel()
-	w, server := farWorld(t)
+	w, server := farWorld(t, unasked)
 	freeze(t, w, server)
 	calls := map[string]func(context.Context) error{
 		"tell": func(ctx context.Context) error {

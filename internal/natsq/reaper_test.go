@@ -309,8 +309,7 @@ func TestAnotherStreamsMessageStays(t *testing.T) {
 	w, _, r := forgotten(t, 1)
 	got := sweeps(t, r, 2)
 	must(t, w.js.DeleteStream(t.Context(), w.stream(jobs)))
-	_, err := w.Setup(t.Context(), testLayout)
-	must(t, err)
+	w.setUp(testLayout)
 	w.publish(lane1, 1)
 	ack(t, got[0])
 	if n := w.stored(jobs, ">"); n != 1 {

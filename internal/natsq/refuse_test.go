@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -263,16 +264,15 @@ func TestTheLedgerOnAFullStore(t *testing.T) {
 // TestRefusedCredentialsAreTriedOn: they may be mended at the server.
 func TestRefusedCredentialsAreTriedOn(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	run := func(port int, password string) *server.Server {
+	dir, port := t.TempDir(), devtest.Port(t)
+	run := func(password string) *server.Server {
 		return startServer(t, server.Options{Port: port, StoreDir: dir, Users: []*server.User{{Username: "u", Password: password}}})
 	}
-	first := run(0, "right")
-	port := first.Addr().(*net.TCPAddr).Port
+	first := run("right")
 	w := dial(t, first.ClientURL(), nats.UserInfo("u", "right"))
 	first.Shutdown()
 	first.WaitForShutdown()
-	second := run(port, "wrong")
+	second := run("wrong")
 	refused := func() int { return strings.Count(w.said.String(), "uthorization") }
 	until(t, "they are refused", func() bool { return refused() > 0 })
 	until(t, "they are refused often", func() bool { return w.nc.Stats().Reconnects > 3 })
@@ -285,7 +285,7 @@ func TestRefusedCredentialsAreTriedOn(t *testing.T) {
 	}
 	second.Shutdown()
 	second.WaitForShutdown()
-	run(port, "right")
+	run("right")
 	until(t, "it is connected again and says so", func() bool {
 		return w.Connected() && !strings.Contains(fmt.Sprint(w.Troubles()), "not connected")
 	})

@@ -79,6 +79,7 @@ func TestRenewedCertificates(t *testing.T) {
 	before, after := newAuthority(t, "before"), newAuthority(t, "after")
 	mine := before.issue(t, "worker", nil)
 	options := natsTLS(before, before.issue(t, "server", nil))
+	options.Port = devtest.Port(t)
 	s := serve(t, options)
 	conn, err := Connect(Config{URL: s.ClientURL(), Prefix: "chartpost", CA: before.file, Cert: mine.cert, Key: mine.key}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -98,7 +99,7 @@ func TestRenewedCertificates(t *testing.T) {
 	}
 	// The same server comes back with certificates of the new authority alone.
 	again := natsTLS(after, after.issue(t, "server", nil))
-	again.Port = s.Addr().(*net.TCPAddr).Port
+	again.Port = options.Port
 	s.Shutdown()
 	s.WaitForShutdown()
 	serve(t, again)

@@ -17,7 +17,7 @@ import (
 func TestAStartOutlivesSilence(t *testing.T) {
 	t.Parallel()
 	_, server := farWorld(t)
-	w := dial(t, server.URL())
+	w := dial(t, server.URL(), unasked)
 	freeze(t, w, server)
 	ended := make(chan error, 3)
 	go func() { ended <- w.Verify(t.Context()) }()

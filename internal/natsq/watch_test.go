@@ -62,20 +62,20 @@ func TestWatchSeesTheLaneInOrder(t *testing.T) {
 	if said := w.said.String(); !strings.Contains(said, "cannot be read") || strings.Contains(said, "canary") {
 		t.Errorf("the log says: %s", said)
 	}
-	w.wantNoConsumers()
+	w.wantNoConsumers(w.stream(events))
 }
 
-// wantNoConsumers looks for what a Watch may have left on the server.
-func (w *world) wantNoConsumers() {
+// wantNoConsumers looks for what a tail may have left on the server, which has
+// been told to remove it and would do so by itself after tailIdle.
+func (w *world) wantNoConsumers(stream string) {
 	w.t.Helper()
-	s, err := w.js.Stream(w.t.Context(), w.stream(events))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	info, err := s.Info(w.t.Context())
-	if err != nil || info.State.Consumers != 0 {
-		w.t.Errorf("%d consumers are left, %v", info.State.Consumers, err)
-	}
+	devtest.Until(w.t, "no consumer is left", tailIdle/2, func() bool {
+		s, err := w.js.Stream(w.t.Context(), stream)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return s.CachedInfo().State.Consumers == 0
+	})
 }
 
 func TestWatchSince(t *testing.T) {
@@ -106,7 +106,7 @@ func TestWatchEnds(t *testing.T) {
 	if err := w.Watch(t.Context(), &lane1, time.Now(), func() error { return broken }, nil); !errors.Is(err, broken) {
 		t.Errorf("%v, want started's error", err)
 	}
-	w.wantNoConsumers()
+	w.wantNoConsumers(w.stream(events))
 	if err := w.js.DeleteStream(t.Context(), w.stream(events)); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestWatchOutlivesAKill(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	w.wantNoConsumers()
+	w.wantNoConsumers(w.stream(events))
 }
 
 // TestWatchGoesOnWithoutItsConsumer: somebody deletes it under its feet.
@@ -242,7 +242,11 @@ func TestWatchFetchesWhatTheLineLost(t *testing.T) {
 		if err != nil || <-ids != "lost" {
 			t.Error(err)
 		}
-	case <-time.After(25 * time.Second): // the library's heartbeat takes 30 s to miss
+	case <-time.After(limit):
 		t.Error("the event did not come")
+	}
+	// It would come so too, half a minute later.
+	if said := far.said.String(); strings.Contains(said, "heartbeat") {
+		t.Errorf("the loss was noticed by the library's heartbeat: %s", said)
 	}
 }

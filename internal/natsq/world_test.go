@@ -47,18 +47,26 @@ const limit = 3 * time.Minute
 // are not enough for a slow machine.
 const connectTime = 20 * time.Second
 
+// answerTime is how long a test waits for one answer of a server that is there.
+const answerTime = time.Minute
+
 // world is a server, a connection to it, and what was logged.
 type world struct {
 	*Conn
+	// js is the test's own, on the same connection: it waits for answerTime.
+	js   jetstream.JetStream
 	t    *testing.T
 	said *devtest.Log
 }
 
-// newWorld connects to a server inside this process and sets it up.
+// newWorld connects to a server inside this process and sets it up. It loses no
+// answer: the connection waits for each as long as it takes.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
-	return joinWorld(t, "", stack.InProcess())
+	w := joinWorld(t, "", stack.InProcess())
+	w.Conn.js = w.js
+	return w
 }
 
 // farWorld does so with a server in a process of its own.
@@ -71,10 +79,21 @@ func farWorld(t *testing.T, options ...nats.Option) (*world, *devstack.ServerPro
 func joinWorld(t *testing.T, url string, options ...nats.Option) *world {
 	t.Helper()
 	w := dial(t, url, options...)
-	if _, err := w.Setup(t.Context(), testLayout); err != nil {
-		t.Fatal(err)
-	}
+	w.setUp(testLayout)
 	return w
+}
+
+// setUp goes on until all is there: an answer may come late, or be lost to an
+// election.
+func (w *world) setUp(layout Layout) {
+	w.t.Helper()
+	var err error
+	defer func() {
+		if err != nil {
+			w.t.Log(err)
+		}
+	}()
+	until(w.t, "it is set up", func() bool { _, err = w.Setup(w.t.Context(), layout); return err == nil })
 }
 
 func dial(t *testing.T, url string, options ...nats.Option) *world {
@@ -86,7 +105,11 @@ func dial(t *testing.T, url string, options ...nats.Option) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &world{Conn: conn, t: t, said: said}
+	js, err := jetstream.New(conn.nc, jetstream.WithDefaultTimeout(answerTime))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{Conn: conn, js: js, t: t, said: said}
 }
 
 // until waits for a condition.
