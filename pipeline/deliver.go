@@ -156,10 +156,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 		receipt, err = d.redox.Send(ctx, letter)
 		d.progress.Answered()
 		err = judged(err)
-		if f := fault.Of(err); f != nil && f.Kind != fault.UnknownOutcome {
-			d.record.Phase = Working
-		}
-		return err
+		return d.refused(ctx, err)
 	})
 	if err != nil {
 		return err
@@ -167,6 +164,25 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	receipt.AcceptedAt = d.now().UTC()
 	d.record.Phase, d.record.Receipt, d.record.Reason = Accepted, &receipt, nil
 	return d.saveReceipt(ctx)
+}
+
+// refused takes back what the ledger says of a message that Redox has not taken,
+// before anything that takes time: a pause, a wait for the budget, an upload. A
+// worker that dies in it leaves no doubt. Whatever else ends the try is written
+// down by who decides about it.
+func (d *delivery) refused(ctx context.Context, err error) error {
+	f := fault.Of(err)
+	if f == nil || f.Kind == fault.UnknownOutcome {
+		return err
+	}
+	d.record.Phase = Working
+	if f.Kind != fault.Retryable && f.Code != CodeMessageTooLarge {
+		return err
+	}
+	if lost := d.save(ctx); lost != nil {
+		return lost
+	}
+	return err
 }
 
 // permit waits for the right to one request: before the ledger says that it is

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,6 +129,29 @@ func TestEveryPostHasItsOwnWrite(t *testing.T) {
 		t.Errorf("the ledger was at %v at the posts, want three, each later", revisions)
 	}
 	w.took(0, 1)
+}
+
+// TestARefusalLeavesNoDoubt: a message that Redox has refused is not "sending"
+// while its job waits for the next request, or for an upload in its place.
+func TestARefusalLeavesNoDoubt(t *testing.T) {
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusRequestEntityTooLarge} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			w := newWorld(t)
+			w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: status, Times: 1})
+			way, waited := &spent{Redox: w.gate, uploads: 1}, 0
+			way.waits = func() {
+				waited++
+				if r, _ := w.found(); waited == 1 && r.Phase != pipeline.Working {
+					t.Errorf("while a refused job waits the ledger says %s", r.Phase)
+				}
+			}
+			w.line = w.through(way)
+			_, _, err := w.deliver(t.Context(), jobOf(schemas.Auto, w.put("a.txt", document(500, "a"))))
+			if err != nil || waited == 0 {
+				t.Errorf("%v; it waited %d times, want at least one", err, waited)
+			}
+		})
+	}
 }
 
 // TestNothingIsSentWithoutALedger: when the record cannot be written, no message
