@@ -1,6 +1,7 @@
 package redoxclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,8 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	// readErr says why body is not the whole body; errTooLong for the limit.
+	// readErr says why body is not the whole body, or may not be: errTooLong for
+	// the limit, errNoEnd for an end that nothing vouches for.
 	readErr error
 	// whole is whether the request's body had been handed over completely.
 	whole bool
@@ -39,7 +41,10 @@ type answer struct {
 	cancelled error
 }
 
-var errTooLong = errors.New("the answer is longer than the limit")
+var (
+	errTooLong = errors.New("the answer is longer than the limit")
+	errNoEnd   = errors.New("the answer is empty, and nothing but the end of the connection says so")
+)
 
 // do makes the call, and once more with a new token when the first is refused.
 func (c *Client) do(ctx context.Context, k call) (*answer, error) {
@@ -229,6 +234,9 @@ func (a *attempt) read(resp *http.Response, limit int64) *answer {
 	if int64(len(ans.body)) > limit {
 		ans.body, ans.readErr = ans.body[:limit], errTooLong
 	}
+	if ans.readErr == nil && endsWithConnection(resp) && len(bytes.TrimSpace(ans.body)) == 0 {
+		ans.readErr = errNoEnd
+	}
 	if ans.readErr != nil && a.caller.Err() != nil {
 		ans.cancelled = context.Cause(a.caller)
 	}
@@ -236,6 +244,14 @@ func (a *attempt) read(resp *http.Response, limit int64) *answer {
 		ans.readErr = errors.Join(ans.readErr, context.Cause(a.ctx))
 	}
 	return ans
+}
+
+// endsWithConnection reports whether resp says neither how long its body is nor
+// where it ends (RFC 9112, 6.3, rule 8). A server or proxy that dies after the
+// headers then looks like one with nothing to say; JSON shows its own end, no
+// bytes at all show none. A length of 0, a 204 and chunks do.
+func endsWithConnection(resp *http.Response) bool {
+	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
 }
 
 type movingReader struct {

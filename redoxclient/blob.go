@@ -59,12 +59,14 @@ func (c *Client) UploadBlob(ctx context.Context, r BlobRequest) (*Upload, error)
 
 // blobStored takes the URL from the body's "URI", as Redox documents, in
 // another spelling, or from the Location header. A body that could not be read
-// whole is not worked around: the next try costs less than a wrong URL.
+// whole is not worked around: the next try costs less than a wrong URL. One of
+// no bytes cannot contradict the header, however it ended.
 func (c *Client) blobStored(ans *answer) (*Upload, error) {
-	if ans.readErr != nil {
+	header := ans.header.Get("Location")
+	if ans.readErr != nil && (header == "" || !errors.Is(ans.readErr, errNoEnd)) {
 		return nil, c.unreadError(OpUploadBlob, ans)
 	}
-	raw, v := cmp.Or(bodyURI(ans.body), ans.header.Get("Location")), parseAnswer(ans.body)
+	raw, v := cmp.Or(bodyURI(ans.body), header), parseAnswer(ans.body)
 	switch {
 	case raw != "":
 	case v.refused:

@@ -58,6 +58,10 @@ func TestBreaks(t *testing.T) {
 			10, UnknownOutcome, Retryable, CodeConnectionBroken, WhileWaiting},
 		"cut answer":  {answer(true, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"CANARY"), 10, UnknownOutcome, Retryable, CodeAnswerCut, WhileReading},
 		"cut chunked": {answer(true, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nCANARY\r\n"), 10, UnknownOutcome, Retryable, CodeAnswerCut, WhileReading},
+		"empty up to the end of the connection": {answer(true, "HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nConnection: close\r\n\r\n"),
+			10, UnknownOutcome, Retryable, CodeAnswerCut, WhileReading},
+		"empty, of HTTP/1.0":     {answer(true, "HTTP/1.0 201 Created\r\nContent-Type: application/fhir+json\r\n\r\n"), 10, UnknownOutcome, Retryable, CodeAnswerCut, WhileReading},
+		"white space and no end": {answer(true, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n\r\n"), 10, UnknownOutcome, Retryable, CodeAnswerCut, WhileReading},
 		"oversized": {answer(true, "HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n{}"+strings.Repeat(" ", 2000000-2)),
 			10, UnknownOutcome, Retryable, CodeAnswerTooLarge, WhileReading},
 		"early 2xx":           {answer(false, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), large, UnknownOutcome, Retryable, CodeEarlyAnswer, Answered},
@@ -76,6 +80,38 @@ func TestBreaks(t *testing.T) {
 				e := wantError(t, callOp(t.Context(), c, op, zeros(tc.size)), kind, tc.code)
 				if tc.where != "" && e.Where != tc.where {
 					t.Errorf("where: got %q, want %q", e.Where, tc.where)
+				}
+			})
+		}
+	}
+}
+
+// An empty answer of which the server says that it ends is a success, and so is
+// one that the end of the connection alone ends, where its content shows that
+// it is whole or a header has all that is needed.
+func TestAnswersThatHaveAnEnd(t *testing.T) {
+	const located = "Location: " + blobURL + "\r\n"
+	cases := map[string]struct {
+		answer string
+		ops    []Op
+	}{
+		"length 0":          {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", sends},
+		"204":               {"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", sends},
+		"no chunks":         {"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", sends},
+		"JSON":              {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", sends},
+		"JSON of HTTP/1.0":  {"HTTP/1.0 200 OK\r\n\r\n{}", sends},
+		"located":           {"HTTP/1.1 201 Created\r\nConnection: close\r\n" + located + "\r\n", uploads},
+		"located, HTTP/1.0": {"HTTP/1.0 201 Created\r\n" + located + "\r\n", uploads},
+	}
+	for name, tc := range cases {
+		url := serveRaw(t, func(conn net.Conn, r *bufio.Reader) {
+			readHead(r, true)
+			_, _ = io.WriteString(conn, tc.answer)
+		})
+		for _, op := range tc.ops {
+			t.Run(name+" "+string(op), func(t *testing.T) {
+				if err := callOp(t.Context(), newClient(t, url), op, canaryBody()); err != nil {
+					t.Error(err)
 				}
 			})
 		}

@@ -30,11 +30,11 @@
 // JSON body when there is no Location header, and the other way round where the
 // body is documented; percent-encoded file names in forms (RFC 7578 allows it,
 // Redox says nothing); Redox-source-Id at the blob host; an empty 2xx as
-// success; a 504, and a connection that breaks once the whole body was handed
-// over, as an outcome that nobody knows ([UnknownOutcome]); a 5xx that Redox
-// does not list likewise; an answer timeout of five minutes, since Redox gives
-// up with a 504 after "a couple of minutes"; invalid_client as a fault of
-// configuration.
+// success, unless the end of the connection alone says that it is empty; a 504,
+// and a connection that breaks once the whole body was handed over, as an
+// outcome that nobody knows ([UnknownOutcome]); a 5xx that Redox does not list
+// likewise; an answer timeout of five minutes, since Redox gives up with a 504
+// after "a couple of minutes"; invalid_client as a fault of configuration.
 //
 // # What never leaves
 //

@@ -110,7 +110,7 @@ const (
 	CodeEarlyAnswer      = "early_answer"      // a 2xx before the whole body was sent
 	CodeAnswerUnreadable = "answer_unreadable" // a 2xx whose body is not a JSON object of a known shape
 	CodeAnswerTooLarge   = "answer_too_large"  // a 2xx longer than the answer limit
-	CodeAnswerCut        = "answer_cut"        // a 2xx whose body ended early
+	CodeAnswerCut        = "answer_cut"        // a 2xx whose body ended early, or is empty and has no end of its own
 	CodeAnswerTimeout    = "answer_timeout"    // no answer in Timeouts.Answer
 	CodeStalled          = "stalled"           // nothing moved for Timeouts.Stall
 	CodeSourceStalled    = "source_stalled"    // the body's source gave nothing for Timeouts.Stall
