@@ -68,13 +68,13 @@ func (c copyOf) older(r pipeline.Record) bool {
 //
 // The rule behind it: the recorded copy is continued or its
 // settlement repeated. A copy that a schedule brought counts only once, by its
-// attempt number. A publisher's other copy starts a job again only if the job
+// attempt number, while anything else carries the job on. A publisher's other copy starts a job again only if the job
 // has ended without acceptance, or if the recorded copy is gone from the queue,
 // since then nothing else would ever carry the job on.
 func admit(r pipeline.Record, c copyOf, h held) admission {
 	switch {
 	case c.attempt > 0 && c.attempt <= r.Attempt && !c.recorded(r):
-		return stale
+		return admitMade(r, h)
 	case c.recorded(r):
 		return admitSame(r)
 	case c.attempt > 0:
@@ -106,6 +106,20 @@ func admitSame(r pipeline.Record) admission {
 		return settled
 	}
 	return inDoubt(r, resume)
+}
+
+// admitMade judges a copy that carries the number of an attempt that was made.
+// It is the last one where the queue is older than the ledger, restored or after
+// a loss of power, or where a worker that stood still for long wrote its schedule
+// over a later one.
+func admitMade(r pipeline.Record, h held) admission {
+	switch {
+	case r.Phase.Final() || h == heldYes:
+		return stale
+	case h == heldUnasked:
+		return ask
+	}
+	return admitInstead(r)
 }
 
 // admitScheduled judges a copy that carries the number of an attempt not yet

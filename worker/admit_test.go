@@ -28,8 +28,14 @@ func TestAdmit(t *testing.T) {
 
 		// A copy that a schedule brought; the record is at attempt 2.
 		{"the next attempt", pipeline.Waiting, scheduled(3), heldUnasked, next},
-		{"an attempt that was made", pipeline.Waiting, scheduled(2), heldUnasked, stale},
-		{"an attempt that is being made", pipeline.Working, scheduled(2), heldUnasked, stale},
+		{"an attempt that was made", pipeline.Waiting, scheduled(2), heldUnasked, ask},
+		{"an attempt that was made, the next is scheduled", pipeline.Waiting, scheduled(2), heldYes, stale},
+		{"an attempt that was made, the next schedule is lost", pipeline.Waiting, scheduled(2), heldNo, next},
+		{"an attempt that is being made", pipeline.Working, scheduled(2), heldUnasked, ask},
+		{"an attempt that another copy makes", pipeline.Working, scheduled(2), heldYes, stale},
+		{"an attempt whose other copy was lost", pipeline.Working, scheduled(2), heldNo, resume},
+		{"an attempt whose other copy was lost while sending", pipeline.Sending, scheduled(2), heldNo, doubt},
+		{"an attempt that was made, after the end", pipeline.Failed, scheduled(2), heldUnasked, stale},
 		{"an attempt after the end", pipeline.Accepted, scheduled(3), heldUnasked, stale},
 		{"an attempt nobody waits for", pipeline.Working, scheduled(3), heldUnasked, ask},
 		{"an attempt while another copy lives", pipeline.Working, scheduled(3), heldYes, stale},
@@ -101,8 +107,7 @@ func TestAdmitNeverDropsTheOnlyCopy(t *testing.T) {
 				r := pipeline.Record{Phase: phase, Attempt: 2, Sequence: 100}
 				c := copyOf{sequence: sequence, attempt: attempt}
 				got := admit(r, c, heldNo)
-				made := attempt > 0 && attempt <= r.Attempt
-				if got == stale && !phase.Final() && !made {
+				if got == stale && !phase.Final() {
 					t.Errorf("%s, copy %+v: dropped although nothing else carries the job on", phase, c)
 				}
 				if got == ask {

@@ -154,6 +154,32 @@ func TestAScheduledCopyInPlaceOfOneLostWhileSending(t *testing.T) {
 	}
 }
 
+// TestAScheduleBehindTheLedger: the queue lost what was written last, and the
+// schedule of an attempt that was made brings the job's only copy.
+func TestAScheduleBehindTheLedger(t *testing.T) {
+	t.Parallel()
+	for phase, want := range map[pipeline.Phase]string{
+		pipeline.Waiting: "4/accepted", pipeline.Working: "3/accepted", pipeline.Sending: "3/retrying! 4/accepted!", pipeline.Failed: "",
+	} {
+		w := newWorld(t)
+		data := jobJSON("job", "a")
+		w.remember("job", pipeline.Record{
+			Phase: phase, Attempt: 3, Sequence: 1000, Digest: digest(data), Reason: &schemas.Reason{Kind: "retryable", Code: "x"},
+		})
+		if err := w.queue.Outbox().Later(t.Context(), worker.Schedule{
+			Lane: goodHealth, JobID: "job", Data: data, Attempt: 2, At: time.Now(),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		stop := w.start(&script{post: accepts}, nil)
+		w.drained()
+		stop()
+		if got := describe(w.events()); got != want {
+			t.Errorf("%s: events %q, want %q", phase, got, want)
+		}
+	}
+}
+
 // TestAScheduleAheadOfTheLedger: the number it gave is never used a second time.
 func TestAScheduleAheadOfTheLedger(t *testing.T) {
 	t.Parallel()
