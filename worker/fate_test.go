@@ -44,6 +44,18 @@ func TestPanics(t *testing.T) {
 				return nil
 			}}
 		}},
+		{"before the acceptance is written down", "1/retrying! 2/accepted!", func(once func() bool) *script {
+			s := &script{post: accepts}
+			s.deliver = func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+				return s.send(ctx, r, journal(func(ctx context.Context, r pipeline.Record) error {
+					if r.Phase == pipeline.Accepted && once() {
+						panic(canary)
+					}
+					return j.Save(ctx, r)
+				}))
+			}
+			return s
+		}},
 		{"on reading", "0/failed", func(func() bool) *script {
 			return &script{understand: func([]byte) (schemas.Job, error) { panic(canary) }}
 		}},
@@ -60,8 +72,8 @@ func TestPanics(t *testing.T) {
 			if got := describe(w.events()); got != c.want {
 				t.Errorf("events %q, want %q", got, c.want)
 			}
-			if e := w.events()[0]; e.Data.Reason == nil || e.Data.Reason.Code != "panic" {
-				t.Errorf("the reason is %+v", e.Data.Reason)
+			if e := w.events()[0]; e.Data.Reason == nil || e.Data.Reason.Code != "panic" || e.Data.Receipt != nil {
+				t.Errorf("the reason is %+v, the receipt %+v", e.Data.Reason, e.Data.Receipt)
 			}
 			log := w.log.String()
 			if strings.Contains(log, canary) || !strings.Contains(log, "a panic while working on a job") || !strings.Contains(log, "world_test.go") && !strings.Contains(log, "fate_test.go") {
@@ -71,6 +83,31 @@ func TestPanics(t *testing.T) {
 				t.Errorf("%d dead letters", len(letters))
 			}
 		})
+	}
+}
+
+// journal is a Save.
+type journal func(ctx context.Context, r pipeline.Record) error
+
+func (j journal) Save(ctx context.Context, r pipeline.Record) error { return j(ctx, r) }
+func (journal) Owned() error                                        { return nil }
+
+// TestAPanicAfterTheEnd: what the ledger has as accepted is not sent again.
+func TestAPanicAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := &script{post: accepts}
+	s.deliver = func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+		if err := s.send(ctx, r, j); err != nil {
+			return err
+		}
+		panic(canary)
+	}
+	w.start(s, nil)
+	w.publish(jobJSON("job", canary))
+	w.drained()
+	if got, n := describe(w.events()), s.posts.Load(); got != "1/accepted" || n != 1 {
+		t.Errorf("events %q, %d posts", got, n)
 	}
 }
 

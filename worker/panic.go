@@ -38,14 +38,26 @@ func (h *handling) deliver(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			h.logPanic(r)
-			f := &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic, Text: "the worker failed on this job: a defect"}
-			if h.record.Phase == pipeline.Sending {
-				f.Kind = fault.UnknownOutcome
-			}
-			err = f
+			err = h.afterPanic()
 		}
 	}()
 	return h.deliverer.Deliver(ctx, h.delivery.Lane().Class, h.job, &h.record, h, h)
+}
+
+// afterPanic is nil where the acceptance is in the ledger. One that is not yet
+// cannot be told from a sending of unknown outcome by who takes the job next.
+func (h *handling) afterPanic() error {
+	f := &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic, Text: "the worker failed on this job: a defect"}
+	switch {
+	case h.record.Phase == pipeline.Accepted && h.page.Record().Phase == pipeline.Accepted:
+		return nil
+	case h.record.Phase == pipeline.Accepted:
+		h.record.Receipt = nil
+		f.Kind = fault.UnknownOutcome
+	case h.record.Phase == pipeline.Sending:
+		f.Kind = fault.UnknownOutcome
+	}
+	return f
 }
 
 const codePanic = "panic"
