@@ -106,7 +106,7 @@ func TestWhatPermissionsCannotHold(t *testing.T) {
 // stream is JetStream with the rights of a role.
 func (s *site) stream(role string) jetstream.JetStream {
 	s.t.Helper()
-	js, err := jetstream.New(s.connect(role))
+	js, err := jetstream.New(s.connect(role), jetstream.WithDefaultTimeout(patience))
 	must(s.t, err)
 	return js
 }

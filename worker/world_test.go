@@ -75,7 +75,9 @@ func newWorldOn(t testing.TB, url string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.queue.Close() })
-	if _, err := w.queue.Setup(t.Context(), natsq.Layout{
+	patient, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	if _, err := w.queue.Setup(patient, natsq.Layout{
 		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 10 * time.Minute,
 	}); err != nil {
 		t.Fatal(err)

@@ -159,7 +159,9 @@ func forgetful(t *testing.T, url string) {
 	t.Helper()
 	queue := connect(t, url)
 	defer queue.Close()
-	if _, err := queue.Setup(t.Context(), natsq.Layout{
+	patient, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if _, err := queue.Setup(patient, natsq.Layout{
 		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 100 * time.Millisecond,
 	}); err != nil {
 		t.Fatal(err)

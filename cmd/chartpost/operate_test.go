@@ -184,12 +184,16 @@ func TestReplayInterrupted(t *testing.T) {
 		o.bury(fmt.Sprint("job-", i), never)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	var out, errs bytes.Buffer
+	var out, errs devtest.Log
 	done := make(chan int, 1)
 	go func() {
 		done <- run(ctx, []string{"dead", "replay", "--all", "--rate", "1/h", "--yes", "--nats-url", o.url}, streams{in: strings.NewReader(""), out: &out, err: &errs})
 	}()
-	devtest.Until(t, "the first is sent", time.Minute, func() bool { return o.count("JOBS") == 1 && o.count("DEAD") == 4 && o.count("AUDIT") == 2 })
+	// It says so when all answers are there; the streams show it before.
+	devtest.Until(t, "the first is sent", time.Minute, func() bool { return strings.Contains(out.String(), "is on its way again\n") })
+	if jobs, dead, audit := o.count("JOBS"), o.count("DEAD"), o.count("AUDIT"); jobs != 1 || dead != 4 || audit != 2 {
+		t.Errorf("%d jobs, %d dead letters, %d records", jobs, dead, audit)
+	}
 	cancel()
 	if code := <-done; code != exitPartly || !strings.Contains(errs.String(), "stopped after 1 of 5") {
 		t.Errorf("exit code %d: %s", code, errs.String())

@@ -47,7 +47,9 @@ func connect(t *testing.T) (jetstream.JetStream, *natsq.Conn) {
 	}
 	t.Cleanup(func() { ours.Close() })
 	age := 24 * time.Hour
-	if _, err := ours.Setup(t.Context(), natsq.Layout{Replicas: 1, EventsAge: age, DeadAge: age, AuditAge: age, LedgerAge: age, Duplicates: 10 * time.Minute}); err != nil {
+	patient, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if _, err := ours.Setup(patient, natsq.Layout{Replicas: 1, EventsAge: age, DeadAge: age, AuditAge: age, LedgerAge: age, Duplicates: 10 * time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect("", server.InProcess(), nats.Timeout(time.Minute))
@@ -55,7 +57,7 @@ func connect(t *testing.T) (jetstream.JetStream, *natsq.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -90,6 +91,8 @@ func TestNoPatientDataAnywhere(t *testing.T) {
 	w.final("traced")
 	w.drained()
 	told := w.scrape().text
+	// A worker that ends waits for its collector for 5 s only.
+	devtest.Until(t, "the spans of the last job have come", patienceOfTests, func() bool { return len(spans.attempts("traced")) > 0 })
 	stop()
 	w.search(t)
 	if spans.text() == "" || len(told) < 2000 {

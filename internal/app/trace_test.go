@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -171,6 +172,10 @@ func TestATraceCrossesTheQueue(t *testing.T) {
 	w.publish(w.job("untraced", []schemas.File{w.put("b.pdf", document(100, "b"))}))
 	w.final("untraced")
 	w.drained()
+	// A worker that ends waits for its collector for 5 s only.
+	devtest.Until(t, "the spans have come", patienceOfTests, func() bool {
+		return len(spans.attempts("retried")) > 1 && len(spans.attempts("failed")) > 0 && len(spans.attempts("untraced")) > 0
+	})
 	stop()
 
 	id := schemas.Trace(traceOfTests).ID()

@@ -86,7 +86,9 @@ func newWorld(t testing.TB, natsURL string) *world {
 
 func (w *world) setup() {
 	w.t.Helper()
-	if _, err := w.queue.Setup(w.t.Context(), natsq.Layout{
+	patient, cancel := context.WithTimeout(w.t.Context(), patienceOfTests)
+	defer cancel()
+	if _, err := w.queue.Setup(patient, natsq.Layout{
 		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 10 * time.Minute,
 	}); err != nil {
 		w.t.Fatal(err)

@@ -22,7 +22,7 @@ func TestForget(t *testing.T) {
 	f := w.feeder("r", l)
 	f.Outstanding = 5
 	g := w.start(f, true)
-	w.until("jobs are queued", func() bool { return w.queued("x") == 5 })
+	w.until("jobs are queued, and it knows", func() bool { return g.book.Tally(f.Run).InFlight == 5 })
 	if err := forget("r"); !errors.Is(err, backfill.ErrNotEnded) {
 		t.Errorf("while it is fed: %v", err)
 	}

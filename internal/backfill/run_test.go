@@ -76,7 +76,7 @@ func (m *mortal) Records(ctx context.Context, ids []string, newest bool) (map[st
 func TestKilledFeeders(t *testing.T) {
 	t.Parallel()
 	const seed = 7
-	w, l := newWorld(t), many(1100, "x") // more than two chunks
+	w, l := forgetfulWorld(t), many(1100, "x") // more than two chunks
 	chance := rand.New(rand.NewPCG(seed, 0))
 	h := &hand{w: w, taken: map[string]int{}}
 	endings := []ending{accepted, {phase: pipeline.Failed}, {phase: pipeline.Accepted, silent: true}}
@@ -125,7 +125,7 @@ func (c cut) Publish(ctx context.Context, run string, jobs []backfill.Job, _ fun
 // leaves word of it.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
-	w, l := newWorld(t), many(50, "x")
+	w, l := forgetfulWorld(t), many(50, "x")
 	h := &hand{w: w, taken: map[string]int{}}
 	f := w.feeder("r", l)
 	f.Queue = cut{w.ports.Queue, 20}
@@ -175,7 +175,15 @@ func TestStop(t *testing.T) {
 	g := w.start(f, true)
 	w.until("700 jobs are queued", func() bool { return w.queued("x") == 700 })
 	h.take("x", 300, func(int) ending { return accepted })
-	w.until("as many again", func() bool { return w.queued("x") == 700 })
+	// The feeder too must know that they are queued: else it stops in the middle of
+	// a publish, as TestCutShort does.
+	w.until("as many again", func() bool {
+		tally := g.book.Tally(f.Run)
+		return tally.InFlight == 700 && tally.Counts[backfill.OutcomeAccepted] == 300
+	})
+	if n := w.queued("x"); n != 700 {
+		t.Errorf("%d jobs are queued", n)
+	}
 	w.until("the book is written", func() bool {
 		at, err := backfill.LoadCheckpoint(t.Context(), w.runs, "r")
 		return err == nil && at.Events > 0

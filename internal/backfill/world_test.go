@@ -27,9 +27,8 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 2 * time.Minute
 
-// duplicates is the shortest time a server can remember message ids for: what is
-// right in these tests does not rest on them.
-const duplicates = 100 * time.Millisecond
+// answerTime is how long one answer of the server is waited for.
+const answerTime = time.Minute
 
 // world is a NATS server with streams, and a connection beside Chartpost's own.
 type world struct {
@@ -43,15 +42,32 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return worldOf(t, 10*time.Minute)
+}
+
+// forgetfulWorld is one whose server remembers message ids for the shortest time
+// it can: what is right there does not rest on them.
+func forgetfulWorld(t *testing.T) *world {
+	t.Helper()
+	w := worldOf(t, 100*time.Millisecond)
+	w.ports.Queue = confirmed{w.ports.Queue, w.js}
+	return w
+}
+
+func worldOf(t *testing.T, duplicates time.Duration) *world {
+	t.Helper()
 	server := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
 	w := &world{t: t, log: &devtest.Log{}}
 	var err error
-	if w.conn, err = natsq.Connect(natsq.Config{URL: server.URL(), Prefix: "chartpost", Name: t.Name()}, w.log.Logger()); err != nil {
+	config := natsq.Config{URL: server.URL(), Prefix: "chartpost", Name: t.Name(), Options: []nats.Option{nats.Timeout(answerTime)}}
+	if w.conn, err = natsq.Connect(config, w.log.Logger()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.conn.Close() })
 	day := 24 * time.Hour
-	if _, err := w.conn.Setup(t.Context(), natsq.Layout{Replicas: 1, EventsAge: day, DeadAge: day, LedgerAge: day, Duplicates: duplicates}); err != nil {
+	patient, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := w.conn.Setup(patient, natsq.Layout{Replicas: 1, EventsAge: day, DeadAge: day, LedgerAge: day, Duplicates: duplicates}); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect(server.URL(), nats.Timeout(patience))
@@ -59,7 +75,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	if w.js, err = jetstream.New(nc); err != nil {
+	if w.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(answerTime)); err != nil {
 		t.Fatal(err)
 	}
 	if w.runs, err = w.conn.Runs(t.Context()); err != nil {
@@ -67,6 +83,41 @@ func newWorld(t *testing.T) *world {
 	}
 	w.ports = backfill.Ports{Bucket: w.runs, Queue: w.conn.RunJobs(), Ledger: w.conn.RunLedger(), Events: w.conn.RunEvents()}
 	return w
+}
+
+// confirmed is a queue whose publishes wait for the server's word as long as it
+// takes. The product's own publish again after 5 s under the same id, and a
+// server that has forgotten it would take the job twice.
+type confirmed struct {
+	backfill.Queue
+	js jetstream.JetStream
+}
+
+func (q confirmed) Publish(ctx context.Context, run string, jobs []backfill.Job, proceed func() error) error {
+	var acks []jetstream.PubAckFuture
+	for _, job := range jobs {
+		if err := proceed(); err != nil {
+			return err
+		}
+		msg := nats.NewMsg(schemas.JobSubject("chartpost", schemas.Lane{Class: schemas.Backfill, Destination: job.Destination}))
+		msg.Header.Set(natsq.HeaderBackfill, fmt.Sprintf("%s/%d", run, job.Line))
+		msg.Data = job.Data
+		ack, err := q.js.PublishMsgAsync(msg, jetstream.WithMsgID(job.ID+"/run/"+run))
+		if err != nil {
+			return err
+		}
+		acks = append(acks, ack)
+	}
+	for _, ack := range acks {
+		select {
+		case <-ack.Ok():
+		case err := <-ack.Err():
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // lines is a manifest: the destination of each line's job.
@@ -235,6 +286,7 @@ func (h *hand) take(to string, n int, how func(i int) ending) {
 	lane := schemas.Lane{Class: schemas.Backfill, Destination: to}
 	consumer, err := h.w.js.CreateOrUpdateConsumer(ctx, "CHARTPOST_JOBS", jetstream.ConsumerConfig{
 		Durable: "hand-" + to, FilterSubject: schemas.JobSubject("chartpost", lane), AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: time.Hour, // a slow hand is no dead one
 	})
 	if err != nil {
 		h.w.t.Fatal(err)

@@ -57,7 +57,9 @@ func newClient(t *testing.T, url string, settings Settings) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if _, err := conn.Setup(t.Context(), natsq.Layout{Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: time.Minute}); err != nil {
+	patient, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if _, err := conn.Setup(patient, natsq.Layout{Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	record, err := conn.Budget(t.Context(), "10.0.0.1, west")

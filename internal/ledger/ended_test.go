@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,9 @@ func setUp(t *testing.T, url string, replicas int, endedAge time.Duration, optio
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { queue.Close() })
-	if _, err := queue.Setup(t.Context(), natsq.Layout{
+	patient, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	if _, err := queue.Setup(patient, natsq.Layout{
 		Replicas: replicas, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: endedAge, LedgerOpenAge: time.Hour, Duplicates: time.Minute,
 	}); err != nil {
 		t.Fatal(err)

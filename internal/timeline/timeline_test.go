@@ -40,7 +40,9 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { queue.Close() })
-	if _, err := queue.Setup(t.Context(), natsq.Layout{
+	patient, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if _, err := queue.Setup(patient, natsq.Layout{
 		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, AuditAge: time.Hour, LedgerAge: time.Hour, Duplicates: 10 * time.Minute,
 	}); err != nil {
 		t.Fatal(err)
