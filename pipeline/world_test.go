@@ -99,7 +99,7 @@ func (w *world) startLedger() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(nc.Close)
-	if w.js, err = jetstream.New(nc); err != nil {
+	if w.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute)); err != nil {
 		w.t.Fatal(err)
 	}
 	if w.bucket, err = w.js.CreateKeyValue(w.t.Context(), jetstream.KeyValueConfig{Bucket: "LEDGER"}); err != nil {

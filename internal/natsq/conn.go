@@ -54,6 +54,12 @@ const (
 	lostPings  = 2
 )
 
+// connectTimeout bounds one try to connect, TLS and authentication included. The
+// library's own default of 2 s would end the start of a worker, or a command,
+// beside a server that is only busy, as after an outage when everybody comes back.
+// A server that was just lost is tried last of all.
+const connectTimeout = 10 * time.Second
+
 // apiTimeout bounds one request to JetStream. A leader election takes 4-9 s, so
 // whoever must get through retries; this bound is for noticing.
 const apiTimeout = 5 * time.Second
@@ -100,6 +106,7 @@ func (cfg Config) options() ([]nats.Option, error) {
 	options := []nats.Option{
 		nats.Name(cfg.Name),
 		nats.MaxReconnects(-1),
+		nats.Timeout(connectTimeout),
 		nats.PingInterval(pingPeriod),
 		nats.MaxPingsOutstanding(lostPings),
 		nats.ReconnectWait(reconnectWait),
