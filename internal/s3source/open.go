@@ -68,7 +68,11 @@ func (s *Source) Stat(ctx context.Context, file schemas.File, pin *pipeline.Pin)
 		Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.etag),
 	})
 	if err == nil {
-		return w.object(answer{aws.ToString(out.VersionId), aws.ToString(out.ETag), aws.ToString(out.ContentType), out.ContentLength})
+		a := answer{aws.ToString(out.VersionId), aws.ToString(out.ETag), aws.ToString(out.ContentType), out.ContentLength}
+		if err := w.begins(a); err != nil {
+			return nil, err
+		}
+		return a.object(), nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -78,7 +82,7 @@ func (s *Source) Stat(ctx context.Context, file schemas.File, pin *pipeline.Pin)
 	}
 	// The end of ctx drops the connection; how closing fails tells nothing.
 	_ = body.Close()
-	return w.object(a)
+	return a.object(), nil
 }
 
 // Open implements pipeline.Source.
@@ -93,12 +97,7 @@ func (s *Source) Open(ctx context.Context, file schemas.File, pin *pipeline.Pin)
 		b.cancel()
 		return nil, err
 	}
-	object, err := w.object(a)
-	if err != nil {
-		first.close()
-		b.cancel()
-		return nil, err
-	}
+	object := a.object()
 	w.versionID, w.etag, w.size = object.Pin.VersionID, object.Pin.ETag, object.Pin.Size
 	b.want, b.current = w, first
 	object.Body = b
@@ -117,21 +116,26 @@ func (s *Source) ask(file schemas.File, pin *pipeline.Pin) (want, *fault.Fault) 
 	return w, nil
 }
 
-// object checks the answer against what was wanted, since not every store
-// honours If-Match, and pins it.
-func (w want) object(a answer) (*pipeline.Object, error) {
-	switch {
-	case a.length == nil || *a.length < 0:
-		return nil, protocol.fault(nil)
-	case a.etag == "" && (a.versionID == "" || a.versionID == "null"):
-		return nil, fileUnpinned.fault(nil)
-	case !w.is(a), w.size != anySize && w.size != *a.length:
-		return nil, fileChanged.fault(nil)
-	}
+// object pins what an answer tells of, once it is checked.
+func (a answer) object() *pipeline.Object {
 	return &pipeline.Object{
 		Pin:         pipeline.Pin{VersionID: a.versionID, ETag: a.etag, Size: *a.length},
 		ContentType: a.contentType,
-	}, nil
+	}
+}
+
+// begins checks that an answer is of the whole of what was wanted, since not
+// every store honours If-Match, and can be pinned.
+func (w want) begins(a answer) error {
+	switch {
+	case a.length == nil || *a.length < 0:
+		return protocol.fault(nil)
+	case a.etag == "" && (a.versionID == "" || a.versionID == "null"):
+		return fileUnpinned.fault(nil)
+	case !w.is(a), w.size != anySize && w.size != *a.length:
+		return fileChanged.fault(nil)
+	}
+	return nil
 }
 
 // is tells whether the answer is of the wanted version. A store without
@@ -140,7 +144,8 @@ func (w want) is(a answer) bool {
 	return (w.etag == "" || w.etag == a.etag) && (w.versionID == "" || a.versionID == "" || w.versionID == a.versionID)
 }
 
-// get asks for the object from offset on. Its errors are judged.
+// get asks for the object from offset on, and checks that the answer is of what
+// was wanted. Its errors are judged.
 func (s *Source) get(ctx context.Context, w want, offset int64) (answer, bodyReader, error) {
 	in := &s3.GetObjectInput{Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.etag)}
 	var adjust []func(*s3.Options)
@@ -156,9 +161,10 @@ func (s *Source) get(ctx context.Context, w want, offset int64) (answer, bodyRea
 	}
 	a := answer{aws.ToString(out.VersionId), aws.ToString(out.ETag), aws.ToString(out.ContentType), out.ContentLength}
 	if offset == 0 {
-		return a, out.Body, nil
+		err = w.begins(a)
+	} else {
+		err = w.continues(a, aws.ToString(out.ContentRange), offset)
 	}
-	err = w.continues(a, aws.ToString(out.ContentRange), offset)
 	if err != nil {
 		_ = out.Body.Close()
 		return answer{}, nil, err
