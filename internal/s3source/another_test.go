@@ -1,14 +1,17 @@
 package s3source
 
 import (
+	"bytes"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync/atomic"
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -66,4 +69,53 @@ func TestAnotherObjectBeforeTheFirstByte(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWeakETags: one says nothing of the bytes, and no store takes it in
+// If-Match. Beside a version nobody needs it.
+func TestWeakETags(t *testing.T) {
+	const etag = `W/"a"`
+	weak := trick{answer: func(r *http.Response) { r.Header.Set("ETag", etag) }}
+	t.Run("alone", func(t *testing.T) {
+		shelf := newShelf(t, false)
+		file := shelf.put(t, "k", noise(1000))
+		named := file
+		named.ETag = etag
+		pin := &pipeline.Pin{ETag: etag, Size: 1000}
+		for name, c := range map[string]struct {
+			file schemas.File
+			pin  *pipeline.Pin
+		}{"unnamed": {file, nil}, "named": {named, nil}, "pinned": {file, pin}} {
+			proxy := newCrook(t, weak)
+			_, err := source(t, proxy.URL).Open(t.Context(), c.file, c.pin)
+			if f := fault.Of(err); f == nil || f.Code != "file_unpinned" || f.Kind != fault.Permanent {
+				t.Errorf("%s: %v, want file_unpinned", name, err)
+			}
+			if got := proxy.pinned(); !slices.Equal(got, []string{""}) {
+				t.Errorf("%s: If-Match %q", name, got)
+			}
+		}
+	})
+	t.Run("beside a version", func(t *testing.T) {
+		shelf, content := newShelf(t, true), noise(1000)
+		file := shelf.put(t, "k", content)
+		cut := trick{answer: func(r *http.Response) { weak.answer(r); cutAt(500).answer(r) }}
+		proxy := newCrook(t, cut, weak, weak, weak)
+		s := source(t, proxy.URL)
+		object := open(t, s, file, nil)
+		if !bytes.Equal(read(t, object), content) {
+			t.Error("other content")
+		}
+		part, err := s.Part(t.Context(), file, object.Pin, 10, 20)
+		if err != nil || !bytes.Equal(part, content[10:30]) {
+			t.Errorf("a part: %d bytes, %v", len(part), err)
+		}
+		shelf.put(t, "k", noise(1001))
+		if !bytes.Equal(read(t, open(t, s, file, &object.Pin)), content) {
+			t.Error("other content by the pin")
+		}
+		if got := proxy.pinned(); !slices.Equal(got, make([]string, 4)) {
+			t.Errorf("If-Match %q, want none", got)
+		}
+	})
 }

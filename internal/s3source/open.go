@@ -39,10 +39,22 @@ func wanted(file schemas.File, pin *pipeline.Pin) want {
 // quoted is the ETag with its quotes: callers copy it from tools that show it
 // without them.
 func quoted(etag string) string {
-	if etag == "" || strings.HasPrefix(etag, `"`) {
+	if etag == "" || strings.HasPrefix(etag, `"`) || weak(etag) {
 		return etag
 	}
 	return `"` + etag + `"`
+}
+
+// weak tells an ETag that stands for what an object means and not for its bytes
+// (RFC 9110, 8.8.1).
+func weak(etag string) bool { return strings.HasPrefix(etag, `W/"`) }
+
+// match is the ETag for If-Match, which never takes a weak one (RFC 9110, 13.1.1).
+func (w want) match() string {
+	if weak(w.etag) {
+		return ""
+	}
+	return w.etag
 }
 
 // sendable tells whether an ETag can stand in a header. One that cannot was
@@ -65,7 +77,7 @@ func (s *Source) Stat(ctx context.Context, file schemas.File, pin *pipeline.Pin)
 		return nil, f
 	}
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.etag),
+		Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.match()),
 	})
 	if err == nil {
 		a := answer{aws.ToString(out.VersionId), aws.ToString(out.ETag), aws.ToString(out.ContentType), out.ContentLength}
@@ -130,7 +142,7 @@ func (w want) begins(a answer) error {
 	switch {
 	case a.length == nil || *a.length < 0:
 		return protocol.fault(nil)
-	case a.etag == "" && (a.versionID == "" || a.versionID == "null"):
+	case (a.etag == "" || weak(a.etag)) && (a.versionID == "" || a.versionID == "null"):
 		return fileUnpinned.fault(nil)
 	case !w.is(a), w.size != anySize && w.size != *a.length:
 		return fileChanged.fault(nil)
@@ -147,7 +159,7 @@ func (w want) is(a answer) bool {
 // get asks for the object from offset on, and checks that the answer is of what
 // was wanted. Its errors are judged.
 func (s *Source) get(ctx context.Context, w want, offset int64) (answer, bodyReader, error) {
-	in := &s3.GetObjectInput{Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.etag)}
+	in := &s3.GetObjectInput{Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.match())}
 	var adjust []func(*s3.Options)
 	if offset > 0 {
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))

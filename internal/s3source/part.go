@@ -24,7 +24,7 @@ func (s *Source) Part(ctx context.Context, file schemas.File, pin pipeline.Pin, 
 	inTime, cancel := context.WithTimeoutCause(ctx, s.config.Stall, errStalled)
 	defer cancel()
 	out, err := s.client.GetObject(inTime, &s3.GetObjectInput{
-		Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.etag),
+		Bucket: aws.String(w.bucket), Key: aws.String(w.key), VersionId: optional(w.versionID), IfMatch: optional(w.match()),
 		Range: aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)),
 	}, func(o *s3.Options) { o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired })
 	if err != nil {
