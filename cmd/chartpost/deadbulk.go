@@ -90,7 +90,7 @@ func (b *bulk) one(ctx context.Context, s deadletter.Stack, tell bool) error {
 	line := doneJSON{Sequence: s.Newest.Sequence, JobID: s.Newest.JobID, Outcome: outcome, DryRun: b.dryRun}
 	text := said[outcome]
 	if b.dryRun {
-		text = "would be " + string(outcome)
+		text = wouldBe(outcome)
 	}
 	if refused {
 		b.refused++

@@ -39,7 +39,7 @@ func (deadReplayCmd) Help() string {
   chartpost dead replay --destination good-health --code expired \
       --rate 20/s --expires-in 72h --reason "key mended" --yes
 
-A job goes back to its lane as it came and begins its next attempt; its dead letter is removed when the queue has the job. Interrupted, the command can be repeated: what is on its way is not sent again. Dead letters of the same job go together.
+A job goes back to its lane as it came and begins its next attempt; its dead letter is removed when the queue has the job. Interrupted, the command can be repeated: what is on its way is not sent again. Dead letters of the same job go together. A dead letter is kept for longer than the ledger remembers its job (--dead-age, --ledger-age): the events of a job that it has forgotten say possible_duplicate, and the output says so.
 
 Refused, and left where they are: jobs that were accepted since, whose expires_at has passed (see --expires-in), that cannot be understood, that came under an id that was taken; and those of unknown outcome, without --unknown. Exit code 6 when some were refused, 1 when all were, 5 when there is no such dead letter.`
 }

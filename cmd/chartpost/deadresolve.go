@@ -121,9 +121,18 @@ type doneJSON struct {
 }
 
 var said = map[deadletter.Outcome]string{
-	deadletter.Resent:   "is on its way again; its dead letter is removed",
-	deadletter.UnderWay: "was on its way again already; its dead letter is removed",
-	deadletter.Accepted: "counts as accepted; its dead letter is removed",
-	deadletter.Dropped:  "its dead letter is removed, and the job with it",
-	deadletter.Gone:     "somebody else had removed its dead letter",
+	deadletter.Resent:          "is on its way again; its dead letter is removed",
+	deadletter.ResentForgotten: "is on its way again as a possible duplicate, since the ledger has forgotten it; its dead letter is removed",
+	deadletter.UnderWay:        "was on its way again already; its dead letter is removed",
+	deadletter.Accepted:        "counts as accepted; its dead letter is removed",
+	deadletter.Dropped:         "its dead letter is removed, and the job with it",
+	deadletter.Gone:            "somebody else had removed its dead letter",
+}
+
+// wouldBe is what a dry run says of an outcome.
+func wouldBe(outcome deadletter.Outcome) string {
+	if outcome == deadletter.ResentForgotten {
+		return "would be resent as a possible duplicate, since the ledger has forgotten it"
+	}
+	return "would be " + string(outcome)
 }

@@ -28,7 +28,7 @@ type Letters interface {
 	Remove(ctx context.Context, letter natsq.Letter) error
 }
 
-// Publisher publishes jobs and events.
+// Publisher publishes jobs and events, and finds jobs in the queue.
 type Publisher interface {
 	Submit(ctx context.Context, lane schemas.Lane, id string, data []byte) (known bool, err error)
 	Tell(ctx context.Context, lane schemas.Lane, event schemas.Event) error
@@ -66,6 +66,9 @@ type Outcome string
 const (
 	// Resent: the job is on its way to its lane.
 	Resent Outcome = "resent"
+	// ResentForgotten: it is, and the ledger has forgotten it: nobody knows whether
+	// it was accepted since, so that its events say that it may be there twice.
+	ResentForgotten Outcome = "resent, forgotten"
 	// UnderWay: the job was on its way already; its dead letter was removed.
 	UnderWay Outcome = "under way"
 	// Accepted: the job counts as accepted.
@@ -117,23 +120,21 @@ func (d *Desk) before(ctx context.Context, letter natsq.Letter) error {
 
 // open reads the job's record. Where the ledger has forgotten the job, one that
 // says what the letter says takes its place: without it, the job would be sent
-// again as if for the first time.
-func (d *Desk) open(ctx context.Context, letter natsq.Letter, data []byte) (worker.Page, error) {
-	phase := pipeline.Held
-	if letter.Status == schemas.StatusFailed {
-		phase = pipeline.Failed
-	}
-	page, _, err := d.Ledger.Open(ctx, letter.JobID, pipeline.Record{
-		Phase: phase, Attempt: attemptOf(letter), Digest: digest(data), Owner: d.By, PossibleDuplicate: letter.PossibleDuplicate,
-		Reason: &letter.Reason, UpdatedAt: d.Now().UTC(),
-	})
+// again as if for the first time. twice is for a job that is about to be sent: a
+// letter outlives the record of what became of the job since, so that a made
+// record says that the message may be there already.
+func (d *Desk) open(ctx context.Context, letter natsq.Letter, data []byte, twice bool) (page worker.Page, made bool, err error) {
+	fresh := forgotten(letter, data)
+	fresh.Attempt, fresh.Owner, fresh.Reason, fresh.UpdatedAt = attemptOf(letter), d.By, &letter.Reason, d.Now().UTC()
+	fresh.PossibleDuplicate = letter.PossibleDuplicate || twice
+	page, made, err = d.Ledger.Open(ctx, letter.JobID, fresh)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if page.Record().Digest != digest(data) {
-		return nil, errOther
+		return nil, false, errOther
 	}
-	return page, nil
+	return page, made, nil
 }
 
 // digest is the one that the worker writes into records.

@@ -28,6 +28,9 @@ type Terms struct {
 // of the same letter then publishes nothing for as long as the stream remembers
 // ids, and none once a worker has taken the job.
 //
+// A job that the ledger has forgotten may have been accepted since: its events say
+// from then on that it may be there twice.
+//
 // older are letters of the same job as letter's that go with it. The job begins
 // with the attempt after the one that ended in the letter. Errors that are no
 // *Refusal leave it open how far it came; the letter is there then.
@@ -52,13 +55,16 @@ func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, old
 		record = forgotten(letter, data)
 	}
 	outcome, err := judge(letter, job, data, record, terms, d.Now())
+	if err == nil && outcome == Resent && !known {
+		outcome = ResentForgotten
+	}
 	if err != nil || terms.DryRun {
 		return outcome, err
 	}
 	if err := d.before(ctx, letter); err != nil {
 		return "", err
 	}
-	if outcome == Resent {
+	if outcome != UnderWay {
 		if outcome, err = d.publish(ctx, letter, job, data, terms); err != nil {
 			return "", err
 		}
@@ -114,12 +120,13 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 	if err != nil {
 		return "", err
 	}
-	page, err := d.open(ctx, letter, data)
+	page, made, err := d.open(ctx, letter, data, true)
 	if err != nil {
 		return "", err
 	}
 	record := page.Record()
-	if outcome, err := judge(letter, job, data, record, terms, d.Now()); err != nil || outcome != Resent {
+	outcome, err := judge(letter, job, data, record, terms, d.Now())
+	if err != nil || outcome != Resent {
 		return outcome, err
 	}
 	if record.Phase == pipeline.Held {
@@ -134,7 +141,10 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 	if _, err := d.Publisher.Submit(schemas.WithTrace(ctx, letter.Trace), letter.Lane, id, body); err != nil {
 		return "", fmt.Errorf("publishing the job: %w", err)
 	}
-	return Resent, nil
+	if made {
+		outcome = ResentForgotten
+	}
+	return outcome, nil
 }
 
 // Drop removes a dead letter, and the job with it. The job's record and its

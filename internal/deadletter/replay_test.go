@@ -77,19 +77,28 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestReplayForgotten: what the ledger has forgotten begins with a later attempt
-// all the same.
+// TestReplayForgotten: what the ledger has forgotten may have been accepted since,
+// by a later run or by hand. It begins with a later attempt, its record says that it
+// may be there twice, and the outcome tells, also that of a dry run.
 func TestReplayForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.bury("a", job("a", "1"), schemas.StatusFailed)
-	if _, err := w.desk("ann").Replay(t.Context(), w.letterOf("a"), Terms{}); err != nil {
-		t.Fatal(err)
+	for i, status := range []schemas.Status{schemas.StatusFailed, schemas.StatusUnknown} {
+		id := string(status)
+		w.bury(id, job(id, "1"), status)
+		letter, terms := w.letterOf(id), Terms{Unknown: true}
+		if outcome, err := w.desk("ann").Replay(t.Context(), letter, Terms{Unknown: true, DryRun: true}); err != nil || outcome != ResentForgotten {
+			t.Error(outcome, err)
+		}
+		w.want("a dry run", i, 0, 1)
+		if outcome, err := w.desk("ann").Replay(t.Context(), letter, terms); err != nil || outcome != ResentForgotten {
+			t.Fatal(outcome, err)
+		}
+		if r := w.found(id); r.Phase != pipeline.Phase(status) || r.Attempt != 4 || !r.PossibleDuplicate {
+			t.Errorf("%+v", r)
+		}
+		w.want("forgotten", i+1, 0, 0)
 	}
-	if r := w.found("a"); r.Phase != pipeline.Failed || r.Attempt != 4 || r.PossibleDuplicate {
-		t.Errorf("%+v", r)
-	}
-	w.want("forgotten", 1, 0, 0)
 }
 
 func TestReplayTakesOlderOnesAlong(t *testing.T) {
@@ -245,6 +254,9 @@ func TestReplayInterruptedAnywhere(t *testing.T) {
 				}
 				sent++
 				w.want(id, sent, 0, 0)
+				if r := w.found(id); n%2 == 0 && !r.PossibleDuplicate {
+					t.Errorf("%s: forgotten, and nobody is told that it may be there twice: %+v", id, r)
+				}
 				if n > 20 {
 					t.Fatal("a replay does not end")
 				}

@@ -112,7 +112,7 @@ func resolved(record pipeline.Record) bool {
 
 // accept writes the decision into the record.
 func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte) (pipeline.Record, error) {
-	page, err := d.open(ctx, letter, data)
+	page, _, err := d.open(ctx, letter, data, false)
 	if err != nil {
 		return pipeline.Record{}, err
 	}
