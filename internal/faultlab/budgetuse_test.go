@@ -27,6 +27,9 @@ type usage struct {
 	// live and backfill are when requests came; tokens and repeats are live.
 	live, backfill []time.Time
 	refused        int
+	// ahead is by how many requests the first window was ever ahead of an even
+	// pace; late ones are never ahead.
+	ahead int
 	// fullest is the most in any window; shares are the parts of backfill's share
 	// that were used in one window after the other, which overlap.
 	fullest     int
@@ -86,7 +89,13 @@ func (u *usage) count(b *Books) {
 	u.strange = taken - len(b.Posts) - len(b.Uploads)
 	slices.SortFunc(u.live, time.Time.Compare)
 	slices.SortFunc(u.backfill, time.Time.Compare)
-	u.fullest = fullest(slices.SortedFunc(slices.Values(slices.Concat(u.live, u.backfill)), time.Time.Compare), u.window)
+	all := slices.SortedFunc(slices.Values(slices.Concat(u.live, u.backfill)), time.Time.Compare)
+	u.fullest = fullest(all, u.window)
+	for i, at := range all {
+		if since := at.Sub(u.opened); since < u.window {
+			u.ahead = max(u.ahead, i+1-int(int64(u.requests)*int64(since)/int64(u.window)))
+		}
+	}
 	u.share()
 }
 
@@ -152,6 +161,7 @@ func (u *usage) tell(l *lab) {
 	l.measure("limit", "%d in %s, %.0f %% of it for live", u.requests, u.window, 100*kept)
 	l.measure("requests", "%d live, %d backfill; in the fullest window %d, as the simulator counts %d", len(u.live), len(u.backfill), u.fullest, u.counted)
 	l.measure("refused with 429", "%d", u.refused)
+	l.measure("most ahead of an even pace at the start", "%d", u.ahead)
 	l.measure("share of backfill used", "%.2f %% in the mean of %d windows, least %.2f %%; one after the other %s", 100*u.mean, len(u.shares), 100*u.worst, u.course())
 	for _, phase := range []string{before, beside, after, alone, backfill} {
 		if u.waits[phase] == nil {
@@ -173,6 +183,11 @@ func (u *usage) judge(t *testing.T) {
 	if u.counted > u.requests || u.fullest > u.requests || len(u.backfill) == 0 || len(u.waits[beside]) == 0 {
 		t.Errorf("in the fullest window %d and %d of %d requests, %d of backfill, %d live jobs",
 			u.fullest, u.counted, u.requests, len(u.backfill), len(u.waits[beside]))
+	}
+	// Nobody knows what was sent before the first record: requests start at an even
+	// pace.
+	if u.ahead > 0 {
+		t.Errorf("at the start requests were ahead of an even pace by up to %d", u.ahead)
 	}
 	if u.strange != 0 {
 		t.Errorf("%d requests that Redox took are no file, message or token of the books", u.strange)

@@ -17,9 +17,11 @@ type Proxy struct {
 	silent   bool
 }
 
-// NewProxy opens a line on 127.0.0.1 to the server at target.
-func NewProxy(target string) (*Proxy, error) {
-	p := &Proxy{address: "127.0.0.1:0", target: target, open: map[net.Conn]bool{}}
+// NewProxy opens a line at address to the server at target. The address must be
+// one that nobody takes while connections are refused: not even the system, which
+// gives the ports of high numbers to outgoing ones.
+func NewProxy(address, target string) (*Proxy, error) {
+	p := &Proxy{address: address, target: target, open: map[net.Conn]bool{}}
 	if err := p.listen(); err != nil {
 		return nil, err
 	}

@@ -2,11 +2,14 @@ package faultlab
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 )
 
 // echo is a server that says back what it hears.
@@ -51,7 +54,7 @@ func says(c net.Conn, word string, wait time.Duration) error {
 }
 
 func TestProxy(t *testing.T) {
-	p, err := NewProxy(echo(t))
+	p, err := NewProxy(fmt.Sprintf("127.0.0.1:%d", devtest.Port(t)), echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package faultlab
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 )
 
@@ -72,7 +74,12 @@ func (r *redox) newDoor(t testing.TB, worker string) (*Proxy, error) {
 	}}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
-	d, err := NewProxy(listener.Addr().String())
+	port, err := devstack.TakePort()
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { port.Close() })
+	d, err := NewProxy(fmt.Sprintf("127.0.0.1:%d", port.Number), listener.Addr().String())
 	if err != nil {
 		return nil, err
 	}
