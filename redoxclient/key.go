@@ -144,29 +144,43 @@ func parseJWK(data []byte, kid string) (any, string, error) {
 // concurrent use; the token source asks for one assertion at a time.
 type keyFile struct {
 	path, kid string
-	seen      os.FileInfo
 	current   *signingKey
+	used      os.FileInfo // the file of current
+	looked    os.FileInfo // the file that was looked at last, of use or not
+	fault     error       // why there was no use in the last look, if there was none
 }
 
-// refresh reads the file if it is not the one that was read last. On an error
-// the old key stays, and the file is read again the next time.
-func (f *keyFile) refresh() error {
+// refresh reads the file if it is not the one in use. On an error the old key
+// stays, and the file is read again the next time, since what is mended need not
+// change its age. again is whether the error is that of the last time, of the
+// same file.
+func (f *keyFile) refresh() (again bool, err error) {
+	before, was := f.looked, f.fault
+	if f.fault = f.look(); f.fault == nil {
+		return false, nil
+	}
+	err = fmt.Errorf("key file: %w", f.fault)
+	return was != nil && was.Error() == f.fault.Error() && sameFile(before, f.looked), err
+}
+
+func (f *keyFile) look() error {
 	info, err := os.Stat(f.path)
 	if err != nil {
-		return fmt.Errorf("key file: %w", withoutPath(err))
+		return withoutPath(err)
 	}
-	if f.current != nil && sameFile(f.seen, info) {
+	f.looked = info
+	if f.current != nil && sameFile(f.used, info) {
 		return nil
 	}
 	data, err := readFile(f.path)
 	if err != nil {
-		return fmt.Errorf("key file: %w", withoutPath(err))
+		return withoutPath(err)
 	}
 	key, err := parseKey(data, f.kid)
 	if err != nil {
-		return fmt.Errorf("key file: %w", err)
+		return err
 	}
-	f.seen, f.current = info, key
+	f.used, f.current = info, key
 	return nil
 }
 

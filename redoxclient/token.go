@@ -49,8 +49,8 @@ type TokenConfig struct {
 	// Timeout bounds one fetch, default 30 s. A wait for the Throttle comes
 	// before it and ends after five minutes.
 	Timeout time.Duration
-	// OnKeyError hears of a changed key file that cannot be used; the old key
-	// stays. It is called from the fetch, one call at a time.
+	// OnKeyError hears of a changed key file that cannot be used, once of each;
+	// the old key stays. It is called from the fetch, one call at a time.
 	OnKeyError func(error)
 	// Throttle, unless nil, is asked before each fetch and told of its answer.
 	Throttle Throttle
@@ -95,7 +95,7 @@ type fetch struct {
 type failure struct {
 	err   error
 	until time.Time
-	key   os.FileInfo // the key file at the time of a refusal, else nil
+	key   os.FileInfo // the key file at the time of a refusal, of use or not; else nil
 }
 
 var _ oauth2.TokenSource = (*TokenSource)(nil)
@@ -111,10 +111,11 @@ func NewTokenSource(cfg TokenConfig) (*TokenSource, error) {
 	}
 	s := &TokenSource{cfg: cfg, key: keyFile{path: cfg.KeyFile, kid: cfg.KeyID}, transport: cfg.transport}
 	u, urlErr := parseBase(cfg.TokenURL)
+	_, keyErr := s.key.refresh()
 	err := errors.Join(
 		field("TokenURL", urlErr),
 		field("ClientID", requirePlain(cfg.ClientID)),
-		field("KeyFile", s.key.refresh()),
+		field("KeyFile", keyErr),
 		field("TLS", requireVerify(cfg.TLS)),
 		field("Timeout", requirePositive(cfg.Timeout)),
 	)

@@ -322,6 +322,52 @@ func TestNewKeyEndsRefusal(t *testing.T) {
 	})
 }
 
+// A file that cannot be used ends the pause once, as every new file does, and
+// is told once; what is mended in it ends it again.
+func TestUnusableKeyKeepsThePause(t *testing.T) {
+	files := map[string]func(t *testing.T, path string){
+		"no key":    func(t *testing.T, path string) { writeKey(t, path, []byte("CANARY not a key")) },
+		"weak":      func(t *testing.T, path string) { writeKey(t, path, pkcs8(weakKey())) },
+		"too large": func(t *testing.T, path string) { writeKey(t, path, make([]byte, maxKeyFile+1)) },
+	}
+	for name, spoil := range files {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, server, path, bad := newTokens(t)
+				server.set(func(int) (int, string) { return 401, `{"error":"invalid_client"}` })
+				fetches := func(want, told int) {
+					t.Helper()
+					for range 50 {
+						_, err := s.Token()
+						wantError(t, err, Credentials, CodeTokenRefused)
+					}
+					if n := server.fetches(); n != want || len(bad.got) != told {
+						t.Fatalf("%d fetches, told %v; want %d and %d", n, bad.got, want, told)
+					}
+				}
+				fetches(1, 0)
+				spoil(t, path)
+				fetches(2, 1)
+				time.Sleep(shareRefusal)
+				fetches(3, 1)
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+				fetches(3, 1)
+				time.Sleep(shareRefusal)
+				fetches(4, 2)
+				time.Sleep(shareRefusal)
+				fetches(5, 2)
+				writeKey(t, path, []byte("CANARY again"))
+				fetches(6, 3)
+				server.set(nil)
+				writeKey(t, path, jwk(ecKey(), "k1"))
+				wantToken(t, s, "token-7")
+			})
+		})
+	}
+}
+
 func TestKeyRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, server, path, bad := newTokens(t)

@@ -80,12 +80,14 @@ func (s *TokenSource) permit() *Error {
 	return err
 }
 
-// signingKey is the current key, read again if its file changed.
+// signingKey is the current key, read again if its file changed, and the file
+// that was looked at for it, whether or not the key is from there: only another
+// file can change the answer.
 func (s *TokenSource) signingKey() (*signingKey, os.FileInfo) {
-	if err := s.key.refresh(); err != nil && s.cfg.OnKeyError != nil {
+	if again, err := s.key.refresh(); err != nil && !again && s.cfg.OnKeyError != nil {
 		s.cfg.OnKeyError(err)
 	}
-	return s.key.current, s.key.seen
+	return s.key.current, s.key.looked
 }
 
 func (s *TokenSource) assertion(key *signingKey, now time.Time) (string, error) {
