@@ -30,7 +30,7 @@ func TestBackfillCancelled(t *testing.T) {
 	const lines, queued = 40, 25
 	env, dir := world(t), t.TempDir()
 	url, redox := variable(env, "CHARTPOST_NATS_URL"), variable(env, "CHARTPOST_REDOX_API_URL")
-	forgetful(t, url)
+	setUp(t, url, 10*time.Minute)
 	var rows bytes.Buffer
 	rows.WriteString("id,key\n")
 	for i := range lines {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/samples"
@@ -29,7 +30,7 @@ message:
 // unless the faulty lines are left out; and the report tells of each.
 func TestBackfillFaults(t *testing.T) {
 	env, dir := world(t), t.TempDir()
-	forgetful(t, variable(env, "CHARTPOST_NATS_URL"))
+	setUp(t, variable(env, "CHARTPOST_NATS_URL"), 10*time.Minute)
 	file := func(name string, data []byte) string {
 		t.Helper()
 		name = filepath.Join(dir, name)

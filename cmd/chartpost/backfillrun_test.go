@@ -102,7 +102,7 @@ func TestBackfillKilled(t *testing.T) {
 	}
 	manifest, template := file("archive.csv", rows), file("template.yaml", []byte(killedTemplate))
 	document := file("document.pdf", samples.Documents()[0].Bytes)
-	forgetful(t, url)
+	setUp(t, url, 100*time.Millisecond)
 	command(exitOK, "send", "--to", "good-health", "--patient", file("patient.json", samples.Patient()), "--upload", document,
 		"--bucket", "reports", "--key", "Zebedee/a.pdf", "--id", "first", "--wait", "0")
 
@@ -154,15 +154,16 @@ func TestBackfillKilled(t *testing.T) {
 	reportIs(t, out, lines, fmt.Sprint(missing))
 }
 
-// forgetful sets up streams that remember message ids as shortly as a server can.
-func forgetful(t *testing.T, url string) {
+// setUp makes streams that remember message ids for so long; a server can do so
+// for 100 ms at the least.
+func setUp(t *testing.T, url string, duplicates time.Duration) {
 	t.Helper()
 	queue := connect(t, url)
 	defer queue.Close()
 	patient, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if _, err := queue.Setup(patient, natsq.Layout{
-		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 100 * time.Millisecond,
+		Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: duplicates,
 	}); err != nil {
 		t.Fatal(err)
 	}

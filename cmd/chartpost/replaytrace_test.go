@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/internal/samples"
 	"github.com/chartpost/chartpost/schemas"
@@ -37,6 +39,7 @@ func TestTheTraceOfAReplay(t *testing.T) {
 			b.awaitEvent(resolved, "1/unknown")
 			b.run(exitOK, "", "dead", "resolve", resolved, "--resend", "--yes")
 			b.awaitEvent(resolved, "2/accepted")
+			b.awaitSpans(resolved, traced, 2)
 			stop()
 			// A schedule, then the dead letters, since nobody knows of the first sending,
 			// then the lane again.
@@ -47,11 +50,21 @@ func TestTheTraceOfAReplay(t *testing.T) {
 			b.awaitEvent(replayed, "2/unknown")
 			b.run(exitOK, "", "dead", "replay", replayed, "--unknown", "--expires-in", "1h", "--yes")
 			b.awaitEvent(replayed, "3/accepted")
+			b.awaitSpans(replayed, traced, 3)
 			stop()
 
 			b.checkTrace(replayed, traced, "1/retrying", "2/unknown", "3/accepted")
 			b.checkTrace(resolved, traced, "1/unknown", "2/accepted")
 		})
+	}
+}
+
+// awaitSpans waits for the spans of n attempts at a job: a worker that ends waits
+// for its collector for 5 s only.
+func (b *bench) awaitSpans(id string, spans bool, n int) {
+	b.t.Helper()
+	if spans {
+		devtest.Until(b.t, "the spans have come", 2*time.Minute, func() bool { return len(b.spans.attempts(id)) >= n })
 	}
 }
 
