@@ -72,7 +72,7 @@ func command(t *testing.T, args ...string) (out, errs *output, stop func() int) 
 	out, errs = newOutput(), newOutput()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, args, out, errs)
+		code <- run(ctx, args, out, errs, nil)
 		close(out.ended)
 	}()
 	stop = sync.OnceValue(func() int {
@@ -95,7 +95,7 @@ func once(t *testing.T, dir string, args ...string) string {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), append([]string{"--once", "--dir", dir}, args...), &out, &errs); code != 0 {
+	if code := run(t.Context(), append([]string{"--once", "--dir", dir}, args...), &out, &errs, nil); code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, out.String(), errs.String())
 	}
 	return out.String()
@@ -205,7 +205,7 @@ func TestCannotStart(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--once"}, {"redox", "--port", "0"}, {"s3", "--port", "0"}} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), append(args, "--dir", file), &out, &errs); code != 1 || !strings.HasPrefix(errs.String(), "chartpost-dev: ") {
+		if code := run(t.Context(), append(args, "--dir", file), &out, &errs, nil); code != 1 || !strings.HasPrefix(errs.String(), "chartpost-dev: ") {
 			t.Errorf("%v: exit code %d, %s", args, code, errs.String())
 		}
 	}
@@ -222,7 +222,7 @@ func TestWrongUsage(t *testing.T) {
 		"unknown flag --onse":                  {"--onse"},
 	} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), args, &out, &errs); code != 2 || !strings.Contains(errs.String(), want) || out.Len() > 0 {
+		if code := run(t.Context(), args, &out, &errs, nil); code != 2 || !strings.Contains(errs.String(), want) || out.Len() > 0 {
 			t.Errorf("%v: exit code %d, %s%s", args, code, out.String(), errs.String())
 		}
 	}
@@ -231,7 +231,7 @@ func TestWrongUsage(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{}, {"up"}, {"redox"}, {"s3"}} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), append(args, "--help"), &out, &errs); code != 0 || errs.Len() > 0 {
+		if code := run(t.Context(), append(args, "--help"), &out, &errs, nil); code != 0 || errs.Len() > 0 {
 			t.Errorf("%v: exit code %d, %s", args, code, errs.String())
 		}
 		for line := range strings.Lines(out.String()) {

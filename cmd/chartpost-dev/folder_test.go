@@ -19,7 +19,7 @@ func TestOneWorldAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said, errs bytes.Buffer
-	if code := run(t.Context(), append([]string{"--once", "--dir", dir}, freePorts...), &said, &errs); code != 1 || said.Len() > 0 ||
+	if code := run(t.Context(), append([]string{"--once", "--dir", dir}, freePorts...), &said, &errs, nil); code != 1 || said.Len() > 0 ||
 		!strings.HasPrefix(errs.String(), "chartpost-dev: another one runs over "+dir+": ") || strings.Count(errs.String(), "\n") != 1 {
 		t.Errorf("exit code %d: %s%s", code, said.String(), errs.String())
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/stdlog"
 )
 
 // CLI is the whole command line.
@@ -32,13 +34,15 @@ Exit codes:
   2  a flag is wrong`
 
 func main() {
+	libraries := stdlog.Take()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, libraries))
 }
 
-// run gives the exit code: 0 done, 1 failed, 2 wrong usage.
-func run(ctx context.Context, args []string, out, errs io.Writer) int {
+// run gives the exit code: 0 done, 1 failed, 2 wrong usage. libraries is what
+// becomes of the standard logger's texts, and may be nil.
+func run(ctx context.Context, args []string, out, errs io.Writer, libraries *stdlog.Gag) int {
 	var cli CLI
 	exited := -1
 	parser, err := kong.New(&cli,
@@ -49,6 +53,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(out, (*io.Writer)(nil)),
+		kong.Bind(libraries),
 	)
 	if err != nil {
 		fmt.Fprintln(errs, "chartpost-dev:", err)

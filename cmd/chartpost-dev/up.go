@@ -15,6 +15,7 @@ import (
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
+	"github.com/chartpost/chartpost/internal/stdlog"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -43,7 +44,7 @@ The folder keeps streams, objects and what arrived at the simulator. The simulat
 // sampleTime is how long --once waits for the samples.
 const sampleTime = time.Minute
 
-func (c *upCmd) Run(ctx context.Context, out io.Writer) error {
+func (c *upCmd) Run(ctx context.Context, out io.Writer, libraries *stdlog.Gag) error {
 	w, err := open(ctx, c.Dir, c.Ports)
 	if err != nil {
 		return err
@@ -55,6 +56,7 @@ func (c *upCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 	defer logFile.Close()
 	log := slog.New(slog.NewJSONHandler(logFile, nil))
+	libraries.Tell(log)
 	if err := w.writeConfig(); err != nil {
 		return err
 	}

@@ -9,14 +9,22 @@ type logFlags struct {
 	Format string `default:"auto" enum:"auto,json,text" placeholder:"auto" help:"json, text, or auto: text on a terminal, else json."`
 }
 
+// logger is the process's log, which from now on tells of texts that libraries
+// wrote past it.
 func (l logFlags) logger(std streams) *slog.Logger {
+	log := slog.New(l.handler(std))
+	std.libraries.Tell(log)
+	return log
+}
+
+func (l logFlags) handler(std streams) slog.Handler {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
 		level = slog.LevelInfo // cannot be: the flag takes no other words
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if l.Format == "text" || l.Format == "auto" && std.errTerminal {
-		return slog.New(slog.NewTextHandler(std.err, options))
+		return slog.NewTextHandler(std.err, options)
 	}
-	return slog.New(slog.NewJSONHandler(std.err, options))
+	return slog.NewJSONHandler(std.err, options)
 }

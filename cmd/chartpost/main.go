@@ -17,6 +17,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/show"
+	"github.com/chartpost/chartpost/internal/stdlog"
 )
 
 // Exit codes, the same for every command.
@@ -100,11 +101,13 @@ Exit codes:
   6  some of it was done, and some was not; the output says what`
 
 func main() {
+	libraries := stdlog.Take()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], streams{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, inTerminal: show.IsTerminal(os.Stdin),
 		outTerminal: show.IsTerminal(os.Stdout), errTerminal: show.IsTerminal(os.Stderr),
+		libraries: libraries,
 	}))
 }
 
@@ -115,6 +118,9 @@ type streams struct {
 	// outTerminal and errTerminal tell that a person reads there, inTerminal that
 	// one writes.
 	outTerminal, errTerminal, inTerminal bool
+	// libraries is what becomes of the standard logger's texts; nil is none of a
+	// command's business, as in tests.
+	libraries *stdlog.Gag
 }
 
 // fail tells every fault on a line of its own.

@@ -47,7 +47,8 @@ var house = map[string]room{
 	"internal/budget":   {shut: network},
 	"internal/redoxsim": ground,
 	"internal/samples":  ground,
-	"internal/health":   ground,
+	"internal/stdlog":   {shut: network},
+	"internal/health":   {rooms: []string{"internal/stdlog"}},
 	"internal/floors":   ground,
 
 	"internal/samples/generate": ground,
@@ -88,7 +89,7 @@ var house = map[string]room{
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
-		"internal/ledger", "internal/deadletter", "internal/timeline",
+		"internal/ledger", "internal/deadletter", "internal/timeline", "internal/stdlog",
 		"internal/manifest", "internal/backfill",
 	}, shut: servers},
 
@@ -103,7 +104,7 @@ var house = map[string]room{
 	"deploy/compose/prepare":    {rooms: []string{"internal/redoxsim"}},
 	"cmd/chartpost-dev": {rooms: []string{
 		"schemas", "internal/app", "internal/natsq", "internal/s3source", "internal/show", "internal/samples", "internal/redoxsim",
-		"internal/devstack", "internal/devstack/s3dev",
+		"internal/devstack", "internal/devstack/s3dev", "internal/stdlog",
 	}},
 }
 

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -132,6 +133,32 @@ func TestServer(t *testing.T) {
 	if c, err := net.Dial("tcp", s.Addr()); err == nil {
 		c.Close()
 		t.Error("it listens after Close")
+	}
+}
+
+// TestAPanicIsToldWithoutItsValue, which may be about a patient: by its type and
+// its place, and nothing of it by net/http, which shares the log.
+func TestAPanicIsToldWithoutItsValue(t *testing.T) {
+	const canary = "KANARIENVOGEL"
+	var said bytes.Buffer
+	s, err := Listen(t.Context(), "127.0.0.1:0", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		panic(errors.New(canary))
+	}), slog.New(slog.NewTextHandler(&said, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response, err := http.Get("http://" + s.Addr() + "/healthz"); err == nil {
+		response.Body.Close()
+		t.Errorf("answered %d", response.StatusCode)
+	}
+	s.http.ErrorLog.Printf("http: panic serving 127.0.0.1: %v", canary)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	text := said.String()
+	if strings.Contains(text, canary) || !strings.Contains(text, "type=*errors.errorString") || !strings.Contains(text, "health_test.go") ||
+		!strings.Contains(text, "a library wrote to the standard log") {
+		t.Error(text)
 	}
 }
 

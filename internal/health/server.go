@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/chartpost/chartpost/internal/stdlog"
 )
 
 // Bounds on one request, and on the end of the server.
@@ -38,8 +41,8 @@ func Listen(ctx context.Context, addr string, handler http.Handler, log *slog.Lo
 	s := &Server{
 		address: listener.Addr(),
 		http: &http.Server{
-			Handler: handler, ReadHeaderTimeout: headerWithin, ReadTimeout: readWithin, IdleTimeout: idleFor,
-			MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+			Handler: survived(handler, log), ReadHeaderTimeout: headerWithin, ReadTimeout: readWithin, IdleTimeout: idleFor,
+			MaxHeaderBytes: headerBytes, ErrorLog: stdlog.For(log),
 		},
 	}
 	s.served.Go(func() {
@@ -48,6 +51,24 @@ func Listen(ctx context.Context, addr string, handler http.Handler, log *slog.Lo
 		}
 	})
 	return s, nil
+}
+
+// survived tells a panic of handler by the type of its value and by its place.
+// net/http would tell the value, which may be about a patient.
+func survived(handler http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			value := recover()
+			if value == nil {
+				return
+			}
+			if value != http.ErrAbortHandler {
+				log.Error("a panic while answering over HTTP", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+			}
+			panic(http.ErrAbortHandler)
+		}()
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // Addr is where the server listens.
