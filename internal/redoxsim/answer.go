@@ -27,14 +27,18 @@ type answer struct {
 type object = map[string]any
 
 func (a *answer) write(w http.ResponseWriter) {
-	if len(a.body) > 0 {
-		w.Header().Set("Content-Type", "application/json")
-	}
-	for k, v := range a.header {
-		w.Header().Set(k, v)
-	}
+	a.headers(w.Header())
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body)
+}
+
+func (a *answer) headers(h http.Header) {
+	if len(a.body) > 0 {
+		h.Set("Content-Type", "application/json")
+	}
+	for k, v := range a.header {
+		h.Set(k, v)
+	}
 }
 
 // jsonAnswer marshals what the simulator itself made; that cannot fail.

@@ -202,6 +202,8 @@ func (x *exchange) finish(a *answer) {
 		}
 	case AnswerCut:
 		x.sendHalf(a)
+	case AnswerOverlong:
+		x.sendMore(a)
 	default:
 		x.send(a.disfigured(f))
 	}
@@ -226,4 +228,30 @@ func (x *exchange) sendHalf(a *answer) {
 	cut.write(x.w)
 	_ = http.NewResponseController(x.w).Flush()
 	panic(http.ErrAbortHandler)
+}
+
+// sendMore writes the answer and the fault's body behind its end. Where the
+// connection is not to be had, as in HTTP/2, it is the answer alone.
+func (x *exchange) sendMore(a *answer) {
+	if x.fault.Status == http.StatusNoContent {
+		bare := *a
+		bare.status, bare.body = http.StatusNoContent, nil
+		a = &bare
+	}
+	conn, _, err := http.NewResponseController(x.w).Hijack()
+	if err != nil {
+		x.send(a)
+		return
+	}
+	defer conn.Close()
+	x.log.Status, x.log.Refused = a.status, a.refused
+	response := http.Response{
+		StatusCode: a.status, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
+		ContentLength: int64(len(a.body)), Body: io.NopCloser(bytes.NewReader(a.body)),
+	}
+	a.headers(response.Header)
+	var text bytes.Buffer
+	_ = response.Write(&text) // to memory
+	text.WriteString(x.fault.Body)
+	_, _ = conn.Write(text.Bytes())
 }

@@ -63,6 +63,10 @@ const (
 	AnswerOversized Action = "answer-oversized"
 	// AnswerEmpty answers the right status without a body.
 	AnswerEmpty Action = "answer-empty"
+	// AnswerOverlong gives the right answer and Body behind its end, in the same
+	// breath, and closes the connection. With Status 204 the answer has no body
+	// of its own.
+	AnswerOverlong Action = "answer-overlong"
 	// NoLocation leaves out an upload's Location header; the body has it.
 	NoLocation Action = "no-location"
 	// PlainLocation gives an upload's location as http.
@@ -84,7 +88,7 @@ var actions = []Action{
 	AnswerStatus, DelayBody, Redirect, CutBeforeBody, HangBeforeBody,
 	SlowRead, CutMidBody, CutAfterBody, StatusAfterBody, Hang,
 	DelayAnswer, CutAfterProcessing, StatusAfterProcessing, HangAfterProcessing,
-	AnswerUnreadable, AnswerCut, AnswerOversized, AnswerEmpty, NoLocation, PlainLocation, ForeignLocation,
+	AnswerUnreadable, AnswerCut, AnswerOversized, AnswerEmpty, AnswerOverlong, NoLocation, PlainLocation, ForeignLocation,
 	ErrorOutcome, ErrorEntry, ErrorHeaderFatal, ErrorHeaderTransient, ErrorMeta,
 }
 

@@ -1,10 +1,13 @@
 package redoxsim
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +45,7 @@ func TestMessageFaults(t *testing.T) {
 		AnswerCut:             {Fault{}, want{kept: true}},
 		AnswerOversized:       {Fault{Bytes: 1 << 20}, want{status: 200, kept: true, body: "xxxxx"}},
 		AnswerEmpty:           {Fault{}, want{status: 200, kept: true}},
+		AnswerOverlong:        {Fault{}, want{status: 200, kept: true, body: `"201 Created"`}},
 		ErrorOutcome:          {Fault{}, want{status: 200, body: `"OperationOutcome"`}},
 		ErrorEntry:            {Fault{}, want{status: 200, body: `"400 Bad Request"`}},
 		ErrorHeaderFatal:      {Fault{}, want{status: 200, body: `"fatal-error"`}},
@@ -101,6 +105,41 @@ func checkLogged(t *testing.T, b *bench, action Action, w want) {
 	case AnswerStatus, CutBeforeBody, Redirect:
 		if last.BodyRead != 0 {
 			t.Errorf("%d bytes were read", last.BodyRead)
+		}
+	}
+}
+
+// TestOverlongAnswers: what is right comes first, and the rest behind it.
+func TestOverlongAnswers(t *testing.T) {
+	const more = "HTTP/1.1 nothing that was asked for"
+	for status, upload := range map[int]bool{200: false, 201: true, 204: false} {
+		b := newBench(t)
+		path, kind, body := docPath, MessageRequest, document1(embeddedPDF)
+		if upload {
+			path, kind, body = binaryPath, UploadRequest, "x"
+		}
+		if err := b.sim.Inject(Fault{Action: AnswerOverlong, Match: Match{Kind: kind}, Status: status, Body: more}); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := b.authorized(path, fhirType, []byte(body)).Write(conn); err != nil {
+			t.Fatal(err)
+		}
+		told := bufio.NewReader(conn)
+		answer, err := http.ReadResponse(told, nil)
+		if err != nil || answer.StatusCode != status || answer.ContentLength < 0 || answer.Close {
+			t.Fatalf("%+v, %v; want %d", answer, err, status)
+		}
+		inside, err := io.ReadAll(answer.Body)
+		if err != nil || (status == 204) != (len(inside) == 0) || upload != (answer.Header.Get("Location") != "") {
+			t.Errorf("%d: %q, %v", status, inside, err)
+		}
+		if rest, err := io.ReadAll(told); err != nil || string(rest) != more {
+			t.Errorf("%d: behind the answer is %q, %v", status, rest, err)
 		}
 	}
 }
