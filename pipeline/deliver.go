@@ -196,6 +196,7 @@ func (d *delivery) permit(ctx context.Context) error {
 	if err := d.saveURL(ctx); err != nil {
 		return err
 	}
+	d.progress.Queued()
 	err := d.step(StepPermit, func() error { return d.redox.Admit(ctx, d.class) })
 	if err == nil {
 		d.progress.Admitted()

@@ -93,8 +93,8 @@ func TestTheLedgerKnowsTheURLBeforeAWait(t *testing.T) {
 			}
 			w.line = w.through(way)
 			_, told, err := w.deliver(t.Context(), jobOf(schemas.Upload, w.put("a.txt", document(2000, "a"))))
-			if err != nil || waited != waits || len(told.told) != 1 || told.admitted != 2 {
-				t.Fatalf("%v; waited %t, told of the upload %d times, admitted %d", err, waited, len(told.told), told.admitted)
+			if err != nil || waited != waits || len(told.told) != 1 || told.admitted != 2 || (told.queued == 1) != waits {
+				t.Fatalf("%v; waited %t, told of the upload %d times, admitted %d, queued %d", err, waited, len(told.told), told.admitted, told.queued)
 			}
 			want := uint64(3) // made, sending, accepted
 			if waits {

@@ -55,7 +55,9 @@ type Progress interface {
 	// Uploaded is called when every file of the job is at Redox and the ledger
 	// says so, in every try that goes on from there.
 	Uploaded(record *Record)
-	// Admitted is called each time the right to one request was taken.
+	// Queued is called each time the right to one request has to be waited for,
+	// which may take minutes, and Admitted each time it was taken.
+	Queued()
 	Admitted()
 	// Left is called each time the whole message has been handed over, and only
 	// its answer is waited for.

@@ -211,13 +211,14 @@ func jobOf(transfer schemas.Transfer, files ...schemas.File) schemas.Job {
 type uploads struct {
 	told []pipeline.Record
 	// left, answered counts the messages that were handed over whole.
-	left, answered, admitted int
+	left, answered, admitted, queued int
 	stages                   []pipeline.Stage
 }
 
 func (u *uploads) Uploaded(r *pipeline.Record) { u.told = append(u.told, *r) }
 func (u *uploads) Left()                       { u.left++ }
 func (u *uploads) Answered()                   { u.answered++ }
+func (u *uploads) Queued()                     { u.queued++ }
 func (u *uploads) Admitted()                   { u.admitted++ }
 func (u *uploads) Passed(s pipeline.Stage)     { u.stages = append(u.stages, s) }
 

@@ -133,7 +133,7 @@ func TestWhatIsNotTheDestinations(t *testing.T) {
 		f.end(w, "good", well, "")
 	}
 	for i := range 100 {
-		if f.end(w, fmt.Sprint(i), badly, fault.Store) || f.end(w, fmt.Sprint(i), silent, "") {
+		if f.end(w, fmt.Sprint(i), badly, fault.Redox) || f.end(w, fmt.Sprint(i), silent, "") {
 			t.Fatal("opened by faults of others")
 		}
 	}
@@ -144,11 +144,12 @@ func TestWhatIsNotTheDestinations(t *testing.T) {
 	}
 }
 
-// TestUploadsAndMessagesFail: where both do, the lane sees one row of faults.
-func TestUploadsAndMessagesFail(t *testing.T) {
+// TestFaultsOfALaneAreOneRow: whether uploads, messages or files' reads fail, the
+// lane's next job would meet one of them.
+func TestFaultsOfALaneAreOneRow(t *testing.T) {
 	f := newFleet(t, 1)
 	w := f.workers[0]
-	for i, scope := range []fault.Scope{fault.Uploads, fault.Destination, fault.Uploads} {
+	for i, scope := range []fault.Scope{fault.Uploads, fault.Destination, fault.Store} {
 		if opened := f.end(w, fmt.Sprint(i), badly, scope); opened != (i == strikesOfALane-1) {
 			t.Fatalf("opened %t by fault %d", opened, i+1)
 		}

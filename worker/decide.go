@@ -79,7 +79,8 @@ func decide(f *fault.Fault, t trial, deadline, now time.Time, p Patience, jitter
 		out.phase = pipeline.Failed
 		return out
 	case fault.UnknownOutcome:
-		if p.OnUnknown == Hold || t.doubts > mostDoubts {
+		// "A message answered with 2xx must never be sent again" (Redox docs).
+		if p.OnUnknown == Hold || f.Acknowledged || t.doubts > mostDoubts {
 			out.phase = pipeline.Held
 			return out
 		}

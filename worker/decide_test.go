@@ -66,6 +66,7 @@ func TestDecide(t *testing.T) {
 		{name: "unknown for the third time, resend", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, doubts: 3, deadline: far, phase: pipeline.Waiting, code: "u", in: 15 * time.Second, duplicate: true},
 		{name: "unknown once too often", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, doubts: 4, deadline: far, phase: pipeline.Held, code: "u"},
 		{name: "unknown, hold", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: far, p: hold, phase: pipeline.Held, code: "u"},
+		{name: "unknown, but acknowledged", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u", Acknowledged: true}, attempt: 1, deadline: far, phase: pipeline.Held, code: "u"},
 		{name: "unknown and late stays unknown", f: fault.Fault{Kind: fault.UnknownOutcome, Code: "u"}, attempt: 1, deadline: past, phase: pipeline.Held, code: "u"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,8 +20,8 @@ type dispatcher struct {
 	end      context.Context
 	finished chan *ticket
 	crew     crew
-	// slow brings jobs that only wait for their answer.
-	slow chan *ticket
+	// slow brings jobs that only wait.
+	slow chan wait
 	// heard brings what the fleet agreed on, wrote what came of our own writes.
 	heard  chan LaneState
 	wrote  chan written
@@ -59,7 +59,7 @@ func newDispatcher(w *Worker, end context.Context) *dispatcher {
 	return &dispatcher{
 		Worker: w, end: end, lanes: newLanes(w.settings.Slots, w.settings.LaneConcurrency),
 		gate: newGate(w.settings.Slots, w.settings.Backoff), breakers: newBreakers(w.name, w.settings.Backoff),
-		crew: newCrew(), finished: make(chan *ticket), slow: make(chan *ticket),
+		crew: newCrew(), finished: make(chan *ticket), slow: make(chan wait),
 		heard: make(chan LaneState), wrote: make(chan written),
 		looking: look{listed: make(chan seen, 1)},
 	}
@@ -84,8 +84,8 @@ func (d *dispatcher) run(ctx, working context.Context) {
 			d.note(s)
 		case t := <-d.finished:
 			d.ended(t)
-		case t := <-d.slow:
-			d.park(t)
+		case s := <-d.slow:
+			d.park(s)
 		case s := <-d.heard:
 			d.learn(s)
 		case r := <-d.wrote:
@@ -188,7 +188,8 @@ func (d *dispatcher) answer(working context.Context, a Answer) {
 }
 
 // start works on a job beside the loop. A message that has left and brings no
-// answer for a while makes the job known as slow.
+// answer for a while makes the job known as slow, and so does a backfill job's
+// wait for the budget: live jobs use the same slots.
 func (d *dispatcher) start(working context.Context, a Answer) {
 	_, probing, _ := d.breakers.flow(a.Lane, d.now())
 	gateProbe := d.gate.probing()
@@ -200,28 +201,30 @@ func (d *dispatcher) start(working context.Context, a Answer) {
 		gate: d.gate.number, breaker: d.breakers.number(a.Lane),
 	}
 	over := make(chan struct{})
-	var waits atomic.Pointer[time.Timer]
+	var timer atomic.Pointer[time.Timer]
 	still := func(next *time.Timer) {
-		if old := waits.Swap(next); old != nil {
+		if old := timer.Swap(next); old != nil {
 			old.Stop()
 		}
 	}
-	left := func() {
+	waits := func(answer bool) {
 		still(time.AfterFunc(slowAfter, func() {
 			select {
-			case d.slow <- t:
+			case d.slow <- wait{ticket: t, answer: answer}:
 			case <-over:
 			}
 		}))
 	}
-	paid := func() {}
+	queued, paid := func() {}, func() {}
 	if a.Lane.Class == schemas.Backfill {
 		d.unpaid.Add(1)
-		paid = sync.OnceFunc(func() { d.unpaid.Add(-1) })
+		once := sync.OnceFunc(func() { d.unpaid.Add(-1) })
+		queued, paid = func() { waits(false) }, func() { still(nil); once() }
 	}
 	d.crew.do(func() {
 		t.ending = d.handle(working, a.Delivery, sights{
-			probe: probing || gateProbe, paid: paid, left: left, answered: func() { still(nil) }, end: d.end,
+			probe: probing || gateProbe, end: d.end, queued: queued, paid: paid,
+			left: func() { waits(true) }, answered: func() { still(nil) },
 		})
 		paid()
 		still(nil)
@@ -230,13 +233,21 @@ func (d *dispatcher) start(working context.Context, a Answer) {
 	})
 }
 
-// park frees the slot of a job that only waits for its answer: a destination
-// that answers slowly, or never, must not keep the others' slots.
-func (d *dispatcher) park(t *ticket) {
-	if t.over || t.parked {
+// wait is a job that has been waiting for a while: for its answer, or for the
+// budget.
+type wait struct {
+	*ticket
+	answer bool
+}
+
+// park frees the slot of a job that only waits: a destination that answers
+// slowly, or never, must not keep the others' slots, nor a backfill live's.
+func (d *dispatcher) park(w wait) {
+	if w.over || w.parked {
 		return
 	}
-	t.parked = d.lanes.park(t.lane)
+	w.parked = d.lanes.park(w.lane, w.answer)
+	w.queued = w.parked && !w.answer
 }
 
 // returnAtOnce hands a job on to whoever has a slot. It comes from a long ask
@@ -260,8 +271,8 @@ func (d *dispatcher) finish(interrupt, cut func(), stopped <-chan struct{}) {
 		select {
 		case t := <-d.finished:
 			d.ended(t)
-		case t := <-d.slow:
-			d.park(t)
+		case s := <-d.slow:
+			d.park(s)
 		case a := <-d.intake.Answers():
 			if !a.Done {
 				d.returnAtOnce(a.Delivery)

@@ -153,15 +153,23 @@ func TestTheEndIsBounded(t *testing.T) {
 	}
 }
 
-// TestOnlyAWaitForAnAnswerIsSlow: a job that has its answer and rests before its
-// next try keeps its slot.
-func TestOnlyAWaitForAnAnswerIsSlow(t *testing.T) {
+// TestOnlyAWaitFreesTheSlot: a job that has its answer, or its right to a request,
+// and rests before its next try keeps its slot; so does a live job that waits for
+// the budget.
+func TestOnlyAWaitFreesTheSlot(t *testing.T) {
+	answered := func(p pipeline.Progress) { p.Left(); p.Answered() }
+	queued := func(p pipeline.Progress) { p.Queued() }
+	admitted := func(p pipeline.Progress) { p.Queued(); p.Admitted() }
 	for name, c := range map[string]struct {
-		answered bool
-		started  int
+		class   schemas.Class
+		meets   func(pipeline.Progress)
+		started int
 	}{
-		"no answer":                   {answered: false, started: 3},
-		"an answer, and then a pause": {answered: true, started: 2},
+		"no answer":                      {schemas.Live, pipeline.Progress.Left, 3},
+		"an answer, and then a pause":    {schemas.Live, answered, 2},
+		"backfill without a right":       {schemas.Backfill, queued, 3},
+		"backfill's right, then a pause": {schemas.Backfill, admitted, 2},
+		"live without a right":           {schemas.Live, queued, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -172,25 +180,22 @@ func TestOnlyAWaitForAnAnswerIsSlow(t *testing.T) {
 					mu.Lock()
 					started++
 					mu.Unlock()
-					p.Left()
-					if c.answered {
-						p.Answered()
-					}
+					c.meets(p)
 					time.Sleep(time.Minute)
 					return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted"}
 				}
 				stop := run(t, Queue{Intake: in, Control: deaf{}, Budget: plenty{}}, openBook{saved}, slow{deliver: deliver}, time.Hour)
 				taken := uint64(0)
-				take := func(destination string) {
+				take := func(class schemas.Class, destination string) {
 					taken++
-					d := &copyInHand{lane: liveLane(destination), sequence: taken}
+					d := &copyInHand{lane: schemas.Lane{Class: class, Destination: destination}, sequence: taken}
 					in.answers <- Answer{Lane: d.lane, Delivery: d}
 					synctest.Wait()
 				}
-				take("a")
-				take("a")
+				take(c.class, "a")
+				take(c.class, "a")
 				time.Sleep(2 * slowAfter)
-				take("b")
+				take(schemas.Live, "b")
 				mu.Lock()
 				if started != c.started {
 					t.Errorf("%d jobs were started on two slots, want %d", started, c.started)

@@ -48,7 +48,12 @@ func endingOf(job string, f *fault.Fault, sent bool) ending {
 // ofLane tells whether other jobs of the lane would meet the same, whichever
 // worker takes them. Where uploads fail and messages too, neither the worker's
 // gate nor the lanes' breakers would see faults enough of one kind alone.
-func (e ending) ofLane() bool { return e.scope == fault.Destination || e.scope == fault.Uploads }
+//
+// A store that fails counts too: it may be one bucket of several, and where that
+// hangs, the lanes that name it would hold the slots of all.
+func (e ending) ofLane() bool {
+	return e.scope == fault.Destination || e.scope == fault.Uploads || e.scope == fault.Store
+}
 
 // ticket is a job in hand, as the dispatcher knows it.
 type ticket struct {
@@ -59,6 +64,7 @@ type ticket struct {
 	// gate and breaker number the openings that lay behind its taking: what
 	// began before one says nothing of what came after.
 	gate, breaker int
-	parked, over  bool
-	ending        ending
+	// parked: it keeps no slot; queued: it was parked while it waited for the budget.
+	parked, queued, over bool
+	ending               ending
 }

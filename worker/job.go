@@ -33,9 +33,10 @@ type handling struct {
 type sights struct {
 	// probe: the job was taken to find out whether others may follow.
 	probe bool
-	// paid is called when the job uses its room in the request budget, left when
-	// its whole message has left, answered when that has come to its end.
-	paid, left, answered func()
+	// queued is called when the job has to wait for the request budget, paid when
+	// it uses its room in it, left when its whole message has left, answered when
+	// that has come to its end.
+	queued, paid, left, answered func()
 	// end is when a worker that stops writes nothing any more.
 	end context.Context
 }
@@ -129,6 +130,9 @@ func (h *handling) Owned() error {
 	}
 	return &fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "lease_lost", Text: "the lease of the job ended: another worker may have it"}
 }
+
+// Queued implements pipeline.Progress.
+func (h *handling) Queued() { h.queued() }
 
 // Admitted implements pipeline.Progress.
 func (h *handling) Admitted() { h.paid() }

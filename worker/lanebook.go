@@ -39,16 +39,20 @@ func (l *lanes) reopened(name schemas.Lane) {
 	one.flow.window, one.ready = 1, true
 }
 
-// park frees the slot of a job that only waits for its answer, unless too many
-// do. Its lane gets less from now on, either way.
-func (l *lanes) park(name schemas.Lane) bool {
-	one := l.get(name)
-	one.flow.window = max(one.flow.window/2, 1)
+// park frees the slot of a job that only waits, unless too many do. Where it waits
+// for an answer its lane gets less from now on, either way.
+func (l *lanes) park(name schemas.Lane, answer bool) bool {
+	if one := l.get(name); answer {
+		one.flow.window = max(one.flow.window/2, 1)
+	}
 	if l.parked >= parkedPerSlot*l.slots {
 		return false
 	}
 	l.parked++
 	l.inHand--
+	if !answer {
+		l.queued++
+	}
 	return true
 }
 
@@ -115,6 +119,9 @@ func (l *lanes) finished(t *ticket) {
 		l.parked--
 	} else {
 		l.inHand--
+	}
+	if t.queued {
+		l.queued--
 	}
 	if t.ending.verdict == well {
 		one.flow.window = min(one.flow.window+1, max(l.concurrency, one.flow.limit))

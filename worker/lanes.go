@@ -20,9 +20,9 @@ type lanes struct {
 	// inHand and promised are slots in use: by jobs, and by asks that may bring
 	// jobs at any moment.
 	inHand, promised int
-	// parked are jobs whose message has left and whose answer does not come. They
-	// cost next to nothing and keep no slot.
-	parked int
+	// parked are jobs whose message has left and whose answer does not come, or
+	// which wait for the budget, queued. They cost next to nothing and keep no slot.
+	parked, queued int
 	// all is by name, list the same for walks: one is made for each free slot, of
 	// hundreds of lanes.
 	all  map[schemas.Lane]*lane

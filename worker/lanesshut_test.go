@@ -128,7 +128,7 @@ func TestTheWindowFollowsTheAnswers(t *testing.T) {
 	}
 	parked := 0
 	for range 8 {
-		if !l.park(a) {
+		if !l.park(a, true) {
 			t.Fatal("not parked")
 		}
 		parked++
@@ -151,17 +151,34 @@ func TestTheWindowFollowsTheAnswers(t *testing.T) {
 	}
 }
 
+// TestAWaitForTheBudgetIsNotTheDestinations: its lane keeps its window, and it is
+// no message that has no answer.
+func TestAWaitForTheBudgetIsNotTheDestinations(t *testing.T) {
+	l, a := newLanes(4, 8), liveLane("a")
+	l.get(a).flow.window = 8
+	if !l.arrived(a, 1) || !l.park(a, false) {
+		t.Fatal("not parked")
+	}
+	if w := l.get(a).flow.window; w != 8 || l.inHand != 0 || l.parked != 1 || l.queued != 1 {
+		t.Errorf("window %d, %d slots in use, %d parked, %d of them queued", w, l.inHand, l.parked, l.queued)
+	}
+	l.finished(&ticket{lane: a, parked: true, queued: true})
+	if l.parked != 0 || l.queued != 0 || l.inHand != 0 {
+		t.Errorf("%d slots in use, %d parked, %d of them queued at the end", l.inHand, l.parked, l.queued)
+	}
+}
+
 // TestParkingEnds: a worker that waits for many answers holds on to its slots.
 func TestParkingEnds(t *testing.T) {
 	l, a := newLanes(2, 1000), liveLane("a")
 	for range parkedPerSlot * 2 {
 		l.get(a).flow.window = 1000
-		if !l.arrived(a, 1) || !l.park(a) {
+		if !l.arrived(a, 1) || !l.park(a, true) {
 			t.Fatal("not parked")
 		}
 	}
 	l.get(a).flow.window = 1000
-	if !l.arrived(a, 1) || l.park(a) || l.inHand != 1 {
+	if !l.arrived(a, 1) || l.park(a, true) || l.inHand != 1 {
 		t.Errorf("parked beyond the bound; %d slots in use", l.inHand)
 	}
 }

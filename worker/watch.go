@@ -151,7 +151,7 @@ func (w *Worker) Look(ctx context.Context) (look Look, ok bool) {
 
 // lookAt answers a Look.
 func (d *dispatcher) lookAt(reply chan<- Look) {
-	out := Look{Slots: d.settings.Slots, InHand: d.lanes.inHand, Parked: d.lanes.parked, Lanes: make([]LaneLook, 0, len(d.lanes.all))}
+	out := Look{Slots: d.settings.Slots, InHand: d.lanes.inHand, Parked: d.lanes.parked - d.lanes.queued, Lanes: make([]LaneLook, 0, len(d.lanes.all))}
 	for name, one := range d.lanes.all {
 		seen := LaneLook{State: LaneState{Lane: name}, Jobs: one.doubts.jobs, InHand: one.inHand}
 		if b := d.breakers.all[name]; b != nil {

@@ -113,8 +113,8 @@ const (
 	// is known of it: as long as an election. What is not written by then is for the
 	// lease to end and for the ledger to tell.
 	lastWords = 10 * time.Second
-	// slowAfter is how long a message that has left may wait for its answer
-	// before its job gives its slot to others.
+	// slowAfter is how long a message that has left may wait for its answer, or a
+	// backfill job for the budget, before its slot goes to others.
 	slowAfter = 2 * time.Second
 )
 

@@ -62,6 +62,9 @@ type Fault struct {
 	Text string
 	// Path is a JSON pointer into the job, where one place is at fault.
 	Path string
+	// Acknowledged is of an UnknownOutcome: Redox answered 2xx, and what it said
+	// was not understood. Sent again, the message would be there twice.
+	Acknowledged bool
 	// RetryAfter is the least wait the other side asked for; 0 is no wish.
 	RetryAfter time.Duration
 	// Cause is kept for errors.Is and errors.As and is never printed: texts

@@ -53,7 +53,8 @@ func TestFaults(t *testing.T) {
 		{redoxclient.TooLarge, []redoxclient.Op{upload, blob}, redoxclient.CodeStatus, fault.Permanent, fault.Job, "upload_too_large"},
 		{redoxclient.RateLimited, []redoxclient.Op{send, model, upload, blob, token}, redoxclient.CodeStatus, fault.Retryable, fault.Redox, "redox_rate_limited"},
 		{redoxclient.Retryable, []redoxclient.Op{token}, redoxclient.CodeThrottled, fault.Retryable, fault.Redox, pipeline.CodeThrottled},
-		{redoxclient.Credentials, []redoxclient.Op{send, model, upload, blob}, redoxclient.CodeUnauthorized, fault.Retryable, fault.Redox, "redox_credentials"},
+		{redoxclient.Credentials, []redoxclient.Op{send, model}, redoxclient.CodeUnauthorized, fault.Retryable, fault.Destination, "redox_credentials"},
+		{redoxclient.Credentials, []redoxclient.Op{upload, blob}, redoxclient.CodeUnauthorized, fault.Retryable, fault.Uploads, "redox_credentials"},
 		{redoxclient.Credentials, []redoxclient.Op{token}, redoxclient.CodeTokenRefused, fault.Retryable, fault.Redox, "redox_credentials"},
 		{redoxclient.UnknownOutcome, []redoxclient.Op{send, model}, redoxclient.CodeStatus, fault.UnknownOutcome, fault.Destination, "redox_status_503"},
 		{redoxclient.UnknownOutcome, []redoxclient.Op{send, model}, redoxclient.CodeConnectionBroken, fault.UnknownOutcome, fault.Destination, "redox_connection_broken"},
@@ -181,3 +182,25 @@ func (oneToken) TokenContext(context.Context) (*oauth2.Token, error) {
 }
 
 func (oneToken) Invalidate(string) {}
+
+// TestWhatWasAcknowledged: an answer of 2xx that nobody understood is not one that
+// was lost.
+func TestWhatWasAcknowledged(t *testing.T) {
+	for _, c := range []struct {
+		kind   redoxclient.Kind
+		status int
+		want   bool
+	}{
+		{redoxclient.UnknownOutcome, http.StatusOK, true},
+		{redoxclient.UnknownOutcome, http.StatusCreated, true},
+		{redoxclient.UnknownOutcome, http.StatusGatewayTimeout, false},
+		{redoxclient.UnknownOutcome, 0, false},
+		{redoxclient.Permanent, http.StatusOK, false},
+		{redoxclient.Retryable, http.StatusOK, false},
+	} {
+		f := fault.Of(faultOf(&redoxclient.Error{Kind: c.kind, Op: redoxclient.OpSend, Reply: redoxclient.Reply{Status: c.status}}))
+		if f.Acknowledged != c.want {
+			t.Errorf("%s with status %d: acknowledged %t", c.kind, c.status, f.Acknowledged)
+		}
+	}
+}

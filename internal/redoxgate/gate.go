@@ -110,6 +110,7 @@ func faultOf(err error) error {
 		return inner
 	}
 	f := &fault.Fault{Kind: kindOf(e), Scope: scopeOf(e), Code: codeOf(e), Text: e.Error(), RetryAfter: e.RetryAfter, Cause: err}
+	f.Acknowledged = f.Kind == fault.UnknownOutcome && e.Status >= 200 && e.Status < 300
 	if e.Code == redoxclient.CodeSource || e.Code == redoxclient.CodeSourceSize || e.Code == redoxclient.CodeSourceStalled {
 		f.Scope = fault.Store
 	}
@@ -130,14 +131,15 @@ func kindOf(e *redoxclient.Error) fault.Kind {
 	return fault.Retryable
 }
 
-// scopeOf tells whose fault it is. The token endpoint, the credentials and the
-// request budget are everyone's; a connection or an answer that fails is the
-// destination's, or of all that is uploaded; a refusal is the job's.
+// scopeOf tells whose fault it is. The token endpoint and the request budget are
+// everyone's; a connection or an answer that fails is the destination's, or of all
+// that is uploaded, and so is a new token that it alone refuses; a refusal is the
+// job's.
 func scopeOf(e *redoxclient.Error) fault.Scope {
 	switch {
 	case e.Kind == redoxclient.Interrupted:
 		return fault.Job // wherever it was, this process alone has stopped
-	case e.Op == redoxclient.OpToken, e.Kind == redoxclient.Credentials, e.Kind == redoxclient.RateLimited:
+	case e.Op == redoxclient.OpToken, e.Kind == redoxclient.RateLimited:
 		return fault.Redox
 	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge:
 		return fault.Job
