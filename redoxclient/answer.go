@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // verdict is what an answer's body says, read leniently where only a receipt
@@ -17,9 +17,7 @@ type verdict struct {
 	// decides over success has a shape nobody knows.
 	unreadable error
 	empty      bool
-	// refused: an OperationOutcome with error or fatal, an entry with a status
-	// of 400 or more, a fatal-error, Meta.Errors, or errorDetail.
-	refused bool
+	refusals
 	// fatal and transient are MessageHeader.response.code.
 	fatal, transient bool
 	codes            []string
@@ -37,36 +35,39 @@ const (
 
 var errShape = errors.New("the answer's body is not JSON of a known shape")
 
-// tolerant: a repeated name or a bad UTF-8 byte in some text is no reason to
-// call an answer unreadable, since that would make its outcome unknown.
-var tolerant = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-
 type wireResource struct {
-	ResourceType jsontext.Value `json:"resourceType"`
-	Issue        jsontext.Value `json:"issue"`
-	Response     jsontext.Value `json:"response"`
-	Entry        jsontext.Value `json:"entry"`
-	Meta         jsontext.Value `json:"Meta"`
-	ErrorDetail  jsontext.Value `json:"errorDetail"`
+	ResourceType repeats `json:"resourceType"`
+	Issue        repeats `json:"issue"`
+	Response     repeats `json:"response"`
+	Entry        repeats `json:"entry"`
+	Meta         repeats `json:"Meta"`
+	ErrorDetail  repeats `json:"errorDetail"`
 }
 
 type wireIssue struct {
-	Severity string         `json:"severity"`
-	Code     jsontext.Value `json:"code"`
+	Severity repeats `json:"severity"`
+	Code     repeats `json:"code"`
 }
 
 type wireEntry struct {
-	Resource jsontext.Value `json:"resource"`
-	Response *struct {
-		Status   jsontext.Value `json:"status"`
-		Location jsontext.Value `json:"location"`
-		Outcome  jsontext.Value `json:"outcome"`
-	} `json:"response"`
+	Resource repeats `json:"resource"`
+	Response repeats `json:"response"`
+}
+
+// wireResponse is an entry's; wireHeader is that of a MessageHeader.
+type wireResponse struct {
+	Status   repeats `json:"status"`
+	Location repeats `json:"location"`
+	Outcome  repeats `json:"outcome"`
+}
+
+type wireHeader struct {
+	Code repeats `json:"code"`
 }
 
 type wireMeta struct {
-	Errors jsontext.Value `json:"Errors"`
-	Logs   jsontext.Value `json:"Logs"`
+	Errors repeats `json:"Errors"`
+	Logs   repeats `json:"Logs"`
 }
 
 // parseAnswer reads every shape Redox is known to answer with. It never fails:
@@ -86,144 +87,95 @@ func parseAnswer(body []byte) *verdict {
 	v.resource(top)
 	v.entries(top.Entry)
 	v.meta(top.Meta)
-	v.refused = v.refused || says(top.ErrorDetail)
+	if slices.ContainsFunc(top.ErrorDetail, says) {
+		v.refuse(Permanent)
+	}
 	return v
 }
 
 // resource reads an OperationOutcome or a MessageHeader; others say nothing.
 func (v *verdict) resource(r wireResource) {
-	switch text(r.ResourceType) {
-	case "OperationOutcome", "":
+	types := r.ResourceType.texts()
+	if len(types) == 0 || slices.Contains(types, "OperationOutcome") || slices.Contains(types, "") {
 		v.issues(r.Issue)
-	case "MessageHeader":
+	}
+	if slices.Contains(types, "MessageHeader") {
 		v.messageHeader(r.Response)
 	}
 }
 
-func (v *verdict) issues(raw jsontext.Value) {
-	var issues []wireIssue
-	if !v.decode(raw, &issues) {
-		return
-	}
-	for _, issue := range issues {
-		severity := strings.ToLower(issue.Severity)
-		v.refused = v.refused || severity == "error" || severity == "fatal"
-		if code := text(issue.Code); slices.Contains(issueTypes, code) {
+func (v *verdict) issues(raw repeats) {
+	for _, issue := range slices.Concat(decodeEach[[]wireIssue](v, raw)...) {
+		codes := issue.Code.texts()
+		for _, severity := range decodeEach[string](v, issue.Severity) {
+			if severity = strings.ToLower(severity); severity == "error" || severity == "fatal" {
+				v.refuse(issueKind(codes))
+			}
+		}
+		for _, code := range codes {
 			v.addCode(code)
 		}
 	}
 }
 
 func (v *verdict) addCode(code string) {
-	if len(v.codes) < maxCodes && !slices.Contains(v.codes, code) {
+	if len(v.codes) < maxCodes && slices.Contains(issueTypes, code) && !slices.Contains(v.codes, code) {
 		v.codes = append(v.codes, code)
 	}
 }
 
-func (v *verdict) messageHeader(raw jsontext.Value) {
-	var response struct {
-		Code string `json:"code"`
+func (v *verdict) messageHeader(raw repeats) {
+	for _, response := range decodeEach[wireHeader](v, raw) {
+		codes := decodeEach[string](v, response.Code)
+		v.transient = v.transient || slices.Contains(codes, "transient-error")
+		v.fatal = v.fatal || slices.Contains(codes, "fatal-error")
 	}
-	if !v.decode(raw, &response) {
-		return
-	}
-	v.transient = v.transient || response.Code == "transient-error"
-	v.fatal = v.fatal || response.Code == "fatal-error"
 }
 
-func (v *verdict) entries(raw jsontext.Value) {
-	var entries []wireEntry
-	if !v.decode(raw, &entries) {
-		return
-	}
-	for i, entry := range entries {
+func (v *verdict) entries(raw repeats) {
+	for i, entry := range slices.Concat(decodeEach[[]wireEntry](v, raw)...) {
 		v.inner(entry.Resource)
-		if entry.Response == nil {
-			continue
-		}
-		v.inner(entry.Response.Outcome)
-		v.refused = v.refused || entryRefused(text(entry.Response.Status))
-		if i == 0 {
-			v.location = text(entry.Response.Location)
+		for _, response := range decodeEach[wireResponse](v, entry.Response) {
+			v.inner(response.Outcome)
+			for _, status := range response.Status.texts() {
+				v.entryStatus(statusOf(status))
+			}
+			if locations := response.Location.texts(); i == 0 && len(locations) > 0 {
+				v.location = locations[len(locations)-1]
+			}
 		}
 	}
 }
 
-func (v *verdict) inner(raw jsontext.Value) {
-	var r wireResource
-	if v.decode(raw, &r) && says(r.ResourceType) {
-		v.resource(r)
+func (v *verdict) inner(raw repeats) {
+	for _, r := range decodeEach[wireResource](v, raw) {
+		if slices.ContainsFunc(r.ResourceType, says) {
+			v.resource(r)
+		}
 	}
 }
 
-// entryRefused reads a status such as "201 Created" or "422".
-func entryRefused(status string) bool {
-	return len(status) >= 3 && status[0] >= '4' && status[0] <= '9' &&
-		digits(status[:3]) && (len(status) == 3 || status[3] == ' ')
+// statusOf reads a status such as "201 Created" or "422"; 0 is none.
+func statusOf(status string) int {
+	if len(status) < 3 || !digits(status[:3]) || len(status) > 3 && status[3] != ' ' {
+		return 0
+	}
+	n, _ := strconv.Atoi(status[:3]) //nolint:errcheck // three digits
+	return n
 }
 
 func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-func (v *verdict) meta(raw jsontext.Value) {
-	var meta wireMeta
-	if !v.decode(raw, &meta) {
-		return
-	}
-	v.refused = v.refused || says(meta.Errors)
-	v.errorIDs = idsOf(meta.Errors, maxErrorIDs, errorID)
-	v.logIDs = idsOf(meta.Logs, maxLogIDs, safeID)
-}
-
-// decode reports whether raw was there and read; a shape that does not fit
-// makes the answer unreadable.
-func (v *verdict) decode(raw jsontext.Value, into any) bool {
-	if !says(raw) {
-		return false
-	}
-	if json.Unmarshal(raw, into, tolerant) != nil {
-		v.unreadable = errShape
-		return false
-	}
-	return true
-}
-
-// says reports whether raw is there and neither null nor empty nor false.
-func says(raw jsontext.Value) bool {
-	switch string(compact(raw)) {
-	case "", "null", "[]", "{}", `""`, "false":
-		return false
-	}
-	return true
-}
-
-// compact drops white space from small values; no large one is empty.
-func compact(raw jsontext.Value) []byte {
-	if len(raw) > 64 {
-		return raw
-	}
-	return bytes.Join(bytes.Fields(raw), nil)
-}
-
-// text is a JSON string or number as a string, and nothing for anything else.
-func text(raw jsontext.Value) string {
-	switch raw.Kind() {
-	case '"':
-		var s string
-		if json.Unmarshal(raw, &s, tolerant) == nil {
-			return s
+func (v *verdict) meta(raw repeats) {
+	for _, meta := range decodeEach[wireMeta](v, raw) {
+		if slices.ContainsFunc(meta.Errors, says) {
+			v.refuse(Permanent)
 		}
-	case '0':
-		return string(bytes.TrimSpace(raw))
+		for _, errors := range meta.Errors {
+			v.errorIDs = append(v.errorIDs, idsOf(errors, maxErrorIDs-len(v.errorIDs), errorID)...)
+		}
+		for _, logs := range meta.Logs {
+			v.logIDs = append(v.logIDs, idsOf(logs, maxLogIDs-len(v.logIDs), safeID)...)
+		}
 	}
-	return ""
-}
-
-// issueTypes is the FHIR value set issue-type (R4 and R5). Only these are
-// passed on: a code outside of it is text of unknown content.
-var issueTypes = []string{
-	"invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired",
-	"forbidden", "suppressed", "processing", "not-supported", "duplicate", "multiple-matches", "not-found",
-	"deleted", "too-long", "code-invalid", "extension", "too-costly", "business-rule", "conflict",
-	"limited-filter", "transient", "lock-error", "no-store", "exception", "timeout", "incomplete",
-	"throttled", "informational", "success",
 }

@@ -1,6 +1,7 @@
 package redoxclient
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -12,10 +13,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// shapes of a 2xx to Send. kind "" is success.
+// shapes of a 2xx to Send. kind "" is success, code that of a refusal or of a
+// body that cannot be read unless it says otherwise.
 var shapes = map[string]struct {
 	body     string
 	kind     Kind
+	code     string
 	location string
 	logs     []string
 }{
@@ -45,13 +48,51 @@ var shapes = map[string]struct {
 	"outcome in entry": {body: `{"entry":[{"resource":{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]}}]}`, kind: Permanent},
 	"entry outcome":    {body: `{"entry":[{"response":{"status":"200","outcome":{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]}}}]}`, kind: Permanent},
 	"entry status":     {body: `{"entry":[{"response":{"status":"201"}},{"response":{"status":"422 CANARY"}}]}`, kind: Permanent},
-	"entry number":     {body: `{"entry":[{"response":{"status":500}}]}`, kind: Permanent},
+	"entry number":     {body: `{"entry":[{"response":{"status":500}}]}`, kind: Retryable},
 	"header transient": {body: `{"entry":[{"resource":{"resourceType":"MessageHeader","response":{"code":"transient-error"}}},{"resource":{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]}}]}`, kind: Retryable},
 	"header fatal":     {body: `{"entry":[{"resource":{"resourceType":"MessageHeader","response":{"code":"fatal-error"}}}]}`, kind: Permanent},
 	"header alone":     {body: `{"resourceType":"MessageHeader","response":{"code":"transient-error"}}`, kind: Retryable},
 	"meta errors":      {body: `{"Meta":{"Logs":[{"ID":"1"}],"Errors":[{"ID":1,"Text":"CANARY"}]}}`, kind: Permanent},
 	"meta error text":  {body: `{"Meta":{"Errors":"CANARY"}}`, kind: Permanent},
 	"error detail":     {body: `{"errorDetail":"CANARY"}`, kind: Permanent},
+
+	"repeated detail":         {body: `{"errorDetail":"CANARY","errorDetail":""}`, kind: Permanent},
+	"repeated Meta":           {body: `{"Meta":{"Errors":[{"ID":1}]},"Meta":{"Logs":[]}}`, kind: Permanent},
+	"repeated Errors":         {body: `{"Meta":{"Errors":[{"ID":1}],"Errors":[]}}`, kind: Permanent},
+	"repeated issue":          {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error"}],"issue":[]}`, kind: Permanent},
+	"repeated severity":       {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","severity":"information"}]}`, kind: Permanent},
+	"repeated type":           {body: `{"resourceType":"OperationOutcome","resourceType":"Bundle","issue":[{"severity":"error"}]}`, kind: Permanent},
+	"repeated entry":          {body: `{"entry":[{"response":{"status":"422"}}],"entry":[{"response":{"status":"201"}}]}`, kind: Permanent},
+	"repeated resource":       {body: `{"entry":[{"resource":{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]},"resource":{"resourceType":"Patient"}}]}`, kind: Permanent},
+	"repeated response":       {body: `{"entry":[{"response":{"status":"422"},"response":{"status":"201"}}]}`, kind: Permanent},
+	"repeated status":         {body: `{"entry":[{"response":{"status":"422","status":"201"}}]}`, kind: Permanent},
+	"repeated outcome":        {body: `{"entry":[{"response":{"outcome":{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]},"outcome":null}}]}`, kind: Permanent},
+	"repeated header":         {body: `{"resourceType":"MessageHeader","response":{"code":"fatal-error"},"response":{"code":"ok"}}`, kind: Permanent},
+	"repeated header code":    {body: `{"resourceType":"MessageHeader","response":{"code":"fatal-error","code":"ok"}}`, kind: Permanent},
+	"repeated, all well":      {body: `{"Meta":{"Logs":[{"ID":"1"}]},"Meta":{"Logs":[{"ID":"2"}],"Errors":[]},"entry":[],"entry":[{"response":{"status":"201"}}]}`, logs: []string{"1", "2"}},
+	"repeated and unreadable": {body: `{"entry":"CANARY","entry":[]}`, kind: UnknownOutcome},
+
+	"entry 408":                 {body: `{"entry":[{"response":{"status":"408 CANARY"}}]}`, kind: Retryable},
+	"entry 429":                 {body: `{"entry":[{"response":{"status":"429 CANARY"}}]}`, kind: Retryable},
+	"entry 502":                 {body: `{"entry":[{"response":{"status":"502"}}]}`, kind: Retryable},
+	"entry 503":                 {body: `{"entry":[{"response":{"status":"503 Service Unavailable"}}]}`, kind: Retryable},
+	"entry 504":                 {body: `{"entry":[{"response":{"status":"504"}}]}`, kind: UnknownOutcome, code: CodeRefused},
+	"entry of an unlisted 5xx":  {body: `{"entry":[{"response":{"status":"520"}}]}`, kind: UnknownOutcome, code: CodeRefused},
+	"entry of no status":        {body: `{"entry":[{"response":{"status":"999"}}]}`, kind: Permanent},
+	"entry 401":                 {body: `{"entry":[{"response":{"status":"401"}}]}`, kind: Permanent},
+	"entries 503 and 504":       {body: `{"entry":[{"response":{"status":"503"}},{"response":{"status":"504"}}]}`, kind: UnknownOutcome, code: CodeRefused},
+	"entries 503 and 422":       {body: `{"entry":[{"response":{"status":"503"}},{"response":{"status":"422"}}]}`, kind: Permanent},
+	"entries 503 and 201":       {body: `{"entry":[{"response":{"status":"503"}},{"response":{"status":"201"}}]}`, kind: Permanent},
+	"entry 503 and its reason":  {body: `{"entry":[{"response":{"status":"503","outcome":{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}]}}}]}`, kind: Retryable},
+	"entry 503 and an error":    {body: `{"entry":[{"response":{"status":"503","outcome":{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid"}]}}}]}`, kind: Permanent},
+	"entry 503 and what":        {body: `{"entry":[{"response":{"status":"503"}}],"Meta":"CANARY"}`, kind: Permanent},
+	"entry 503 and Meta.Errors": {body: `{"entry":[{"response":{"status":"503"}}],"Meta":{"Errors":[{"ID":1}]}}`, kind: Permanent},
+	"outcome throttled":         {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"throttled"},{"severity":"warning","code":"invalid"}]}`, kind: Retryable},
+	"outcome of all that pass":  {body: `{"issue":[{"severity":"fatal","code":"transient"},{"severity":"error","code":"lock-error"},{"severity":"error","code":"no-store"},{"severity":"error","code":"exception"},{"severity":"error","code":"incomplete"}]}`, kind: Retryable},
+	"outcome timeout":           {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"transient"},{"severity":"error","code":"timeout"}]}`, kind: UnknownOutcome, code: CodeRefused},
+	"outcome mixed":             {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"throttled"},{"severity":"error","code":"processing"}]}`, kind: Permanent},
+	"outcome of two codes":      {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid","code":"throttled"}]}`, kind: Permanent},
+	"outcome of an odd code":    {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":{"CANARY":1}}]}`, kind: Permanent},
 
 	"text":              {body: "CANARY", kind: UnknownOutcome},
 	"html":              {body: "<html>CANARY", kind: UnknownOutcome},
@@ -87,7 +128,7 @@ func TestShapesOfSuccess(t *testing.T) {
 				}
 				receipt, err := send(t.Context(), c, canaryBody())
 				if tc.kind == UnknownOutcome {
-					wantError(t, err, UnknownOutcome, CodeAnswerUnreadable)
+					wantError(t, err, UnknownOutcome, cmp.Or(tc.code, CodeAnswerUnreadable))
 					return
 				}
 				if tc.kind != "" {
@@ -118,6 +159,9 @@ func TestUploadLocation(t *testing.T) {
 		"none":             {code: CodeNoLocation, kind: Permanent},
 		"html":             {body: "<html>CANARY", code: CodeNoLocation, kind: Permanent},
 		"body of a shape":  {body: `{"location":5}`, code: CodeNoLocation, kind: Permanent},
+		"refused":          {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid"}]}`, code: CodeRefused, kind: Permanent},
+		"refused for now":  {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"throttled"}]}`, code: CodeRefused, kind: Retryable},
+		"timeout inside":   {body: `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"timeout"}]}`, code: CodeRefused, kind: Retryable},
 		"http":             {header: "http://blob.redoxengine.com/CANARY", code: CodeBlobURL, kind: Permanent},
 		"foreign":          {header: "https://CANARY.example/abc", code: CodeBlobURL, kind: Permanent},
 		"suffix":           {header: "https://blob.redoxengine.com.evil.example/a", code: CodeBlobURL, kind: Permanent},

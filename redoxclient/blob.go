@@ -70,7 +70,7 @@ func (c *Client) blobStored(ans *answer) (*Upload, error) {
 	switch {
 	case raw != "":
 	case v.refused:
-		return nil, c.replyError(OpUploadBlob, ans, Permanent, CodeRefused, nil)
+		return nil, c.fileRefused(OpUploadBlob, ans, v)
 	case v.empty, v.unreadable != nil:
 		// The body is the only place of the URL. One that is no JSON at all
 		// was written by something on the way, which may pass.

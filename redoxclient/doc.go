@@ -33,8 +33,9 @@
 // success, unless the end of the connection alone says that it is empty; a 504,
 // and a connection that breaks once the whole body was handed over, as an
 // outcome that nobody knows ([UnknownOutcome]); a 5xx that Redox does not list
-// likewise; an answer timeout of five minutes, since Redox gives up with a 504
-// after "a couple of minutes"; invalid_client as a fault of configuration.
+// likewise; which errors inside a 2xx pass; an answer timeout of five minutes,
+// since Redox gives up with a 504 after "a couple of minutes"; invalid_client as
+// a fault of configuration.
 //
 // # What never leaves
 //

@@ -84,21 +84,3 @@ func (c *Client) received(op Op, ans *answer) (*Receipt, error) {
 		TraceID:  safeID(ans.header.Get("Redox-Trace-Id")),
 	}, nil
 }
-
-// judge decides over the body of a 2xx. What Redox calls fatal goes first, then
-// what it calls transient: an OperationOutcome usually comes with either and
-// must not outvote it. A body that cannot be read proves nothing in either
-// direction.
-func (v *verdict) judge() (kind Kind, code string, ok bool) {
-	switch {
-	case v.fatal:
-		return Permanent, CodeRefused, false
-	case v.transient:
-		return Retryable, CodeRefused, false
-	case v.refused:
-		return Permanent, CodeRefused, false
-	case v.unreadable != nil:
-		return UnknownOutcome, CodeAnswerUnreadable, false
-	}
-	return "", "", true
-}

@@ -77,6 +77,9 @@ func (c *Client) uploaded(ans *answer) (*Upload, error) {
 			return nil, c.unreadError(OpUpload, ans)
 		}
 		raw = bodyLocation(ans.body)
+		if v := parseAnswer(ans.body); raw == "" && v.refused {
+			return nil, c.fileRefused(OpUpload, ans, v)
+		}
 	}
 	return c.named(OpUpload, ans, raw)
 }
