@@ -81,6 +81,7 @@ func (c allowance) run(t *testing.T, g ground) {
 	var watching sync.WaitGroup
 	watching.Go(func() { use.watch(ctx, l.redox.sim) })
 
+	use.launched = time.Now()
 	l.fleet.start()
 	use.opened = time.Now()
 	if c.idle > 0 {

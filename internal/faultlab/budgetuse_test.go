@@ -17,8 +17,9 @@ import (
 // usage is what a run made of its allowance.
 type usage struct {
 	allowance
-	// opened is when the fleet was started; from and to are when backfill was fed.
-	opened, from, to time.Time
+	// launched is before the fleet was started, opened when it was; from and to are
+	// when backfill was fed.
+	launched, opened, from, to time.Time
 	// operations counts what was asked of NATS, perWorker a second and a worker.
 	operations *atomic.Int64
 	perWorker  float64
@@ -92,7 +93,7 @@ func (u *usage) count(b *Books) {
 	all := slices.SortedFunc(slices.Values(slices.Concat(u.live, u.backfill)), time.Time.Compare)
 	u.fullest = fullest(all, u.window)
 	for i, at := range all {
-		if since := at.Sub(u.opened); since < u.window {
+		if since := at.Sub(u.launched); since < u.window {
 			u.ahead = max(u.ahead, i+1-int(int64(u.requests)*int64(since)/int64(u.window)))
 		}
 	}
