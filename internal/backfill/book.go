@@ -164,6 +164,18 @@ func (b *Book) Line(line int64) LineState {
 	return b.lines[line]
 }
 
+// lastFed is the last line in flight; 0 is none.
+func (b *Book) lastFed() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := len(b.lines) - 1; line > 0 && b.held[Fed] > 0; line-- {
+		if b.lines[line] == Fed {
+			return int64(line)
+		}
+	}
+	return 0
+}
+
 // Tally is how far a run is.
 type Tally struct {
 	Lines int64 `json:"lines"`

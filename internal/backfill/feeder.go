@@ -43,7 +43,8 @@ type Feeder struct {
 	Survey *Survey
 	// Name is this feeder's, and no other's.
 	Name string
-	// Open opens the manifest; it is read again for lines that had to wait.
+	// Open opens the manifest, once at a time; it is read again for lines that had
+	// to wait, and for jobs of whose end no event told.
 	Open func(ctx context.Context) (*Opened, error)
 	// Say tells a person what goes on: words without patient data.
 	Say func(text string)
@@ -78,6 +79,7 @@ func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err er
 	if f.Lease == 0 {
 		f.Lease = DefaultLease
 	}
+	f.Open = oneByOne(f.Open)
 	f.state.Store(f.Run.State)
 	f.lease, err = takeLease(ctx, f.Bucket, f.Run.ID, f.Name, f.Lease, func(other string, patience time.Duration) {
 		f.Say(fmt.Sprintf("the run has a feeder, %s; waiting %s for a sign of it", other, patience))
@@ -95,6 +97,7 @@ func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err er
 	all.Go(func() { stop(f.follow(ctx, caught)) })
 	all.Go(func() { stop(f.renew(ctx)) })
 	all.Go(func() { stop(f.obey(ctx)) })
+	all.Go(func() { stop((&search{Feeder: f}).run(ctx)) })
 	err = f.feed(ctx, wait, caught, ready)
 	ended := err == nil
 	if err == nil || errors.Is(err, context.Canceled) {
@@ -155,6 +158,9 @@ func (f *Feeder) feed(ctx context.Context, wait bool, caught <-chan struct{}, re
 	if err := f.recover(ctx); err != nil {
 		return err
 	}
+	if err := (&search{Feeder: f}).askLedger(ctx); err != nil {
+		return err
+	}
 	f.book.attach(f.Survey, f.PerLane)
 	f.Survey = nil // the book has what is needed of it
 	ready(f.book)
@@ -171,29 +177,8 @@ func (f *Feeder) feed(ctx context.Context, wait bool, caught <-chan struct{}, re
 	if !wait {
 		return nil
 	}
-	return f.end(ctx)
+	return f.book.await(ctx, func() bool { return f.book.Tally(f.Current()).InFlight == 0 })
 }
-
-// askEvery is how often the ledger is asked of jobs that have not ended: an event
-// may have been removed before anybody read it.
-const askEvery = 2 * time.Minute
-
-// end waits until every job has ended.
-func (f *Feeder) end(ctx context.Context) error {
-	for {
-		waiting, cancel := context.WithTimeoutCause(ctx, askEvery, errQuiet)
-		err := f.book.await(waiting, func() bool { return f.book.Tally(f.Current()).InFlight == 0 })
-		cancel()
-		if !errors.Is(err, errQuiet) {
-			return err
-		}
-		if err := f.askLedger(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-var errQuiet = errors.New("not every job has ended")
 
 // recover finds the jobs that a dead feeder published and that still are in the
 // queue. Those that are not are in the ledger, and are found there before their

@@ -1,0 +1,196 @@
+package backfill
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/manifest"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// fakes are the servers of a feeder whose time is the test's: hours pass at once.
+// Nothing happens to a job by itself.
+type fakes struct {
+	mu   sync.Mutex
+	sent []Job
+	// phase is what the ledger says of every job that was published; empty is
+	// nothing.
+	phase pipeline.Phase
+	// queued are the lines whose jobs are in the queue.
+	queued map[int64]bool
+	// told are the events that there are.
+	told []schemas.Event
+	// asked counts the questions to the ledger, and searched those to the queue.
+	asked, searched int
+}
+
+func (f *fakes) Publish(_ context.Context, _ string, jobs []Job, proceed func() error) error {
+	for _, j := range jobs {
+		if err := proceed(); err != nil {
+			return err
+		}
+		f.mu.Lock()
+		f.sent = append(f.sent, j)
+		f.mu.Unlock()
+	}
+	return nil
+}
+
+func (f *fakes) Queued(_ context.Context, _ string, found func(int64)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.searched++
+	for line := range f.queued {
+		found(line)
+	}
+	return nil
+}
+
+func (f *fakes) Records(_ context.Context, ids []string, _ bool) (map[string][]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	out := map[string][]byte{}
+	for _, j := range f.sent {
+		if f.phase == "" {
+			break
+		}
+		for _, id := range ids {
+			if j.ID == id {
+				out[id], _ = json.Marshal(pipeline.Record{Phase: f.phase, Attempt: 1, Digest: digestOf(j.Data), Receipt: &schemas.Receipt{Status: 200, Location: "L/1"}})
+			}
+		}
+	}
+	return out, nil
+}
+
+func (f *fakes) Follow(ctx context.Context, _ string, _ uint64, _ time.Time, caughtUp func() bool, each func(uint64, *schemas.Event)) error {
+	for i := range f.told {
+		each(uint64(i+1), &f.told[i])
+	}
+	if !caughtUp() {
+		return nil
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// say sets what the ledger says of every job.
+func (f *fakes) say(phase pipeline.Phase) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.phase = phase
+}
+
+// published are the lines whose jobs were published.
+func (f *fakes) published() (lines []int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, job := range f.sent {
+		lines = append(lines, job.Line)
+	}
+	return lines
+}
+
+// small is a run of a line for each destination, with its servers.
+type small struct {
+	*fakes
+	t      *testing.T
+	bucket *shelf
+	run    Run
+	to     []string
+	after  time.Duration
+}
+
+func newSmall(t *testing.T, to ...string) *small {
+	t.Helper()
+	w := &small{fakes: &fakes{}, t: t, bucket: newShelf(), to: to, after: 720 * time.Hour}
+	w.run = Run{ID: "r", StartedAt: time.Now().UTC().Truncate(time.Second), State: Running}
+	w.begin(nil)
+	return w
+}
+
+// begin makes the run's record.
+func (w *small) begin(only *Only) {
+	w.t.Helper()
+	survey, plan := w.survey(only)
+	w.run.Manifest, w.run.Lines, w.run.LastLine = plan.Manifest, plan.Lines, survey.LastLine()
+	w.bucket = newShelf()
+	if err := CreateRun(w.t.Context(), w.bucket, w.run); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+const smallJob = `{"id":"j-%d","operation":"documentreference-create","destination":{"slug":"%s","environment":"Development"},` +
+	`"files":[{"bucket":"bkt","key":"k"}],"message":{"patient":{"resourceType":"Patient"},"resource":{"resourceType":"DocumentReference","status":"current"}}}` + "\n"
+
+func (w *small) open(context.Context) (*Opened, error) {
+	var text strings.Builder
+	for i, to := range w.to {
+		fmt.Fprintf(&text, smallJob, i+1, to)
+	}
+	r, err := manifest.NewReader(strings.NewReader(text.String()), manifest.Options{})
+	if err != nil {
+		return nil, err
+	}
+	recipe, err := manifest.NewRecipe(nil, r, manifest.Run{StartedAt: w.run.StartedAt, ExpiresAfter: w.after})
+	return &Opened{r, recipe, io.NopCloser(nil)}, err
+}
+
+func (w *small) survey(only *Only) (*Survey, *Plan) {
+	w.t.Helper()
+	opened, err := w.open(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := NewSurvey(w.run.ID, only)
+	plan, err := Make(w.t.Context(), opened.Reader, opened.Recipe, Options{
+		Goroutines: 1, Start: w.run.StartedAt, FileLimit: 1 << 30, Dir: w.t.TempDir(), Salt: []byte("s"), Survey: s,
+	})
+	if err != nil || plan.Faulty > 0 {
+		w.t.Fatal(err, plan)
+	}
+	return s, plan
+}
+
+func (w *small) feeder(name string) *Feeder {
+	w.t.Helper()
+	s, _ := w.survey(nil)
+	return &Feeder{
+		Ports: Ports{w.bucket, w, w, w}, Limits: Limits{Outstanding: 100, PerLane: 100}, Run: w.run, Survey: s, Name: name, Open: w.open,
+		Say: func(text string) { w.t.Log(text) },
+	}
+}
+
+// account gives the rows of a run.
+func (w *small) account() ([]Row, Tally, error) {
+	w.t.Helper()
+	run, _, err := LoadRun(w.t.Context(), w.bucket, w.run.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var rows []Row
+	a := Account{Ports: Ports{w.bucket, w, w, over{w.fakes}}, Run: run, Open: w.open, Dir: w.t.TempDir()}
+	tally, err := a.Write(w.t.Context(), func(r Row) error { rows = append(rows, r); return nil })
+	return rows, tally, err
+}
+
+// over are events that nobody waits for.
+type over struct{ *fakes }
+
+func (o over) Follow(_ context.Context, _ string, _ uint64, _ time.Time, caughtUp func() bool, each func(uint64, *schemas.Event)) error {
+	for i := range o.told {
+		each(uint64(i+1), &o.told[i])
+	}
+	caughtUp()
+	return nil
+}
+
+func noBook(*Book) {}
