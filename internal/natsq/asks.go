@@ -15,12 +15,14 @@ type pace struct {
 	grace time.Duration
 	// sweep is how often silent asks are looked for.
 	sweep time.Duration
-	// reap is how often orphans are looked for; 0 is never.
+	// reap is how often orphans and overdue schedules are looked for; 0 is never.
 	reap time.Duration
+	// late is how long after its time a schedule is overdue.
+	late time.Duration
 }
 
 // defaultPace notices a leader that died within 11 s.
-var defaultPace = pace{heartbeat: 5 * time.Second, grace: time.Second, sweep: 500 * time.Millisecond, reap: 30 * time.Second}
+var defaultPace = pace{heartbeat: 5 * time.Second, grace: time.Second, sweep: 500 * time.Millisecond, reap: 30 * time.Second, late: time.Minute}
 
 // long tells whether an ask of this wait gets heartbeats. A short one is over
 // when its wait is. NATS: a pull request expires no sooner than two heartbeats.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,6 +41,8 @@ type Conn struct {
 	// troubles is the book that Troubles reads.
 	troubles *troubles
 	holdings holdings
+	// renewed counts for Renewed.
+	renewed atomic.Uint64
 }
 
 // reconnectWait is the pause between tries to reach a lost server again.

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// duty is the fleet's word on which worker hands out orphans. Another that did
-// so too would give out a second time what somebody works on: there is no lease
-// by which the server would tell.
+// duty is the fleet's word on which worker hands out orphans, and looks after
+// schedules. Another that handed them out too would give out a second time what
+// somebody works on: there is no lease by which the server would tell.
 //
 // It is one record in the control bucket, written by compare-and-set only while
-// there are orphans. Its writer has the duty for a term from before the write.
+// there are orphans or schedules. Its writer has the duty for a term from before the write.
 // Others take it when they have seen the record unchanged for a term and a
 // lease, each by its own clock: by then whatever the writer had in hand is over.
 type duty struct {

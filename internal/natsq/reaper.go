@@ -27,6 +27,7 @@ type reaper struct {
 	// seen are the suspects of the last sweep.
 	seen map[copyID]bool
 	held orphansHeld
+	late *overdue
 }
 
 // mostOrphans is how many orphans are handed over in one sweep, and how many
@@ -43,7 +44,8 @@ func idOf(msg *jetstream.RawStreamMsg) copyID { return copyID{msg.Sequence, msg.
 
 func newReaper(in *Intake) *reaper {
 	lease := in.settings.Lease
-	return &reaper{in: in, duty: newDuty(in.conn, in.inbox, 2*in.pace.reap, lease), held: orphansHeld{lease: lease}}
+	d := newDuty(in.conn, in.inbox, 2*in.pace.reap, lease)
+	return &reaper{in: in, duty: d, held: orphansHeld{lease: lease}, late: newOverdue(in, d)}
 }
 
 // run sweeps until the intake stops.
@@ -58,7 +60,7 @@ func (r *reaper) run() {
 			return
 		case <-time.After(wait):
 		}
-		if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := errors.Join(r.sweep(ctx), r.late.sweep(ctx)); err != nil && ctx.Err() == nil {
 			r.in.conn.log.Debug("looking for jobs that the queue forgot; the next time comes", "error", reasonOf(err))
 		}
 		// The workers of a fleet need not look all at once.

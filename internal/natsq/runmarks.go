@@ -134,25 +134,12 @@ func (q *RunJobs) Recall(ctx context.Context, run string) (recalled int, err err
 }
 
 // recall replaces a schedule by one that is due.
-func (q *RunJobs) recall(ctx context.Context, schedule *jetstream.RawStreamMsg) (bool, error) {
-	msg := nats.NewMsg(schedule.Subject)
-	for _, name := range []string{HeaderAttempt, HeaderBackfill} {
-		msg.Header.Set(name, schedule.Header.Get(name))
-	}
-	msg.Data = schedule.Data
-	gone := false
-	err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
-		_, err := q.conn.js.PublishMsg(ctx, msg,
-			jetstream.WithExpectLastSequencePerSubject(schedule.Sequence),
-			jetstream.WithScheduleAt(time.Now()),
-			jetstream.WithScheduleTarget(schedule.Header.Get(jetstream.ScheduleTargetHeader)),
-		)
-		if gone = err != nil && lostRace(err); gone {
-			return nil
-		}
+func (q *RunJobs) recall(ctx context.Context, schedule *jetstream.RawStreamMsg) (done bool, err error) {
+	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		done, err = q.conn.reschedule(ctx, schedule, time.Now())
 		return err
 	})
-	return err == nil && !gone, err
+	return done, err
 }
 
 // each gives the messages of a subject that are in the queue, in the stream's

@@ -53,6 +53,10 @@ func (c *Conn) Holdings() []Holding {
 // Reconnects counts how often the connection was made again.
 func (c *Conn) Reconnects() uint64 { return c.life() }
 
+// Renewed counts the schedules that stood long after their time and that this
+// process wrote again, so that the queue fires them.
+func (c *Conn) Renewed() uint64 { return c.renewed.Load() }
+
 // Oldest is when the oldest job of a lane was stored, one in a worker's hands
 // included; ok is false for a lane that holds none.
 func (c *Conn) Oldest(ctx context.Context, lane schemas.Lane) (stored time.Time, ok bool, err error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,12 +34,12 @@ func (c *Conn) Scheduled(ctx context.Context, jobID string) (*JobCopy, error) {
 	if msg == nil || err != nil {
 		return nil, err
 	}
-	at, err := time.Parse(time.RFC3339, strings.TrimPrefix(msg.Header.Get(jetstream.ScheduleHeader), "@at "))
-	if err != nil {
+	at, ok := dueAt(msg.Header)
+	if !ok {
 		return nil, nil // anyone can publish to the subject
 	}
 	copied := c.copyOf(msg, msg.Header.Get(jetstream.ScheduleTargetHeader))
-	copied.At, copied.Attempt = at.UTC(), scheduledAttempt(msg.Header)
+	copied.At, copied.Attempt = at, scheduledAttempt(msg.Header)
 	return &copied, nil
 }
 
