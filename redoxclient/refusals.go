@@ -45,8 +45,9 @@ func (r *refusals) entryStatus(status int) {
 }
 
 // passing is the group "transient" of the FHIR value set issue-type (R4, the
-// hierarchy below that code): what "may be resolved by trying again". Without
-// timeout, which says as little of what was taken as a 504 does.
+// code and those below it): trouble of the receiver, after which it may take the
+// same content. Without timeout, which says as little of what was taken as a 504
+// does.
 var passing = []string{"transient", "lock-error", "no-store", "exception", "incomplete", "throttled"}
 
 // issueKind judges an issue of error or fatal by its codes, of which there is
