@@ -119,7 +119,7 @@ func aboutTheQueue(about *health.Health, queue *natsq.Conn) telemetry.Parts {
 			return all
 		},
 		Queue: func() telemetry.Queue {
-			q := telemetry.Queue{Connected: queue.Connected(), Reconnects: queue.Reconnects(), Troubles: len(queue.Troubles())}
+			q := telemetry.Queue{Connected: queue.Connected(), Reconnects: queue.Reconnects(), Troubles: len(queue.Troubles()), Renewed: queue.Renewed()}
 			for _, h := range queue.Holdings() {
 				q.Streams = append(q.Streams, telemetry.Stream(h))
 			}

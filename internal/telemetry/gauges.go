@@ -51,7 +51,9 @@ type Queue struct {
 	Connected  bool
 	Reconnects uint64
 	Troubles   int
-	Streams    []Stream
+	// Renewed is how many overdue schedules this worker wrote again.
+	Renewed uint64
+	Streams []Stream
 }
 
 // Stream is what a stream held when it was last asked after.
@@ -112,6 +114,7 @@ var (
 	natsConnectedDesc  = lone("chartpost_nats_connected", "1 while the connection to NATS stands.")
 	natsReconnectsDesc = lone("chartpost_nats_reconnects_total", "Times the connection to NATS was made again.")
 	natsTroublesDesc   = lone("chartpost_nats_troubles", "What stands between this worker and its queue at this moment; /readyz says what.")
+	renewedDesc        = lone("chartpost_schedules_renewed_total", "Schedules that NATS had not fired a minute after their time and that this worker wrote again.")
 	streamMessagesDesc = lone("chartpost_stream_messages", "Messages in a stream. Every worker sees the same.", "stream")
 	streamBytesDesc    = lone("chartpost_stream_size_bytes", "Bytes of a stream in its store. Every worker sees the same.", "stream")
 	deadDesc           = lone("chartpost_dead_letters", "Dead letters that wait for an operator. Every worker sees the same.")

@@ -54,6 +54,7 @@ func (s sink) queue(q Queue) {
 	s.flag(natsConnectedDesc, q.Connected)
 	s.out <- prometheus.MustNewConstMetric(natsReconnectsDesc, prometheus.CounterValue, float64(q.Reconnects))
 	s.gauge(natsTroublesDesc, float64(q.Troubles))
+	s.out <- prometheus.MustNewConstMetric(renewedDesc, prometheus.CounterValue, float64(q.Renewed))
 	for _, stream := range q.Streams {
 		s.gauge(streamMessagesDesc, float64(stream.Messages), stream.Name)
 		s.gauge(streamBytesDesc, float64(stream.Bytes), stream.Name)
