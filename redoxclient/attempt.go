@@ -25,6 +25,8 @@ type call struct {
 	url    *url.URL
 	header http.Header
 	body   Body
+	// unasked: it is sent without a wait for "100 Continue", whatever its size.
+	unasked bool
 }
 
 // answer is what came back, read within the limit.
@@ -46,14 +48,15 @@ var (
 	errNoEnd   = errors.New("the answer is empty, and nothing but the end of the connection says so")
 )
 
-// do makes the call, and once more with a new token when the first is refused.
+// do makes the call, and again when that is all that an answer asks for: once
+// with a new token when the first is refused, once without "Expect" when that is.
 func (c *Client) do(ctx context.Context, k call) (*answer, error) {
-	for try := 1; ; try++ {
+	for tries, refusals := 1, 0; ; tries++ {
 		token, err := c.token(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if try > 1 {
+		if tries > 1 {
 			if err := throttled(ctx, c.cfg.Throttle, k.op); err != nil {
 				return nil, err
 			}
@@ -65,11 +68,15 @@ func (c *Client) do(ctx context.Context, k call) (*answer, error) {
 		if c.cfg.Throttle != nil {
 			c.cfg.Throttle.Heard(rateLimit(ans.header), ans.status == http.StatusTooManyRequests, retryAfter(ans.header, c.cfg.Now()))
 		}
-		if ans.status != http.StatusUnauthorized {
+		switch {
+		case k.refusedExpect(ans):
+			k.unasked = true
+			continue
+		case ans.status != http.StatusUnauthorized:
 			return ans, nil
 		}
 		c.cfg.Tokens.Invalidate(token)
-		if try == 2 {
+		if refusals++; refusals == 2 {
 			e := c.replyError(k.op, ans, Credentials, CodeUnauthorized, nil)
 			e.hint = "two fresh tokens were refused: check that the API key belongs to this environment"
 			return nil, e

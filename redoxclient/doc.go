@@ -1,8 +1,9 @@
 // Package redoxclient talks HTTP to Redox: it takes tokens, uploads files and
 // sends messages, and judges every answer once.
 //
-// It knows nothing of jobs, queues or retries. One call is one attempt (two
-// when Redox refuses a token); the caller decides from [Error.Kind] whether to
+// It knows nothing of jobs, queues or retries. One call is one attempt (one
+// more when Redox refuses a token, and one when something on the way refuses
+// "Expect: 100-continue"); the caller decides from [Error.Kind] whether to
 // make another.
 //
 // # What Redox documents

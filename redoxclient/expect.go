@@ -2,6 +2,7 @@ package redoxclient
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"sync"
@@ -25,7 +26,15 @@ const maxInterim = 16
 
 var errInterim = errors.New("too many 1xx answers")
 
-func (a *attempt) expects() bool { return a.body.Size > expectAbove }
+func (k call) expects() bool { return k.body.Size > expectAbove && !k.unasked }
+
+// refusedExpect reports whether ans refuses the wait for "100 Continue" alone:
+// whoever gets a 417 repeats the request without it (RFC 9110, 10.1.1), and a
+// proxy that knows no expectation would else end every large file. A message
+// that was handed over whole all the same is not repeated.
+func (k call) refusedExpect(ans *answer) bool {
+	return ans.status == http.StatusExpectationFailed && k.expects() && !(k.op.Message() && ans.whole)
+}
 
 func (a *attempt) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{

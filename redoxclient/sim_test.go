@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -257,6 +258,38 @@ func TestRefusedUploadCostsNoByte(t *testing.T) {
 	check(t, err, redoxclient.TooLarge)
 	if reads != 0 {
 		t.Errorf("%d reads of the source", reads)
+	}
+}
+
+func TestExpectationThatAProxyRefuses(t *testing.T) {
+	w := start(t, "ES384")
+	once := func(kind redoxsim.Kind) {
+		fault := redoxsim.Fault{Match: redoxsim.Match{Kind: kind}, Action: redoxsim.AnswerStatus, Status: 417, Times: 1}
+		if err := w.sim.Replace(fault); err != nil {
+			t.Fatal(err)
+		}
+	}
+	once(redoxsim.UploadRequest)
+	up, err := w.upload(t.Context(), bytes.Repeat([]byte("%PDF-1.7 "), 300_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	once(redoxsim.MessageRequest)
+	_, err = w.client.Send(t.Context(), redoxclient.SendRequest{
+		Destination: "good-health", Path: operation, SourceID: w.source,
+		Body: redoxclient.Bytes(append(bundle(up.URL), bytes.Repeat([]byte(" "), 1<<20)...)),
+	})
+	if err != nil {
+		t.Fatalf("%v; refused: %v", err, w.refusals())
+	}
+	var got []int
+	for _, r := range w.sim.Requests() {
+		if got = append(got, r.Status); r.Status == 417 && r.BodyRead != 0 {
+			t.Errorf("%d bytes were taken before a 417", r.BodyRead)
+		}
+	}
+	if want := []int{200, 417, 201, 417, 200}; !slices.Equal(got, want) || len(w.sim.Uploads()) != 1 || len(w.sim.Messages()) != 1 {
+		t.Errorf("answered %v; %d uploads, %d messages", got, len(w.sim.Uploads()), len(w.sim.Messages()))
 	}
 }
 
