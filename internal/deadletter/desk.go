@@ -32,6 +32,8 @@ type Letters interface {
 type Publisher interface {
 	Submit(ctx context.Context, lane schemas.Lane, id string, data []byte) (known bool, err error)
 	Tell(ctx context.Context, lane schemas.Lane, event schemas.Event) error
+	// Holds is worker.Outbox's.
+	Holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (bool, error)
 }
 
 // Ledger is the worker's, and can be looked into.

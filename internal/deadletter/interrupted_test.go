@@ -59,6 +59,11 @@ func (c *cut) Tell(ctx context.Context, lane schemas.Lane, e schemas.Event) erro
 	return c.step(func() error { return c.Desk.Publisher.Tell(ctx, lane, e) })
 }
 
+func (c *cut) Holds(ctx context.Context, sequence uint64, stored time.Time, id string) (held bool, err error) {
+	err = c.step(func() error { held, err = c.Desk.Publisher.Holds(ctx, sequence, stored, id); return err })
+	return held, err
+}
+
 func (c *cut) Open(ctx context.Context, id string, fresh pipeline.Record) (page worker.Page, created bool, err error) {
 	err = c.step(func() error { c.page, created, err = c.Desk.Ledger.Open(ctx, id, fresh); return err })
 	return c, created, err

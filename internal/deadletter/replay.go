@@ -28,6 +28,9 @@ type Terms struct {
 // of the same letter then publishes nothing for as long as the stream remembers
 // ids, and none once a worker has taken the job.
 //
+// A job that is under way by its record is published all the same where the queue
+// holds no copy of it, as after a restore: the letter would be the last one.
+//
 // A job that the ledger has forgotten may have been accepted since: its events say
 // from then on that it may be there twice.
 //
@@ -54,7 +57,7 @@ func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, old
 	if !known {
 		record = forgotten(letter, data)
 	}
-	outcome, err := judge(letter, job, data, record, terms, d.Now())
+	outcome, err := d.consider(ctx, letter, job, data, record, terms)
 	if err == nil && outcome == Resent && !known {
 		outcome = ResentForgotten
 	}
@@ -113,6 +116,31 @@ func judge(letter natsq.Letter, job schemas.Job, data []byte, record pipeline.Re
 	return Resent, nil
 }
 
+// consider is judge, and asks the queue whether a job that is under way by its
+// record can go on: Resent where nothing would ever carry it on.
+func (d *Desk) consider(ctx context.Context, letter natsq.Letter, job schemas.Job, data []byte, record pipeline.Record, terms Terms) (Outcome, error) {
+	outcome, err := judge(letter, job, data, record, terms, d.Now())
+	if err != nil || outcome != UnderWay {
+		return outcome, err
+	}
+	held, err := d.Publisher.Holds(ctx, record.Sequence, record.Stored, job.ID)
+	if err != nil || held {
+		return UnderWay, err
+	}
+	// A worker writes what became of a job before it takes the copy out of the
+	// queue: only beside the same record is the copy lost.
+	now, known, err := d.Ledger.Find(ctx, job.ID)
+	switch {
+	case err != nil:
+		return "", err
+	case !known || now.Phase != record.Phase || !now.UpdatedAt.Equal(record.UpdatedAt):
+		return "", errRace
+	case terms.Expires.IsZero() && d.Now().After(job.Deadline()):
+		return "", errExpired
+	}
+	return Resent, nil
+}
+
 // publish writes into the record what must be known before the job runs again,
 // and publishes it.
 func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job, data []byte, terms Terms) (Outcome, error) {
@@ -125,7 +153,7 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 		return "", err
 	}
 	record := page.Record()
-	outcome, err := judge(letter, job, data, record, terms, d.Now())
+	outcome, err := d.consider(ctx, letter, job, data, record, terms)
 	if err != nil || outcome != Resent {
 		return outcome, err
 	}
@@ -138,6 +166,9 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 	// Not the job's own id, which the stream may still remember. The letter's own
 	// is no other letter's, so that what the stream drops is a repeat of this.
 	id := fmt.Sprintf("resend/%d/%d", letter.Sequence, letter.Buried.UnixNano())
+	if !record.Phase.Final() { // in place of a copy that may have been published under that id
+		id += fmt.Sprintf("/%d/%d", record.Sequence, record.Stored.UnixNano())
+	}
 	if _, err := d.Publisher.Submit(schemas.WithTrace(ctx, letter.Trace), letter.Lane, id, body); err != nil {
 		return "", fmt.Errorf("publishing the job: %w", err)
 	}

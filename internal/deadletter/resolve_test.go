@@ -101,8 +101,9 @@ func TestRefusals(t *testing.T) {
 		"sending again": {make: func(w *world) {
 			w.bury("x", job("x", "1"), schemas.StatusUnknown)
 			w.record("x", job("x", "1"), pipeline.Sending)
+			w.schedule("x", job("x", "1"))
 		},
-			accept: "under way again", stays: 0},
+			accept: "under way again", jobs: 1, stays: 0},
 		"another version": {make: func(w *world) {
 			w.bury("x", job("x", "1"), schemas.StatusUnknown)
 			w.record("x", job("x", "2"), pipeline.Held)
