@@ -35,6 +35,7 @@ func (d *delivery) survey(ctx context.Context) error {
 	for i := range d.job.Files {
 		known := &d.record.Files[i]
 		if known.Pin != nil {
+			known.recall(contentTypeOf(stated[i].ContentType, d.job.Files[i].ContentType))
 			continue
 		}
 		object, err := d.look(ctx, i, single)

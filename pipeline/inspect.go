@@ -18,7 +18,8 @@ const wholeSize = guard.HeadSize + guard.TailSize
 // inspect lets the content guard judge a file before its first byte is sent,
 // and gives the type it leaves as. stated is what the message says of it.
 // The type that message or job state counts before the store's, which is only
-// a hint: a store was often never told. object is the file's opened reading, or has no
+// a hint: a store was often never told. A word of the store's own is not sent: a
+// later try could not know it without the store. object is the file's opened reading, or has no
 // Body, and keeps its bytes.
 func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated compose.Statement) (string, error) {
 	file := d.job.Files[i]
@@ -44,7 +45,7 @@ func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated co
 		looked.Declared = ""
 		return d.judge(ctx, file, object, looked)
 	}
-	return leaves, err
+	return guard.Shown(leaves), err
 }
 
 // judge reads what the guard needs beside the head, and asks it.

@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
+	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -77,13 +79,35 @@ type Record struct {
 // FileRecord is what is known of the job's file at the same index.
 type FileRecord struct {
 	// Pin is the exact object that was read first.
-	Pin         *Pin             `json:"pin,omitempty"`
-	ContentType string           `json:"content_type,omitempty"`
-	Transfer    schemas.Transfer `json:"transfer,omitempty"`
-	SHA256      string           `json:"sha256,omitempty"`
-	SHA1        []byte           `json:"sha1,omitempty"`
+	Pin *Pin `json:"pin,omitempty"`
+	// ContentType is as what the file leaves. The ledger never has a name that the
+	// caller may have made up, but the one it falls under.
+	ContentType string `json:"content_type,omitempty"`
+	// OwnType says that ContentType is not the name the file leaves as: that is
+	// the caller's own, and in the job.
+	OwnType  bool             `json:"own_type,omitempty"`
+	Transfer schemas.Transfer `json:"transfer,omitempty"`
+	SHA256   string           `json:"sha256,omitempty"`
+	SHA1     []byte           `json:"sha1,omitempty"`
 	// URL names the file at Redox once it is uploaded.
 	URL string `json:"url,omitempty"`
+}
+
+// MarshalJSON keeps what a caller may have made up out of the ledger.
+func (f FileRecord) MarshalJSON() ([]byte, error) {
+	type plain FileRecord
+	told := plain(f)
+	told.ContentType = guard.Shown(f.ContentType)
+	told.OwnType = f.OwnType || told.ContentType != f.ContentType
+	return json.Marshal(told)
+}
+
+// recall puts said, what the caller says of the file's type, back into a record
+// from the ledger, so that every try sends the same.
+func (f *FileRecord) recall(said string) {
+	if f.OwnType && said != octetStream {
+		f.ContentType, f.OwnType = said, false
+	}
 }
 
 // Journal keeps the record of the one job in hand.
@@ -105,7 +129,7 @@ func (r *Record) EventFiles() []schemas.EventFile {
 			continue
 		}
 		files = append(files, schemas.EventFile{
-			Index: i, Size: f.Pin.Size, SHA256: f.SHA256, ContentType: f.ContentType, Transfer: f.Transfer,
+			Index: i, Size: f.Pin.Size, SHA256: f.SHA256, ContentType: guard.Shown(f.ContentType), Transfer: f.Transfer,
 		})
 	}
 	return files

@@ -79,8 +79,10 @@ type Reason struct {
 type EventFile struct {
 	Index int `json:"index"`
 	// Size is in bytes.
-	Size        int64    `json:"size"`
-	SHA256      string   `json:"sha256,omitempty"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256,omitempty"`
+	// ContentType is a widely known name: the one the file was sent with, or the
+	// one that falls under.
 	ContentType string   `json:"content_type,omitempty"`
 	Transfer    Transfer `json:"transfer,omitempty"`
 }

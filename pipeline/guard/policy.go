@@ -73,6 +73,21 @@ func (p Policy) allows(t string) bool {
 // holds tells whether the rule of a code is on.
 func (p Policy) holds(code string) bool { return !slices.Contains(p.Waived, code) }
 
+// Shown gives a type as records, events and logs may tell it. A name that many
+// know is told as it is. Any other may have been made up of a patient's, and the
+// one it falls under stands for it: text/xml for …+xml, application/json for
+// …+json, text/plain for text/…, application/octet-stream for the rest.
+func Shown(t string) string {
+	t = bare(t)
+	if t == "" || known(t) {
+		return t
+	}
+	if f := family(t); known(f) {
+		return f
+	}
+	return unknownType
+}
+
 // known tells whether t is a name this package can give to bytes.
 func known(t string) bool {
 	if _, ok := names[t]; ok {
