@@ -161,7 +161,7 @@ func (a *Account) fill(one *made, value []byte) error {
 	}
 	if record := recordOf(value); record != nil && one.digest != "" {
 		own := record.Digest == one.digest
-		if own && one.state == Fed {
+		if own && (one.state == Fed || one.state == Lost) {
 			one.state = ofPhase(record.Phase)
 		}
 		if own || one.state == Duplicate && record.Phase == pipeline.Accepted {
@@ -193,6 +193,8 @@ func (o *made) reason() string {
 		return reasonUnknown
 	case Refused:
 		return reasonRefused
+	case Lost:
+		return reasonLost
 	}
 	return ""
 }

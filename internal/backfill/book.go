@@ -3,6 +3,7 @@ package backfill
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/chartpost/chartpost/schemas"
@@ -176,6 +177,13 @@ func (b *Book) lastFed() int64 {
 	return 0
 }
 
+// states gives a copy of what the book says, by line.
+func (b *Book) states() []LineState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.lines)
+}
+
 // Tally is how far a run is.
 type Tally struct {
 	Lines int64 `json:"lines"`
@@ -195,7 +203,10 @@ func (b *Book) Tally(run Run) Tally {
 	defer b.mu.Unlock()
 	t := Tally{Lines: run.Lines, InFlight: b.held[Fed], Counts: Counts{}}
 	t.Unfed = run.Lines
-	for state := Fed; state < Absent; state++ {
+	for state := Fed; state < states; state++ {
+		if state == Absent {
+			continue
+		}
 		t.Unfed -= b.held[state]
 		t.Counts[state.Outcome(run.State)] += b.held[state]
 	}

@@ -21,10 +21,14 @@ type fakes struct {
 	mu   sync.Mutex
 	sent []Job
 	// phase is what the ledger says of every job that was published; empty is
-	// nothing.
+	// nothing. Where it lags, only its leader says so.
 	phase pipeline.Phase
+	lags  bool
 	// queued are the lines whose jobs are in the queue.
 	queued map[int64]bool
+	// onSearch is called, unless nil, when the queue was looked through, with how
+	// many times it was, and may change all.
+	onSearch func(times int)
 	// told are the events that there are.
 	told []schemas.Event
 	// asked counts the questions to the ledger, and searched those to the queue.
@@ -47,19 +51,24 @@ func (f *fakes) Queued(_ context.Context, _ string, found func(int64)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.searched++
-	for line := range f.queued {
-		found(line)
+	for line, there := range f.queued {
+		if there {
+			found(line)
+		}
+	}
+	if f.onSearch != nil {
+		f.onSearch(f.searched)
 	}
 	return nil
 }
 
-func (f *fakes) Records(_ context.Context, ids []string, _ bool) (map[string][]byte, error) {
+func (f *fakes) Records(_ context.Context, ids []string, newest bool) (map[string][]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
 	out := map[string][]byte{}
 	for _, j := range f.sent {
-		if f.phase == "" {
+		if f.phase == "" || f.lags && !newest {
 			break
 		}
 		for _, id := range ids {

@@ -44,7 +44,11 @@ func Forget(ctx context.Context, shelf Shelf, events Events, id, by string, now 
 		return err
 	}
 	if t := book.Tally(run); t.InFlight+t.Unfed > 0 {
-		return fmt.Errorf("%w: %d jobs are in flight, %d are not fed; cancel it first", ErrNotEnded, t.InFlight, t.Unfed)
+		advice := "cancel it first"
+		if run.State == Cancelled {
+			advice = "the same run command, with this name, stays until they have ended, and finds those that are lost"
+		}
+		return fmt.Errorf("%w: %d jobs are in flight, %d are not fed; %s", ErrNotEnded, t.InFlight, t.Unfed, advice)
 	}
 	if _, err := SetState(ctx, shelf, id, Cancelled, by, now); err != nil {
 		return err

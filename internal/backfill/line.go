@@ -34,6 +34,9 @@ const (
 	Doubtful
 	// Absent: the line is not one of the run.
 	Absent
+	// Lost: its job was published, and is found nowhere any more; nobody knows what
+	// became of it.
+	Lost
 	states
 )
 
@@ -67,7 +70,7 @@ func (s LineState) Outcome(run State) Outcome {
 		return OutcomeDuplicate
 	case LineFailed, Refused, Blocked:
 		return OutcomeFailed
-	case LineUnknown, Doubtful:
+	case LineUnknown, Doubtful, Lost:
 		return OutcomeUnknown
 	case LineCancelled:
 		return OutcomeCancelled

@@ -42,6 +42,7 @@ const (
 	reasonUnderWay = "in_progress"
 	reasonUnknown  = "unknown_before"
 	reasonRefused  = "refused"
+	reasonLost     = "lost"
 )
 
 // fromRecord fills in what the ledger knows of a job that has ended.

@@ -2,7 +2,9 @@ package backfill
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,4 +65,93 @@ func TestMissedBefore(t *testing.T) {
 			t.Errorf("%+v, %v", at, err)
 		}
 	})
+}
+
+// TestLost: a job that is neither in the queue nor in the ledger is lost in the end;
+// nothing is sent again, and the run can be forgotten.
+func TestLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSmall(t, "x", "x", "x")
+		if err := w.feeder("a").Feed(t.Context(), false, noBook); err != nil { // as --no-follow
+			t.Fatal(err)
+		}
+		if _, err := SetState(t.Context(), w.bucket, "r", Cancelled, "me", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		w.run.State = Cancelled
+		forget := func() error {
+			return Forget(t.Context(), gone{w.bucket}, over{w.fakes}, "r", "me", time.Now())
+		}
+		if err := forget(); !errors.Is(err, ErrNotEnded) {
+			t.Errorf("forgotten with jobs in flight: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		said := ""
+		f := w.feeder("b")
+		f.Say = func(text string) { said += text }
+		began := time.Now()
+		if err := f.Feed(ctx, true, noBook); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < lostEvery {
+			t.Errorf("they were given up after %s", took)
+		}
+		if n := len(w.published()); n != 3 {
+			t.Errorf("%d jobs were published, want 3", n)
+		}
+		if !strings.HasPrefix(said, "3 jobs are neither in the queue nor in the ledger") {
+			t.Errorf("it said %q", said)
+		}
+		rows, tally, err := w.account()
+		if err != nil || len(rows) != 3 || tally.Counts[OutcomeUnknown] != 3 || tally.Ended() != 3 || rows[0].Reason != "lost" {
+			t.Errorf("%+v %v %v", rows, tally, err)
+		}
+		w.say(pipeline.Accepted) // the ledger was restored
+		if _, tally, _ := w.account(); !tally.Good() {
+			t.Error(tally)
+		}
+		if err := forget(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// gone is a shelf that removes nothing.
+type gone struct{ *shelf }
+
+func (gone) Keys(context.Context, string) ([]string, error) { return nil, nil }
+func (gone) Remove(context.Context, string) error           { return nil }
+
+// TestNotLost: what is in the queue, or in the ledger, or was not found once, is in
+// flight.
+func TestNotLost(t *testing.T) {
+	for name, set := range map[string]func(w *small){
+		"in the queue": func(w *small) { w.queued = map[int64]bool{1: true} },
+		"waits":        func(w *small) { w.say(pipeline.Waiting) },
+		"taken while the queue is looked through": func(w *small) {
+			w.onSearch = func(int) { w.phase = pipeline.Working }
+		},
+		"not found every other time": func(w *small) {
+			w.onSearch = func(times int) { w.queued = map[int64]bool{1: times%2 == 0} }
+			w.onSearch(0)
+		},
+		"a replica of the ledger lags behind": func(w *small) { w.phase, w.lags = pipeline.Sending, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newSmall(t, "x")
+				set(w)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer cancel()
+				f := w.feeder("a")
+				if err := f.Feed(ctx, true, noBook); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
+				}
+				if got := f.book.Line(1); got != Fed || w.searched < 10 {
+					t.Errorf("state %d after %d searches", got, w.searched)
+				}
+			})
+		})
+	}
 }
