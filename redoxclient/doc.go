@@ -45,4 +45,11 @@
 // characters or a list of known codes; anything else is dropped. The underlying
 // cause of an error can be reached with errors.As but is never printed, because
 // the texts of net/http hold URLs.
+//
+// One way out is not this package's to close: net/http writes what a server
+// sends unasked, such as a body after a 204 or more of one than its
+// Content-Length says, to the standard logger of package log, and quotes it. A
+// program that keeps patient data out of its logs calls log.SetOutput with a
+// writer that drops all texts before the first request, and slog.SetDefault
+// never after it, which leads them to its handler.
 package redoxclient

@@ -21,6 +21,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/chartpost/chartpost/pipeline"
 )
@@ -86,6 +87,9 @@ func New(ctx context.Context, c Config) (*Source, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(httpClient(c)),
 		config.WithRetryer(c.retryer),
+		// It would print to standard error, past every log, what a store said: a
+		// Date that is none.
+		config.WithLogger(logging.Nop{}),
 	}
 	if c.Region != "" {
 		options = append(options, config.WithRegion(c.Region))

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/aws/smithy-go/logging"
+
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -25,6 +27,13 @@ func TestRegionIsNeededForAWS(t *testing.T) {
 	t.Setenv("AWS_REGION", "eu-north-1")
 	if _, err := New(t.Context(), Config{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTheSDKSaysNothing: its own logger prints to standard error.
+func TestTheSDKSaysNothing(t *testing.T) {
+	if said := source(t, storeURL).client.Options().Logger; said != (logging.Nop{}) {
+		t.Errorf("the SDK has a %T", said)
 	}
 }
 
