@@ -72,6 +72,22 @@ func (b *belief) most(rules rules, effective int, now int64) int {
 	return mostBelieved
 }
 
+// move puts the times earlier.
+func (b *belief) move(by int64) {
+	for _, at := range []*int64{&b.RiseAt, &b.CutAt, &b.Quiet, &b.Hold} {
+		if *at != 0 {
+			*at -= by
+		}
+	}
+}
+
+// bound keeps the times to what they can be in a record written at written.
+func (b *belief) bound(rules rules, written int64) {
+	b.RiseAt, b.CutAt = min(b.RiseAt, written), min(b.CutAt, written)
+	b.Quiet = min(b.Quiet, written+mostQuiet*int64(rules.window))
+	b.Hold = min(b.Hold, written+int64(rules.window+rules.lag))
+}
+
 // growth is the part of the limit that a cut has grown by, some windows after
 // it was quiet: 1 % in the first window, then 2, 4, 8, and 10 % in each further.
 func growth(windows float64) float64 {

@@ -104,10 +104,11 @@ func New(settings Settings, store Store, now func() time.Time, jitter func() flo
 	case settings.Travel < 0 || settings.Travel > settings.Window:
 		return nil, errors.New("the travel time of the request budget is at most its window")
 	}
+	rules := rulesOf(settings)
 	return &Budget{
-		rules: rulesOf(settings), worker: settings.Worker, store: store, now: now, jitter: jitter, log: log,
+		rules: rules, worker: settings.Worker, store: store, now: now, jitter: jitter, log: log,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
-		clock: storeClock{base: now(), span: settings.Window / 5},
+		clock: storeClock{base: now(), span: rules.valid / 4},
 	}, nil
 }
 

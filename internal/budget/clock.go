@@ -7,19 +7,34 @@ import "time"
 // a worker's clock says of the time of day plays no part.
 type storeClock struct {
 	base time.Time
-	// span is how long a sighting counts, once to twice: clocks drift apart by
-	// some 100 ppm, and one that was set back is to be found out while what was
-	// spent before counts still.
+	// span is how long a sighting counts, once to twice: less than permits last.
+	// Who believes an old time no longer than that takes nobody's permits for
+	// lapsed, and forgets nothing too early.
 	span time.Duration
 	// ahead holds, for this span of time and the one before, the most that the
 	// store's clock was seen to be ahead of the time since base.
 	ahead [2]sighting
+	// last is the revision that was read last.
+	last struct {
+		revision uint64
+		written  time.Time
+	}
 }
 
 type sighting struct {
 	seen  bool
 	span  int64
 	ahead time.Duration
+}
+
+// turn comes before saw and sawOwn, for every revision that is read. Where a
+// later one was written earlier, by more than lag, the clock was set back; where
+// an earlier one is read, it may be of another clock. What was seen is forgotten.
+func (c *storeClock) turn(revision uint64, written time.Time, lag time.Duration) {
+	if revision < c.last.revision || written.Before(c.last.written.Add(-lag)) {
+		c.ahead = [2]sighting{}
+	}
+	c.last.revision, c.last.written = revision, written
 }
 
 // saw notes that the store's clock had shown written at the local time by.

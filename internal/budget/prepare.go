@@ -18,6 +18,9 @@ type draft struct {
 	// blind: it brought too little, perhaps because the worker did not know
 	// what time it is at the store.
 	blind bool
+	// back is by how much the store's clock was found to be set back, 0 when
+	// it was not.
+	back time.Duration
 }
 
 // prepare makes the record that follows the one that was read.
@@ -33,6 +36,8 @@ func (b *Budget) prepare(value []byte, revision uint64, written time.Time) (draf
 	if found == nil {
 		return b.reopen(opening(b.rules), revision, now), nil
 	}
+	back := found.follow(b.rules, written.UnixNano())
+	b.clock.turn(revision, written, b.rules.lag)
 	_, sure := b.clock.at(now, written)
 	if revision == b.trip.wrote.revision {
 		b.clock.sawOwn(written, b.trip.wrote.sent, b.trip.wrote.confirmed)
@@ -45,10 +50,12 @@ func (b *Budget) prepare(value []byte, revision uint64, written time.Time) (draf
 	purse := &b.desk.purse
 	mine, known := found.Workers[b.worker]
 	if purse.meet(mine, known, revision, now) {
-		return b.reopen(found, revision, now), nil
+		d := b.reopen(found, revision, now)
+		d.back = back
+		return d, nil
 	}
 	covered := !known && purse.told.seq != 0
-	d := draft{next: found, heard: b.desk.heard, at: at, local: now}
+	d := draft{next: found, heard: b.desk.heard, at: at, local: now, back: back}
 	d.call = b.desk.wish(b.rules, found, now, at)
 	d.call.worker = b.worker
 	d.visit, d.call.used, d.call.late = purse.ask(covered, revision, now.Add(b.rules.valid))
@@ -75,6 +82,9 @@ func (b *Budget) reopen(r *record, revision uint64, now time.Time) draft {
 // took is called when a visit stands in the record.
 func (b *Budget) took(d draft) {
 	b.desk.purse.confirm(d.visit)
+	if d.back > 0 {
+		b.log.Warn("the clock of the NATS server was set back: the request budget's record was put on the new time", "by", d.back.Round(time.Second))
+	}
 	if d.next.Opening {
 		b.complain(d.local, "the request budget's record was missing, unreadable, of another window or an old one: the window is taken to be full, and requests start at an even pace")
 		return

@@ -106,6 +106,32 @@ func (r *record) settle(rules rules, written, now int64) {
 	r.Spent.forget(rules.slotOf(now - int64(rules.window)))
 }
 
+// follow puts a record on the store's clock as it was at written, and gives by
+// how much that was set back: 0 when it was not, or by rules.doubt or less.
+//
+// PacedAt is the latest time that a writer believed. Where it lies further ahead
+// of written than a writer can err, the times are of another clock. They are put
+// back by the difference less rules.doubt: not by more than the clock was, so
+// that nothing spent is forgotten too early.
+func (r *record) follow(rules rules, written int64) (back time.Duration) {
+	by := int64(0)
+	if ahead := time.Duration(r.PacedAt - written); ahead > rules.doubt() {
+		back, by = ahead, int64(ahead-rules.doubt())
+		r.Spent.move(by / int64(rules.slot))
+		r.Opened = max(r.Opened-by/int64(rules.slot), 0)
+		r.Belief.move(by)
+		r.PacedAt = written
+	}
+	r.Belief.bound(rules, written)
+	for name, e := range r.Workers {
+		if e.At != 0 {
+			e.At = min(e.At-by, written)
+			r.Workers[name] = e
+		}
+	}
+	return back
+}
+
 // sums are what counts as spent, the writer's own included.
 func (r *record) sums() (live, backfill int) {
 	live, backfill = r.Spent.sums()

@@ -42,6 +42,10 @@ func rulesOf(s Settings) rules {
 // slotOf is the slot a time of the store's clock, in ns, falls into.
 func (r rules) slotOf(at int64) int64 { return at / int64(r.slot) }
 
+// doubt [32.5 s] is more than a time that a worker believes can be ahead of the
+// store's clock while nobody knows yet that it was set back.
+func (r rules) doubt() time.Duration { return r.valid + 2*r.lag }
+
 // burst [3 s] is how much of backfill's pace a fleet may take at one visit.
 func (r rules) burst() time.Duration { return max(r.window/100, 3*r.every) }
 

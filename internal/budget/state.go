@@ -68,6 +68,7 @@ func Look(ctx context.Context, settings Settings, store Store, now time.Time) (s
 		return State{Requests: rules.requests, Effective: rules.requests}, false, err
 	}
 	at := max(now.UnixNano(), written.UnixNano())
+	r.follow(rules, written.UnixNano())
 	r.settle(rules, written.UnixNano(), at)
 	s = r.state(rules, at)
 	s.Age = time.Duration(at - written.UnixNano())

@@ -34,6 +34,9 @@ func (t *tally) forget(first int64) {
 	t.Base += int64(n)
 }
 
+// move puts the slots so many earlier.
+func (t *tally) move(slots int64) { t.Base = max(t.Base-slots, 0) }
+
 // sums are all that is booked.
 func (t *tally) sums() (live, backfill int) { return t.Live.sum(), t.Backfill.sum() }
 
