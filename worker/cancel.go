@@ -2,7 +2,9 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
@@ -43,29 +45,66 @@ func (c *cancels) set(run string, cancelled bool) {
 	delete(c.runs, run)
 }
 
-// has tells whether the run was cancelled. It waits until the runs are known: at
-// the start of a worker, for the blink of a listing.
-func (c *cancels) has(ctx context.Context, run string) bool {
-	if run == "" {
-		return false
-	}
+// known tells whether all runs have been told of.
+func (c *cancels) known() bool {
 	select {
 	case <-c.listed:
+		return true
 	default:
+		return false
+	}
+}
+
+// listingTime is how long a job in hand waits until the runs are known: for the
+// blink of a listing, at the start of a worker. Where that fails, it must not keep
+// its slot from others.
+const listingTime = 5 * time.Second
+
+var errRunsUnknown = errors.New("the backfill runs have not been listed")
+
+// has tells whether the run was cancelled. It fails where that is not known: then
+// nothing may be sent.
+func (c *cancels) has(ctx context.Context, run string) (bool, error) {
+	if run == "" {
+		return false, nil
+	}
+	if !c.known() {
+		timer := time.NewTimer(listingTime)
+		defer timer.Stop()
 		select {
 		case <-c.listed:
+		case <-timer.C:
+			return false, errRunsUnknown
 		case <-ctx.Done():
-			return false
+			return false, ctx.Err()
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.runs[run]
+	return c.runs[run], nil
+}
+
+// informed is the budget of a worker that takes no backfill job before it knows
+// which runs were cancelled: the job would only wait, in a slot.
+type informed struct {
+	Budget
+	cancels *cancels
+}
+
+func (b informed) Room() int {
+	if !b.cancels.known() {
+		return 0
+	}
+	return b.Budget.Room()
 }
 
 // runCancelled tells whether the job is not wanted any more.
-func (h *handling) runCancelled(ctx context.Context) bool {
-	return h.cancels.has(ctx, h.delivery.Line().Run)
+func (h *handling) runCancelled(ctx context.Context) (bool, error) {
+	cancelled, err := h.cancels.has(ctx, h.delivery.Line().Run)
+	if err != nil {
+		return false, queueFault("it could not be learned whether the backfill run of the job was cancelled", err)
+	}
+	return cancelled, nil
 }
 
 const codeCancelled = "run_cancelled"

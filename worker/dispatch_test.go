@@ -68,7 +68,10 @@ func (c *told) Put(_ context.Context, s LaneState) (LaneState, error) {
 	return s, nil
 }
 
-func (c *told) FollowRuns(ctx context.Context, _ func(string, bool), _ func()) { <-ctx.Done() }
+func (c *told) FollowRuns(ctx context.Context, _ func(string, bool), listed func()) {
+	listed()
+	<-ctx.Done()
+}
 
 // claims are who said that they would probe, in order; "" where a claim was
 // given up or a wait began.
@@ -270,7 +273,7 @@ func TestTheEndDoesNotWaitForTheRuns(t *testing.T) {
 			return ledgerAway()
 		}}
 		stop := run(t, Queue{Intake: in, Outbox: mute{}, Control: deaf{}, Budget: plenty{}}, book, stubborn{}, 5*time.Second)
-		d := ofRun{&copyInHand{lane: schemas.Lane{Class: schemas.Backfill, Destination: "a"}}}
+		d := ofRun{&copyInHand{lane: liveLane("a")}}
 		in.answers <- Answer{Lane: d.Lane(), Delivery: d}
 		synctest.Wait()
 		if took := stop(); took > 5*time.Second+lastWords {

@@ -77,8 +77,12 @@ func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
 			return
 		}
 	}
+	unwanted, err := h.runCancelled(ctx)
 	switch {
-	case h.runCancelled(ctx):
+	case err != nil:
+		h.setAside(ctx, err)
+		return
+	case unwanted:
 		refusal = cancelled()
 	case h.record.Abandoned > mostAbandoned:
 		refusal = abandoned()

@@ -114,8 +114,14 @@ func (h *handling) try(ctx context.Context, refusal error) {
 func (h *handling) Save(ctx context.Context, record pipeline.Record) error {
 	ctx, cancel := h.untilEnd(ctx)
 	defer cancel()
-	if record.Phase == pipeline.Sending && h.runCancelled(ctx) {
-		return cancelled()
+	if record.Phase == pipeline.Sending {
+		unwanted, err := h.runCancelled(ctx)
+		if err != nil {
+			return err
+		}
+		if unwanted {
+			return cancelled()
+		}
 	}
 	record.Owner, record.UpdatedAt = h.name, h.now().UTC()
 	return h.page.Save(ctx, record)
@@ -171,9 +177,14 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 	if f.Kind == fault.UnknownOutcome {
 		h.record.Doubts++
 	}
+	unwanted, err := h.runCancelled(ctx)
+	if err != nil {
+		h.setAside(ctx, err)
+		return
+	}
 	out := decide(f, h.trial(), h.job.Deadline(), h.now(), h.patience, h.jitter())
 	doubted := h.record.PossibleDuplicate || h.record.Doubts > 0
-	if h.runCancelled(ctx) {
+	if unwanted {
 		out = withdrawn(out, doubted)
 	}
 	if doubted {

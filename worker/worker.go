@@ -92,10 +92,11 @@ type Queue struct {
 
 // New makes a Worker.
 func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.Logger) *Worker {
+	cancels := newCancels()
 	w := &Worker{
 		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
-		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: queue.Budget, ledger: ledger, deliverer: deliverer,
-		leases: newLeases(log, s.Lease, s.Telemetry), hands: newHands(), cancels: newCancels(), log: log, now: time.Now, jitter: rand.Float64,
+		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: informed{queue.Budget, cancels}, ledger: ledger, deliverer: deliverer,
+		leases: newLeases(log, s.Lease, s.Telemetry), hands: newHands(), cancels: cancels, log: log, now: time.Now, jitter: rand.Float64,
 		state: state{asked: make(chan chan<- Look)},
 	}
 	w.turned.Store(w.now().UnixNano())

@@ -106,6 +106,41 @@ func TestFollowRunsOutage(t *testing.T) {
 	until(t, "the cancel is heard", func() bool { return m.is("a", true) })
 }
 
+// TestAFollowingThatFailsIsTrouble until it works: that the server lets nobody
+// make its consumer, or read from it, must not look like a worker with nothing to
+// do.
+func TestAFollowingThatFailsIsTrouble(t *testing.T) {
+	t.Parallel()
+	for denied, want := range map[string][]string{
+		"$JS.API.CONSUMER.CREATE.>":   {"following the backfill runs", "following the states of the lanes"},
+		"$JS.API.CONSUMER.MSG.NEXT.>": {"following the backfill runs"},
+	} {
+		t.Run(denied, func(t *testing.T) {
+			t.Parallel()
+			admin, poor, reload := divided(t, denied)
+			admin.runIs("gone", "cancelled")
+			var following sync.WaitGroup
+			ctx, stop := context.WithCancel(context.Background())
+			defer following.Wait()
+			defer stop()
+			following.Go(func() { poor.control().Follow(ctx, func(worker.LaneState) {}) })
+			listed := make(chan struct{}, 100)
+			following.Go(func() {
+				poor.control().FollowRuns(ctx, func(string, bool) {}, func() { listed <- struct{}{} })
+			})
+			told := func(what string) bool { return strings.Contains(fmt.Sprint(poor.Troubles()), what) }
+			for _, what := range want {
+				until(t, what+" is told of", func() bool { return told(what) })
+			}
+			if len(listed) > 0 {
+				t.Fatal("the runs were listed")
+			}
+			reload()
+			until(t, "the runs are listed, and nothing is told any more", func() bool { return len(listed) > 0 && !told("following") })
+		})
+	}
+}
+
 func TestLineIn(t *testing.T) {
 	for value, want := range map[string]worker.Line{
 		"": {}, "a": {}, "a/": {}, "a/0": {}, "a/-1": {}, "/7": {}, "a/7/8": {}, "a.b/7": {}, "a/x": {},

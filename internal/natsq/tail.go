@@ -37,6 +37,9 @@ type tail struct {
 	listing listing
 	// each takes a message, until it returns false.
 	each func(msg jetstream.Msg, meta *jetstream.MsgMetadata) (more bool)
+	// began is when what now reads was begun; said, that it stands.
+	began time.Time
+	said  bool
 }
 
 // listing follows the first part of a tail, which brings what was there before.
@@ -60,7 +63,7 @@ const tailQuiet = time.Second
 func (t *tail) run(ctx context.Context, started func() error) error {
 	consumer, err := t.open(ctx)
 	if err != nil {
-		return fmt.Errorf("following %s: %w", t.what, err)
+		return fmt.Errorf("%s: %w", t.name(), err)
 	}
 	defer func() { t.remove(ctx, consumer) }()
 	if err := started(); err != nil {
@@ -68,10 +71,16 @@ func (t *tail) run(ctx context.Context, started func() error) error {
 	}
 	for {
 		over, err := t.follow(ctx, consumer)
+		if over {
+			t.stands()
+		}
 		if over || ctx.Err() != nil {
 			return nil
 		}
-		t.conn.log.Info("following "+t.what+" was interrupted and goes on", "error", reasonOf(err))
+		t.conn.log.Info(t.name()+" was interrupted and goes on", "error", reasonOf(err))
+		if t.underWay() {
+			t.conn.tried(t.name(), "", t.began, err)
+		}
 		t.remove(ctx, consumer)
 		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
 			consumer, err = t.open(ctx)
@@ -81,7 +90,7 @@ func (t *tail) run(ctx context.Context, started func() error) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("following %s: %w", t.what, err)
+			return fmt.Errorf("%s: %w", t.name(), err)
 		}
 	}
 }
@@ -90,7 +99,27 @@ func (t *tail) open(ctx context.Context) (jetstream.Consumer, error) {
 	config := t.config()
 	config.AckPolicy, config.MemoryStorage, config.Replicas = jetstream.AckNonePolicy, true, 1
 	config.InactiveThreshold = tailIdle
-	return t.conn.js.CreateConsumer(ctx, t.stream, config)
+	t.began, t.said = time.Now(), false
+	consumer, err := t.conn.js.CreateConsumer(ctx, t.stream, config)
+	if err != nil {
+		t.conn.tried(t.name(), "", t.began, err)
+	}
+	return consumer, err
+}
+
+// name is what the log and Troubles call the following.
+func (t *tail) name() string { return "following " + t.what }
+
+// underWay tells whether there is still a listing to come to its end.
+func (t *tail) underWay() bool { return t.listing != nil && t.listing.listing() }
+
+// stands notes that the following works: what was there has come, where anybody
+// waits for it.
+func (t *tail) stands() {
+	if !t.said {
+		t.said = true
+		t.conn.tried(t.name(), "", t.began, nil)
+	}
 }
 
 // remove is for tidiness: the server does the same after tailIdle.
@@ -162,7 +191,8 @@ var errQuiet = errors.New("nothing came for a while")
 // next waits for a message: for ever, or while a listing is under way until it is
 // quiet.
 func (t *tail) next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
-	if t.listing == nil || !t.listing.listing() {
+	if !t.underWay() {
+		t.stands()
 		return messages.Next(jetstream.NextContext(ctx))
 	}
 	quiet, cancel := context.WithTimeout(ctx, tailQuiet)
