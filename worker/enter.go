@@ -22,6 +22,9 @@ func (h *handling) fresh() pipeline.Record {
 
 // open asks the ledger for the job's record, and what this copy means beside it.
 func (h *handling) open(ctx context.Context) (admission, error) {
+	if _, known := h.queueNow(); !known {
+		return "", queueFault("the queue's time is not known, by which deadlines are judged", nil)
+	}
 	page, created, err := h.ledger.Open(ctx, h.job.ID, h.fresh())
 	if err != nil {
 		return "", err

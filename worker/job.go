@@ -91,7 +91,7 @@ func (h *handling) run(ctx context.Context) {
 
 // try runs the job once and concludes it.
 func (h *handling) try(ctx context.Context, refusal error) {
-	if refusal == nil && h.now().After(h.job.Deadline()) {
+	if now, _ := h.queueNow(); refusal == nil && now.After(h.job.Deadline()) {
 		refusal = overdue()
 	}
 	if refusal != nil {
@@ -182,7 +182,8 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		h.setAside(ctx, err)
 		return
 	}
-	out := decide(f, h.trial(), h.job.Deadline(), h.now(), h.patience, h.jitter())
+	now, _ := h.queueNow()
+	out := decide(f, h.trial(), h.job.Deadline(), now, h.patience, h.jitter())
 	doubted := h.record.PossibleDuplicate || h.record.Doubts > 0
 	if unwanted {
 		out = withdrawn(out, doubted)

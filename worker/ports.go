@@ -108,6 +108,13 @@ type Outbox interface {
 	Holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (bool, error)
 }
 
+// Clock is the queue's, which is the same for all workers and by which schedules
+// come back.
+type Clock interface {
+	// Now is what the queue's clock says; known is false before it was heard of.
+	Now() (now time.Time, known bool)
+}
+
 // Page is the ledger's record of one job, open for compare-and-set.
 type Page interface {
 	// Record is the record as it was found or made.

@@ -50,6 +50,7 @@ type Worker struct {
 	ledger    Ledger
 	control   Control
 	budget    Budget
+	clock     Clock
 	deliverer Deliverer
 	leases    *leases
 	hands     *hands
@@ -88,6 +89,8 @@ type Queue struct {
 	Outbox  Outbox
 	Control Control
 	Budget  Budget
+	// Clock judges deadlines and times schedules; nil is this machine's own.
+	Clock Clock
 }
 
 // New makes a Worker.
@@ -96,7 +99,7 @@ func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.
 	w := &Worker{
 		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
 		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: informed{queue.Budget, cancels}, ledger: ledger, deliverer: deliverer,
-		leases: newLeases(log, s.Lease, s.Telemetry), hands: newHands(), cancels: cancels, log: log, now: time.Now, jitter: rand.Float64,
+		clock: queue.Clock, leases: newLeases(log, s.Lease, s.Telemetry), hands: newHands(), cancels: cancels, log: log, now: time.Now, jitter: rand.Float64,
 		state: state{asked: make(chan chan<- Look)},
 	}
 	w.turned.Store(w.now().UnixNano())
@@ -118,6 +121,15 @@ const (
 	// backfill job for the budget, before its slot goes to others.
 	slowAfter = 2 * time.Second
 )
+
+// queueNow is the time by the queue's clock: what it decides stands, and this
+// worker's own may be wrong by hours.
+func (w *Worker) queueNow() (now time.Time, known bool) {
+	if w.clock == nil {
+		return w.now(), true
+	}
+	return w.clock.Now()
+}
 
 // Answers is how many answers an Intake for this many slots must be able to
 // hold: each slot and each of the lanes can have a delivery and an end.

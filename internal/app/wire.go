@@ -207,7 +207,7 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	}
 	delivery := s.Delivery.settings(name, s.NATS.Prefix)
 	delivery.Telemetry = watching
-	w := worker.New(delivery, worker.Queue{Intake: intake, Outbox: queue.Outbox(), Control: control, Budget: requests},
+	w := worker.New(delivery, worker.Queue{Intake: intake, Outbox: queue.Outbox(), Control: control, Budget: requests, Clock: queue},
 		ledger.New(bucket, ledger.Patience), Pipeline(watching.Source(source), redoxgate.New(client, requests), s.Redox, s.Files, s.Message, s.Delivery), log)
 
 	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)

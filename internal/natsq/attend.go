@@ -14,8 +14,8 @@ import (
 )
 
 // Troubles lists what stands between this process and its queue, the oldest
-// first: a lost connection, what the server refused within the last minute, and
-// what has been tried for 5 s and more without success.
+// first: a lost connection, what the server refused within the last minute, clocks
+// that are apart, and what has been tried for 5 s and more without success.
 func (c *Conn) Troubles() []Trouble { return c.troubles.list(time.Now()) }
 
 // Alive fails when the connection was closed for good, which no wait can cure:
@@ -74,6 +74,7 @@ func (c *Conn) visit(ctx context.Context) []visited {
 			stream, err := c.js.Stream(ctx, name)
 			seen[i] = visited{name, stream, err}
 			if err == nil {
+				c.clock.saw(stream.CachedInfo().TimeStamp, began, time.Now())
 				c.holdings.note(c.prefix, name, stream.CachedInfo().State)
 			}
 			if !errors.Is(ctx.Err(), context.Canceled) {
@@ -82,6 +83,7 @@ func (c *Conn) visit(ctx context.Context) []visited {
 		})
 	}
 	all.Wait()
+	c.compareClocks()
 	return seen
 }
 

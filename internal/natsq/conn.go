@@ -41,6 +41,7 @@ type Conn struct {
 	// troubles is the book that Troubles reads.
 	troubles *troubles
 	holdings holdings
+	clock    clock
 	// renewed counts for Renewed.
 	renewed atomic.Uint64
 }
