@@ -161,7 +161,7 @@ func (a *Account) fill(one *made, value []byte) error {
 	}
 	if record := recordOf(value); record != nil && one.digest != "" {
 		own := record.Digest == one.digest
-		if own && (one.state == Fed || one.state == Lost) {
+		if own && (one.state == Fed || one.state == Lost || record.Phase.Final()) {
 			one.state = ofPhase(record.Phase)
 		}
 		if own || one.state == Duplicate && record.Phase == pipeline.Accepted {

@@ -203,3 +203,8 @@ func (o over) Follow(_ context.Context, _ string, _ uint64, _ time.Time, caughtU
 }
 
 func noBook(*Book) {}
+
+// eventOf is an event of a line's job.
+func eventOf(line int, status schemas.Status) schemas.Event {
+	return schemas.Event{Data: schemas.EventData{Status: status, Correlation: map[string]string{LabelRun: "r", LabelLine: fmt.Sprint(line)}}}
+}

@@ -1,0 +1,50 @@
+package backfill
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// TestReplayedAfterTheFeeder: a job that failed was run again while no feeder was
+// there, and the event of that is gone: the ledger's last word counts, for the
+// outcome as for the receipt.
+func TestReplayedAfterTheFeeder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSmall(t, "x", "x")
+		w.say(pipeline.Failed)
+		if err := w.feeder("a").Feed(t.Context(), true, noBook); err != nil {
+			t.Fatal(err)
+		}
+		for phase, want := range map[pipeline.Phase]Outcome{
+			pipeline.Accepted: OutcomeAccepted, pipeline.Held: OutcomeUnknown, pipeline.Failed: OutcomeFailed, pipeline.Working: OutcomeFailed, "": OutcomeFailed,
+		} {
+			w.say(phase)
+			rows, tally, err := w.account()
+			if err != nil || rows[0].Outcome != want || tally.Counts[want] != 2 {
+				t.Errorf("%q: %+v %v %v, want %s", phase, rows[0], tally, err, want)
+			}
+		}
+	})
+}
+
+// TestCaughtUp: the same command again writes into the book what events tell.
+func TestCaughtUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSmall(t, "x")
+		w.say(pipeline.Failed)
+		if err := w.feeder("a").Feed(t.Context(), true, noBook); err != nil {
+			t.Fatal(err)
+		}
+		w.told = []schemas.Event{eventOf(1, schemas.StatusAccepted)}
+		if err := w.feeder("b").Feed(t.Context(), true, noBook); err != nil {
+			t.Fatal(err)
+		}
+		w.told, w.phase = nil, "" // events and ledger forget
+		if rows, _, err := w.account(); err != nil || rows[0].Outcome != OutcomeAccepted {
+			t.Errorf("%+v %v", rows, err)
+		}
+	})
+}
