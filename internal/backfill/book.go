@@ -83,6 +83,21 @@ func (b *Book) save(ctx context.Context, bucket Bucket) error {
 	return nil
 }
 
+// adopt takes the revisions that there are now: the next save replaces them.
+func (b *Book) adopt(ctx context.Context, bucket Bucket) error {
+	for i := range b.parts {
+		_, revision, err := bucket.Read(ctx, b.key(i))
+		if err != nil {
+			return fmt.Errorf("reading the book of the run: %w", err)
+		}
+		b.mu.Lock()
+		b.parts[i].dirty = b.parts[i].dirty || b.parts[i].revision != revision
+		b.parts[i].revision = revision
+		b.mu.Unlock()
+	}
+	return nil
+}
+
 func (b *Book) copyOf(i int) ([]byte, uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -124,12 +124,8 @@ const leaveTime = 20 * time.Second
 func (f *Feeder) leave(ctx context.Context, ended bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	seen := f.book.seen()
-	if err := f.book.save(ctx, f.Bucket); err != nil {
-		return err
-	}
-	return f.lease.write(ctx, func(c *Checkpoint) {
-		c.Feeder, c.Events, c.Tally = "", max(seen, c.Events), f.book.Tally(f.Current())
+	return f.write(ctx, func(c *Checkpoint) {
+		c.Feeder = ""
 		if f.doubt == 0 {
 			c.Ahead = 0
 		}

@@ -125,12 +125,28 @@ func (l *lease) write(ctx context.Context, edit func(*Checkpoint)) error {
 	return nil
 }
 
+// fresh tells whether nobody else can have taken the run since the last write.
+// l.mu is held.
+func (l *lease) fresh() bool { return !l.lost && time.Since(l.written) < l.length*2/3 }
+
+// confirm writes the record where it is not fresh. ErrLost says that the run is
+// another's.
+func (l *lease) confirm(ctx context.Context) error {
+	l.mu.Lock()
+	fresh := l.fresh()
+	l.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	return l.write(ctx, func(*Checkpoint) {})
+}
+
 // proceed waits until the run is this feeder's for sure: a process that was frozen
 // finds out first whether it still is.
 func (l *lease) proceed(ctx context.Context) error {
 	for {
 		l.mu.Lock()
-		lost, fresh, moved := l.lost, time.Since(l.written) < l.length*2/3, l.moved
+		lost, fresh, moved := l.lost, l.fresh(), l.moved
 		l.mu.Unlock()
 		switch {
 		case lost:

@@ -32,17 +32,43 @@ func (f *Feeder) renew(ctx context.Context) error {
 	}
 }
 
-// save writes the book first: what the record says is in it must be in it.
+// save writes the book and what the record says of it.
 func (f *Feeder) save(ctx context.Context) error {
 	ctx, cancel := linger(ctx)
 	defer cancel()
+	return f.write(ctx, func(*Checkpoint) {})
+}
+
+// write writes the book first: what the record says is in it must be in it. Only a
+// feeder that was silent for long finds out before whether the run is still its.
+func (f *Feeder) write(ctx context.Context, edit func(*Checkpoint)) error {
+	if err := f.lease.confirm(ctx); err != nil {
+		return err
+	}
 	seen := f.book.seen()
-	if err := f.book.save(ctx, f.Bucket); err != nil {
+	err := f.book.save(ctx, f.Bucket)
+	if errors.Is(err, ErrChanged) {
+		err = f.reclaim(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	return f.lease.write(ctx, func(c *Checkpoint) {
 		c.Events, c.Tally = max(seen, c.Events), f.book.Tally(f.Current())
+		edit(c)
 	})
+}
+
+// reclaim writes the book over that of a feeder which lost the run and was frozen
+// just before it wrote: what that one knew is known here too.
+func (f *Feeder) reclaim(ctx context.Context) error {
+	if err := f.lease.write(ctx, func(*Checkpoint) {}); err != nil {
+		return err
+	}
+	if err := f.book.adopt(ctx, f.Bucket); err != nil {
+		return err
+	}
+	return f.book.save(ctx, f.Bucket)
 }
 
 // lingerTime is how long a stop leaves what is on its way to be confirmed: a write
