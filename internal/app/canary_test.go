@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
+	"os"
 	"strings"
 	"testing"
 
@@ -11,6 +13,8 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/internal/s3source"
+	"github.com/chartpost/chartpost/internal/stdlog"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -25,6 +29,8 @@ const canary = "KANARIENVOGEL"
 func TestNoPatientDataAnywhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
+	t.Cleanup(func() { log.SetOutput(os.Stderr); log.SetFlags(log.LstdFlags) })
+	stdlog.Take().Tell(w.log.Logger()) // as main does
 	hostile := fmt.Sprintf(`{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"%[1]s","diagnostics":"%[1]s","details":{"text":"%[1]s"}}]}`, canary)
 	headers := map[string]string{"Redox-Trace-Id": canary + " " + canary, "Retry-After": canary, "Content-Type": "text/" + canary}
 	file := w.put(canary+"-key.pdf", document(1000, "a"))
@@ -61,8 +67,21 @@ func TestNoPatientDataAnywhere(t *testing.T) {
 	expect(run("upload-refused", []redoxsim.Fault{{Match: upload, Action: redoxsim.AnswerStatus, Status: 403}}, files, transfer(schemas.Upload)), schemas.StatusFailed)
 	expect(run("upload-foreign", []redoxsim.Fault{{Match: upload, Action: redoxsim.ForeignLocation, URL: "https://" + canary + ".example/" + canary}}, files, transfer(schemas.Upload)), schemas.StatusFailed)
 	expect(run("passing", []redoxsim.Fault{{Match: message, Action: redoxsim.AnswerStatus, Status: 503}}, files), schemas.StatusAccepted)
-	expect(run("unreadable", []redoxsim.Fault{{Match: message, Action: redoxsim.AnswerUnreadable}}, files), schemas.StatusAccepted)
+	expect(run("unreadable", []redoxsim.Fault{{Match: message, Action: redoxsim.AnswerUnreadable}}, files), schemas.StatusUnknown)
 	expect(run("lost", []redoxsim.Fault{{Match: message, Action: redoxsim.CutAfterProcessing}}, files), schemas.StatusAccepted)
+	expect(run("overlong", []redoxsim.Fault{{Match: message, Action: redoxsim.AnswerOverlong}}, files), schemas.StatusAccepted)
+	expect(run("overlong-204", []redoxsim.Fault{{Match: message, Action: redoxsim.AnswerOverlong, Status: 204}}, files), schemas.StatusAccepted)
+	expect(run("overlong-upload", []redoxsim.Fault{{Match: upload, Action: redoxsim.AnswerOverlong}}, files, transfer(schemas.Upload)), schemas.StatusAccepted)
+	devtest.Until(t, "net/http tells of what came unasked", patienceOfTests, func() bool {
+		return strings.Contains(w.log.String(), "a library wrote to the standard log")
+	})
+	named, stored := w.typed("named.txt", "text/plain"), w.typed("stored.txt", "text/"+canary)
+	named.ContentType = "text/" + canary
+	expect(run("type-of-the-job", nil, []schemas.File{named}), schemas.StatusAccepted)
+	expect(run("type-of-the-store", nil, []schemas.File{stored}, transfer(schemas.Upload)), schemas.StatusAccepted)
+	expect(run("type-of-the-message", nil, []schemas.File{stored}, func(j *schemas.Job) {
+		j.Message = json.RawMessage(strings.Replace(string(j.Message), `"status":"current"`, `"status":"current","content":[{"attachment":{"contentType":"text/`+canary+`"}}]`, 1))
+	}), schemas.StatusAccepted)
 	expect(run("missing", nil, []schemas.File{{Bucket: testBucket, Key: canary + "/none.pdf"}}), schemas.StatusFailed)
 	expect(run("no-bucket", nil, []schemas.File{{Bucket: strings.ToLower(canary), Key: canary}}), schemas.StatusFailed)
 	expect(run("changed", nil, []schemas.File{{Bucket: testBucket, Key: file.Key, ETag: `"` + canary + `"`}}), schemas.StatusFailed)
@@ -103,6 +122,18 @@ func TestNoPatientDataAnywhere(t *testing.T) {
 			t.Errorf("patient data in %s: …%s…", where, text[max(i-120, 0):min(i+40, len(text))])
 		}
 	}
+}
+
+// typed stores a text as of a type.
+func (w *world) typed(key, contentType string) schemas.File {
+	w.t.Helper()
+	file, text := schemas.File{Bucket: testBucket, Key: w.t.Name() + "/" + key}, "a text\n"
+	if _, err := w.source.Put(w.t.Context(), s3source.Upload{
+		Bucket: file.Bucket, Key: file.Key, ContentType: contentType, Body: strings.NewReader(text), Size: int64(len(text)),
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return file
 }
 
 // plant is a message with the canary in every kind of value.
