@@ -72,7 +72,7 @@ func (c *auditLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return fmt.Errorf("%w\n%s", err, adviceAudit)
 	}
 	if !c.JSON {
-		show.Table(std.out, []string{"TIME", "OPERATOR", "ACTION", "STAGE", "TARGET", "RESULT", "REASON"}, rows)
+		return show.Table(std.out, []string{"TIME", "OPERATOR", "ACTION", "STAGE", "TARGET", "RESULT", "REASON"}, rows)
 	}
 	return written
 }

@@ -94,7 +94,9 @@ func (c *runCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if c.ID == "" {
 		c.ID = time.Now().UTC().Format("bf-20060102-150405-") + strings.ToLower(rand.Text()[:4])
 	}
-	fmt.Fprintln(std.out, c.ID)
+	if _, err := fmt.Fprintln(std.out, c.ID); err != nil {
+		return err
+	}
 	m, err := c.manifestFlags.stored(ctx, c.S3, c.Message)
 	if err != nil {
 		return err

@@ -24,17 +24,19 @@ func (completionCmd) Help() string {
 // Run prints a script made of the commands and flags as they are; nothing is
 // written by hand that could fall behind.
 func (c completionCmd) Run(std streams, parser *kong.Kong) error {
+	var out strings.Builder
 	root := parser.Model.Node
 	switch c.Shell {
 	case "fish":
-		fishScript(std.out, root)
+		fishScript(&out, root)
 	case "zsh":
-		fmt.Fprintln(std.out, "autoload -U +X bashcompinit && bashcompinit")
-		bashScript(std.out, root)
+		fmt.Fprintln(&out, "autoload -U +X bashcompinit && bashcompinit")
+		bashScript(&out, root)
 	default:
-		bashScript(std.out, root)
+		bashScript(&out, root)
 	}
-	return nil
+	_, err := io.WriteString(std.out, out.String())
+	return err
 }
 
 // bashScript finds the command by the words so far: where one completes a path of

@@ -20,6 +20,9 @@ type bulk struct {
 	std    streams
 	json   bool
 	dryRun bool
+	// missing are those that were named and are not there; nothing can be done
+	// with them.
+	missing []natsq.Letter
 	// every is the least time from one letter to the next.
 	every time.Duration
 	// act does it with the newest letter of a job, or of no job.
@@ -37,21 +40,37 @@ const fewLetters = 20
 // error ends the run.
 func (b *bulk) run(ctx context.Context, stacks []deadletter.Stack) error {
 	b.counts = map[string]int{}
-	err := b.all(ctx, stacks)
-	b.summary()
+	asked := len(b.missing) + len(stacks)
+	err := b.none()
+	if err == nil {
+		err = b.all(ctx, stacks, asked <= fewLetters)
+	}
+	if told := b.summary(asked); err == nil {
+		err = told
+	}
 	switch {
 	case err != nil:
-		return b.code(fmt.Errorf("stopped after %d of %d: %w", b.done.Load(), len(stacks), err))
+		return b.code(fmt.Errorf("stopped after %d of %d: %w", b.done.Load(), asked, err))
 	case b.refused == 0 || b.dryRun:
 		return nil
 	}
-	return b.code(fmt.Errorf("%d of %d were refused", b.refused, len(stacks)))
+	return b.code(fmt.Errorf("%d of %d were refused", b.refused, asked))
+}
+
+// none tells of each that is not there.
+func (b *bulk) none() error {
+	for _, l := range b.missing {
+		if err := b.say(l, "", &deadletter.Refusal{Code: deadletter.ErrNone.Code, Text: "there is no such dead letter"}, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // all keeps to the rate, and shows a person how far it is.
-func (b *bulk) all(ctx context.Context, stacks []deadletter.Stack) error {
+func (b *bulk) all(ctx context.Context, stacks []deadletter.Stack, tell bool) error {
 	if b.std.errTerminal && len(stacks) > fewLetters {
-		defer showLine(b.std, func() string { return fmt.Sprintf("%d of %d", b.done.Load(), len(stacks)) })()
+		defer showLine(b.std, func() string { return fmt.Sprintf("%d of %d", b.done.Load(), len(b.missing)+len(stacks)) })()
 	}
 	next := time.Now()
 	for i, s := range stacks {
@@ -65,7 +84,7 @@ func (b *bulk) all(ctx context.Context, stacks []deadletter.Stack) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := b.one(ctx, s, len(stacks) <= fewLetters); err != nil {
+		if err := b.one(ctx, s, tell); err != nil {
 			return err
 		}
 	}
@@ -74,7 +93,7 @@ func (b *bulk) all(ctx context.Context, stacks []deadletter.Stack) error {
 
 // code is exitPartly where something was done and something was not.
 func (b *bulk) code(err error) error {
-	if int(b.done.Load()) > b.refused {
+	if !b.dryRun && int(b.done.Load()) > b.refused {
 		return &failure{exitPartly, err}
 	}
 	return err
@@ -86,13 +105,19 @@ func (b *bulk) one(ctx context.Context, s deadletter.Stack, tell bool) error {
 	if err != nil && !refused {
 		return err
 	}
+	return b.say(s.Newest, outcome, refusal, tell)
+}
+
+// say counts what became of a letter, and tells of it; refusal is nil where it was
+// done.
+func (b *bulk) say(l natsq.Letter, outcome deadletter.Outcome, refusal *deadletter.Refusal, tell bool) error {
 	b.done.Add(1)
-	line := doneJSON{Sequence: s.Newest.Sequence, JobID: s.Newest.JobID, Outcome: outcome, DryRun: b.dryRun}
+	line := doneJSON{Sequence: l.Sequence, JobID: l.JobID, Outcome: outcome, DryRun: b.dryRun}
 	text := said[outcome]
 	if b.dryRun {
 		text = wouldBe(outcome)
 	}
-	if refused {
+	if refusal != nil {
 		b.refused++
 		line.Refused, line.Text, text = refusal.Code, refusal.Text, refusal.Text
 	}
@@ -100,10 +125,11 @@ func (b *bulk) one(ctx context.Context, s deadletter.Stack, tell bool) error {
 	if b.json {
 		return jsonLines(b.std.out).Encode(line)
 	}
-	if tell {
-		fmt.Fprintf(b.std.out, "%s: %s\n", nameOf(s.Newest), text)
+	if !tell {
+		return nil
 	}
-	return nil
+	_, err := fmt.Fprintf(b.std.out, "%s: %s\n", nameOf(l), text)
+	return err
 }
 
 // nameOf is a letter's job, or the letter's own number where it has none.
@@ -115,16 +141,16 @@ func nameOf(l natsq.Letter) string {
 }
 
 // summary counts what came of many.
-func (b *bulk) summary() {
-	if b.json || b.done.Load() <= fewLetters {
-		return
+func (b *bulk) summary(asked int) error {
+	if b.json || asked <= fewLetters {
+		return nil
 	}
 	var rows [][]string
 	for text, n := range b.counts {
 		rows = append(rows, []string{strconv.Itoa(n), text})
 	}
 	slices.SortFunc(rows, func(x, y []string) int { return strings.Compare(x[1], y[1]) })
-	show.Table(b.std.out, []string{"JOBS", "OUTCOME"}, rows)
+	return show.Table(b.std.out, []string{"JOBS", "OUTCOME"}, rows)
 }
 
 // preview shows a person what is about to be touched.

@@ -44,6 +44,7 @@ func (c *deadLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	defer queue.Close()
 	encoder := jsonLines(std.out)
 	var rows []show.Letter
+	var written error
 	n := 0
 	err = queue.Letters(ctx, func(l natsq.Letter) bool {
 		if !c.wants(l) {
@@ -52,7 +53,7 @@ func (c *deadLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		n++
 		if !c.JSON {
 			rows = append(rows, letterRow(l))
-		} else if encoder.Encode(letterJSON(l)) != nil {
+		} else if written = encoder.Encode(letterJSON(l)); written != nil {
 			return false
 		}
 		return c.Limit == 0 || n < c.Limit
@@ -61,9 +62,9 @@ func (c *deadLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
 	if !c.JSON {
-		show.Letters(std.out, rows)
+		return show.Letters(std.out, rows)
 	}
-	return nil
+	return written
 }
 
 func letterRow(l natsq.Letter) show.Letter {

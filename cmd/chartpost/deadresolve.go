@@ -81,8 +81,8 @@ func (c *deadResolveCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if c.JSON {
 		return jsonLines(std.out).Encode(doneJSON{JobID: c.Job, Outcome: outcome})
 	}
-	fmt.Fprintln(std.out, c.Job+":", said[outcome])
-	return nil
+	_, err = fmt.Fprintln(std.out, c.Job+":", said[outcome])
+	return err
 }
 
 // noted does act, which tells Before of what it is about to do, with its records

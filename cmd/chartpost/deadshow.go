@@ -86,7 +86,7 @@ func (c *deadShowCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 			if i > 0 {
 				fmt.Fprintln(std.out)
 			}
-			show.Pairs(std.out, letterPairs(l, jobOf(data), time.Now()))
+			err = show.Pairs(std.out, letterPairs(l, jobOf(data), time.Now()))
 		}
 		if err != nil {
 			return err

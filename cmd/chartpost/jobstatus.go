@@ -78,7 +78,9 @@ func (c *jobStatusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if c.JSON {
 		return jsonLines(std.out).Encode(statusJSON(job))
 	}
-	printStatus(std, job, time.Now())
+	if err := printStatus(std, job, time.Now()); err != nil {
+		return err
+	}
 	fmt.Fprintf(std.err, "(read the headers of %d events in %s)\n", job.Cost.Events, time.Since(began).Round(time.Millisecond))
 	return nil
 }

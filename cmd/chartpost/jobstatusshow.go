@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -84,13 +85,14 @@ func stateOf(j *timeline.Job) string {
 	return string(j.Events[len(j.Events)-1].Event.Data.Status)
 }
 
-func printStatus(std streams, j *timeline.Job, now time.Time) {
+func printStatus(std streams, j *timeline.Job, now time.Time) error {
 	s := statusJSON(j)
 	state := sentence(s, j, now)
 	if show.Colour(std.outTerminal, os.Getenv) {
 		state = show.Paint(schemas.Status(s.State), state)
 	}
-	fmt.Fprintf(std.out, "%s: %s\n\n", j.ID, state)
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s: %s\n\n", j.ID, state)
 	twice, receipt := "", ""
 	if s.PossibleDuplicate {
 		twice = "POSSIBLE DUPLICATE: Redox may have the message twice"
@@ -106,17 +108,19 @@ func printStatus(std streams, j *timeline.Job, now time.Time) {
 	if s.Owner != "" {
 		changed += " by " + s.Owner
 	}
-	show.Pairs(std.out, [][2]string{
+	_ = show.Pairs(&out, [][2]string{
 		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"reason", reason}, {"twice", twice},
 		{"receipt", receipt}, {"requested", when(s.RequestedAt)}, {"expires", when(s.ExpiresAt)}, {"changed", changed},
 	})
 	if rows := history(j); len(rows) > 0 {
-		fmt.Fprintln(std.out)
-		show.Table(std.out, []string{"TIME", "WHAT", "TRY", "DETAIL"}, rows)
+		fmt.Fprintln(&out)
+		_ = show.Table(&out, []string{"TIME", "WHAT", "TRY", "DETAIL"}, rows)
 	}
 	if j.NoAudit {
 		fmt.Fprintln(std.err, "(the audit could not be read: what operators did is left out)")
 	}
+	_, err := io.WriteString(std.out, out.String())
+	return err
 }
 
 // sentence says what a state means, and what comes next.

@@ -90,8 +90,8 @@ func (e laneEdit) one(ctx context.Context, std streams, control *natsq.Control, 
 	if e.json {
 		return said, jsonLines(std.out).Encode(laneDone{lane.Class, lane.Destination, said})
 	}
-	fmt.Fprintf(std.out, "%s %s: %s\n", lane.Class, lane.Destination, said)
-	return said, nil
+	_, err = fmt.Fprintf(std.out, "%s %s: %s\n", lane.Class, lane.Destination, said)
+	return said, err
 }
 
 // laneDone is what was done with a lane, in JSON.

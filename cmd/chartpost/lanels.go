@@ -55,8 +55,7 @@ func (c *laneLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	for _, r := range reports {
 		lanes = append(lanes, laneRow(r, time.Now()))
 	}
-	show.Lanes(std.out, lanes)
-	return nil
+	return show.Lanes(std.out, lanes)
 }
 
 // laneJSON is a lane in JSON.

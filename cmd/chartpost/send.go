@@ -97,13 +97,13 @@ func (c *sendCmd) read(std streams, now time.Time) ([]byte, error) {
 }
 
 // printer shows one event.
-func (c *sendCmd) printer(std streams) func(schemas.Event) {
+func (c *sendCmd) printer(std streams) func(schemas.Event) error {
 	if !c.JSON {
 		return show.NewEvents(std.out, show.Colour(std.outTerminal, os.Getenv)).Add
 	}
 	encoder := json.NewEncoder(std.out)
 	encoder.SetEscapeHTML(false)
-	return func(e schemas.Event) { encoder.Encode(e) }
+	return func(e schemas.Event) error { return encoder.Encode(e) }
 }
 
 // publication is one job on its way into the queue.
@@ -141,10 +141,11 @@ var errWaited = errors.New("the wait is over")
 
 // follow publishes the job and prints its events until the last one. The wait
 // begins with the publish: it cannot end with a job that is not on its way.
-func (p publication) follow(ctx context.Context, wait time.Duration, print func(schemas.Event)) error {
+func (p publication) follow(ctx context.Context, wait time.Duration, print func(schemas.Event) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var published bool
+	var written error
 	var last schemas.Status
 	err := p.queue.Watch(ctx, &p.lane, time.Now().Add(-time.Second),
 		func() error {
@@ -159,10 +160,13 @@ func (p publication) follow(ctx context.Context, wait time.Duration, print func(
 			if event.Data.JobID != p.id {
 				return true
 			}
-			print(event)
+			written = print(event)
 			last = event.Data.Status
-			return !last.Final()
+			return written == nil && !last.Final()
 		})
+	if err == nil {
+		err = written
+	}
 	switch {
 	case err != nil && published:
 		return fmt.Errorf("%w\nthe job %s is published and goes on by itself", err, p.id)

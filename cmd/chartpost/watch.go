@@ -57,11 +57,11 @@ func (c *watchCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	print := show.NewEvents(std.out, show.Colour(std.outTerminal, os.Getenv)).Add
 	if c.JSON {
 		encoder := jsonLines(std.out)
-		print = func(e schemas.Event) { written = encoder.Encode(e) }
+		print = func(e schemas.Event) error { return encoder.Encode(e) }
 	}
 	err = queue.WatchSelected(ctx, c.selection(), c.since, func() error { return nil }, func(e schemas.Event) bool {
 		if c.wants(e.Data) {
-			print(e)
+			written = print(e)
 		}
 		return written == nil
 	})

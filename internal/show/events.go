@@ -26,10 +26,12 @@ func NewEvents(w io.Writer, colour bool) *Events { return &Events{w: w, colour: 
 // a UUID takes.
 const row = "%-8s  %-24s  %-9s %3s  %-13s  %s"
 
-// Add writes one event.
-func (t *Events) Add(e schemas.Event) {
+// Add writes one event. Errors are the writer's.
+func (t *Events) Add(e schemas.Event) error {
 	if !t.headed {
-		fmt.Fprintf(t.w, row+"\n", "TIME", "JOB", "STATUS", "TRY", "FILES", "DETAIL")
+		if _, err := fmt.Fprintf(t.w, row+"\n", "TIME", "JOB", "STATUS", "TRY", "FILES", "DETAIL"); err != nil {
+			return err
+		}
 		t.headed = true
 	}
 	status := fmt.Sprintf("%-9s", e.Data.Status)
@@ -38,7 +40,8 @@ func (t *Events) Add(e schemas.Event) {
 	}
 	line := fmt.Sprintf(row, e.Time.Local().Format(time.TimeOnly), e.Data.JobID, status,
 		fmt.Sprint(e.Data.Attempt), files(e.Data.Files), Detail(e.Data))
-	fmt.Fprintln(t.w, strings.TrimRight(line, " "))
+	_, err := fmt.Fprintln(t.w, strings.TrimRight(line, " "))
+	return err
 }
 
 // files is the sum of a job's files and how they travel.

@@ -22,8 +22,8 @@ type Lane struct {
 	Limit int
 }
 
-// Lanes writes a table of lanes.
-func Lanes(w io.Writer, lanes []Lane) {
+// Lanes writes a table of lanes. Errors are w's, here and below.
+func Lanes(w io.Writer, lanes []Lane) error {
 	rows := [][]string{{"CLASS", "DESTINATION", "WAITING", "IN HAND", "STATE", "UNTIL", "LIMIT", "BY", "REASON"}}
 	for _, l := range lanes {
 		limit := ""
@@ -32,7 +32,7 @@ func Lanes(w io.Writer, lanes []Lane) {
 		}
 		rows = append(rows, []string{l.Class, l.Destination, fmt.Sprint(l.Waiting), fmt.Sprint(l.InHand), l.State, moment(l.Until), limit, l.By, l.Reason})
 	}
-	columns(w, rows)
+	return columns(w, rows)
 }
 
 // Letter is a line of the table of dead letters.
@@ -47,7 +47,7 @@ type Letter struct {
 }
 
 // Letters writes a table of dead letters.
-func Letters(w io.Writer, letters []Letter) {
+func Letters(w io.Writer, letters []Letter) error {
 	rows := [][]string{{"BURIED", "JOB", "CLASS", "DESTINATION", "STATUS", "SIZE", "REASON"}}
 	for _, l := range letters {
 		reason := strings.TrimSpace(l.Reason + " " + l.Path)
@@ -56,7 +56,7 @@ func Letters(w io.Writer, letters []Letter) {
 		}
 		rows = append(rows, []string{moment(l.Buried), l.Job, l.Class, l.Destination, l.Status, size(int64(l.Size)), reason})
 	}
-	columns(w, rows)
+	return columns(w, rows)
 }
 
 // moment is a time as the reader's clock shows it.
@@ -70,7 +70,7 @@ func moment(t time.Time) string {
 // columns writes rows in columns; an empty cell is '-', so that a line can be cut
 // at its blanks. What cannot be printed shows as '?': reasons and headers were
 // written by others.
-func columns(w io.Writer, rows [][]string) {
+func columns(w io.Writer, rows [][]string) error {
 	var text strings.Builder
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -80,7 +80,8 @@ func columns(w io.Writer, rows [][]string) {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	t.Flush()
-	io.WriteString(w, text.String())
+	_, err := io.WriteString(w, text.String())
+	return err
 }
 
 func onlyPrintable(r rune) rune {
@@ -91,21 +92,24 @@ func onlyPrintable(r rune) rune {
 }
 
 // Table writes rows in columns under their heads.
-func Table(w io.Writer, head []string, rows [][]string) {
-	columns(w, append([][]string{head}, rows...))
+func Table(w io.Writer, head []string, rows [][]string) error {
+	return columns(w, append([][]string{head}, rows...))
 }
 
 // Pairs writes names and values, a line each; a pair without a value is left out.
-func Pairs(w io.Writer, pairs [][2]string) {
+func Pairs(w io.Writer, pairs [][2]string) error {
 	width := 0
 	for _, p := range pairs {
 		if p[1] != "" {
 			width = max(width, len(p[0]))
 		}
 	}
+	var text strings.Builder
 	for _, p := range pairs {
 		if p[1] != "" {
-			fmt.Fprintf(w, "%-*s  %s\n", width, p[0], strings.Map(onlyPrintable, p[1]))
+			fmt.Fprintf(&text, "%-*s  %s\n", width, p[0], strings.Map(onlyPrintable, p[1]))
 		}
 	}
+	_, err := io.WriteString(w, text.String())
+	return err
 }
