@@ -92,23 +92,35 @@ func (t *deadTarget) check() error {
 
 var errJob = errors.New("<job>: must be the id of a job: 1 to 128 of letters, digits, _ and -")
 
-// find gives the letters that are meant.
-func (t *deadTarget) find(ctx context.Context, queue *natsq.Conn) ([]natsq.Letter, error) {
-	var letters []natsq.Letter
-	err := queue.Letters(ctx, func(l natsq.Letter) bool {
-		named := len(t.Jobs)+len(t.Sequence) == 0 || slices.Contains(t.Jobs, l.JobID) || slices.Contains(t.Sequence, l.Sequence)
+// find gives the letters that are meant; missing are what was named and is not
+// there, as letters that have nothing but that name.
+func (t *deadTarget) find(ctx context.Context, queue *natsq.Conn) (letters, missing []natsq.Letter, err error) {
+	for _, id := range t.Jobs {
+		missing = append(missing, natsq.Letter{JobID: id})
+	}
+	for _, n := range t.Sequence {
+		missing = append(missing, natsq.Letter{Sequence: n})
+	}
+	all := len(missing) == 0
+	err = queue.Letters(ctx, func(l natsq.Letter) bool {
+		named := all || slices.Contains(t.Jobs, l.JobID) || slices.Contains(t.Sequence, l.Sequence)
 		if named && t.wants(l) {
-			letters = append(letters, l)
+			if t.Limit == 0 || len(letters) < t.Limit {
+				letters = append(letters, l)
+			}
+			missing = slices.DeleteFunc(missing, func(m natsq.Letter) bool {
+				return m.JobID != "" && m.JobID == l.JobID || m.Sequence > 0 && m.Sequence == l.Sequence
+			})
 		}
-		return t.Limit == 0 || len(letters) < t.Limit
+		return t.Limit == 0 || len(letters) < t.Limit || len(missing) > 0
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, adviceStreams)
+		return nil, nil, fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
-	if len(letters) == 0 && len(t.Jobs)+len(t.Sequence) > 0 {
-		return nil, &failure{exitNothing, errors.New("there is no such dead letter")}
+	if len(letters) == 0 && !all {
+		return nil, nil, &failure{exitNothing, errors.New("there is no such dead letter")}
 	}
-	return letters, nil
+	return letters, missing, nil
 }
 
 // deadDesk is a desk and its connection.

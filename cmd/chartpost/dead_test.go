@@ -80,3 +80,29 @@ func TestDeadResolve(t *testing.T) {
 		t.Errorf("%+v, %v", record, err)
 	}
 }
+
+// TestNamedAndNotThere: whoever names five jobs and mistypes one is told so.
+func TestNamedAndNotThere(t *testing.T) {
+	o := newOffice(t)
+	for _, id := range []string{"a", "b", "c", "d"} {
+		o.bury(id, never)
+	}
+	const missing = "nosuch: there is no such dead letter\n"
+	if said := o.do(exitOK, "dead", "replay", "a", "nosuch", "--dry-run"); !strings.Contains(said, missing) || !strings.Contains(said, "a: would be resent") {
+		t.Error(said)
+	}
+	if said := o.do(exitPartly, "dead", "replay", "a", "nosuch", "--yes"); !strings.Contains(said, missing) || !strings.Contains(said, "1 of 2 were refused") {
+		t.Error(said)
+	}
+	if said := o.do(exitPartly, "dead", "drop", "b", "nosuch", "--sequence", "99", "--reason", "x", "--yes", "--json"); !strings.Contains(said, `{"job_id":"nosuch","refused":"none","text":"there is no such dead letter"}`) || !strings.Contains(said, `{"sequence":99,"refused":"none"`) {
+		t.Error(said)
+	}
+	o.do(exitNothing, "dead", "drop", "nosuch", "--reason", "x", "--yes")
+	o.do(exitNothing, "dead", "drop", "c", "--class", "backfill", "--reason", "x", "--yes")
+	if said := o.do(exitOK, "dead", "drop", "c", "d", "--limit", "1", "--reason", "x", "--yes"); strings.Contains(said, "no such") {
+		t.Error(said)
+	}
+	if jobs, dead := o.count("JOBS"), o.count("DEAD"); jobs != 1 || dead != 1 {
+		t.Errorf("%d jobs, %d dead letters", jobs, dead)
+	}
+}

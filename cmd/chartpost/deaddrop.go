@@ -32,7 +32,7 @@ func (deadDropCmd) Help() string {
   chartpost dead drop --code id_reused --until 2026-11-01 --dry-run
   chartpost dead drop --destination old-clinic --reason "closed" --yes
 
-The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required, but for --dry-run. Exit code 5 when there is no such dead letter.`
+The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required, but for --dry-run. Exit code 5 when there is no such dead letter, 6 when some of the jobs that you named have none.`
 }
 
 func (c *deadDropCmd) check(*kong.Context) error {
@@ -45,7 +45,7 @@ func (c *deadDropCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return err
 	}
 	defer desk.Close()
-	letters, err := c.find(ctx, desk.Conn)
+	letters, missing, err := c.find(ctx, desk.Conn)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (c *deadDropCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		}
 	}
 	notes := c.auditor(ctx, desk.Conn, c.NATS.Prefix, schemas.DeadDrop, nil)
-	b := &bulk{std: std, json: c.JSON, dryRun: c.DryRun}
+	b := &bulk{std: std, missing: missing, json: c.JSON, dryRun: c.DryRun}
 	b.act = func(ctx context.Context, s deadletter.Stack) (deadletter.Outcome, error) {
 		if c.DryRun {
 			return deadletter.Dropped, nil

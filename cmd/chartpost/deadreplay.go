@@ -41,7 +41,7 @@ func (deadReplayCmd) Help() string {
 
 A job goes back to its lane as it came and begins its next attempt; its dead letter is removed when the queue has the job. Interrupted, the command can be repeated: what is on its way is not sent again. Dead letters of the same job go together. A dead letter is kept for longer than the ledger remembers its job (--dead-age, --ledger-age): the events of a job that it has forgotten say possible_duplicate, and the output says so.
 
-Refused, and left where they are: jobs that were accepted since, whose expires_at has passed (see --expires-in), that cannot be understood, that came under an id that was taken; and those of unknown outcome, without --unknown. Exit code 6 when some were refused, 1 when all were, 5 when there is no such dead letter.`
+Refused, and left where they are: jobs that were accepted since, whose expires_at has passed (see --expires-in), that cannot be understood, that came under an id that was taken; and those of unknown outcome, without --unknown. Exit code 6 when some were refused or some of the jobs that you named have no dead letter, 1 when all were refused, 5 when there is no such dead letter.`
 }
 
 func (c *deadReplayCmd) check(*kong.Context) error {
@@ -62,7 +62,7 @@ func (c *deadReplayCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return err
 	}
 	defer desk.Close()
-	letters, err := c.find(ctx, desk.Conn)
+	letters, missing, err := c.find(ctx, desk.Conn)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (c *deadReplayCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		parameters["unknown"] = "true"
 	}
 	notes := c.auditor(ctx, desk.Conn, c.NATS.Prefix, schemas.DeadReplay, parameters)
-	b := &bulk{std: std, json: c.JSON, dryRun: c.DryRun, every: c.every}
+	b := &bulk{std: std, missing: missing, json: c.JSON, dryRun: c.DryRun, every: c.every}
 	b.act = func(ctx context.Context, s deadletter.Stack) (deadletter.Outcome, error) {
 		return desk.noted(ctx, notes, func() (deadletter.Outcome, error) { return desk.Replay(ctx, s.Newest, terms, s.Older...) })
 	}

@@ -65,7 +65,7 @@ func (c *deadShowCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	} else {
 		target.Sequence = []uint64{c.Sequence}
 	}
-	letters, err := target.find(ctx, desk.Conn)
+	letters, _, err := target.find(ctx, desk.Conn)
 	if err != nil {
 		return err
 	}
