@@ -138,8 +138,11 @@ func (c *planCmd) Run(ctx context.Context, std streams) error {
 	}
 	defer from.Close()
 	reader, err := manifest.NewReader(from, c.options())
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
 	if err != nil {
-		return usage(hidePath(err))
+		return usage(c.hidePath(err))
 	}
 	start := time.Now()
 	run := manifest.Run{StartedAt: start, ExpiresAfter: c.ExpiresAfter, SizeColumn: c.SizeColumn}
@@ -151,8 +154,11 @@ func (c *planCmd) Run(ctx context.Context, std streams) error {
 		return usage(err)
 	}
 	plan, err := c.make(ctx, std, source, reader, recipe, start)
+	if err != nil && ctx.Err() != nil {
+		return errInterrupted
+	}
 	if err != nil {
-		return hidePath(err)
+		return c.unreadable(err)
 	}
 	if template != nil {
 		plan.Template = &backfill.Source{SHA256: template.Digest(), Size: size}
@@ -203,14 +209,6 @@ func (s sizer) Size(ctx context.Context, file schemas.File) (int64, error) {
 		return 0, err
 	}
 	return object.Pin.Size, nil
-}
-
-// hidePath takes the name of a file out of an error: it can name a patient.
-func hidePath(err error) error {
-	if under := cause(err); under != err {
-		return fmt.Errorf("the manifest: %w", under)
-	}
-	return err
 }
 
 func (c *planCmd) print(std streams, plan *backfill.Plan) error {

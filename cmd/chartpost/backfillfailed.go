@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/chartpost/chartpost/internal/backfill"
@@ -17,6 +14,9 @@ import (
 
 var errNoReport = errors.New("is no report: it has no columns line, job_id and outcome")
 
+// failedColumns are what is read of a report.
+var failedColumns = []string{"line", "job_id", "outcome"}
+
 // readFailed reads the lines that failed out of a report.
 func readFailed(name string) (*backfill.Only, *backfill.Source, error) {
 	file, err := os.Open(name)
@@ -24,19 +24,13 @@ func readFailed(name string) (*backfill.Only, *backfill.Source, error) {
 		return nil, nil, err
 	}
 	defer file.Close()
-	reader, err := manifest.NewReader(file, manifest.Options{})
+	reader, err := openReport(file)
 	if err != nil {
-		return nil, nil, errNoReport
+		return nil, nil, err
 	}
-	at := map[string]int{}
-	for i, column := range reader.Columns() {
-		at[column] = i
-	}
-	if reader.Format() == manifest.NDJSON {
-		return readFailedJSON(name)
-	}
-	for _, need := range []string{"line", "job_id", "outcome"} {
-		if _, ok := at[need]; !ok {
+	var at [3]int
+	for i, name := range failedColumns {
+		if at[i] = slices.Index(reader.Columns(), name); at[i] < 0 {
 			return nil, nil, errNoReport
 		}
 	}
@@ -48,44 +42,39 @@ func readFailed(name string) (*backfill.Only, *backfill.Source, error) {
 		if row.Fault != nil {
 			return nil, nil, fmt.Errorf("line %d: %w", row.Number, row.Fault)
 		}
-		line, err := strconv.ParseInt(row.Values[at["line"]], 10, 64)
+		line, err := strconv.ParseInt(row.Values[at[0]], 10, 64)
 		if err != nil || line < 1 {
 			return nil, nil, fmt.Errorf("line %d: has no number of a line", row.Number)
 		}
-		if row.Values[at["outcome"]] == string(backfill.OutcomeFailed) {
-			only.Add(line, row.Values[at["job_id"]])
+		switch backfill.Outcome(row.Values[at[2]]) {
+		case "":
+			return nil, nil, fmt.Errorf("line %d: has no outcome", row.Number)
+		case backfill.OutcomeFailed:
+			only.Add(line, row.Values[at[1]])
 		}
 	}
-	return digested(file, only)
-}
-
-func readFailedJSON(name string) (*backfill.Only, *backfill.Source, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer file.Close()
-	only, decoder := backfill.NewOnly(), json.NewDecoder(bufio.NewReader(file))
-	for decoder.More() {
-		var row backfill.Row
-		if err := decoder.Decode(&row); err != nil || row.Line < 1 || row.Outcome == "" {
-			return nil, nil, errNoReport
-		}
-		if row.Outcome == backfill.OutcomeFailed {
-			only.Add(row.Line, row.JobID)
-		}
-	}
-	return digested(file, only)
-}
-
-func digested(file *os.File, only *backfill.Only) (*backfill.Only, *backfill.Source, error) {
 	if only.Len() == 0 {
 		return nil, nil, errors.New("has no line that failed")
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, nil, err
+	digest, size := reader.Digest()
+	return only, &backfill.Source{SHA256: digest, Size: size}, nil
+}
+
+// openReport reads CSV by its own header line and, of an NDJSON report, whose rows
+// hold lists too, what is asked for.
+func openReport(file *os.File) (*manifest.Reader, error) {
+	reader, err := manifest.NewReader(file, manifest.Options{})
+	if errors.Is(err, manifest.ErrGzip) {
+		return nil, err
 	}
-	sum := sha256.New()
-	size, err := io.Copy(sum, file)
-	return only, &backfill.Source{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size}, err
+	if err != nil {
+		return nil, errNoReport
+	}
+	if reader.Format() != manifest.NDJSON {
+		return reader, nil
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return manifest.NewReader(file, manifest.Options{Format: manifest.NDJSON, Columns: failedColumns})
 }

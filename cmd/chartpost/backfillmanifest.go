@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -49,7 +52,7 @@ func (c *manifestFlags) template() (*manifest.Template, int64, error) {
 // open gives the manifest's bytes as stored.
 func (c *manifestFlags) open(ctx context.Context, source *s3source.Source, in io.Reader) (io.ReadCloser, error) {
 	if c.Manifest == "-" {
-		return io.NopCloser(in), nil
+		return interruptible(ctx, in), nil
 	}
 	return openStored(ctx, source, "the manifest", c.Manifest)
 }
@@ -74,6 +77,41 @@ func openStored(ctx context.Context, source *s3source.Source, what, name string)
 	}
 	return object.Body, nil
 }
+
+// hidePath takes the name of a file out of an error, which can name a patient,
+// and leaves what the error says of it.
+func (c *manifestFlags) hidePath(err error) error {
+	of, ok := errors.AsType[*fs.PathError](err)
+	if !ok {
+		return err
+	}
+	text := strings.Replace(err.Error(), of.Error(), of.Err.Error(), 1)
+	switch {
+	case of.Path == c.Manifest && !strings.Contains(text, "the manifest"):
+		text = "the manifest: " + text
+	case filepath.Dir(of.Path) == filepath.Clean(os.TempDir()):
+		text += " (TMPDIR)"
+	}
+	return &pathless{text, of.Err}
+}
+
+// unreadable is hidePath, for what was met while a manifest was read: one that is
+// broken is a wrong input.
+func (c *manifestFlags) unreadable(err error) error {
+	if errors.Is(err, manifest.ErrGzip) {
+		return usage(err)
+	}
+	return c.hidePath(err)
+}
+
+// pathless is an error whose text has lost the name of a file.
+type pathless struct {
+	text string
+	err  error
+}
+
+func (p *pathless) Error() string { return p.text }
+func (p *pathless) Unwrap() error { return p.err }
 
 func (c *manifestFlags) options() manifest.Options {
 	o := manifest.Options{Columns: c.Columns}

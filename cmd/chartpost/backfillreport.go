@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -29,7 +30,8 @@ type reportCmd struct {
 	Name          string `arg:"" help:"Name of the run."`
 	manifestFlags `embed:"" group:"Manifest"`
 
-	Out        string `required:"" type:"path" placeholder:"FILE" help:"File for the rows. Required." group:"Output"`
+	Out        string `required:"" type:"path" placeholder:"FILE" help:"File for the rows, or - for standard output. Required." group:"Output"`
+	Force      bool   `help:"Write over the file of --out if it is there." group:"Output"`
 	OutFormat  string `default:"auto" enum:"auto,csv,ndjson" placeholder:"auto" help:"csv, ndjson, or auto: NDJSON where the name of --out ends in json, else CSV." group:"Output"`
 	JSON       bool   `name:"json" help:"Print the sums as JSON." group:"Output"`
 	AnyOutcome bool   `help:"Exit with code 0 whatever the outcomes are." group:"Output"`
@@ -46,13 +48,33 @@ func (reportCmd) Help() string {
   chartpost backfill report y2019 archive.csv --template template.yaml \
       --out report.csv
 
-One row for each line of the run: accepted, duplicate (accepted before the run), failed, unknown, cancelled or pending, with the reason, the receipt, and the size and SHA-256 of the files. The sums go to standard output with the digests of manifest, template and report. Nothing in it is patient data, as long as job ids are not.
+One row for each line of the run: accepted, duplicate (accepted before the run), failed, unknown, cancelled or pending, with the reason, the receipt, and the size and SHA-256 of the files. The sums go to standard output, or to standard error where the rows are there, with the digests of manifest, template and report. A file that is there is written over with --force alone: a run of --only-failed goes on with the very report that it began with. Nothing in it is patient data, as long as job ids are not.
 
 It needs the manifest and the template as they were when the run began. Exit code 0 when every line was accepted, 3 when one was not.`
 }
 
 func (c *reportCmd) check(*kong.Context) error {
-	return errors.Join(checkRunName(c.Name), c.manifestFlags.check(), c.Message.Check(), c.NATS.Check(), c.S3.Check())
+	return errors.Join(checkRunName(c.Name), c.manifestFlags.check(), c.free(), c.Message.Check(), c.NATS.Check(), c.S3.Check())
+}
+
+// free tells whether the file of --out may be written.
+func (c *reportCmd) free() error {
+	there, err := os.Stat(c.Out)
+	if c.Out == "-" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--out: %w", cause(err))
+	}
+	for _, input := range []string{c.Manifest, c.Template} {
+		if about, err := os.Stat(input); err == nil && os.SameFile(about, there) {
+			return errors.New("--out: is the manifest or the template")
+		}
+	}
+	if !c.Force {
+		return fmt.Errorf("--out: %w; see --force", fs.ErrExist)
+	}
+	return nil
 }
 
 func (c *reportCmd) Run(ctx context.Context, std streams, cli *CLI) error {
@@ -75,11 +97,18 @@ func (c *reportCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err := m.same(run, &backfill.Plan{Manifest: run.Manifest, Lines: run.Lines, Faulty: run.Faulty}); err != nil {
 		return usage(err)
 	}
-	summary, err := c.write(ctx, desk, m, run)
-	if err != nil {
-		return hidePath(err)
+	summary, err := c.write(ctx, std, desk, m, run)
+	if errors.Is(err, backfill.ErrManifest) || errors.Is(err, backfill.ErrUnbalanced) {
+		return usage(err)
 	}
-	if err := c.print(std, summary); err != nil {
+	if err != nil {
+		return c.unreadable(err)
+	}
+	sums := std.out
+	if c.Out == "-" {
+		sums = std.err
+	}
+	if err := c.print(sums, summary); err != nil {
 		return err
 	}
 	if c.AnyOutcome || summary.Good() {
@@ -89,15 +118,50 @@ func (c *reportCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 }
 
 // write makes the file whole before it takes its name.
-func (c *reportCmd) write(ctx context.Context, desk *desk, m *storedManifest, run backfill.Run) (s backfill.Summary, err error) {
+func (c *reportCmd) write(ctx context.Context, std streams, desk *desk, m *storedManifest, run backfill.Run) (s backfill.Summary, err error) {
+	if c.Out == "-" {
+		return c.account(ctx, std.out, desk, m, run)
+	}
 	file, err := os.CreateTemp(filepath.Dir(c.Out), ".chartpost-report-*")
 	if err != nil {
 		return s, fmt.Errorf("--out: %w", cause(err))
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
+	if s, err = c.account(ctx, file, desk, m, run); err != nil {
+		return s, err
+	}
+	if err = file.Sync(); err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		return s, fmt.Errorf("--out: %w", cause(err))
+	}
+	if err := c.free(); err != nil { // it may have taken long
+		return s, usage(err)
+	}
+	if err := os.Rename(file.Name(), c.Out); err != nil {
+		return s, fmt.Errorf("--out: %w", cause(err))
+	}
+	return s, nil
+}
+
+// outFile is where --out goes; its errors say so.
+type outFile struct{ io.Writer }
+
+func (o outFile) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		err = fmt.Errorf("--out: %w", cause(err))
+	}
+	return n, err
+}
+
+// account writes the rows, and sums them up.
+func (c *reportCmd) account(ctx context.Context, out io.Writer, desk *desk, m *storedManifest, run backfill.Run) (s backfill.Summary, err error) {
 	sum := sha256.New()
-	buffered := bufio.NewWriterSize(io.MultiWriter(file, sum), 64<<10)
+	size := &counter{}
+	buffered := bufio.NewWriterSize(io.MultiWriter(outFile{out}, sum, size), 64<<10)
 	each, end := c.rows(buffered)
 	account := backfill.Account{
 		Ports: backfill.Ports{Bucket: desk.runs, Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
@@ -105,22 +169,26 @@ func (c *reportCmd) write(ctx context.Context, desk *desk, m *storedManifest, ru
 	}
 	tally, err := account.Write(ctx, each)
 	if err == nil {
-		err = errors.Join(end(), buffered.Flush())
+		err = end()
+	}
+	if err == nil {
+		err = buffered.Flush()
 	}
 	if err != nil {
 		return s, err
 	}
-	about, err := file.Stat()
-	if err == nil {
-		err = errors.Join(file.Sync(), file.Close(), os.Rename(file.Name(), c.Out))
-	}
-	if err != nil {
-		return s, fmt.Errorf("--out: %w", cause(err))
-	}
 	return backfill.Summary{
 		Run: run.ID, State: run.State, Manifest: run.Manifest, Template: run.Template, Only: run.Only, Tally: tally,
-		Report: backfill.Source{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: about.Size()},
+		Report: backfill.Source{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size.n},
 	}, nil
+}
+
+// counter counts bytes.
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
 }
 
 // reportColumns are those of a report in CSV.
@@ -162,11 +230,11 @@ func instant(t time.Time) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-func (c *reportCmd) print(std streams, s backfill.Summary) error {
+func (c *reportCmd) print(out io.Writer, s backfill.Summary) error {
 	if c.JSON {
-		return json.NewEncoder(std.out).Encode(s)
+		return json.NewEncoder(out).Encode(s)
 	}
-	w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "run\t%s\t%s\n", s.Run, s.State)
 	fmt.Fprintf(w, "manifest\t%d bytes\tsha256 %s\n", s.Manifest.Size, s.Manifest.SHA256)
 	if s.Template != nil {

@@ -128,10 +128,10 @@ func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedMa
 	survey := backfill.NewSurvey(c.ID, m.only)
 	plan, err := c.survey(ctx, std, m, survey, !run.Quick && (fresh || run.Faulty > 0))
 	if err != nil && ctx.Err() != nil {
-		return run, nil, errors.New("interrupted while the manifest was read; nothing was sent")
+		return run, nil, errInterrupted
 	}
 	if err != nil {
-		return run, nil, hidePath(err)
+		return run, nil, c.unreadable(err)
 	}
 	notes := c.auditor(ctx, desk.queue, c.NATS.Prefix, schemas.BackfillRun, map[string]string{"lines": strconv.FormatInt(plan.Lines, 10)})
 	target := schemas.Target{Run: c.ID}
@@ -229,7 +229,7 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("stopped; jobs in the queue go on by themselves. To go on feeding, run the same command with --id %s", c.ID)
 	case err != nil:
-		return fmt.Errorf("%w\nthe run %s can go on: run the same command with --id %s", hidePath(err), c.ID, c.ID)
+		return fmt.Errorf("%w\nthe run %s can go on: run the same command with --id %s", c.hidePath(err), c.ID, c.ID)
 	}
 	return printEnd(std, c.ID, tally(), c.Follow)
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/samples"
@@ -152,6 +153,19 @@ func TestBackfillKilled(t *testing.T) {
 		t.Errorf("a patient:\n%s", said)
 	}
 	reportIs(t, out, lines, fmt.Sprint(missing))
+	again := []string{"backfill", "report", "killed", manifest, "--template", template, "--out"}
+	if said := command(exitUsage, append(again, out)...); !strings.Contains(said, "see --force") {
+		t.Error(said)
+	}
+	command(exitNotAccepted, append(again, out, "--force")...)
+	reportIs(t, out, lines, fmt.Sprint(missing))
+	if said := command(exitNotAccepted, append(again, "-")...); !strings.Contains(said, strings.Join(reportColumns, ",")+"\n") || !strings.Contains(said, "OUTCOME ") {
+		t.Error(said)
+	}
+	again[3] = file("other.csv", append(rows, "77,Zebedee\n"...))
+	if said := command(exitUsage, append(again, "-")...); !strings.Contains(said, backfill.ErrManifest.Error()) && !strings.Contains(said, backfill.ErrUnbalanced.Error()) {
+		t.Error(said)
+	}
 }
 
 // setUp makes streams that remember message ids for so long; a server can do so

@@ -139,7 +139,7 @@ func (m *storedManifest) Open(ctx context.Context) (*backfill.Opened, error) {
 	reader, err := manifest.NewReader(from, m.flags.options())
 	if err != nil {
 		from.Close()
-		return nil, usage(hidePath(err))
+		return nil, usage(m.flags.hidePath(err))
 	}
 	run := manifest.Run{StartedAt: m.run, ExpiresAfter: m.flags.ExpiresAfter, SizeColumn: m.flags.SizeColumn}
 	if m.whole {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,20 +13,41 @@ import (
 )
 
 // readJob reads a job file; "-" is in.
-func readJob(path string, in io.Reader) ([]byte, error) {
-	if path != "-" {
+func readJob(ctx context.Context, path string, in io.Reader) ([]byte, error) {
+	var from io.ReadCloser
+	if path == "-" {
+		from = interruptible(ctx, in)
+	} else {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, fmt.Errorf("the job file: %w", cause(err))
+			return nil, usage(fmt.Errorf("the job file: %w", cause(err)))
 		}
-		defer file.Close()
-		in = file
+		from = file
 	}
-	data, err := readLimited(in)
+	defer from.Close()
+	data, err := readLimited(from)
+	if ctx.Err() != nil {
+		return nil, errInterrupted
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the job: %w", cause(err))
+		return nil, usage(fmt.Errorf("reading the job: %w", cause(err)))
 	}
 	return data, nil
+}
+
+var errInterrupted = errors.New("interrupted while the input was read; nothing was done")
+
+// interruptible reads in until ctx ends. A read of a terminal or of a pipe cannot
+// be broken off: it outlives a Ctrl-C, at which the process ends.
+func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
+	out, feed := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { feed.CloseWithError(ctx.Err()) })
+	go func() {
+		_, err := io.Copy(feed, in)
+		stop()
+		feed.CloseWithError(err)
+	}()
+	return out
 }
 
 // understand reads a job as a worker of its environment will. On the author's

@@ -196,7 +196,7 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	if exited >= 0 { // --help was answered
 		return exited
 	}
-	faults := append(settings.faults, err)
+	faults := append(settings.faults, surplus(err, args))
 	if err == nil && !settings.unread {
 		if c, ok := command.Selected().Target.Addr().Interface().(checker); ok {
 			faults = append(faults, c.check(command))

@@ -53,9 +53,9 @@ func (c *previewCmd) delivery() app.Delivery {
 }
 
 func (c *previewCmd) Run(ctx context.Context, std streams) error {
-	data, err := c.read(std, time.Now())
+	data, err := c.read(ctx, std, time.Now())
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	job, err := understand(data, c.SourceID, std.errTerminal)
 	if err != nil {
@@ -72,14 +72,15 @@ func (c *previewCmd) Run(ctx context.Context, std streams) error {
 	return c.print(ctx, std, job, letter)
 }
 
-func (c *previewCmd) read(std streams, now time.Time) ([]byte, error) {
+func (c *previewCmd) read(ctx context.Context, std streams, now time.Time) ([]byte, error) {
 	if c.Job != "" {
-		return readJob(c.Job, std.in)
+		return readJob(ctx, c.Job, std.in)
 	}
 	if c.ID == "" {
 		c.ID = newID(now)
 	}
-	return c.build(now, nil)
+	data, err := c.build(now, nil)
+	return data, usage(err)
 }
 
 func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, letter pipeline.Letter) error {

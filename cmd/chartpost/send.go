@@ -56,9 +56,9 @@ func (c *sendCmd) check(k *kong.Context) error {
 }
 
 func (c *sendCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	data, err := c.read(std, time.Now())
+	data, err := c.read(ctx, std, time.Now())
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	job, err := understand(data, "", std.errTerminal)
 	if err != nil {
@@ -82,18 +82,19 @@ func (c *sendCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 }
 
 // read gives the job's bytes.
-func (c *sendCmd) read(std streams, now time.Time) ([]byte, error) {
+func (c *sendCmd) read(ctx context.Context, std streams, now time.Time) ([]byte, error) {
 	if c.Job != "" {
-		return readJob(c.Job, std.in)
+		return readJob(ctx, c.Job, std.in)
 	}
 	if c.ID == "" {
 		c.ID = newID(now)
 	}
 	first, err := c.target(&c.jobFlags)
 	if err != nil {
-		return nil, err
+		return nil, usage(err)
 	}
-	return c.build(now, first)
+	data, err := c.build(now, first)
+	return data, usage(err)
 }
 
 // printer shows one event.

@@ -192,10 +192,28 @@ func alternatives(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
+// surplus tells of an argument too many without its value: often a part of a
+// file's name that has a blank, and that can name a patient. A command that was
+// misspelled keeps what it resembles.
+func surplus(err error, args []string) error {
+	if err == nil {
+		return nil
+	}
+	for i, arg := range args {
+		if err.Error() == "unexpected argument "+arg {
+			return fmt.Errorf("argument %d is one too many; a name with blanks needs quotes", i+1)
+		}
+	}
+	return err
+}
+
 // cause is what the system says of a file, without its path: the path of a
 // document can name a patient.
 func cause(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
 		return e.Err
 	}
 	return err

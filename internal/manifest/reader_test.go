@@ -132,7 +132,7 @@ func TestNoShortManifest(t *testing.T) {
 	whole := zip(t, text)
 	for _, n := range []int{len(whole) - 1, len(whole) - 8, len(whole) / 2, 12, 3} {
 		lines, _ := rows(t, bytes.NewReader(whole[:n]), Options{})
-		if last := lines[len(lines)-1]; !strings.Contains(last, errGzip.Error()) {
+		if last := lines[len(lines)-1]; !strings.Contains(last, ErrGzip.Error()) {
 			t.Errorf("%d of %d bytes: %s", n, len(whole), last)
 		}
 	}

@@ -37,7 +37,8 @@ type text struct {
 
 var (
 	errUTF16 = errors.New("the manifest is UTF-16: save it as UTF-8")
-	errGzip  = errors.New("the manifest is gzip and its end is missing or broken")
+	// ErrGzip is a manifest of which not all can be had.
+	ErrGzip = errors.New("the manifest is gzip and its end is missing or broken")
 )
 
 // openText knows gzip by its first two bytes (RFC 1952), not by a name.
@@ -52,7 +53,7 @@ func openText(from io.Reader) (*text, error) {
 		return t, nil
 	}
 	if t.zip, err = gzip.NewReader(t.buffer); err != nil {
-		return nil, errGzip
+		return nil, ErrGzip
 	}
 	return t, nil
 }
@@ -65,7 +66,7 @@ func (t *text) Read(p []byte) (int, error) {
 	}
 	n, err := t.zip.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) {
-		err = errGzip
+		err = ErrGzip
 	}
 	return n, err
 }
