@@ -93,7 +93,10 @@ func stamp(t time.Time) string {
 // longestLine is more than an event takes.
 const longestLine = 2 << 20
 
-var errResume = errors.New("the end of the file is no export of events in this format")
+var (
+	errResume   = errors.New("the end of the file is no export of events in this format")
+	errNoExport = errors.New("the file does not begin like an export of events in this format, and was left as it is")
+)
 
 // resumeAt finds the sequence of the last whole line of an export, cuts off what
 // follows it, and leaves the file at its end. 0 is an empty file, or one without
@@ -107,6 +110,9 @@ func resumeAt(file *os.File, format string) (uint64, error) {
 	end := make([]byte, info.Size()-from)
 	if _, err := file.ReadAt(end, from); err != nil {
 		return 0, cause(err)
+	}
+	if err := beginsAsExport(file, info.Size(), format); err != nil {
+		return 0, err
 	}
 	whole := bytes.LastIndexByte(end, '\n') + 1
 	if whole == 0 && from > 0 {
@@ -127,6 +133,23 @@ func resumeAt(file *os.File, format string) (uint64, error) {
 	}
 	_, err = file.Seek(0, io.SeekEnd)
 	return last, cause(err)
+}
+
+// beginsAsExport refuses a file that something else has written, or somebody
+// named by mistake: what follows the last whole line is cut off.
+func beginsAsExport(file *os.File, size int64, format string) error {
+	begin := `{"sequence":`
+	if format == "csv" {
+		begin = strings.Join(csvHead, ",") + "\n"
+	}
+	head := make([]byte, min(size, int64(len(begin))))
+	if _, err := file.ReadAt(head, 0); err != nil && len(head) > 0 {
+		return cause(err)
+	}
+	if string(head) != begin[:len(head)] {
+		return errNoExport
+	}
+	return nil
 }
 
 // sequenceOf reads the sequence of a line; 0 is the line of heads.

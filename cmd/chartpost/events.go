@@ -116,6 +116,9 @@ func (c *eventsExportCmd) export(ctx context.Context, std streams, queue *natsq.
 		}
 		return written == nil
 	})
+	if errors.Is(err, natsq.ErrBeyond) {
+		return usage(fmt.Errorf("--from-seq %d: %w; export it from its start to another file", c.FromSeq, err))
+	}
 	if written == nil {
 		written = buffer.Flush()
 	}

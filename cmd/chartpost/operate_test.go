@@ -177,6 +177,22 @@ func TestReplayOfMany(t *testing.T) {
 	o.do(exitOK, "dead", "drop", "--all", "--reason", "x", "--yes")
 }
 
+// TestExportBeyondTheEnd: a stream that was made anew counts from 1 again, and an
+// export that goes on where the old one ended would never see anything.
+func TestExportBeyondTheEnd(t *testing.T) {
+	o := newOffice(t)
+	name := filepath.Join(t.TempDir(), "events.ndjson")
+	if err := os.WriteFile(name, []byte(`{"sequence":7,"event":{}}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--from-seq", "2"}, {"--out", name, "--resume"}} {
+		if said := o.do(exitUsage, append([]string{"events", "export"}, args...)...); !strings.Contains(said, "the stream was made anew or is another: the last one is 0") || strings.Contains(said, "exported") {
+			t.Error(said)
+		}
+	}
+	o.do(exitOK, "events", "export", "--from-seq", "1")
+}
+
 // TestReplayInterrupted: Ctrl-C leaves the rest where it is.
 func TestReplayInterrupted(t *testing.T) {
 	o := newOffice(t)
@@ -287,22 +303,27 @@ func TestPerSecond(t *testing.T) {
 }
 
 func TestResumeAt(t *testing.T) {
-	head := strings.Join(csvHead, ",")
+	head, begin := strings.Join(csvHead, ","), `{"sequence":7,"event":`
 	for name, c := range map[string]struct {
 		format, text, left string
 		last               uint64
 		bad                bool
 	}{
-		"empty":           {format: "ndjson"},
-		"whole":           {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n", left: `{"sequence":7,"event":{}}` + "\n", last: 7},
-		"torn":            {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n" + `{"seque`, left: `{"sequence":7,"event":{}}` + "\n", last: 7},
-		"torn at once":    {format: "ndjson", text: `{"seque`},
-		"another's":       {format: "ndjson", text: "Zebedee\n", bad: true},
-		"csv":             {format: "csv", text: head + "\n12,x\n", left: head + "\n12,x\n", last: 12},
-		"csv, heads only": {format: "csv", text: head + "\n13,", left: ""},
-		"csv for ndjson":  {format: "ndjson", text: head + "\n12,x\n", bad: true},
-		"ndjson for csv":  {format: "csv", text: `{"sequence":7,"event":{}}` + "\n", bad: true},
-		"long":            {format: "ndjson", text: strings.Repeat("x", longestLine) + "\n" + `{"sequence":8,"event":{}}` + "\nto", left: "x", last: 8},
+		"empty":              {format: "ndjson"},
+		"whole":              {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n", left: `{"sequence":7,"event":{}}` + "\n", last: 7},
+		"torn":               {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n" + `{"seque`, left: `{"sequence":7,"event":{}}` + "\n", last: 7},
+		"torn at once":       {format: "ndjson", text: `{"seque`},
+		"no line at all":     {format: "ndjson", text: "Zebedee", bad: true},
+		"not from its begin": {format: "ndjson", text: "Zebedee\n" + `{"sequence":7,"event":{}}` + "\n", bad: true},
+		"csv, torn heads":    {format: "csv", text: head[:9], left: ""},
+		"csv, no line":       {format: "csv", text: "sequence,Zebedee", bad: true},
+		"another csv":        {format: "csv", text: "a,b\n12,Zebedee\n", bad: true},
+		"another's":          {format: "ndjson", text: "Zebedee\n", bad: true},
+		"csv":                {format: "csv", text: head + "\n12,x\n", left: head + "\n12,x\n", last: 12},
+		"csv, heads only":    {format: "csv", text: head + "\n13,", left: ""},
+		"csv for ndjson":     {format: "ndjson", text: head + "\n12,x\n", bad: true},
+		"ndjson for csv":     {format: "csv", text: `{"sequence":7,"event":{}}` + "\n", bad: true},
+		"long":               {format: "ndjson", text: begin + strings.Repeat("x", longestLine-len(begin)) + "\n" + `{"sequence":8,"event":{}}` + "\nto", left: "x", last: 8},
 	} {
 		path := filepath.Join(t.TempDir(), "out")
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {

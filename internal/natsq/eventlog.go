@@ -30,12 +30,19 @@ type EventRange struct {
 	Since, Until time.Time
 }
 
+// ErrBeyond refuses a range that begins behind the next event: what it goes on from
+// was another stream, or this one before it was made anew.
+var ErrBeyond = errors.New("the events end before the sequence to begin at, so that the stream was made anew or is another")
+
 // Events calls each for the events of a range that are there when it begins,
 // with the message as it was published, until each returns false. It holds a few
 // hundred events at a time. unreadable counts those that are no events: they are
 // passed over.
 func (c *Conn) Events(ctx context.Context, of EventRange, each func(e StoredEvent, data []byte) bool) (unreadable int, err error) {
 	last, err := c.lastSequence(ctx, events)
+	if err == nil && of.FromSequence > last+1 {
+		err = fmt.Errorf("%w: the last one is %d", ErrBeyond, last)
+	}
 	if err != nil || last == 0 {
 		return 0, err
 	}
