@@ -25,6 +25,10 @@ type Account struct {
 // ErrUnbalanced is an account whose rows are not the run's lines.
 var ErrUnbalanced = errors.New("the account does not add up: the manifest has other lines than the run")
 
+// ErrNotBegun is an account of a run of chosen lines before its feeder has written
+// down which they are.
+var ErrNotBegun = errors.New("there is no account yet: the run's feeder has not begun, and nothing is written of its lines")
+
 // Write gives a row for every line of the run, in the manifest's order, and the
 // sums. An error says that rows are missing.
 func (a *Account) Write(ctx context.Context, each func(Row) error) (Tally, error) {
@@ -52,10 +56,13 @@ func (a *Account) Write(ctx context.Context, each func(Row) error) (Tally, error
 		}
 		return each(row)
 	})
-	if err == nil && sum.Lines != a.Run.Lines {
-		err = ErrUnbalanced
+	switch {
+	case err != nil || sum.Lines == a.Run.Lines:
+		return sum, err
+	case sum.Lines > a.Run.Lines && a.book.unwritten():
+		return sum, ErrNotBegun
 	}
-	return sum, err
+	return sum, ErrUnbalanced
 }
 
 // read takes all events of the run.

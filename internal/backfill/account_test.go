@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 
@@ -45,6 +46,29 @@ func TestCaughtUp(t *testing.T) {
 		w.told, w.phase = nil, "" // events and ledger forget
 		if rows, _, err := w.account(); err != nil || rows[0].Outcome != OutcomeAccepted {
 			t.Errorf("%+v %v", rows, err)
+		}
+	})
+}
+
+// TestReportBeforeTheFeeder: before a feeder has written anything, no line of a whole
+// manifest is fed, and of a choice of lines nothing is known.
+func TestReportBeforeTheFeeder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSmall(t, "x", "x", "x")
+		if rows, tally, err := w.account(); err != nil || tally.Unfed != 3 || len(rows) != 3 {
+			t.Errorf("%v %v", tally, err)
+		}
+		w.only = NewOnly()
+		w.only.Add(2, "j-2")
+		w.begin()
+		if _, _, err := w.account(); !errors.Is(err, ErrNotBegun) {
+			t.Error(err)
+		}
+		if err := w.feeder("a").Feed(t.Context(), false, noBook); err != nil {
+			t.Fatal(err)
+		}
+		if rows, tally, err := w.account(); err != nil || len(rows) != 1 || rows[0].Line != 2 || tally.InFlight != 1 {
+			t.Errorf("%+v %v %v", rows, tally, err)
 		}
 	})
 }

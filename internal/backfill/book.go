@@ -64,6 +64,11 @@ func OpenBook(ctx context.Context, bucket Bucket, run Run) (*Book, error) {
 	return b, nil
 }
 
+// unwritten tells whether the bucket lacks a part of the book.
+func (b *Book) unwritten() bool {
+	return slices.ContainsFunc(b.parts, func(p part) bool { return p.revision == 0 })
+}
+
 // Save writes the parts that have changed.
 func (b *Book) save(ctx context.Context, bucket Bucket) error {
 	for i := range b.parts {
@@ -170,12 +175,12 @@ func (b *Book) wake() {
 	}
 }
 
-// Line is what the book says of a line.
+// Line is what the book says of a line; one behind the run's last is none of its.
 func (b *Book) Line(line int64) LineState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if line < 0 || line >= int64(len(b.lines)) {
-		return Unfed
+		return Absent
 	}
 	return b.lines[line]
 }

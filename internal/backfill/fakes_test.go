@@ -116,20 +116,21 @@ type small struct {
 	run    Run
 	to     []string
 	after  time.Duration
+	only   *Only
 }
 
 func newSmall(t *testing.T, to ...string) *small {
 	t.Helper()
 	w := &small{fakes: &fakes{}, t: t, bucket: newShelf(), to: to, after: 720 * time.Hour}
 	w.run = Run{ID: "r", StartedAt: time.Now().UTC().Truncate(time.Second), State: Running}
-	w.begin(nil)
+	w.begin()
 	return w
 }
 
-// begin makes the run's record.
-func (w *small) begin(only *Only) {
+// begin makes the run's record, of some lines where only is set.
+func (w *small) begin() {
 	w.t.Helper()
-	survey, plan := w.survey(only)
+	survey, plan := w.survey()
 	w.run.Manifest, w.run.Lines, w.run.LastLine = plan.Manifest, plan.Lines, survey.LastLine()
 	w.bucket = newShelf()
 	if err := CreateRun(w.t.Context(), w.bucket, w.run); err != nil {
@@ -137,13 +138,19 @@ func (w *small) begin(only *Only) {
 	}
 }
 
-const smallJob = `{"id":"j-%d","operation":"documentreference-create","destination":{"slug":"%s","environment":"Development"},` +
+// smallJob has an id, a time of its own or none, and a destination: that of "patient"
+// has an hour.
+const smallJob = `{"id":"j-%d",%s"operation":"documentreference-create","destination":{"slug":"%s","environment":"Development"},` +
 	`"files":[{"bucket":"bkt","key":"k"}],"message":{"patient":{"resourceType":"Patient"},"resource":{"resourceType":"DocumentReference","status":"current"}}}` + "\n"
 
 func (w *small) open(context.Context) (*Opened, error) {
 	var text strings.Builder
 	for i, to := range w.to {
-		fmt.Fprintf(&text, smallJob, i+1, to)
+		own := ""
+		if to == "patient" {
+			own = fmt.Sprintf(`"expires_at":"%s",`, w.run.StartedAt.Add(time.Hour).Format(time.RFC3339))
+		}
+		fmt.Fprintf(&text, smallJob, i+1, own, to)
 	}
 	r, err := manifest.NewReader(strings.NewReader(text.String()), manifest.Options{})
 	if err != nil {
@@ -153,13 +160,13 @@ func (w *small) open(context.Context) (*Opened, error) {
 	return &Opened{r, recipe, io.NopCloser(nil)}, err
 }
 
-func (w *small) survey(only *Only) (*Survey, *Plan) {
+func (w *small) survey() (*Survey, *Plan) {
 	w.t.Helper()
 	opened, err := w.open(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := NewSurvey(w.run.ID, only)
+	s := NewSurvey(w.run.ID, w.only)
 	plan, err := Make(w.t.Context(), opened.Reader, opened.Recipe, Options{
 		Goroutines: 1, Start: w.run.StartedAt, FileLimit: 1 << 30, Dir: w.t.TempDir(), Salt: []byte("s"), Survey: s,
 	})
@@ -171,7 +178,7 @@ func (w *small) survey(only *Only) (*Survey, *Plan) {
 
 func (w *small) feeder(name string) *Feeder {
 	w.t.Helper()
-	s, _ := w.survey(nil)
+	s, _ := w.survey()
 	return &Feeder{
 		Ports: Ports{w.bucket, w, w, w}, Limits: Limits{Outstanding: 100, PerLane: 100}, Run: w.run, Survey: s, Name: name, Open: w.open,
 		Say: func(text string) { w.t.Log(text) },
