@@ -72,3 +72,11 @@ func (b *Book) unclaim() {
 		b.lanes.release(line)
 	}
 }
+
+// drop leaves a line that was claimed as it is, and offers it no more.
+func (b *Book) drop(line int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lanes.drop(line)
+	b.wake()
+}

@@ -56,6 +56,7 @@ type Feeder struct {
 	// doubt is the highest line that an earlier feeder may have published without
 	// a word in the book.
 	doubt int64
+	late  overdue
 }
 
 const (
@@ -73,7 +74,8 @@ var ErrManifest = errors.New("the manifest is not the one that the run began wit
 
 // Feed publishes what the book has no word of, and returns when every line has
 // ended: with nil, or where wait is false once every line is published. ready is
-// called with the book once it is up to date. When ctx ends it stops, in
+// called with the book once it is up to date. ErrOverdue says that all is published
+// but lines whose time is over. When ctx ends it stops, in
 // good order, and another feeder can go on at once.
 func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err error) {
 	if f.Lease == 0 {
@@ -170,6 +172,9 @@ func (f *Feeder) feed(ctx context.Context, wait bool, caught <-chan struct{}, re
 		}
 	}
 	f.doubt = 0 // every line was looked for
+	if err := f.late.err(f.Run); err != nil && f.state.Load() != Cancelled {
+		return err
+	}
 	if !wait {
 		return nil
 	}

@@ -147,3 +147,13 @@ func (l *Lanes) release(line int64) {
 	l.shift(lane, -1)
 	l.unfed[lane]++
 }
+
+// drop undoes a take for good: the line will not be published.
+func (l *Lanes) drop(line int64) {
+	if !l.claimed[line] {
+		return
+	}
+	l.release(line)
+	l.unfed[l.lane(line)]--
+	l.of[line] = 0
+}

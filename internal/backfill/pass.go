@@ -119,7 +119,9 @@ func (p *passing) add(ctx context.Context, line manifest.Line) error {
 	if err != nil {
 		return err
 	}
-	p.chunk = append(p.chunk, Job{Line: line.Number, ID: line.Job.ID, Destination: line.Job.Destination.Address(), Data: data})
+	p.chunk = append(p.chunk, Job{
+		Line: line.Number, ID: line.Job.ID, Destination: line.Job.Destination.Address(), Data: data, deadline: line.Job.Deadline(),
+	})
 	p.bytes += len(data)
 	if len(p.chunk) < chunkJobs && p.bytes < chunkBytes {
 		return nil
@@ -161,7 +163,7 @@ func (f *Feeder) publish(ctx context.Context, chunk []Job) error {
 		if state != Unfed {
 			f.book.mark(job.Line, state)
 		}
-		return state != Unfed
+		return state != Unfed || f.overdue(job)
 	})
 	if len(chunk) == 0 {
 		return nil

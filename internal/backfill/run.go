@@ -60,6 +60,8 @@ type Job struct {
 	Line            int64
 	ID, Destination string
 	Data            []byte
+	// deadline is the job's: from then on it would end as expired.
+	deadline time.Time
 }
 
 // State is what operators want of a run.
