@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -166,6 +167,24 @@ func (a *aviary) refuse(action redoxsim.Action, status int) {
 	})
 }
 
+// types sends files of types that were made up, by who says so.
+func (a *aviary) types() {
+	a.t.Helper()
+	const pdf, own, key = `,"content_type":"application/pdf"`, "text/" + canary, canary + "/a.txt"
+	job := func(id, was, is string) string {
+		data := planted(id, key)
+		if !bytes.Contains(data, []byte(pdf)) || !bytes.Contains(data, []byte(was)) {
+			a.t.Fatal("the planted job is another")
+		}
+		data = bytes.Replace(data, []byte(was), []byte(is), 1)
+		return a.file(canary+"/"+id+".json", bytes.Replace(data, []byte(pdf), nil, 1))
+	}
+	text := a.file(canary+"/a.txt", []byte("a text\n"))
+	a.do(exitOK, "send", job("type-of-the-job", pdf, `,"content_type":"`+own+`"`), "--upload", text) // the object is of this type too
+	a.do(exitOK, "send", job("type-of-the-store", pdf, ""))
+	a.do(exitOK, "send", job("type-of-the-message", `"status":"current"`, `"status":"current","content":[{"attachment":{"contentType":"`+own+`"}}]`))
+}
+
 // aFile is the key of an object that is there once scheduled was called.
 const aFile = canary + "/a.pdf"
 
@@ -192,6 +211,15 @@ func (a *aviary) jobs() {
 	send(exitNotAccepted, "unknown-a", key)
 	fault(redoxsim.AnswerUnreadable, 0)
 	send(exitNotAccepted, "unknown-b", key)
+	// What Redox sends unasked net/http tells to the standard logger.
+	fault(redoxsim.AnswerOverlong, 0)
+	send(exitOK, "overlong", key)
+	fault(redoxsim.AnswerOverlong, 204)
+	send(exitOK, "overlong-204", key)
+	devtest.Until(a.t, "the log tells of what came unasked", 2*time.Minute, func() bool {
+		return strings.Contains(a.log.String(), "a library wrote to the standard log")
+	})
+	a.types()
 	for i, poison := range []string{
 		`{"id":"poison-0","` + canary + `":"` + canary + `","files":[{"` + canary + `":1}]}`, canary,
 	} {

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,6 +116,7 @@ func (a *aviary) mistakes() {
 	}
 	a.do(exitOK, "preview", a.file("fine.json", planted("fine", aFile)))
 	a.do(exitFailed, "preview", a.file("gone.json", planted("gone", canary+"/none.pdf")))
+	a.crookedStore()
 	for _, patient := range []string{missing, junk} {
 		a.do(exitUsage, "send", "--to", "good-health", "--patient", patient, "--upload", missing, "--bucket", "reports")
 	}
@@ -122,6 +125,32 @@ func (a *aviary) mistakes() {
 	a.do(exitUsage, "dead", "drop", canary+"/x", "--reason", "a test", "--yes")
 	a.do(exitUsage, "backfill", "plan", missing, "--template", junk)
 	a.do(exitUsage, "backfill", "pause", canary+"/x")
+}
+
+// crookedStore is read by a command: a store that sends the body of its error
+// on HEAD too, which nobody asked for, and a date that is none.
+func (a *aviary) crookedStore() {
+	a.t.Helper()
+	var asked atomic.Int32
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			asked.Add(1)
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			a.t.Error(err)
+			return
+		}
+		defer conn.Close()
+		body := fmt.Sprintf("<Error><Code>NoSuchKey</Code><Message>%[1]s</Message><Key>%[1]s</Key></Error>", canary)
+		fmt.Fprintf(conn, "HTTP/1.1 404 Not Found\r\nDate: %s\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s", canary, len(body), body)
+	}))
+	defer store.Close()
+	two := bytes.Replace(planted("crooked", canary+"/a.pdf"), []byte(`"files":[`), []byte(`"files":[{"bucket":"reports","key":"`+canary+`/b.pdf"},`), 1)
+	a.do(exitFailed, "preview", "--s3-endpoint", store.URL, a.file("crooked.json", two))
+	if asked.Load() == 0 {
+		a.t.Error("the store was asked for no HEAD: nothing is proven by it")
+	}
 }
 
 // endpoints are read while a job is in hand, whose content is then in memory.
