@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -43,6 +44,7 @@ func main() {
 // run gives the exit code: 0 done, 1 failed, 2 wrong usage. libraries is what
 // becomes of the standard logger's texts, and may be nil.
 func run(ctx context.Context, args []string, out, errs io.Writer, libraries *stdlog.Gag) int {
+	libraries.Tell(slog.New(slog.NewTextHandler(errs, nil)))
 	var cli CLI
 	exited := -1
 	parser, err := kong.New(&cli,
