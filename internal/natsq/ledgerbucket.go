@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +19,13 @@ type ledgerBucket struct {
 	// endedAge is how long the record of a job that has ended is kept after its
 	// last change; 0 is as long as any other.
 	endedAge time.Duration
+	// refuses is set when the bucket has refused a TTL: it was made anew, by hand,
+	// after it was opened. It holds until the bucket is opened again.
+	refuses *atomic.Bool
+}
+
+func (c *Conn) ledgerBucket(kv jetstream.KeyValue, cfg jetstream.StreamConfig) ledgerBucket {
+	return ledgerBucket{KeyValue: kv, conn: c, endedAge: endedAge(cfg), refuses: new(atomic.Bool)}
 }
 
 // endedAge reads what Setup wrote. A bucket of an older Setup has no such age
@@ -46,10 +54,14 @@ func (b ledgerBucket) Update(ctx context.Context, key string, value []byte, revi
 
 // CreateEnded does as Create does, with the record of a job that has ended.
 func (b ledgerBucket) CreateEnded(ctx context.Context, key string, value []byte) (uint64, error) {
-	if b.endedAge == 0 {
+	if b.plain() {
 		return b.Create(ctx, key, value)
 	}
-	return b.Create(ctx, key, value, jetstream.KeyTTL(b.endedAge))
+	revision, err := b.Create(ctx, key, value, jetstream.KeyTTL(b.endedAge))
+	if b.refused(err) {
+		return b.Create(ctx, key, value)
+	}
+	return revision, err
 }
 
 // UpdateEnded does as Update does, with the record of a job that has ended, of a
@@ -57,19 +69,41 @@ func (b ledgerBucket) CreateEnded(ctx context.Context, key string, value []byte)
 // The TTL is the message's: the next update of the key is not bound by it.
 // NATS: ADR-43, "JetStream Per-Message TTL".
 func (b ledgerBucket) UpdateEnded(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	if b.endedAge == 0 {
+	if b.plain() {
 		return b.Update(ctx, key, value, revision)
 	}
 	began := time.Now()
 	msg := nats.NewMsg("$KV." + b.Bucket() + "." + key)
 	msg.Data = value
 	ack, err := b.conn.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithMsgTTL(b.endedAge))
+	if b.refused(err) {
+		return b.Update(ctx, key, value, revision)
+	}
 	err = mismatch(err)
 	b.tried("writing the ledger", key, began, err)
 	if err != nil {
 		return 0, err
 	}
 	return ack.Sequence, nil
+}
+
+// plain tells whether records are written without a TTL.
+func (b ledgerBucket) plain() bool { return b.endedAge == 0 || b.refuses.Load() }
+
+// codeNoTTL is the server's for a TTL in a stream that allows none.
+const codeNoTTL = 10166
+
+// refused tells whether the bucket takes no TTL; the end of a job is recorded all
+// the same, and kept as long as any record.
+func (b ledgerBucket) refused(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok || api.ErrorCode != codeNoTTL {
+		return false
+	}
+	if !b.refuses.Swap(true) {
+		b.conn.log.Warn("the ledger's bucket was made anew and takes no TTLs: records of ended jobs stay as long as the others; run chartpost setup, and start the workers again")
+	}
+	return true
 }
 
 // mismatch tells a lost compare-and-set as Update of jetstream.KeyValue does.

@@ -2,6 +2,7 @@ package natsq
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -118,6 +119,44 @@ func TestABucketOfAnOlderSetup(t *testing.T) {
 	must(t, err)
 	if ttl := w.ttlOf("c"); ttl != "" {
 		t.Errorf("a job under way again has a TTL of %s", ttl)
+	}
+}
+
+// TestALedgerMadeAnewByHand takes the ends of jobs from a worker that had it open
+// before, though it refuses TTLs; and Setup brings them back.
+func TestALedgerMadeAnewByHand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, second := w.openLedger(), w.openLedger()
+	w.write(first, "before")
+	must(t, w.js.DeleteKeyValue(t.Context(), "CHARTPOST_LEDGER"))
+	_, err := w.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "CHARTPOST_LEDGER", Storage: jetstream.FileStorage})
+	must(t, err)
+	w.write(first, "updated")
+	_, err = second.CreateEnded(t.Context(), "created", []byte("ended"))
+	must(t, err)
+	for i, b := range []ledgerBucket{first, second} {
+		revision := w.write(b, fmt.Sprint("again-", i))
+		if _, err := b.CreateEnded(t.Context(), "updated", []byte("other")); !errors.Is(err, jetstream.ErrKeyExists) {
+			t.Errorf("a record that is there was made: %v", err)
+		}
+		if _, err := b.UpdateEnded(t.Context(), "updated", []byte("other"), revision); !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			t.Errorf("another's record was replaced: %v", err)
+		}
+	}
+	for _, key := range []string{"updated", "created"} {
+		entry, err := first.Get(t.Context(), key)
+		if err != nil || string(entry.Value()) != "ended" {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if n := strings.Count(w.said.String(), "takes no TTLs"); n != 2 || len(w.Troubles()) > 0 {
+		t.Errorf("said %d times, want once by each; %v\n%s", n, w.Troubles(), w.said)
+	}
+	w.setUp(testLayout)
+	w.write(w.openLedger(), "after")
+	if ttl := w.ttlOf("after"); ttl == "" {
+		t.Error("the record has no TTL after a setup")
 	}
 }
 

@@ -106,7 +106,7 @@ func (c *Conn) Ledger(ctx context.Context) (jetstream.KeyValue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", name, err)
 	}
-	return ledgerBucket{kv, c, endedAge(config)}, nil
+	return c.ledgerBucket(kv, config), nil
 }
 
 // bucket opens a bucket, and waits for a JetStream that does not answer.
