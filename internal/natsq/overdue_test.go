@@ -200,21 +200,47 @@ func TestANewerScheduleStands(t *testing.T) {
 	}
 }
 
-// TestAScheduleThatIsNeverTaken does not hold up the others.
-func TestAScheduleThatIsNeverTaken(t *testing.T) {
+// TestSchedulesThatAreNeverTaken do not hold up the others: with one more header
+// they are larger than the server takes.
+func TestSchedulesThatAreNeverTaken(t *testing.T) {
+	t.Parallel()
+	const most = 4096
+	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, MaxPayload: most, LazySync: true})
+	w := joinWorld(t, "", stack.InProcess(), unasked)
+	w.Conn.js = w.js
+	at := time.Now().Add(time.Hour)
+	header := nats.Header{jetstream.ScheduleHeader: {"@at " + at.UTC().Format(time.RFC3339)}, jetstream.ScheduleTargetHeader: {schemas.JobSubject(w.prefix, lane2)}}
+	for i := range mostRefused - 1 {
+		msg := &nats.Msg{Subject: schemas.LaterSubject(w.prefix, fmt.Sprint("large-", i)), Header: header}
+		msg.Data = make([]byte, most-25-(msg.Size()-len(msg.Subject)))
+		w.send(msg)
+	}
+	w.schedules("b", 2, at)
+	large, sequence := w.schedule("large-0").Sequence, w.schedule("b").Sequence
+	_, r := w.reap(16)
+	r.late.after = -2 * time.Hour
+	until(t, "the other is written again", func() bool {
+		must(t, r.late.sweep(t.Context()))
+		return w.Renewed() == 1
+	})
+	if r.late.next != 0 || w.schedule("large-0").Sequence != large || w.schedule("b").Sequence <= sequence {
+		t.Errorf("the next sweep goes on at %d", r.late.next)
+	}
+}
+
+// TestAScheduleThatIsNew has the same time as any other to be fired, whenever that
+// should have been.
+func TestAScheduleThatIsNew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.schedules("a", 2, time.Now().Add(time.Hour))
 	schedule := w.schedule("a")
-	_, r := w.reap(16)
-	must(t, r.late.sweep(t.Context()))
-	walk := &walk{overdue: r.late, latest: time.Now().Add(day), last: schedule.Sequence, until: time.Now().Add(time.Hour)}
-	schedule.Header.Set(jetstream.ScheduleTargetHeader, "elsewhere")
-	if err := walk.look(t.Context(), schedule); err == nil || walk.written != 0 {
-		t.Errorf("%d written, %v", walk.written, err)
-	}
-	if next, err := walk.over(t.Context(), 1, 5); next != 0 || err != nil || walk.written != 1 {
-		t.Errorf("%d written, %v", walk.written, err)
+	schedule.Header.Set(jetstream.ScheduleHeader, "@at 2026-01-01T00:00:00Z")
+	for by, want := range map[time.Duration]int{-time.Second: 0, time.Second: 1} {
+		walk := &walk{overdue: &overdue{conn: w.Conn}, latest: schedule.Time.Add(by)}
+		if err := walk.look(t.Context(), schedule); err != nil || walk.written != want {
+			t.Errorf("stored %s before: %d written, %v", by, walk.written, err)
+		}
 	}
 }
 
