@@ -360,9 +360,11 @@ func TestUnusableKeyKeepsThePause(t *testing.T) {
 				fetches(5, 2)
 				writeKey(t, path, []byte("CANARY again"))
 				fetches(6, 3)
+				writeKey(t, path, []byte("CANARY once more")) // the same fault of another file
+				fetches(7, 4)
 				server.set(nil)
 				writeKey(t, path, jwk(ecKey(), "k1"))
-				wantToken(t, s, "token-7")
+				wantToken(t, s, "token-8")
 			})
 		})
 	}
