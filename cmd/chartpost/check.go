@@ -97,11 +97,16 @@ func (c *checkCmd) checkRedox(ctx context.Context, s app.Settings, r *report, lo
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	client, err := app.Client(s.Redox, s.Delivery, nil, log)
-	r.line("redox key", err, adviceKey)
 	if err != nil {
+		r.line("redox key", err, adviceKey)
 		return
 	}
 	defer client.Close()
+	if exposed := s.Redox.Exposed(); exposed != nil {
+		r.warn("redox key", exposed)
+	} else {
+		r.line("redox key", nil, "")
+	}
 	r.line("redox token", client.Authorize(ctx), adviceToken)
 }
 

@@ -37,6 +37,27 @@ func TestSoundSettings(t *testing.T) {
 	}
 }
 
+// A key that everybody may open is told of by its flag, and is no fault.
+func TestExposed(t *testing.T) {
+	settings, _ := sound(t)
+	for mode, exposed := range map[os.FileMode]bool{0o600: false, 0o440: false, 0o660: false, 0o644: true, 0o604: true, 0o602: true} {
+		if err := os.Chmod(settings.Redox.KeyFile, mode); err != nil {
+			t.Fatal(err)
+		}
+		err := settings.Redox.Exposed()
+		if (err != nil) != exposed || exposed && !strings.HasPrefix(err.Error(), "--redox-key-file (CHARTPOST_REDOX_KEY_FILE): ") {
+			t.Errorf("%04o: got %v", mode, err)
+		}
+		if err := settings.Redox.Check(); err != nil {
+			t.Errorf("%04o: %v", mode, err)
+		}
+	}
+	settings.Redox.KeyFile += ".none"
+	if err := settings.Redox.Exposed(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Every fault is found alone, and names its flag and its variable first.
 func TestFaults(t *testing.T) {
 	folder := t.TempDir()

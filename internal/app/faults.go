@@ -53,6 +53,18 @@ func (f *faults) files(flag, path string) {
 	}
 }
 
+// Exposed tells of a key file that every user of the machine may open. It is no
+// fault of the settings, since there are volumes that know no modes.
+func (r Redox) Exposed() error {
+	about, err := os.Stat(r.KeyFile)
+	if err != nil || about.Mode()&0o007 == 0 {
+		return nil
+	}
+	var f faults
+	f.add("redox-key-file", "its mode %04o lets every user of this machine at the private key: `chmod o=` takes that away, in a Kubernetes secret's volume `defaultMode: 0440`", about.Mode().Perm())
+	return f.join()
+}
+
 // isContent tells whether a path that leads nowhere is rather a secret that was
 // given in place of the file's name: PEM, credentials, a JWK, an NKey seed. A
 // seed is 'S' and 57 characters of base32; the command line makes a path of it.
