@@ -188,6 +188,7 @@ func TestOnlyAWaitFreesTheSlot(t *testing.T) {
 					return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted"}
 				}
 				stop := run(t, Queue{Intake: in, Control: deaf{}, Budget: plenty{}}, openBook{saved}, slow{deliver: deliver}, time.Hour)
+				time.Sleep(2 * lookPeriod) // the runs are listed
 				taken := uint64(0)
 				take := func(class schemas.Class, destination string) {
 					taken++

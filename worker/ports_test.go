@@ -199,7 +199,10 @@ type deaf struct{}
 
 func (deaf) Follow(ctx context.Context, _ func(LaneState)) { <-ctx.Done() }
 
-func (deaf) FollowRuns(ctx context.Context, _ func(string, bool), _ func()) { <-ctx.Done() }
+func (deaf) FollowRuns(ctx context.Context, _ func(string, bool), listed func()) {
+	listed()
+	<-ctx.Done()
+}
 
 func (deaf) Put(_ context.Context, s LaneState) (LaneState, error) {
 	s.Revision++

@@ -59,8 +59,6 @@ func TestLostAnswers(t *testing.T) {
 	for _, f := range []redoxsim.Fault{
 		{Action: redoxsim.CutAfterProcessing, Times: 1},
 		{Action: redoxsim.StatusAfterProcessing, Status: http.StatusGatewayTimeout, Times: 1},
-		{Action: redoxsim.AnswerUnreadable, Times: 1},
-		{Action: redoxsim.AnswerCut, Times: 1},
 	} {
 		t.Run(string(f.Action), func(t *testing.T) {
 			w := newWorld(t, "")
@@ -82,12 +80,34 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// TestWhatWasAcknowledgedIsNotSentAgain: Redox wants no message again that it has
+// answered with a 2xx, so one whose answer makes no sense is held at once.
+func TestWhatWasAcknowledgedIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	for _, action := range []redoxsim.Action{redoxsim.AnswerUnreadable, redoxsim.AnswerCut} {
+		t.Run(string(action), func(t *testing.T) {
+			w := newWorld(t, "")
+			w.inject(toMessages(redoxsim.Fault{Action: action}))
+			w.worker()
+			w.publish(w.job("acknowledged", []schemas.File{w.put("a.pdf", document(100, "a"))}))
+			event := w.final("acknowledged")
+			if got, want := w.statuses("acknowledged"), "1/unknown"; got != want || event.Data.Reason.Kind != "unknown_outcome" {
+				t.Errorf("events %q, reason %+v, want %q", got, event.Data.Reason, want)
+			}
+			w.drained()
+			if n := len(w.sim.Messages()); n != 1 {
+				t.Errorf("Redox took %d messages, want 1", n)
+			}
+		})
+	}
+}
+
 // TestResendingEnds: a receiver that takes every message and loses every answer
 // does not get a copy an attempt until the deadline.
 func TestResendingEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.AnswerUnreadable}))
+	w.inject(toMessages(redoxsim.Fault{Action: redoxsim.CutAfterProcessing}))
 	w.worker()
 	w.publish(w.job("copies", []schemas.File{w.put("a.pdf", document(100, "a"))}))
 	w.final("copies")
