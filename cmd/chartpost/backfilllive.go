@@ -12,6 +12,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/natsq"
 )
 
 // paceWindow is how far back the pace of a run looks.
@@ -42,7 +43,9 @@ func (p *pace) add(at time.Time, done int64) (perSecond float64) {
 // live shows how far a run is.
 type live struct {
 	tally func() backfill.Tally
-	pace  pace
+	// troubles are what stands between the feeder and the queue.
+	troubles func() []natsq.Trouble
+	pace     pace
 	// spending is what is known of the request budget; nil is nothing.
 	spending atomic.Pointer[app.Spending]
 }
@@ -51,8 +54,8 @@ type live struct {
 const lookEvery = 2 * time.Second
 
 // showTally shows how far a run is until the function it gives is called.
-func showTally(ctx context.Context, std streams, tally func() backfill.Tally, spending func(context.Context) (app.Spending, bool, error)) (stop func()) {
-	l := &live{tally: tally}
+func showTally(ctx context.Context, std streams, tally func() backfill.Tally, troubles func() []natsq.Trouble, spending func(context.Context) (app.Spending, bool, error)) (stop func()) {
+	l := &live{tally: tally, troubles: troubles}
 	ctx, cancel := context.WithCancel(ctx)
 	looked := make(chan struct{})
 	go func() { defer close(looked); l.look(ctx, spending) }()
@@ -105,7 +108,7 @@ func (l *live) brief(now time.Time) string {
 }
 
 // speed tells how fast the run is, how long it will take at that pace, and what it
-// and others take of the request budget.
+// and others take of the request budget, and what the queue refuses.
 func (l *live) speed(now time.Time, t backfill.Tally) string {
 	perSecond := l.pace.add(now, t.Ended())
 	text := fmt.Sprintf("%.1f/s", perSecond)
@@ -114,6 +117,9 @@ func (l *live) speed(now time.Time, t backfill.Tally) string {
 	}
 	if s := l.spending.Load(); s != nil {
 		text += fmt.Sprintf("; %.1f of %.1f requests/s", s.Made, s.Allowed)
+	}
+	for _, t := range l.troubles() {
+		text += "; " + t.Text
 	}
 	return text
 }

@@ -212,7 +212,7 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 		}
 		return backfill.Tally{Lines: run.Lines, Unfed: run.Lines}
 	}
-	done, err := app.ServeRun(ctx, c.HTTP, func() app.RunProgress { return progressOf(c.ID, tally()) }, log)
+	done, err := app.ServeRun(ctx, c.HTTP, func() app.RunProgress { return progressOf(c.ID, tally()) }, desk.queue.Troubles, log)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 	stop := func() {}
 	err = feeder.Feed(ctx, c.Follow, func(b *backfill.Book) {
 		book.Store(b)
-		stop = showTally(ctx, std, tally, func(ctx context.Context) (app.Spending, bool, error) {
+		stop = showTally(ctx, std, tally, desk.queue.Troubles, func(ctx context.Context) (app.Spending, bool, error) {
 			return c.Budget.Look(ctx, desk.queue)
 		})
 	})

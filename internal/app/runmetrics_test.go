@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/natsq"
 )
 
 // TestARunIsMeasured: the feeder of a run answers with how far the run is, for as
@@ -16,7 +19,17 @@ func TestARunIsMeasured(t *testing.T) {
 	look := func() RunProgress {
 		return RunProgress{Name: "y2019", Lines: 9, InFlight: 3, Unfed: 2, Outcomes: map[string]int64{"accepted": 4, "failed": 0}}
 	}
-	done, err := ServeRun(t.Context(), HTTP{Addr: "127.0.0.1:0"}, look, log)
+	refused := []natsq.Trouble{{Since: time.Now(), Text: "publishing jobs: full"}}
+	trouble := make(chan []natsq.Trouble, 1)
+	troubles := func() []natsq.Trouble {
+		select {
+		case now := <-trouble:
+			return now
+		default:
+			return nil
+		}
+	}
+	done, err := ServeRun(t.Context(), HTTP{Addr: "127.0.0.1:0"}, look, troubles, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,12 +57,22 @@ func TestARunIsMeasured(t *testing.T) {
 			}
 		}
 	}
+	trouble <- refused
+	response, err := http.Get("http://" + address + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if err != nil || response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), refused[0].Text) {
+		t.Errorf("a feeder that the queue refuses: %d, %v\n%s", response.StatusCode, err, body)
+	}
 	done()
 	if response, err := http.Get("http://" + address + "/metrics"); err == nil {
 		response.Body.Close()
 		t.Error("the server outlives the run")
 	}
-	if done, err = ServeRun(t.Context(), HTTP{}, look, log); err != nil {
+	if done, err = ServeRun(t.Context(), HTTP{}, look, troubles, log); err != nil {
 		t.Fatal(err)
 	}
 	done()

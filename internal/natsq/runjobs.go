@@ -88,7 +88,9 @@ func (q *RunJobs) again(ctx context.Context, run string, job backfill.Job, proce
 		if refused = proceed(); refused != nil {
 			return refused
 		}
-		_, err := q.conn.js.PublishMsg(ctx, q.message(run, job), jetstream.WithMsgID(messageID(run, job.ID)))
+		began, id := time.Now(), messageID(run, job.ID)
+		_, err := q.conn.js.PublishMsg(ctx, q.message(run, job), jetstream.WithMsgID(id))
+		q.conn.tried("publishing jobs", id, began, err)
 		return err
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -29,6 +30,9 @@ const mostAtOnce = 512
 // leaderAtOnce is how many questions to the leader are under way.
 const leaderAtOnce = 32
 
+// readingLedger is what is tried, to the log and to Troubles.
+const readingLedger = "reading the ledger"
+
 // Records implements backfill.Ledger.
 func (l *RunLedger) Records(ctx context.Context, jobIDs []string, newest bool) (map[string][]byte, error) {
 	records := make(map[string][]byte, len(jobIDs))
@@ -38,7 +42,12 @@ func (l *RunLedger) Records(ctx context.Context, jobIDs []string, newest bool) (
 	for len(jobIDs) > 0 {
 		some := jobIDs[:min(len(jobIDs), mostAtOnce)]
 		jobIDs = jobIDs[len(some):]
-		err := insist.Do(ctx, hopeless, func(ctx context.Context) error { return l.many(ctx, some, records) })
+		err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
+			began := time.Now()
+			err := l.many(ctx, some, records)
+			l.conn.tried(readingLedger, some[0], began, err)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("reading the ledger: %w", err)
 		}
@@ -105,7 +114,13 @@ func (l *RunLedger) fromLeader(ctx context.Context, jobIDs []string, records map
 			defer func() { <-slots }()
 			var msg *jetstream.RawStreamMsg
 			err := insist.Do(ctx, missing, func(ctx context.Context) (err error) {
+				began := time.Now()
 				msg, err = l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(id)})
+				if errors.Is(err, jetstream.ErrMsgNotFound) {
+					l.conn.tried(readingLedger, id, began, nil)
+					return err
+				}
+				l.conn.tried(readingLedger, id, began, err)
 				return err
 			})
 			mu.Lock()
