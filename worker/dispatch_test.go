@@ -273,7 +273,7 @@ func TestTheEndDoesNotWaitForTheRuns(t *testing.T) {
 			}
 			return ledgerAway()
 		}}
-		stop := run(t, Queue{Intake: in, Outbox: mute{}, Control: deaf{}, Budget: plenty{}}, book, stubborn{}, 5*time.Second)
+		stop := run(t, Queue{Intake: in, Outbox: mute{}, Control: unlisted{}, Budget: plenty{}}, book, stubborn{}, 5*time.Second)
 		d := ofRun{&copyInHand{lane: liveLane("a")}}
 		in.answers <- Answer{Lane: d.Lane(), Delivery: d}
 		synctest.Wait()
