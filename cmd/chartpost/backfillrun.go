@@ -228,6 +228,8 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("stopped; jobs in the queue go on by themselves. To go on feeding, run the same command with --id %s", c.ID)
+	case errors.Is(err, backfill.ErrOverdue):
+		return c.hidePath(err)
 	case err != nil:
 		return fmt.Errorf("%w\nthe run %s can go on: run the same command with --id %s", c.hidePath(err), c.ID, c.ID)
 	}
