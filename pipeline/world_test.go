@@ -212,7 +212,7 @@ type uploads struct {
 	told []pipeline.Record
 	// left, answered counts the messages that were handed over whole.
 	left, answered, admitted, queued int
-	stages                   []pipeline.Stage
+	stages                           []pipeline.Stage
 }
 
 func (u *uploads) Uploaded(r *pipeline.Record) { u.told = append(u.told, *r) }
