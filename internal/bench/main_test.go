@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"strings"
@@ -100,4 +101,18 @@ func (s *stage) anyQueue(t *testing.T, redox string) workerSettings {
 		}
 	})
 	return workerSettings{name: "worker", nats: q.server.URL(), redox: redox, slots: 1, laneSlots: 1}
+}
+
+// TestAStageThatCannotBeSet says why, and leaves nothing behind.
+func TestAStageThatCannotBeSet(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s, err := newStage(ctx, "", false); s != nil || err == nil {
+		t.Errorf("%v, %v: nothing can be built when the time is over", s, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

@@ -35,30 +35,33 @@ type stage struct {
 }
 
 // newStage builds what is not given and starts what every row needs.
-func newStage(ctx context.Context, chartpost string, synced bool) (s *stage, err error) {
-	s = &stage{stored: map[int]string{}, chartpost: chartpost, synced: synced}
-	if s.dir, err = os.MkdirTemp("", "chartpost-bench-"); err != nil {
+func newStage(ctx context.Context, chartpost string, synced bool) (*stage, error) {
+	dir, err := os.MkdirTemp("", "chartpost-bench-")
+	if err != nil {
 		return nil, err
 	}
-	s.closes = append(s.closes, func() error { return os.RemoveAll(s.dir) })
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
+	s := &stage{dir: dir, stored: map[int]string{}, chartpost: chartpost, synced: synced}
+	s.closes = append(s.closes, func() error { return os.RemoveAll(dir) })
+	if err := s.set(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *stage) set(ctx context.Context) (err error) {
 	if err := s.build(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.identify(); err != nil {
-		return nil, err
+		return err
 	}
 	options := s3dev.Options{Dir: filepath.Join(s.dir, "s3")}
 	if s.s3, err = s3dev.StartProcess(ctx, options); err != nil {
-		return nil, err
+		return err
 	}
 	s.closes = append(s.closes, s.s3.Close)
 	s.client = s3dev.Client(s.s3.URL(), options)
-	return s, s3dev.Bucket(ctx, s.client, bucket, false)
+	return s3dev.Bucket(ctx, s.client, bucket, false)
 }
 
 func (s *stage) close() error {
