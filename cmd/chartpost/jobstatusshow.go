@@ -108,7 +108,7 @@ func printStatus(std streams, j *timeline.Job, now time.Time) error {
 	if s.Owner != "" {
 		changed += " by " + s.Owner
 	}
-	_ = show.Pairs(&out, [][2]string{
+	_ = show.Pairs(&out, [][2]string{ // to memory, as the table below
 		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"reason", reason}, {"twice", twice},
 		{"receipt", receipt}, {"requested", when(s.RequestedAt)}, {"expires", when(s.ExpiresAt)}, {"changed", changed},
 	})
