@@ -24,6 +24,14 @@ type Job struct {
 	Correlation map[string]string `json:"correlation,omitempty"`
 }
 
+// Labels of the correlation by which the events of a backfill run are known. Events
+// have them only where the copy of the job was published by the run: a submitter
+// that writes them into a job of its own is not believed.
+const (
+	LabelRun  = "backfill_run"
+	LabelLine = "backfill_line"
+)
+
 // Destination is where a job goes: a slug for FHIR, an id for the Data Model.
 type Destination struct {
 	Slug        string      `json:"slug,omitempty"`

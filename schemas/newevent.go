@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,7 @@ func NewEvent(prefix string, data EventData, at time.Time) Event {
 		Type:            EventType(data.Status),
 		Source:          "/chartpost/" + prefix,
 		Subject:         data.JobID,
-		ID:              EventID(data.JobID, data.Attempt, data.Status),
+		ID:              EventID(JobKey{data.Destination, data.JobID}, data.Attempt, data.Status),
 		Time:            at.UTC(),
 		DataContentType: "application/json",
 		Data:            data,
@@ -43,9 +44,25 @@ func NewEvent(prefix string, data EventData, at time.Time) Event {
 func EventType(status Status) string { return "chartpost.job." + string(status) + ".v1" }
 
 // EventID names an event for dropping repeats, as CloudEvents' id and as the
-// Nats-Msg-Id header: <job id>/<attempt>/<status>.
-func EventID(jobID string, attempt int, status Status) string {
-	return jobID + "/" + strconv.Itoa(attempt) + "/" + string(status)
+// Nats-Msg-Id header: <destination>/<job id>/<attempt>/<status>. DuplicateID adds to
+// it.
+func EventID(key JobKey, attempt int, status Status) string {
+	return key.String() + "/" + strconv.Itoa(attempt) + "/" + string(status)
+}
+
+// DuplicateID is the id of a duplicate's event: each further copy of a job has one,
+// named by the copy's place in the jobs stream.
+func DuplicateID(eventID string, sequence uint64) string {
+	return eventID + "/" + strconv.FormatUint(sequence, 10)
+}
+
+// KeyOfEvent reads the job's key out of what EventID writes.
+func KeyOfEvent(eventID string) (JobKey, bool) {
+	parts := strings.SplitN(eventID, "/", 3)
+	if len(parts) < 3 {
+		return JobKey{}, false
+	}
+	return JobKey{parts[0], parts[1]}, true
 }
 
 // UnreadableID stands for the id of a job that has none that can be read:

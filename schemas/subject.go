@@ -143,9 +143,17 @@ func EventSubject(prefix string, lane Lane, status Status) string {
 // DeadSubject is where a lane's dead letters are kept.
 func DeadSubject(prefix string, lane Lane) string { return prefix + ".dead." + lane.Tail() }
 
-// LaterSubject holds the schedule of a job that waits: one a job, so that a
-// newer schedule replaces the older. The id is a subject token as it stands.
-func LaterSubject(prefix, jobID string) string { return prefix + ".later." + jobID }
+// LaterSubject holds the schedule of a job that waits: one per job, so that a
+// newer schedule replaces the older.
+func LaterSubject(prefix string, key JobKey) string { return prefix + ".later." + key.Tokens() }
+
+// LaterSubjects matches the schedules of all jobs.
+func LaterSubjects(prefix string) string { return prefix + ".later.*.*" }
+
+// DueSubject is where a job is published that the server moves to its lane. Only
+// workers and operators may publish there, so what such a copy says of itself is
+// believed. A stray lane has none.
+func DueSubject(prefix string, lane Lane) string { return prefix + ".due." + lane.Tail() }
 
 // ParseJobSubject reads the lane out of a job's subject. An error means that
 // no valid job can be meant: a wrong prefix, class or number of tokens, or a

@@ -3,20 +3,44 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // Line is the line of a backfill run that a copy of a job was published for; the
-// zero Line is nobody's. It belongs to the copy, and to those that schedules make
-// of it, not to the job: what a person publishes again from the dead letters is
-// that person's, whatever became of the run.
+// zero Line is of no run. It belongs to the copy, and to those that schedules make of
+// it, not to the job.
 type Line struct {
 	Run    string
 	Number int64
+	// Replayed: a person published the copy again from the dead letters. It goes on
+	// whatever becomes of the run.
+	Replayed bool
+}
+
+// labeled reports whether a correlation names this line.
+func (l Line) labeled(correlation map[string]string) bool {
+	return l.Run != "" && correlation[schemas.LabelRun] == l.Run && correlation[schemas.LabelLine] == strconv.FormatInt(l.Number, 10)
+}
+
+// correlation is the job's, without labels of a run that did not publish this copy.
+func (h *handling) correlation() map[string]string {
+	labels := h.job.Correlation
+	_, run := labels[schemas.LabelRun]
+	_, line := labels[schemas.LabelLine]
+	if !run && !line || h.delivery.Line().labeled(labels) {
+		return labels
+	}
+	own := maps.Clone(labels)
+	delete(own, schemas.LabelRun)
+	delete(own, schemas.LabelLine)
+	return own
 }
 
 // cancels are the runs that were cancelled. A job of one is not sent. They are
@@ -100,7 +124,11 @@ func (b informed) Room() int {
 
 // runCancelled tells whether the job is not wanted any more.
 func (h *handling) runCancelled(ctx context.Context) (bool, error) {
-	cancelled, err := h.cancels.has(ctx, h.delivery.Line().Run)
+	line := h.delivery.Line()
+	if line.Replayed {
+		return false, nil
+	}
+	cancelled, err := h.cancels.has(ctx, line.Run)
 	if err != nil {
 		return false, queueFault("it could not be learned whether the backfill run of the job was cancelled", err)
 	}

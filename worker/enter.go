@@ -5,13 +5,26 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
 )
+
+// key names the job: by the lane it came on, whatever it says itself.
+func (h *handling) key() schemas.JobKey { return schemas.KeyOf(h.delivery.Lane(), h.job.ID) }
+
+// scheduled is the attempt that a schedule of the job gave the copy. A schedule of
+// other content than that of the record gives none.
+func (h *handling) scheduled() int {
+	if h.page != nil && h.record.Digest != h.digest {
+		return 0
+	}
+	return h.delivery.Attempt(h.key())
+}
 
 // fresh is the record of a job that the ledger does not know.
 func (h *handling) fresh() pipeline.Record {
 	return pipeline.Record{
 		Phase:     pipeline.Working,
-		Attempt:   max(h.delivery.Attempt(), 1),
+		Attempt:   max(h.scheduled(), 1),
 		Sequence:  h.delivery.Sequence(),
 		Stored:    h.delivery.Stored(),
 		Digest:    h.digest,
@@ -25,7 +38,7 @@ func (h *handling) open(ctx context.Context) (admission, error) {
 	if _, known := h.queueNow(); !known {
 		return "", queueFault("the queue's time is not known, by which deadlines are judged", nil)
 	}
-	page, created, err := h.ledger.Open(ctx, h.job.ID, h.fresh())
+	page, created, err := h.ledger.Open(ctx, h.key(), h.fresh())
 	if err != nil {
 		return "", err
 	}
@@ -37,12 +50,12 @@ func (h *handling) open(ctx context.Context) (admission, error) {
 }
 
 func (h *handling) admission(ctx context.Context) (admission, error) {
-	c := copyOf{sequence: h.delivery.Sequence(), stored: h.delivery.Stored(), attempt: h.delivery.Attempt()}
+	c := copyOf{sequence: h.delivery.Sequence(), stored: h.delivery.Stored(), attempt: h.scheduled()}
 	entry := admit(h.record, c, heldUnasked)
 	if entry != ask {
 		return entry, nil
 	}
-	there, err := h.outbox.Holds(ctx, h.record.Sequence, h.record.Stored, h.job.ID)
+	there, err := h.outbox.Holds(ctx, h.record.Sequence, h.record.Stored, h.key())
 	if err != nil {
 		return "", queueFault("it could not be learned whether another copy of the job is there", err)
 	}
@@ -97,7 +110,7 @@ func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
 // The digest stays: it belongs to the files of the record, which the next claim
 // drops if the copy is another.
 func (h *handling) adopt() {
-	h.record.Attempt = max(h.record.Attempt, h.delivery.Attempt())
+	h.record.Attempt = max(h.record.Attempt, h.scheduled())
 	h.record.Sequence, h.record.Stored = h.delivery.Sequence(), h.delivery.Stored()
 }
 
@@ -108,7 +121,7 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 	if entry == next || entry == again {
 		// A schedule's own number is never behind, or its successor would be
 		// dropped as a repeat of it.
-		r.Attempt = max(r.Attempt+1, h.delivery.Attempt())
+		r.Attempt = max(r.Attempt+1, h.scheduled())
 		r.Spared, r.Abandoned = 0, 0
 	}
 	if entry == resume && !r.Released {

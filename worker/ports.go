@@ -19,10 +19,11 @@ type Delivery interface {
 	// the sequence it tells the copy from every other, also from one of a
 	// stream that was made anew and counts from 1 again.
 	Stored() time.Time
-	// Attempt is the number a schedule gave the copy that it brought back, and
-	// 0 for a copy that a publisher sent.
-	Attempt() int
-	// Line is the line of a backfill run that the copy was published for.
+	// Attempt is the number that a schedule of the job gave the copy that it brought
+	// back. It is 0 for a copy that a publisher sent, whatever that says of itself.
+	Attempt(job schemas.JobKey) int
+	// Line is the line of a backfill run that the copy was published for. A
+	// submitter cannot set it.
 	Line() Line
 	// Pending is how many jobs waited behind this one in its lane.
 	Pending() uint64
@@ -82,7 +83,12 @@ type DeadLetter struct {
 	Status            schemas.Status
 	Reason            schemas.Reason
 	PossibleDuplicate bool
+	// Line is that of the copy.
+	Line Line
 }
+
+// Key names the job.
+func (s Schedule) Key() schemas.JobKey { return schemas.KeyOf(s.Lane, s.JobID) }
 
 // Schedule brings a job back to its lane.
 type Schedule struct {
@@ -102,10 +108,10 @@ type Outbox interface {
 	Tell(ctx context.Context, lane schemas.Lane, event schemas.Event) error
 	Bury(ctx context.Context, letter DeadLetter) error
 	Later(ctx context.Context, schedule Schedule) error
-	// Holds tells whether the queue still has the copy that was stored at that
-	// time with this sequence, or
-	// a schedule of the job.
-	Holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (bool, error)
+	// Holds reports whether the queue still has the copy that was stored at that
+	// time with this sequence, or a schedule of the job, or a copy that a schedule
+	// has just released.
+	Holds(ctx context.Context, sequence uint64, stored time.Time, job schemas.JobKey) (bool, error)
 }
 
 // Clock is the queue's, which is the same for all workers and by which schedules
@@ -127,7 +133,7 @@ type Page interface {
 type Ledger interface {
 	// Open makes a record for the job if there is none, and says whether it
 	// did; otherwise the page holds what was found.
-	Open(ctx context.Context, jobID string, fresh pipeline.Record) (page Page, created bool, err error)
+	Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Record) (page Page, created bool, err error)
 }
 
 // Deliverer is the pipeline.

@@ -66,7 +66,7 @@ func (h *handling) publish(ctx context.Context) error {
 // removed, must not be taken for one.
 func (h *handling) bury(ctx context.Context, status schemas.Status, reason schemas.Reason) error {
 	err := h.outbox.Bury(ctx, DeadLetter{
-		Lane: h.delivery.Lane(), Data: h.delivery.Data(), JobID: h.job.ID, Status: status, Reason: reason,
+		Lane: h.delivery.Lane(), Data: h.delivery.Data(), JobID: h.job.ID, Status: status, Reason: reason, Line: h.delivery.Line(),
 		Key:               fmt.Sprintf("dead/%d/%s/%d/%s", h.delivery.Sequence(), h.digest[:16], h.record.Attempt, status),
 		PossibleDuplicate: h.record.PossibleDuplicate,
 	})
@@ -156,12 +156,16 @@ func (h *handling) event(status schemas.Status, r *pipeline.Record, reason *sche
 		PossibleDuplicate: r.PossibleDuplicate,
 		Files:             r.EventFiles(),
 		Receipt:           r.Receipt,
-		Correlation:       h.job.Correlation,
+		Correlation:       h.correlation(),
 	}
 	if status == schemas.StatusRetrying {
 		data.NextAttemptAt = r.NextAttemptAt
 	}
-	return schemas.NewEvent(h.prefix, data, h.now())
+	event := schemas.NewEvent(h.prefix, data, h.now())
+	if status == schemas.StatusDuplicate {
+		event.ID = schemas.DuplicateID(event.ID, h.delivery.Sequence())
+	}
+	return event
 }
 
 // ack ends the copy. An acknowledgement that cannot be confirmed is no fault:

@@ -59,7 +59,7 @@ func (r *samplesRun) submit(ctx context.Context) error {
 		}
 		r.open[job.ID] = true
 		lane := schemas.Lane{Class: schemas.Live, Destination: destination}
-		if _, err := r.queue.Outbox().Submit(ctx, lane, job.ID, data); err != nil {
+		if err := r.queue.Outbox().Submit(ctx, lane, job.ID, data); err != nil {
 			return fmt.Errorf("publishing the job %s: %w", job.ID, err)
 		}
 	}

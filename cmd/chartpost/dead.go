@@ -67,7 +67,7 @@ func (f *deadFilter) wants(l natsq.Letter) bool {
 // deadTarget names dead letters: by their jobs, by their sequences, or by what
 // they have in common.
 type deadTarget struct {
-	Jobs []string `arg:"" optional:"" name:"job" help:"Ids of jobs."`
+	Jobs []string `arg:"" optional:"" name:"job" help:"Jobs: an id, or DESTINATION/ID."`
 
 	Sequence   []uint64 `sep:"," placeholder:"N" help:"Those with these sequences, which ls --json shows." group:"Dead letters"`
 	All        bool     `help:"All dead letters." group:"Dead letters"`
@@ -76,8 +76,8 @@ type deadTarget struct {
 
 func (t *deadTarget) check() error {
 	faults := []error{t.deadFilter.check()}
-	for _, id := range t.Jobs {
-		if !schemas.ValidJobID(id) {
+	for _, name := range t.Jobs {
+		if _, err := schemas.ParseJobKey(name); err != nil {
 			faults = append(faults, errJob)
 			break
 		}
@@ -90,26 +90,38 @@ func (t *deadTarget) check() error {
 	return errors.Join(faults...)
 }
 
-var errJob = errors.New("<job>: must be the id of a job: 1 to 128 of letters, digits, _ and -")
+var errJob = errors.New("<job>: must be the id of a job, 1 to 128 of letters, digits, _ and -, or DESTINATION/ID")
+
+// names reports whether the text, an id or DESTINATION/ID, names the job.
+func names(text string, job schemas.JobKey) bool { return text == job.ID || text == job.String() }
+
+// jobName is DESTINATION/ID, or the id where no destination is known.
+func jobName(job schemas.JobKey) string {
+	if job.Destination == "" {
+		return job.ID
+	}
+	return job.String()
+}
 
 // find gives the letters that are meant; missing are what was named and is not
 // there, as letters that have nothing but that name.
 func (t *deadTarget) find(ctx context.Context, queue *natsq.Conn) (letters, missing []natsq.Letter, err error) {
-	for _, id := range t.Jobs {
-		missing = append(missing, natsq.Letter{JobID: id})
+	for _, name := range t.Jobs {
+		job, _ := schemas.ParseJobKey(name) // check has seen it
+		missing = append(missing, natsq.Letter{JobID: job.ID, Lane: schemas.Lane{Destination: job.Destination}})
 	}
 	for _, n := range t.Sequence {
 		missing = append(missing, natsq.Letter{Sequence: n})
 	}
 	all := len(missing) == 0
 	err = queue.Letters(ctx, func(l natsq.Letter) bool {
-		named := all || slices.Contains(t.Jobs, l.JobID) || slices.Contains(t.Sequence, l.Sequence)
+		named := all || slices.ContainsFunc(t.Jobs, func(name string) bool { return names(name, l.Job()) }) || slices.Contains(t.Sequence, l.Sequence)
 		if named && t.wants(l) {
 			if t.Limit == 0 || len(letters) < t.Limit {
 				letters = append(letters, l)
 			}
 			missing = slices.DeleteFunc(missing, func(m natsq.Letter) bool {
-				return m.JobID != "" && m.JobID == l.JobID || m.Sequence > 0 && m.Sequence == l.Sequence
+				return m.JobID != "" && names(jobName(m.Job()), l.Job()) || m.Sequence > 0 && m.Sequence == l.Sequence
 			})
 		}
 		return t.Limit == 0 || len(letters) < t.Limit || len(missing) > 0

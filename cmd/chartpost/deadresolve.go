@@ -15,7 +15,7 @@ import (
 )
 
 type deadResolveCmd struct {
-	Job string `arg:"" help:"Id of the job."`
+	Job string `arg:"" help:"The job: its id, or DESTINATION/ID where several destinations have that id."`
 
 	Resend   bool `help:"Send the job again as it came; its events say that the message may be there twice." group:"Dead letters"`
 	Accepted bool `help:"The message was found at Redox: the job counts as accepted." group:"Dead letters"`
@@ -29,7 +29,7 @@ type deadResolveCmd struct {
 
 // Help adds to the command's --help.
 func (deadResolveCmd) Help() string {
-	return `For jobs that ended as unknown: Redox may or may not have the message. Look for it there first; the identifiers in it derive from the job id.
+	return `For jobs that ended as unknown: Redox may or may not have the message. Look for it there first; the identifiers in it derive from destination and job id.
 
 Examples:
 
@@ -42,7 +42,7 @@ The command can be repeated when it was interrupted. It refuses a job that has b
 
 func (c *deadResolveCmd) check(*kong.Context) error {
 	faults := []error{c.NATS.Check(), c.complete(false)}
-	if !schemas.ValidJobID(c.Job) {
+	if _, err := schemas.ParseJobKey(c.Job); err != nil {
 		faults = append(faults, errJob)
 	}
 	if c.Resend == c.Accepted {
@@ -55,6 +55,10 @@ func (c *deadResolveCmd) check(*kong.Context) error {
 const resolveTime = 2 * time.Minute
 
 func (c *deadResolveCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+	job, err := schemas.ParseJobKey(c.Job)
+	if err != nil {
+		return usage(err)
+	}
 	question, how := "Count the job "+c.Job+" as accepted by Redox?", "accepted"
 	if c.Resend {
 		question, how = "Send the job "+c.Job+" again, although Redox may have it?", "resend"
@@ -74,12 +78,12 @@ func (c *deadResolveCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		decide = desk.Resend
 	}
 	notes := c.auditor(ctx, desk.Conn, c.NATS.Prefix, schemas.DeadResolve, map[string]string{"as": how})
-	outcome, err := desk.noted(ctx, notes, func() (deadletter.Outcome, error) { return decide(ctx, c.Job) })
+	outcome, err := desk.noted(ctx, notes, func() (deadletter.Outcome, error) { return decide(ctx, job) })
 	if err != nil {
 		return deadFailure(c.Job, err)
 	}
 	if c.JSON {
-		return jsonLines(std.out).Encode(doneJSON{JobID: c.Job, Outcome: outcome})
+		return jsonLines(std.out).Encode(doneJSON{JobID: job.ID, Outcome: outcome})
 	}
 	_, err = fmt.Fprintln(std.out, c.Job+":", said[outcome])
 	return err

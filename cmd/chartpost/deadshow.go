@@ -19,7 +19,7 @@ import (
 )
 
 type deadShowCmd struct {
-	Job string `arg:"" optional:"" help:"Id of the job."`
+	Job string `arg:"" optional:"" help:"The job: its id, or DESTINATION/ID."`
 
 	Sequence    uint64 `placeholder:"N" help:"The dead letter with this sequence, which ls --json shows." group:"Dead letters"`
 	ShowContent bool   `help:"Print the job as it came, and nothing else: it holds patient data. The audit names who did." group:"Dead letters"`
@@ -47,8 +47,10 @@ func (c *deadShowCmd) check(*kong.Context) error {
 	switch {
 	case (c.Job == "") == (c.Sequence == 0):
 		faults = append(faults, errors.New("<job>: give either a job or --sequence"))
-	case c.Job != "" && !schemas.ValidJobID(c.Job):
-		faults = append(faults, errJob)
+	case c.Job != "":
+		if _, err := schemas.ParseJobKey(c.Job); err != nil {
+			faults = append(faults, errJob)
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -10,12 +10,13 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/ledger"
+	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/timeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 type jobStatusCmd struct {
-	Job string `arg:"" help:"Id of the job."`
+	Job string `arg:"" help:"The job: its id, which shows that of every destination, or DESTINATION/ID."`
 
 	Since   string   `placeholder:"TIME" help:"Read the events from then on (2h ago, 2026-11-20, 2026-11-20T18:00:00Z) instead of those around what the ledger says." group:"Status"`
 	Waiting int      `default:"1000" placeholder:"N" help:"How many of the oldest jobs in the lanes to look at for one that no worker has taken yet." group:"Status"`
@@ -30,6 +31,7 @@ func (jobStatusCmd) Help() string {
 	return `Examples:
 
   chartpost status lab-2026-000123
+  chartpost status good-health/lab-2026-000123
   chartpost status lab-2026-000123 --json | jq .state
   chartpost status lab-2026-000123 --since 2026-11-01
 
@@ -42,7 +44,7 @@ Exit code 0 when anything is known of the job, whatever became of it; 5 when not
 
 func (c *jobStatusCmd) check(*kong.Context) error {
 	faults := []error{c.NATS.Check()}
-	if !schemas.ValidJobID(c.Job) {
+	if _, err := schemas.ParseJobKey(c.Job); err != nil {
 		faults = append(faults, errJob)
 	}
 	if c.Waiting < 0 {
@@ -67,14 +69,47 @@ func (c *jobStatusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
-	began := time.Now()
-	job, err := timeline.Gather(ctx, queue, ledger.New(bucket, ledger.Patience), c.Job, timeline.Options{Since: c.since, Waiting: c.Waiting})
-	if errors.Is(err, timeline.ErrUnknown) {
-		return &failure{exitNothing, fmt.Errorf("job %s: %w\n%s", c.Job, err, c.whatElse(job))}
-	}
+	options := timeline.Options{Since: c.since, Waiting: c.Waiting}
+	keys, err := c.keys(ctx, queue, options)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
+	for i, key := range keys {
+		began := time.Now()
+		job, err := timeline.Gather(ctx, queue, ledger.New(bucket, ledger.Patience), key, options)
+		if errors.Is(err, timeline.ErrUnknown) {
+			return &failure{exitNothing, fmt.Errorf("job %s: %w\n%s", c.Job, err, c.whatElse(job))}
+		}
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, adviceStreams)
+		}
+		if i > 0 && !c.JSON {
+			fmt.Fprintln(std.out)
+		}
+		if err := c.print(std, job, began); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keys are the jobs to show: where none of that id is known, the id alone.
+func (c *jobStatusCmd) keys(ctx context.Context, queue *natsq.Conn, options timeline.Options) ([]schemas.JobKey, error) {
+	key, err := schemas.ParseJobKey(c.Job)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if key.Destination != "" {
+		return []schemas.JobKey{key}, nil
+	}
+	keys, err := timeline.Find(ctx, queue, key.ID, options)
+	if len(keys) == 0 {
+		keys = []schemas.JobKey{key}
+	}
+	return keys, err
+}
+
+func (c *jobStatusCmd) print(std streams, job *timeline.Job, began time.Time) error {
 	if c.JSON {
 		return jsonLines(std.out).Encode(statusJSON(job))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,9 +12,11 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
 )
 
 type sendCmd struct {
@@ -74,7 +77,7 @@ func (c *sendCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 			return err
 		}
 	}
-	p := publication{queue: queue, lane: schemas.Lane{Class: schemas.Class(c.Class), Destination: job.Destination.Address()}, id: job.ID, data: data, std: std}
+	p := publication{queue: queue, lane: schemas.Lane{Class: schemas.Class(c.Class), Destination: job.Destination.Address()}, id: job.ID, data: data, std: std, correlation: job.Correlation}
 	if c.Wait == 0 {
 		return p.submit(ctx)
 	}
@@ -114,6 +117,8 @@ type publication struct {
 	id    string
 	data  []byte
 	std   streams
+
+	correlation map[string]string
 }
 
 // traceVariable is how a program hands its trace on to those it starts
@@ -127,15 +132,22 @@ func (p publication) submit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, submitTime)
 	defer cancel()
 	ctx = schemas.WithTrace(ctx, schemas.ParseTrace(os.Getenv(traceVariable)))
-	known, err := p.queue.Outbox().Submit(ctx, p.lane, p.id, p.data)
-	switch {
-	case err != nil:
+	if err := p.publish(ctx); err != nil {
 		return &failure{exitFailed, fmt.Errorf("publishing the job: %w\n%s", err, adviceStreams)}
-	case known:
-		return &failure{exitFailed, fmt.Errorf("the queue has seen a job with the id %s a short while ago and dropped this one; give it another id if it is another job", p.id)}
 	}
 	fmt.Fprintln(p.std.err, "published", p.id)
 	return nil
+}
+
+// publish stores the job. One that names a line of a backfill run is published as a
+// run does: an operator may, and only then its events count for the run.
+func (p publication) publish(ctx context.Context) error {
+	outbox := p.queue.Outbox()
+	run, line, labeled := backfill.LineOf(p.correlation)
+	if !labeled {
+		return outbox.Submit(ctx, p.lane, p.id, p.data)
+	}
+	return outbox.Resubmit(ctx, p.lane, rand.Text(), worker.Line{Run: run, Number: line}, p.data)
 }
 
 var errWaited = errors.New("the wait is over")

@@ -81,6 +81,7 @@ type made struct {
 	row    Row
 	state  LineState
 	digest string
+	key    schemas.JobKey
 	fault  *manifest.Fault
 }
 
@@ -124,7 +125,7 @@ func (a *Account) make(line manifest.Line) made {
 		one.fault = &line.Faults[0]
 		return one
 	}
-	one.row.JobID = line.Job.ID
+	one.row.JobID, one.key = line.Job.ID, line.Job.Key()
 	if one.state == Fed || one.state.Ended() && !a.details.has(line.Number) {
 		if data, err := label(line.Data, line.Job, a.Run.ID, line.Number); err == nil {
 			one.digest = digestOf(data)
@@ -135,21 +136,21 @@ func (a *Account) make(line manifest.Line) made {
 
 // finish asks the ledger of those lines of which no event told.
 func (a *Account) finish(ctx context.Context, some []made, each func(Row) error) error {
-	var ids []string
+	var keys []schemas.JobKey
 	for _, one := range some {
 		if one.digest != "" {
-			ids = append(ids, one.row.JobID)
+			keys = append(keys, one.key)
 		}
 	}
-	records := map[string][]byte{}
-	if len(ids) > 0 {
+	records := map[schemas.JobKey][]byte{}
+	if len(keys) > 0 {
 		var err error
-		if records, err = a.Ledger.Records(ctx, ids, false); err != nil {
+		if records, err = a.Ledger.Records(ctx, keys, false); err != nil {
 			return err
 		}
 	}
 	for _, one := range some {
-		if err := a.fill(&one, records[one.row.JobID]); err != nil {
+		if err := a.fill(&one, records[one.key]); err != nil {
 			return err
 		}
 		if err := each(one.row); err != nil {

@@ -13,8 +13,8 @@ import (
 
 // The labels of a run's jobs, which every event of them has.
 const (
-	LabelRun  = "backfill_run"
-	LabelLine = "backfill_line"
+	LabelRun  = schemas.LabelRun
+	LabelLine = schemas.LabelLine
 )
 
 // mostLabels is how many labels a job can have (job.v1).
@@ -101,9 +101,18 @@ func splice(data []byte, from, to int, labels string) ([]byte, error) {
 
 // lineOf reads the line of an event that is of the run.
 func lineOf(event *schemas.Event, run string) (int64, bool) {
-	if event == nil || event.Data.Correlation[LabelRun] != run {
+	if event == nil {
 		return 0, false
 	}
-	line, err := strconv.ParseInt(event.Data.Correlation[LabelLine], 10, 64)
-	return line, err == nil && line > 0
+	named, line, ok := LineOf(event.Data.Correlation)
+	return line, ok && named == run
+}
+
+// LineOf reads the line of a run that a correlation names.
+func LineOf(correlation map[string]string) (run string, line int64, ok bool) {
+	line, err := strconv.ParseInt(correlation[LabelLine], 10, 64)
+	if err != nil || line < 1 || CheckRunID(correlation[LabelRun]) != nil {
+		return "", 0, false
+	}
+	return correlation[LabelRun], line, true
 }

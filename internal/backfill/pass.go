@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/chartpost/chartpost/internal/manifest"
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // pass reads the manifest once and publishes what there is room for. again says
@@ -150,16 +151,16 @@ func (f *Feeder) publish(ctx context.Context, chunk []Job) error {
 	if err != nil || f.state.Load() == Cancelled {
 		return err
 	}
-	ids, last, first := make([]string, len(chunk)), int64(0), chunk[0].Line
+	keys, last, first := make([]schemas.JobKey, len(chunk)), int64(0), chunk[0].Line
 	for i, job := range chunk {
-		ids[i], last = job.ID, max(last, job.Line)
+		keys[i], last = job.Key(), max(last, job.Line)
 	}
-	records, err := f.Ledger.Records(ctx, ids, first <= f.doubt)
+	records, err := f.Ledger.Records(ctx, keys, first <= f.doubt)
 	if err != nil {
 		return err
 	}
 	chunk = slices.DeleteFunc(chunk, func(job Job) bool {
-		state := known(recordOf(records[job.ID]), digestOf(job.Data))
+		state := known(recordOf(records[job.Key()]), digestOf(job.Data))
 		if state != Unfed {
 			f.book.mark(job.Line, state)
 		}

@@ -70,7 +70,7 @@ func (p *planner) keep(line manifest.Line) outcome {
 	if survey != nil {
 		one.faults = append(one.faults, survey.check(line)...)
 	}
-	one.id = markOf(p.options.Salt, job.ID, line.Number)
+	one.id = markOf(p.options.Salt, job.Key().String(), line.Number)
 	one.lane = laneKey{job.Destination.Address(), string(job.Destination.Environment), job.Operation}
 	one.transfer, one.files = job.Transfer, int64(len(job.Files))
 	if p.options.Sizer != nil {

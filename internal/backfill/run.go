@@ -31,8 +31,7 @@ var ErrForgotten = errors.New("the run was forgotten; its name is not used again
 // Queue is where jobs go.
 type Queue interface {
 	// Publish stores all jobs, or fails; proceed is asked before each message
-	// whether it may leave. A job published again by the same run is dropped as
-	// long as the stream remembers it.
+	// whether it may leave. A job that is published again may be stored twice.
 	Publish(ctx context.Context, run string, jobs []Job, proceed func() error) error
 	// Queued gives the lines of a run whose jobs are in the queue.
 	Queued(ctx context.Context, run string, found func(line int64)) error
@@ -42,7 +41,7 @@ type Queue interface {
 type Ledger interface {
 	// Records gives the records that there are, by job. newest asks the one server
 	// that knows the last write, else one may answer that lags behind.
-	Records(ctx context.Context, jobIDs []string, newest bool) (map[string][]byte, error)
+	Records(ctx context.Context, jobs []schemas.JobKey, newest bool) (map[schemas.JobKey][]byte, error)
 }
 
 // Events tell what became of jobs.
@@ -63,6 +62,9 @@ type Job struct {
 	// deadline is the job's: from then on it would end as expired.
 	deadline time.Time
 }
+
+// Key names the job.
+func (j Job) Key() schemas.JobKey { return schemas.JobKey{Destination: j.Destination, ID: j.ID} }
 
 // State is what operators want of a run.
 type State string

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // search finds the ends of jobs that no event told of: one may have been removed
@@ -113,7 +115,7 @@ func (s *search) askLedger(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		some = append(some, Job{Line: line.Number, ID: line.Job.ID, Data: data})
+		some = append(some, Job{Line: line.Number, ID: line.Job.ID, Destination: line.Job.Destination.Address(), Data: data})
 		if len(some) < chunkJobs {
 			continue
 		}
@@ -150,16 +152,16 @@ func (s *search) note(ctx context.Context, some []Job, newest bool) (unknown []J
 	if len(some) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(some))
+	keys := make([]schemas.JobKey, len(some))
 	for i, job := range some {
-		ids[i] = job.ID
+		keys[i] = job.Key()
 	}
-	records, err := s.Ledger.Records(ctx, ids, newest)
+	records, err := s.Ledger.Records(ctx, keys, newest)
 	if err != nil {
 		return nil, err
 	}
 	for _, job := range some {
-		record := recordOf(records[job.ID])
+		record := recordOf(records[job.Key()])
 		if record == nil || record.Digest != digestOf(job.Data) {
 			unknown = append(unknown, job)
 		} else if state := ofPhase(record.Phase); state.Ended() {

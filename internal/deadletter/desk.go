@@ -30,16 +30,16 @@ type Letters interface {
 
 // Publisher publishes jobs and events, and finds jobs in the queue.
 type Publisher interface {
-	Submit(ctx context.Context, lane schemas.Lane, id string, data []byte) (known bool, err error)
+	Resubmit(ctx context.Context, lane schemas.Lane, id string, line worker.Line, data []byte) error
 	Tell(ctx context.Context, lane schemas.Lane, event schemas.Event) error
 	// Holds is worker.Outbox's.
-	Holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (bool, error)
+	Holds(ctx context.Context, sequence uint64, stored time.Time, job schemas.JobKey) (bool, error)
 }
 
 // Ledger is the worker's, and can be looked into.
 type Ledger interface {
 	worker.Ledger
-	Find(ctx context.Context, jobID string) (record pipeline.Record, ok bool, err error)
+	Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error)
 }
 
 // Desk is where an operator decides.
@@ -129,7 +129,7 @@ func (d *Desk) open(ctx context.Context, letter natsq.Letter, data []byte, twice
 	fresh := forgotten(letter, data)
 	fresh.Attempt, fresh.Owner, fresh.Reason, fresh.UpdatedAt = attemptOf(letter), d.By, &letter.Reason, d.Now().UTC()
 	fresh.PossibleDuplicate = letter.PossibleDuplicate || twice
-	page, made, err = d.Ledger.Open(ctx, letter.JobID, fresh)
+	page, made, err = d.Ledger.Open(ctx, letter.Job(), fresh)
 	if err != nil {
 		return nil, false, err
 	}

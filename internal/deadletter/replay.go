@@ -50,7 +50,7 @@ func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, old
 		return "", errPoison
 	}
 	letter.JobID = job.ID // a letter without headers has none
-	record, known, err := d.Ledger.Find(ctx, job.ID)
+	record, known, err := d.Ledger.Find(ctx, letter.Job())
 	if err != nil {
 		return "", err
 	}
@@ -123,13 +123,13 @@ func (d *Desk) consider(ctx context.Context, letter natsq.Letter, job schemas.Jo
 	if err != nil || outcome != UnderWay {
 		return outcome, err
 	}
-	held, err := d.Publisher.Holds(ctx, record.Sequence, record.Stored, job.ID)
+	held, err := d.Publisher.Holds(ctx, record.Sequence, record.Stored, letter.Job())
 	if err != nil || held {
 		return UnderWay, err
 	}
 	// A worker writes what became of a job before it takes the copy out of the
 	// queue: only beside the same record is the copy lost.
-	now, known, err := d.Ledger.Find(ctx, job.ID)
+	now, known, err := d.Ledger.Find(ctx, letter.Job())
 	switch {
 	case err != nil:
 		return "", err
@@ -169,7 +169,7 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 	if !record.Phase.Final() { // in place of a copy that may have been published under that id
 		id += fmt.Sprintf("/%d/%d", record.Sequence, record.Stored.UnixNano())
 	}
-	if _, err := d.Publisher.Submit(schemas.WithTrace(ctx, letter.Trace), letter.Lane, id, body); err != nil {
+	if err := d.Publisher.Resubmit(schemas.WithTrace(ctx, letter.Trace), letter.Lane, id, letter.Line, body); err != nil {
 		return "", fmt.Errorf("publishing the job: %w", err)
 	}
 	if made {
@@ -204,12 +204,15 @@ type Stack struct {
 // Stacks puts letters, which come in the order of their sequences, into stacks in
 // the order of their newest.
 func Stacks(letters []natsq.Letter) []Stack {
-	type key struct{ job, digest string }
+	type key struct {
+		job    schemas.JobKey
+		digest string
+	}
 	byKey := map[key]int{}
 	stacks := make([]Stack, 0, len(letters))
 	for _, l := range letters {
 		sum, _, ok := keyOf(l)
-		k := key{l.JobID, sum}
+		k := key{l.Job(), sum}
 		i, seen := byKey[k]
 		if !ok || l.JobID == "" || l.Status == schemas.StatusDuplicate {
 			stacks = append(stacks, Stack{Newest: l})

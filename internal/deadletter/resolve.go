@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
@@ -12,13 +15,16 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// find gives the newest dead letter of a job of unknown outcome.
-func (d *Desk) find(ctx context.Context, jobID string) (natsq.Letter, error) {
+// find gives the newest dead letter of a job of unknown outcome. A key without a
+// destination names the one job of that id that has dead letters.
+func (d *Desk) find(ctx context.Context, job schemas.JobKey) (natsq.Letter, error) {
 	found := map[schemas.Status]natsq.Letter{}
 	var last schemas.Status
+	destinations := map[string]bool{}
 	err := d.Letters.Letters(ctx, func(l natsq.Letter) bool {
-		if l.JobID == jobID {
+		if l.JobID == job.ID && (job.Destination == "" || job.Destination == l.Lane.Destination) {
 			found[l.Status], last = l, l.Status
+			destinations[l.Lane.Destination] = true
 		}
 		return true
 	})
@@ -26,6 +32,8 @@ func (d *Desk) find(ctx context.Context, jobID string) (natsq.Letter, error) {
 	switch {
 	case err != nil:
 		return letter, err
+	case len(destinations) > 1:
+		return letter, ambiguous(job.ID, slices.Sorted(maps.Keys(destinations)))
 	case len(found) == 0:
 		return letter, ErrNone
 	case !unknown:
@@ -34,14 +42,22 @@ func (d *Desk) find(ctx context.Context, jobID string) (natsq.Letter, error) {
 	return letter, nil
 }
 
+// ambiguous refuses an id that several destinations have.
+func ambiguous(id string, destinations []string) error {
+	for i, d := range destinations {
+		destinations[i] = d + "/" + id
+	}
+	return &Refusal{"ambiguous", "several destinations have a dead letter of this id; name one of " + strings.Join(destinations, ", ")}
+}
+
 // Resend publishes the job of an unknown outcome to its lane again, as it came.
 // Its record says from before the publish on that the message may be there
 // twice, and the worker's events repeat it.
 //
 // A second Resend of the same letter publishes nothing as long as the stream
 // remembers ids, and none does once a worker has taken the job.
-func (d *Desk) Resend(ctx context.Context, jobID string) (Outcome, error) {
-	letter, err := d.find(ctx, jobID)
+func (d *Desk) Resend(ctx context.Context, job schemas.JobKey) (Outcome, error) {
+	letter, err := d.find(ctx, job)
 	if err != nil {
 		return "", err
 	}
@@ -54,8 +70,8 @@ func (d *Desk) Resend(ctx context.Context, jobID string) (Outcome, error) {
 
 // Accept ends a job of unknown outcome as accepted: a person has found the
 // message at Redox. Its event has a reason in place of a receipt.
-func (d *Desk) Accept(ctx context.Context, jobID string) (Outcome, error) {
-	letter, err := d.find(ctx, jobID)
+func (d *Desk) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) {
+	letter, err := d.find(ctx, key)
 	if err != nil {
 		return "", err
 	}
@@ -70,7 +86,7 @@ func (d *Desk) Accept(ctx context.Context, jobID string) (Outcome, error) {
 	if err != nil {
 		return "", fmt.Errorf("the job in the dead letter: %w", err)
 	}
-	record, known, err := d.Ledger.Find(ctx, jobID)
+	record, known, err := d.Ledger.Find(ctx, letter.Job())
 	if err == nil && known {
 		err = acceptable(record, data)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
 
@@ -50,39 +51,40 @@ func New(bucket jetstream.KeyValue, patience time.Duration) *Ledger {
 	return &Ledger{bucket: bucket, patience: patience, ended: ended}
 }
 
-func (l *Ledger) create(ctx context.Context, jobID string, value []byte, phase pipeline.Phase) (uint64, error) {
+func (l *Ledger) create(ctx context.Context, key string, value []byte, phase pipeline.Phase) (uint64, error) {
 	if l.ended != nil && phase.Final() {
-		return l.ended.CreateEnded(ctx, jobID, value)
+		return l.ended.CreateEnded(ctx, key, value)
 	}
-	return l.bucket.Create(ctx, jobID, value)
+	return l.bucket.Create(ctx, key, value)
 }
 
-func (l *Ledger) update(ctx context.Context, jobID string, value []byte, phase pipeline.Phase, revision uint64) (uint64, error) {
+func (l *Ledger) update(ctx context.Context, key string, value []byte, phase pipeline.Phase, revision uint64) (uint64, error) {
 	if l.ended != nil && phase.Final() {
-		return l.ended.UpdateEnded(ctx, jobID, value, revision)
+		return l.ended.UpdateEnded(ctx, key, value, revision)
 	}
-	return l.bucket.Update(ctx, jobID, value, revision)
+	return l.bucket.Update(ctx, key, value, revision)
 }
 
 // page is one record with the revision it was read or written at.
 type page struct {
-	ledger   *Ledger
-	jobID    string
+	ledger *Ledger
+	// key is the job's, in the bucket.
+	key      string
 	record   pipeline.Record
 	revision uint64
 }
 
 // Open implements worker.Ledger. Making the record comes first: a new job is
 // the common case, and it costs one round trip.
-func (l *Ledger) Open(ctx context.Context, jobID string, fresh pipeline.Record) (worker.Page, bool, error) {
-	p := &page{ledger: l, jobID: jobID, record: fresh}
+func (l *Ledger) Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Record) (worker.Page, bool, error) {
+	p := &page{ledger: l, key: job.Tokens(), record: fresh}
 	value, err := json.Marshal(fresh)
 	if err != nil {
 		return nil, false, unavailable(err)
 	}
 	created := false
 	err = l.insist(ctx, func(ctx context.Context, again bool) error {
-		revision, err := l.create(ctx, jobID, value, fresh.Phase)
+		revision, err := l.create(ctx, p.key, value, fresh.Phase)
 		if err == nil {
 			p.revision, created = revision, true
 			return nil
@@ -103,8 +105,8 @@ func (l *Ledger) Open(ctx context.Context, jobID string, fresh pipeline.Record) 
 
 // Find reads the record of a job without touching it; ok is false where the
 // ledger knows nothing of the job.
-func (l *Ledger) Find(ctx context.Context, jobID string) (record pipeline.Record, ok bool, err error) {
-	p := &page{ledger: l, jobID: jobID}
+func (l *Ledger) Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error) {
+	p := &page{ledger: l, key: job.Tokens()}
 	err = l.insist(ctx, func(ctx context.Context, _ bool) error {
 		_, err := l.read(ctx, p)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -117,7 +119,7 @@ func (l *Ledger) Find(ctx context.Context, jobID string) (record pipeline.Record
 }
 
 func (l *Ledger) read(ctx context.Context, p *page) ([]byte, error) {
-	entry, err := l.bucket.Get(ctx, p.jobID)
+	entry, err := l.bucket.Get(ctx, p.key)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +144,7 @@ func (p *page) Save(ctx context.Context, record pipeline.Record) error {
 		return unavailable(err)
 	}
 	return p.ledger.insist(ctx, func(ctx context.Context, _ bool) error {
-		revision, err := p.ledger.update(ctx, p.jobID, value, record.Phase, p.revision)
+		revision, err := p.ledger.update(ctx, p.key, value, record.Phase, p.revision)
 		if err == nil {
 			p.record, p.revision = record, revision
 			return nil
@@ -159,7 +161,7 @@ func (p *page) Save(ctx context.Context, record pipeline.Record) error {
 // bytes, since a record names its owner. Or the write that was in the way is
 // still in flight and the revision stands: then the save is tried again.
 func (p *page) contested(ctx context.Context, value []byte, lost error) error {
-	entry, err := p.ledger.bucket.Get(ctx, p.jobID)
+	entry, err := p.ledger.bucket.Get(ctx, p.key)
 	switch {
 	case err != nil && !errors.Is(err, jetstream.ErrKeyNotFound):
 		return err

@@ -12,10 +12,14 @@ import (
 
 	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
 )
 
 // headerSize is what JetStream adds where it leaves the content out.
 const headerSize = "Nats-Msg-Size"
+
+// Job names the job; its ID is empty where none could be read.
+func (l Letter) Job() schemas.JobKey { return schemas.KeyOf(l.Lane, l.JobID) }
 
 // Letter is a dead letter without its content.
 type Letter struct {
@@ -33,6 +37,8 @@ type Letter struct {
 	Size int
 	// Key is the one under which it was buried.
 	Key string
+	// Line is the line of the backfill run that published the copy, if one did.
+	Line worker.Line
 	// Trace is that of the job, for what is published of it next.
 	Trace schemas.Trace
 }
@@ -98,7 +104,7 @@ func (c *Conn) letter(msg jetstream.Msg, meta *jetstream.MsgMetadata) (Letter, b
 			Kind: header.Get(HeaderReasonKind), Code: header.Get(HeaderReasonCode),
 			Text: header.Get(HeaderReasonText), Path: header.Get(HeaderReasonPath),
 		},
-		PossibleDuplicate: header.Get(HeaderDuplicate) == "true", Trace: traceOf(header),
+		PossibleDuplicate: header.Get(HeaderDuplicate) == "true", Line: lineIn(header), Trace: traceOf(header),
 	}, true
 }
 

@@ -3,8 +3,6 @@ package natsq
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,8 +19,7 @@ type delivery struct {
 	sequence uint64
 	stored   time.Time
 	pending  uint64
-	attempt  int
-	line     worker.Line
+	origin   origin
 }
 
 var _ worker.Delivery = (*delivery)(nil)
@@ -37,31 +34,19 @@ func newDelivery(c *Conn, msg *nats.Msg) (*delivery, error) {
 		return nil, fmt.Errorf("reading a delivery's subject: %w", err)
 	}
 	d := &delivery{msg: msg, lane: lane, sequence: meta.Sequence.Stream, stored: meta.Timestamp.UTC(), pending: meta.NumPending}
-	d.attempt, d.line = attemptOf(c.prefix, msg.Header), lineIn(msg.Header)
+	d.origin = c.originOf(msg.Header)
 	return d, nil
-}
-
-// attemptOf reads the number a schedule gave its copy. NATS: the server names
-// the schedule on what it brings, and no publisher can: in a stream that allows
-// schedules the header is refused but for one that purges a schedule.
-func attemptOf(prefix string, header nats.Header) int {
-	if !strings.HasPrefix(header.Get("Nats-Scheduler"), schemas.LaterSubject(prefix, "")) {
-		return 0
-	}
-	n, err := strconv.Atoi(header.Get(HeaderAttempt))
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
 }
 
 func (d *delivery) Lane() schemas.Lane { return d.lane }
 func (d *delivery) Data() []byte       { return d.msg.Data }
 func (d *delivery) Sequence() uint64   { return d.sequence }
 func (d *delivery) Stored() time.Time  { return d.stored }
-func (d *delivery) Attempt() int       { return d.attempt }
-func (d *delivery) Line() worker.Line  { return d.line }
+func (d *delivery) Line() worker.Line  { return d.origin.line }
 func (d *delivery) Pending() uint64    { return d.pending }
+
+// Attempt implements worker.Delivery.
+func (d *delivery) Attempt(key schemas.JobKey) int { return d.origin.attemptOf(key) }
 
 // Trace implements worker.Delivery.
 func (d *delivery) Trace() schemas.Trace { return traceOf(d.msg.Header) }

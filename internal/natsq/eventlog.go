@@ -80,7 +80,8 @@ func (c *Conn) lastSequence(ctx context.Context, name string) (last uint64, err 
 
 // EventScan looks for the events of one job within a range. Subjects do not hold
 // job ids: the server sends the headers of all events of the range, about 120
-// bytes each, and the Nats-Msg-Id among them begins with the job's id.
+// bytes each, and the Nats-Msg-Id among them begins with the job's key. Without a
+// destination it looks for the job of that id at all of them.
 type EventScan struct {
 	EventRange
 
@@ -97,8 +98,9 @@ func (c *Conn) Scan(ctx context.Context, scan EventScan) (found []StoredEvent, r
 		fromSequence: scan.FromSequence, since: scan.Since, until: scan.Until,
 		each: func(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 			read++
-			if !strings.HasPrefix(msg.Headers().Get(jetstream.MsgIDHeader), scan.JobID+"/") {
-				return true
+			key, ok := schemas.KeyOfEvent(msg.Headers().Get(jetstream.MsgIDHeader))
+			if !ok || key.ID != scan.JobID {
+				return true // the destination is in the filter
 			}
 			sequences = append(sequences, meta.Sequence.Stream)
 			return scan.StopAt == "" || !strings.HasSuffix(msg.Subject(), "."+string(scan.StopAt))

@@ -9,6 +9,7 @@ import (
 // The streams and buckets, without their prefix.
 const (
 	jobs    = "JOBS"
+	dueJobs = "DUE"
 	events  = "EVENTS"
 	dead    = "DEAD"
 	ledger  = "LEDGER"
@@ -36,7 +37,7 @@ const (
 // StreamNames are the streams of this prefix that delivery needs, in the order of
 // setup.
 func (c *Conn) StreamNames() []string {
-	return []string{c.stream(jobs), c.stream(events), c.stream(dead)}
+	return []string{c.stream(dueJobs), c.stream(jobs), c.stream(events), c.stream(dead)}
 }
 
 // BucketNames are the key-value buckets of this prefix.

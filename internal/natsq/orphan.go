@@ -33,8 +33,12 @@ func (o *orphan) Data() []byte       { return o.msg.Data }
 func (o *orphan) Sequence() uint64   { return o.msg.Sequence }
 func (o *orphan) Stored() time.Time  { return o.msg.Time.UTC() }
 func (o *orphan) Pending() uint64    { return o.pending }
-func (o *orphan) Attempt() int       { return attemptOf(o.reaper.in.conn.prefix, o.msg.Header) }
-func (o *orphan) Line() worker.Line  { return lineIn(o.msg.Header) }
+func (o *orphan) Line() worker.Line  { return o.origin().line }
+
+func (o *orphan) origin() origin { return o.reaper.in.conn.originOf(o.msg.Header) }
+
+// Attempt implements worker.Delivery.
+func (o *orphan) Attempt(key schemas.JobKey) int { return o.origin().attemptOf(key) }
 
 // Trace implements worker.Delivery.
 func (o *orphan) Trace() schemas.Trace { return traceOf(o.msg.Header) }

@@ -2,6 +2,7 @@ package natsq
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,9 +16,10 @@ import (
 	"github.com/chartpost/chartpost/worker"
 )
 
-// Outbox publishes what became of jobs. Every message has an id, so that a
-// publish that is tried again, here or by another worker, is stored once as
-// long as the stream remembers ids.
+// Outbox publishes what became of jobs. Events and dead letters have ids, so that
+// a publish that is tried again, here or by another worker, is stored once as
+// long as the stream remembers ids. Only workers and operators may publish to those
+// streams: an acknowledgement that says "duplicate" is of the same message.
 type Outbox struct{ conn *Conn }
 
 var _ worker.Outbox = (*Outbox)(nil)
@@ -34,7 +36,7 @@ func (o *Outbox) Tell(ctx context.Context, lane schemas.Lane, event schemas.Even
 	msg := traced(ctx, schemas.EventSubject(o.conn.prefix, lane, event.Data.Status))
 	msg.Header.Set("Content-Type", "application/cloudevents+json")
 	msg.Data = data
-	return o.publish(ctx, "publishing events", event.ID, msg)
+	return o.publish(ctx, "publishing events", events, event.ID, msg)
 }
 
 const burying = "publishing dead letters"
@@ -57,92 +59,155 @@ func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
 	if letter.PossibleDuplicate {
 		msg.Header.Set(HeaderDuplicate, "true")
 	}
+	setLine(msg.Header, letter.Line)
 	msg.Data = letter.Data
-	err := o.publish(ctx, burying, letter.Key, msg)
+	err := o.publish(ctx, burying, dead, letter.Key, msg)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		// A message about as large as the server takes leaves no room for
 		// headers. The job comes first; the event has the reason.
 		msg.Header = nats.Header{}
-		err = o.publish(ctx, burying, letter.Key, msg)
+		err = o.publish(ctx, burying, dead, letter.Key, msg)
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
 		msg.Header = nil
-		err = o.publish(ctx, burying, "", msg)
+		err = o.publish(ctx, burying, dead, "", msg)
 	}
 	return err
 }
 
 // Later implements worker.Outbox. JetStream fires schedules on whole seconds,
 // cut off, and so up to a second early: the time is rounded up. A second
-// schedule of the same job replaces the first. The message's id holds the time:
-// a job whose record was deleted counts its attempts anew, and its schedule must
-// not be taken for the one that went before.
+// schedule of the same job replaces the first, so that none needs an id.
 func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
-	msg := traced(ctx, schemas.LaterSubject(o.conn.prefix, s.JobID))
+	msg := traced(ctx, schemas.LaterSubject(o.conn.prefix, s.Key()))
 	msg.Header.Set(HeaderAttempt, strconv.Itoa(s.Attempt))
 	setLine(msg.Header, s.Line)
 	msg.Data = s.Data
 	at := s.At.Add(time.Second - 1).Truncate(time.Second)
-	return o.publish(ctx, "publishing schedules", fmt.Sprintf("later/%s/%d/%d", s.JobID, s.Attempt, at.Unix()), msg,
-		jetstream.WithScheduleAt(at),
-		jetstream.WithScheduleTarget(schemas.JobSubject(o.conn.prefix, s.Lane)),
-	)
+	return o.insist(ctx, "publishing schedules", s.Key().String(), func(ctx context.Context) error {
+		return o.store(ctx, msg, dueJobs,
+			jetstream.WithScheduleAt(at),
+			jetstream.WithScheduleTarget(schemas.DueSubject(o.conn.prefix, s.Lane)),
+		)
+	})
 }
 
 // Holds implements worker.Outbox.
-func (o *Outbox) Holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (held bool, err error) {
-	err = o.insist(ctx, "looking for a copy", jobID, func(ctx context.Context) error {
-		held, err = o.holds(ctx, sequence, stored, jobID)
+func (o *Outbox) Holds(ctx context.Context, sequence uint64, stored time.Time, key schemas.JobKey) (held bool, err error) {
+	err = o.insist(ctx, "looking for a copy", key.String(), func(ctx context.Context) error {
+		held, err = o.holds(ctx, sequence, stored, key)
 		return err
 	})
 	return held, err
 }
 
-func (o *Outbox) holds(ctx context.Context, sequence uint64, stored time.Time, jobID string) (bool, error) {
-	stream, err := o.conn.js.Stream(ctx, o.conn.stream(jobs))
-	if err != nil {
-		return false, fmt.Errorf("looking for a copy of a job: %w", err)
-	}
-	copied, err := stream.GetMsg(ctx, sequence)
+// holds looks at the recorded copy, at the job's schedule, and then at the copies
+// that are on their way from there to their lanes: in the order in which a job
+// moves.
+func (o *Outbox) holds(ctx context.Context, sequence uint64, stored time.Time, key schemas.JobKey) (bool, error) {
+	copied, err := o.conn.fromLeader(ctx, o.conn.stream(jobs), leaderGet{Sequence: sequence})
 	if err == nil && copied.Time.Equal(stored) {
 		return true, nil
 	}
 	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, fmt.Errorf("looking for a copy of a job: %w", err)
 	}
-	later, err := stream.GetLastMsgForSubject(ctx, schemas.LaterSubject(o.conn.prefix, jobID))
+	subject := schemas.LaterSubject(o.conn.prefix, key)
+	later, err := o.conn.fromLeader(ctx, o.conn.stream(dueJobs), leaderGet{LastOf: subject})
+	if err == nil && later.Header.Get(jetstream.ScheduleHeader) != "" {
+		return true, nil
+	}
 	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, fmt.Errorf("looking for a schedule of a job: %w", err)
 	}
-	// Anyone can publish to the subject; only a schedule brings a job back.
-	return err == nil && later.Header.Get(jetstream.ScheduleHeader) != "", nil
+	return o.onItsWay(ctx, key)
 }
 
-// Submit publishes a job. It reports whether the stream had the id already.
-func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, data []byte) (duplicate bool, err error) {
-	msg := traced(ctx, schemas.JobSubject(o.conn.prefix, lane))
-	msg.Data = data
-	err = o.insist(ctx, "publishing jobs", jobID, func(ctx context.Context) error {
-		ack, err := o.conn.js.PublishMsg(ctx, msg, jetstream.WithMsgID(jobID))
-		if err == nil {
-			duplicate = ack.Duplicate
+// mostOnTheirWay bounds how many due jobs of a destination are looked at. There are
+// more only while the jobs stream does not take them.
+const mostOnTheirWay = 1000
+
+// onItsWay reports whether a due job has not reached its lane yet. Where there are
+// too many to tell it says so: a job is not to be started twice.
+func (o *Outbox) onItsWay(ctx context.Context, key schemas.JobKey) (bool, error) {
+	filter := o.conn.prefix + ".due.*." + schemas.Token(key.Destination)
+	get := leaderGet{NextOf: filter, Sequence: 1}
+	for range mostOnTheirWay {
+		msg, err := o.conn.fromLeader(ctx, o.conn.stream(dueJobs), get)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return false, nil
 		}
+		if err != nil {
+			return false, fmt.Errorf("looking for a due job: %w", err)
+		}
+		if msg.Header.Get(headerScheduler) == schemas.LaterSubject(o.conn.prefix, key) || idOfJob(msg) == key.ID {
+			return true, nil
+		}
+		get.Sequence = msg.Sequence + 1
+	}
+	return true, nil
+}
+
+// errDropped is that of a publish which the stream dropped as the repeat of another
+// publisher's message.
+var errDropped = errors.New("the queue dropped the message as a repeat of another one with the same Nats-Msg-Id")
+
+// Submit publishes a job, under a random id of the message that nobody can use up
+// beforehand. A job that is stored twice, since an acknowledgement was lost, is
+// recognized by the ledger.
+func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, data []byte) error {
+	msg := traced(ctx, schemas.JobSubject(o.conn.prefix, lane))
+	msg.Header.Set(jetstream.MsgIDHeader, rand.Text())
+	msg.Data = data
+	tried := false
+	return o.insist(ctx, "publishing jobs", schemas.KeyOf(lane, jobID).String(), func(ctx context.Context) error {
+		ack, err := o.conn.js.PublishMsg(ctx, msg)
+		if err == nil && ack.Duplicate && !tried {
+			err = errDropped
+		}
+		tried = true
 		return err
 	})
-	return duplicate, err
 }
 
-// publish stores a message under an id, or under none where that is empty. what
-// names its kind to the log and to Troubles.
-func (o *Outbox) publish(ctx context.Context, what, id string, msg *nats.Msg, options ...jetstream.PublishOpt) error {
+// Resubmit publishes a job again for an operator, through the stream of due jobs,
+// so that the line of a run that it belongs to is believed. id names the decision: a
+// repeat of it is dropped for as long as the stream remembers ids.
+func (o *Outbox) Resubmit(ctx context.Context, lane schemas.Lane, id string, line worker.Line, data []byte) error {
+	msg := traced(ctx, schemas.DueSubject(o.conn.prefix, lane))
+	line.Replayed = true
+	setLine(msg.Header, line)
+	msg.Data = data
+	return o.insist(ctx, "publishing jobs", id, func(ctx context.Context) error {
+		return o.store(ctx, msg, dueJobs, jetstream.WithMsgID(id))
+	})
+}
+
+// publish stores a message in a stream under an id, or under none where that is
+// empty. what names its kind to the log and to Troubles.
+func (o *Outbox) publish(ctx context.Context, what, stream, id string, msg *nats.Msg) error {
+	var options []jetstream.PublishOpt
 	if id != "" {
 		options = append(options, jetstream.WithMsgID(id))
 	}
-	return o.insist(ctx, what, id, func(ctx context.Context) error {
-		_, err := o.conn.js.PublishMsg(ctx, msg, options...)
-		return err
-	})
+	return o.insist(ctx, what, id, func(ctx context.Context) error { return o.store(ctx, msg, stream, options...) })
 }
+
+// store publishes once. Another stream that happens to take the subject is none of
+// ours. An answer of "duplicate" says that the message is there: nobody but workers
+// and operators may publish to these streams, and ids are made of what a message
+// says. The stream is not named in a header, which would stay on a due job and keep
+// it out of the jobs stream.
+func (o *Outbox) store(ctx context.Context, msg *nats.Msg, stream string, options ...jetstream.PublishOpt) error {
+	ack, err := o.conn.js.PublishMsg(ctx, msg, options...)
+	if err == nil && ack.Stream != o.conn.stream(stream) {
+		return errOtherStream
+	}
+	return err
+}
+
+// errOtherStream is that of a message that another stream has taken.
+var errOtherStream = errors.New("another stream takes the subject; run chartpost setup")
 
 // insist tries op for as long as ctx allows, and says so when that takes long.
 func (o *Outbox) insist(ctx context.Context, what, id string, op func(context.Context) error) error {

@@ -70,7 +70,7 @@ type serving struct {
 func (o *overdue) sweep(ctx context.Context) error {
 	before := o.before
 	o.before = serving{}
-	_, err := o.conn.fromLeader(ctx, o.conn.stream(jobs), leaderGet{NextOf: o.subjects(), Sequence: 1})
+	_, err := o.conn.fromLeader(ctx, o.conn.stream(dueJobs), leaderGet{NextOf: o.subjects(), Sequence: 1})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (o *overdue) sweep(ctx context.Context) error {
 	if mine, err := o.duty.take(ctx); err != nil || !mine {
 		return err
 	}
-	stream, err := o.conn.js.Stream(ctx, o.conn.stream(jobs))
+	stream, err := o.conn.js.Stream(ctx, o.conn.stream(dueJobs))
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (o *overdue) sweep(ctx context.Context) error {
 	return err
 }
 
-func (o *overdue) subjects() string { return schemas.LaterSubject(o.conn.prefix, "*") }
+func (o *overdue) subjects() string { return schemas.LaterSubjects(o.conn.prefix) }
 
 // walk is one sweep.
 type walk struct {
@@ -125,7 +125,7 @@ type walk struct {
 func (w *walk) over(ctx context.Context, from uint64, n int) (next uint64, err error) {
 	refused := 0
 	for ; n > 0 && !w.enough(); n-- {
-		msg, err := w.conn.fromLeader(ctx, w.conn.stream(jobs), leaderGet{NextOf: w.subjects(), Sequence: from})
+		msg, err := w.conn.fromLeader(ctx, w.conn.stream(dueJobs), leaderGet{NextOf: w.subjects(), Sequence: from})
 		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && msg.Sequence > w.last {
 			return 0, nil
 		}

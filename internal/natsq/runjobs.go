@@ -2,6 +2,7 @@ package natsq
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -15,8 +16,9 @@ import (
 	"github.com/chartpost/chartpost/worker"
 )
 
-// HeaderBackfill is on a job that a run published, and on the schedules that bring
-// it back: "<run>/<line>". A job that a person publishes again has none.
+// HeaderBackfill is on a job that a run published, on the schedules that bring it
+// back, and on its dead letters: "<run>/<line>". That of a job that a person published
+// again ends with "/replayed".
 const HeaderBackfill = "Chartpost-Backfill"
 
 // RunJobs publishes the jobs of a run, and finds them in the queue.
@@ -33,13 +35,14 @@ const ackWait = 5 * time.Second
 
 // Publish implements backfill.Queue. All are on their way at once.
 func (q *RunJobs) Publish(ctx context.Context, run string, jobs []backfill.Job, proceed func() error) error {
-	acks := make([]jetstream.PubAckFuture, len(jobs))
+	acks, messages := make([]jetstream.PubAckFuture, len(jobs)), make([]*nats.Msg, len(jobs))
 	for i, job := range jobs {
 		if err := proceed(); err != nil {
 			return err
 		}
+		messages[i] = q.message(run, job)
 		// One that is not taken now is tried again below.
-		acks[i], _ = q.conn.js.PublishMsgAsync(q.message(run, job), jetstream.WithMsgID(messageID(run, job.ID)))
+		acks[i], _ = q.conn.js.PublishMsgAsync(messages[i])
 	}
 	patience := time.NewTimer(ackWait)
 	defer patience.Stop()
@@ -47,21 +50,21 @@ func (q *RunJobs) Publish(ctx context.Context, run string, jobs []backfill.Job, 
 		if stored(ctx, ack, patience) {
 			continue
 		}
-		if err := q.again(ctx, run, jobs[i], proceed); err != nil {
+		if err := q.again(ctx, messages[i], jobs[i], proceed); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// messageID differs from the job's id: a job that failed is run again under its
-// own id by another run, also while the stream remembers the first.
-func messageID(run, jobID string) string { return jobID + "/run/" + run }
-
+// message goes through the stream of due jobs, where submitters may not publish:
+// so its line is believed. Its random id lets the stream drop a repeat of the same
+// publish.
 func (q *RunJobs) message(run string, job backfill.Job) *nats.Msg {
 	lane := schemas.Lane{Class: schemas.Backfill, Destination: job.Destination}
-	msg := nats.NewMsg(schemas.JobSubject(q.conn.prefix, lane))
+	msg := nats.NewMsg(schemas.DueSubject(q.conn.prefix, lane))
 	setLine(msg.Header, worker.Line{Run: run, Number: job.Line})
+	msg.Header.Set(jetstream.MsgIDHeader, rand.Text())
 	msg.Data = job.Data
 	return msg
 }
@@ -82,15 +85,15 @@ func stored(ctx context.Context, ack jetstream.PubAckFuture, patience *time.Time
 	return false
 }
 
-func (q *RunJobs) again(ctx context.Context, run string, job backfill.Job, proceed func() error) error {
+func (q *RunJobs) again(ctx context.Context, msg *nats.Msg, job backfill.Job, proceed func() error) error {
 	refused := error(nil)
 	err := insist.Do(ctx, func(err error) bool { return refused != nil || hopeless(err) }, func(ctx context.Context) error {
 		if refused = proceed(); refused != nil {
 			return refused
 		}
-		began, id := time.Now(), messageID(run, job.ID)
-		_, err := q.conn.js.PublishMsg(ctx, q.message(run, job), jetstream.WithMsgID(id))
-		q.conn.tried("publishing jobs", id, began, err)
+		began := time.Now()
+		_, err := q.conn.js.PublishMsg(ctx, msg)
+		q.conn.tried("publishing jobs", job.Destination+"/"+job.ID, began, err)
 		return err
 	})
 	if err != nil {
@@ -99,17 +102,25 @@ func (q *RunJobs) again(ctx context.Context, run string, job backfill.Job, proce
 	return nil
 }
 
-// Queued implements backfill.Queue. It asks the stream's leader for one job after
-// the other, in the stream's order: what is in the queue from the call on, and
-// is not taken meanwhile, is found.
+// Queued implements backfill.Queue. It asks the leader of each stream for one job
+// after the other, in the stream's order, first of those on their way to their
+// lanes: what is in the queue from the call on, and is not taken meanwhile, is found.
 func (q *RunJobs) Queued(ctx context.Context, run string, found func(line int64)) error {
-	subject := q.conn.prefix + ".jobs." + string(schemas.Backfill) + ".>"
-	err := q.each(ctx, subject, func(msg *jetstream.RawStreamMsg) error {
-		if line := lineIn(msg.Header); line.Run == run {
-			found(line.Number)
+	note := func(o origin) error {
+		if o.line.Run == run && !o.line.Replayed {
+			found(o.line.Number)
 		}
 		return nil
+	}
+	class := string(schemas.Backfill)
+	err := q.each(ctx, dueJobs, q.conn.prefix+".due."+class+".*", func(msg *jetstream.RawStreamMsg) error {
+		return note(q.conn.originInDue(msg.Header))
 	})
+	if err == nil {
+		err = q.each(ctx, jobs, q.conn.prefix+".jobs."+class+".*", func(msg *jetstream.RawStreamMsg) error {
+			return note(q.conn.originOf(msg.Header))
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("looking for jobs of the run in the queue: %w", err)
 	}

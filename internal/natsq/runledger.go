@@ -14,6 +14,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // RunLedger reads many of the ledger's records at once.
@@ -34,18 +35,18 @@ const leaderAtOnce = 32
 const readingLedger = "reading the ledger"
 
 // Records implements backfill.Ledger.
-func (l *RunLedger) Records(ctx context.Context, jobIDs []string, newest bool) (map[string][]byte, error) {
-	records := make(map[string][]byte, len(jobIDs))
+func (l *RunLedger) Records(ctx context.Context, jobs []schemas.JobKey, newest bool) (map[schemas.JobKey][]byte, error) {
+	records := make(map[schemas.JobKey][]byte, len(jobs))
 	if newest {
-		return records, l.fromLeader(ctx, jobIDs, records)
+		return records, l.fromLeader(ctx, jobs, records)
 	}
-	for len(jobIDs) > 0 {
-		some := jobIDs[:min(len(jobIDs), mostAtOnce)]
-		jobIDs = jobIDs[len(some):]
+	for len(jobs) > 0 {
+		some := jobs[:min(len(jobs), mostAtOnce)]
+		jobs = jobs[len(some):]
 		err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
 			began := time.Now()
 			err := l.many(ctx, some, records)
-			l.conn.tried(readingLedger, some[0], began, err)
+			l.conn.tried(readingLedger, some[0].String(), began, err)
 			return err
 		})
 		if err != nil {
@@ -57,17 +58,17 @@ func (l *RunLedger) Records(ctx context.Context, jobIDs []string, newest bool) (
 
 func (l *RunLedger) stream() string { return "KV_" + l.conn.stream(ledger) }
 
-func (l *RunLedger) subject(jobID string) string {
-	return "$KV." + l.conn.stream(ledger) + "." + jobID
+func (l *RunLedger) subject(tokens string) string {
+	return "$KV." + l.conn.stream(ledger) + "." + tokens
 }
 
 // many asks any server of the bucket for the records of some jobs. The answers
 // come one by one, those that exist, and an end.
 // NATS: ADR-31, "JetStream Direct Get".
-func (l *RunLedger) many(ctx context.Context, jobIDs []string, records map[string][]byte) error {
-	subjects := make([]string, len(jobIDs))
-	for i, id := range jobIDs {
-		subjects[i] = l.subject(id)
+func (l *RunLedger) many(ctx context.Context, jobs []schemas.JobKey, records map[schemas.JobKey][]byte) error {
+	subjects := make([]string, len(jobs))
+	for i, key := range jobs {
+		subjects[i] = l.subject(key.Tokens())
 	}
 	body, err := json.Marshal(map[string][]string{"multi_last": subjects})
 	if err != nil {
@@ -95,32 +96,32 @@ func (l *RunLedger) many(ctx context.Context, jobIDs []string, records map[strin
 		case len(msg.Header) == 0:
 			return nats.ErrNoResponders
 		}
-		id := strings.TrimPrefix(msg.Header.Get("Nats-Subject"), l.subject(""))
-		if value := valueOf(msg.Header, msg.Data); value != nil {
-			records[id] = value
+		key, err := schemas.ParseJobTokens(strings.TrimPrefix(msg.Header.Get("Nats-Subject"), l.subject("")))
+		if value := valueOf(msg.Header, msg.Data); err == nil && value != nil {
+			records[key] = value
 		}
 	}
 }
 
 // fromLeader asks the leader for each record.
-func (l *RunLedger) fromLeader(ctx context.Context, jobIDs []string, records map[string][]byte) error {
+func (l *RunLedger) fromLeader(ctx context.Context, jobs []schemas.JobKey, records map[schemas.JobKey][]byte) error {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var failed error
 	slots := make(chan struct{}, leaderAtOnce)
-	for _, id := range jobIDs {
+	for _, key := range jobs {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
 			var msg *jetstream.RawStreamMsg
 			err := insist.Do(ctx, missing, func(ctx context.Context) (err error) {
 				began := time.Now()
-				msg, err = l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(id)})
+				msg, err = l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(key.Tokens())})
 				if errors.Is(err, jetstream.ErrMsgNotFound) {
-					l.conn.tried(readingLedger, id, began, nil)
+					l.conn.tried(readingLedger, key.String(), began, nil)
 					return err
 				}
-				l.conn.tried(readingLedger, id, began, err)
+				l.conn.tried(readingLedger, key.String(), began, err)
 				return err
 			})
 			mu.Lock()
@@ -131,7 +132,7 @@ func (l *RunLedger) fromLeader(ctx context.Context, jobIDs []string, records map
 				failed = fmt.Errorf("reading the ledger: %w", err)
 			default:
 				if value := valueOf(msg.Header, msg.Data); value != nil {
-					records[id] = value
+					records[key] = value
 				}
 			}
 		})

@@ -91,33 +91,43 @@ func (f *runMarks) cancelled(msg jetstream.Msg) bool {
 	return run.State == backfill.Cancelled || run.State == backfill.Forgotten
 }
 
-// lineIn reads the line that a copy of a job was published for.
+// lineIn reads the line that a copy of a job was published for. Only originOf may
+// ask: any publisher can write the header.
 func lineIn(header nats.Header) worker.Line {
-	run, number, _ := strings.Cut(header.Get(HeaderBackfill), "/")
+	mark, replayed := strings.CutSuffix(header.Get(HeaderBackfill), replayedMark)
+	run, number, _ := strings.Cut(mark, "/")
 	line, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || line < 1 || backfill.CheckRunID(run) != nil {
 		return worker.Line{}
 	}
-	return worker.Line{Run: run, Number: line}
+	return worker.Line{Run: run, Number: line, Replayed: replayed}
 }
+
+// replayedMark ends the header of a copy that a person published again.
+const replayedMark = "/replayed"
 
 // setLine puts the line of a copy on another.
 func setLine(header nats.Header, line worker.Line) {
-	if line != (worker.Line{}) {
-		header.Set(HeaderBackfill, line.Run+"/"+strconv.FormatInt(line.Number, 10))
+	if line.Run == "" {
+		return
 	}
+	mark := line.Run + "/" + strconv.FormatInt(line.Number, 10)
+	if line.Replayed {
+		mark += replayedMark
+	}
+	header.Set(HeaderBackfill, mark)
 }
 
 // Recall brings the jobs of a run that wait for their next attempt back to their
 // lanes at once, and counts them. One that comes back by itself meanwhile is left
 // alone.
 func (q *RunJobs) Recall(ctx context.Context, run string) (recalled int, err error) {
-	stream, err := q.conn.js.Stream(ctx, q.conn.stream(jobs))
+	stream, err := q.conn.js.Stream(ctx, q.conn.stream(dueJobs))
 	if err != nil {
 		return 0, fmt.Errorf("recalling the jobs of the run that wait for their next attempt: %w", err)
 	}
 	last := stream.CachedInfo().State.LastSeq
-	err = q.each(ctx, schemas.LaterSubject(q.conn.prefix, "*"), func(msg *jetstream.RawStreamMsg) error {
+	err = q.each(ctx, dueJobs, schemas.LaterSubjects(q.conn.prefix), func(msg *jetstream.RawStreamMsg) error {
 		if msg.Sequence > last || lineIn(msg.Header).Run != run { // behind the last are our own
 			return nil
 		}
@@ -142,13 +152,13 @@ func (q *RunJobs) recall(ctx context.Context, schedule *jetstream.RawStreamMsg) 
 	return done, err
 }
 
-// each gives the messages of a subject that are in the queue, in the stream's
-// order, as its leader has them.
-func (q *RunJobs) each(ctx context.Context, subject string, each func(*jetstream.RawStreamMsg) error) error {
+// each gives the messages of a subject that a stream holds, in the stream's order,
+// as its leader has them.
+func (q *RunJobs) each(ctx context.Context, stream, subject string, each func(*jetstream.RawStreamMsg) error) error {
 	for next := uint64(1); ; {
 		var msg *jetstream.RawStreamMsg
 		err := insist.Do(ctx, missing, func(ctx context.Context) (err error) {
-			msg, err = q.conn.fromLeader(ctx, q.conn.stream(jobs), leaderGet{Sequence: next, NextOf: subject})
+			msg, err = q.conn.fromLeader(ctx, q.conn.stream(stream), leaderGet{Sequence: next, NextOf: subject})
 			return err
 		})
 		if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -16,9 +16,8 @@ type Layout struct {
 	// Replicas is 1, 3 or 5.
 	Replicas int
 	// EventsBytes caps the events on disk, oldest out first; 0 is no cap. The
-	// jobs have no cap of their own: message schedules exclude "discard new"
-	// (a rule of the server), and any other cap would discard jobs. The limit
-	// of the account refuses publishers instead, and loses nothing.
+	// jobs have no cap of their own: the limit of the account refuses publishers,
+	// and loses nothing.
 	EventsBytes int64
 	// EventsAge, DeadAge and AuditAge are how long entries are kept; 0 is for
 	// ever.
@@ -27,9 +26,12 @@ type Layout struct {
 	// in whole seconds. That of a job under way is kept for LedgerOpenAge, or for
 	// LedgerAge where that is longer. Both begin with the record's last change.
 	LedgerAge, LedgerOpenAge time.Duration
-	// Duplicates is how long a Nats-Msg-Id is remembered. It must outlast every
-	// retry of a publish.
+	// Duplicates is how long the id of a message of a worker or operator is
+	// remembered. It must outlast every retry of a publish. Ids of submitters are not
+	// remembered.
 	Duplicates time.Duration
+	// Lanes is how many lanes of the fleet have a consumer at once; 0 is 500.
+	Lanes int
 }
 
 // Change is what Setup did to one stream or bucket.
@@ -55,51 +57,41 @@ func (c *Conn) Setup(ctx context.Context, layout Layout) ([]Change, error) {
 
 func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
+		c.dueStream(l),
+		c.jobsStream(l),
 		{
-			Name:        c.stream(jobs),
-			Description: "Chartpost: jobs waiting, and schedules that bring jobs back",
-			// Named one by one, so that a publisher that misspells a class is told
-			// at once.
-			Subjects:   []string{c.prefix + ".jobs.live.*", c.prefix + ".jobs.backfill.*", c.prefix + ".later.*"},
-			Retention:  jetstream.WorkQueuePolicy,
-			Storage:    jetstream.FileStorage,
-			Replicas:   l.Replicas,
-			Duplicates: l.Duplicates,
-			// Whether a copy of a job is still there is a question for the
-			// leader: a replica may lag.
-			AllowDirect:       false,
-			AllowMsgSchedules: true,
+			Name:         c.stream(events),
+			Description:  "Chartpost: what became of jobs, as CloudEvents",
+			Subjects:     []string{c.prefix + ".events.*.*.*"},
+			Storage:      jetstream.FileStorage,
+			Replicas:     l.Replicas,
+			MaxBytes:     unlimited(l.EventsBytes),
+			MaxAge:       l.EventsAge,
+			Duplicates:   l.Duplicates,
+			AllowDirect:  true,
+			MaxConsumers: readConsumers,
 		},
 		{
-			Name:        c.stream(events),
-			Description: "Chartpost: what became of jobs, as CloudEvents",
-			Subjects:    []string{c.prefix + ".events.*.*.*"},
-			Storage:     jetstream.FileStorage,
-			Replicas:    l.Replicas,
-			MaxBytes:    unlimited(l.EventsBytes),
-			MaxAge:      l.EventsAge,
-			Duplicates:  l.Duplicates,
-			AllowDirect: true,
+			Name:         c.stream(dead),
+			Description:  "Chartpost: jobs that need a person, as they came, with the reason in headers",
+			Subjects:     []string{c.prefix + ".dead.*.*"},
+			Storage:      jetstream.FileStorage,
+			Replicas:     l.Replicas,
+			MaxAge:       l.DeadAge,
+			Duplicates:   l.Duplicates,
+			AllowDirect:  true,
+			MaxConsumers: readConsumers,
 		},
 		{
-			Name:        c.stream(dead),
-			Description: "Chartpost: jobs that need a person, as they came, with the reason in headers",
-			Subjects:    []string{c.prefix + ".dead.*.*"},
-			Storage:     jetstream.FileStorage,
-			Replicas:    l.Replicas,
-			MaxAge:      l.DeadAge,
-			Duplicates:  l.Duplicates,
-			AllowDirect: true,
-		},
-		{
-			Name:        c.stream(audit),
-			Description: "Chartpost: what operators did, as CloudEvents",
-			Subjects:    []string{c.prefix + ".audit.*"},
-			Storage:     jetstream.FileStorage,
-			Replicas:    l.Replicas,
-			MaxAge:      l.AuditAge,
-			Duplicates:  l.Duplicates,
-			AllowDirect: true,
+			Name:         c.stream(audit),
+			Description:  "Chartpost: what operators did, as CloudEvents",
+			Subjects:     []string{c.prefix + ".audit.*"},
+			Storage:      jetstream.FileStorage,
+			Replicas:     l.Replicas,
+			MaxAge:       l.AuditAge,
+			Duplicates:   l.Duplicates,
+			AllowDirect:  true,
+			MaxConsumers: readConsumers,
 			// Nobody takes back what is written: both can be allowed again only by
 			// making the stream anew.
 			DenyDelete: true,
@@ -141,7 +133,7 @@ func bucketConfig(bucket, description string, age time.Duration, replicas int) j
 		MaxMsgs:           -1,
 		MaxBytes:          -1,
 		MaxMsgSize:        -1,
-		MaxConsumers:      -1,
+		MaxConsumers:      readConsumers,
 		MaxAge:            age,
 		Duplicates:        duplicates,
 		Discard:           jetstream.DiscardNew,

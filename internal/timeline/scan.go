@@ -20,10 +20,10 @@ var (
 	commonStatuses = []schemas.Status{schemas.StatusUploaded, schemas.StatusAccepted}
 )
 
-// scan is that of the job's lane where it is known, else of all.
+// scan is that of the job's lane where it is known, else of its destination.
 func (j *Job) scan(statuses []schemas.Status) natsq.EventScan {
 	s := natsq.EventScan{JobID: j.ID}
-	s.Statuses = statuses
+	s.Statuses, s.Destination = statuses, j.Destination
 	if lane, known := j.Lane(); known {
 		s.Class, s.Destination = lane.Class, lane.Destination
 	}

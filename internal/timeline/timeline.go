@@ -5,7 +5,9 @@ package timeline
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/natsq"
@@ -15,7 +17,7 @@ import (
 
 // Ledger remembers jobs.
 type Ledger interface {
-	Find(ctx context.Context, jobID string) (record pipeline.Record, ok bool, err error)
+	Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error)
 }
 
 // Options widen the search.
@@ -30,7 +32,7 @@ type Options struct {
 
 // Job is what is known of a job.
 type Job struct {
-	ID string
+	schemas.JobKey
 	// Record is nil where the ledger has none.
 	Record *pipeline.Record
 	// Copy is in its lane, Schedule brings one back; nil where there is none.
@@ -54,9 +56,53 @@ type Cost struct {
 // ErrUnknown is that of a job of which nothing is known.
 var ErrUnknown = errors.New("nothing is known of a job with this id")
 
+// Find gives the keys of the jobs of an id that the ledger, the schedules, the dead
+// letters, the oldest jobs in the lanes or, from o.Since on, the events know. An id
+// may be in use at several destinations.
+func Find(ctx context.Context, queue *natsq.Conn, id string, o Options) ([]schemas.JobKey, error) {
+	found := map[schemas.JobKey]bool{}
+	keys, err := queue.KeysOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		found[key] = true
+	}
+	err = queue.Letters(ctx, func(l natsq.Letter) bool {
+		if l.JobID == id {
+			found[l.Job()] = true
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !o.Since.IsZero() {
+		scan := natsq.EventScan{JobID: id}
+		scan.Since = o.Since
+		events, _, err := queue.Scan(ctx, scan)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range events {
+			found[schemas.KeyOf(e.Event.Lane(), id)] = true
+		}
+	}
+	if len(found) == 0 {
+		waiting, _, err := queue.Waiting(ctx, schemas.JobKey{ID: id}, o.Waiting)
+		if err != nil {
+			return nil, err
+		}
+		if waiting != nil {
+			found[schemas.KeyOf(waiting.Lane, id)] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), func(a, b schemas.JobKey) int { return strings.Compare(a.Destination, b.Destination) }), nil
+}
+
 // Gather looks for everything there is of a job.
-func Gather(ctx context.Context, queue *natsq.Conn, ledger Ledger, jobID string, o Options) (*Job, error) {
-	j := &Job{ID: jobID}
+func Gather(ctx context.Context, queue *natsq.Conn, ledger Ledger, key schemas.JobKey, o Options) (*Job, error) {
+	j := &Job{JobKey: key}
 	for _, step := range []func(context.Context, *natsq.Conn, Ledger, Options) error{j.record, j.copies, j.letters, j.events} {
 		if err := step(ctx, queue, ledger, o); err != nil {
 			return nil, err
@@ -65,13 +111,21 @@ func Gather(ctx context.Context, queue *natsq.Conn, ledger Ledger, jobID string,
 	if j.Record == nil && j.Copy == nil && j.Schedule == nil && len(j.Letters)+len(j.Events) == 0 {
 		return j, ErrUnknown
 	}
-	err := queue.Audits(ctx, natsq.AuditRange{JobID: jobID}, func(a schemas.Audit) bool { j.Audits = append(j.Audits, a); return true })
+	err := queue.Audits(ctx, natsq.AuditRange{JobID: key.ID}, func(a schemas.Audit) bool {
+		if d := a.Data.Target.Destination; d == "" || d == key.Destination {
+			j.Audits = append(j.Audits, a)
+		}
+		return true
+	})
 	j.NoAudit = err != nil
 	return j, ctx.Err()
 }
 
 func (j *Job) record(ctx context.Context, _ *natsq.Conn, ledger Ledger, _ Options) error {
-	record, known, err := ledger.Find(ctx, j.ID)
+	if j.Destination == "" {
+		return nil // the ledger knows no id alone
+	}
+	record, known, err := ledger.Find(ctx, j.JobKey)
 	if known {
 		j.Record = &record
 	}
@@ -80,7 +134,7 @@ func (j *Job) record(ctx context.Context, _ *natsq.Conn, ledger Ledger, _ Option
 
 func (j *Job) letters(ctx context.Context, queue *natsq.Conn, _ Ledger, _ Options) error {
 	return queue.Letters(ctx, func(l natsq.Letter) bool {
-		if l.JobID == j.ID {
+		if l.Job() == j.JobKey {
 			j.Letters = append(j.Letters, l)
 		}
 		return true
@@ -90,14 +144,18 @@ func (j *Job) letters(ctx context.Context, queue *natsq.Conn, _ Ledger, _ Option
 // copies looks for the job in the queue. The lanes are searched only where the
 // ledger knows nothing: from its first delivery on a job has a record.
 func (j *Job) copies(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options) (err error) {
-	if j.Schedule, err = queue.Scheduled(ctx, j.ID); err != nil {
+	if j.Destination == "" {
+		j.Copy, j.Cost.Waiting, err = queue.Waiting(ctx, j.JobKey, o.Waiting)
+		return err
+	}
+	if j.Schedule, err = queue.Scheduled(ctx, j.JobKey); err != nil {
 		return err
 	}
 	switch {
 	case j.Record != nil:
 		j.Copy, err = queue.Held(ctx, j.Record.Sequence, j.Record.Stored)
 	case j.Schedule == nil:
-		j.Copy, j.Cost.Waiting, err = queue.Waiting(ctx, j.ID, o.Waiting)
+		j.Copy, j.Cost.Waiting, err = queue.Waiting(ctx, j.JobKey, o.Waiting)
 	}
 	return err
 }

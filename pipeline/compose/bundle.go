@@ -142,7 +142,7 @@ func (b *bundle) resource(n *node, where path, role, wantType string) resource {
 			r.id = ""
 		}
 	}
-	r.fullURL = urnUUID + derive(b.job.ID, role)
+	r.fullURL = urnUUID + derive(b.job.Key(), role)
 	if id, ok := canonicalUUID(r.id); ok {
 		r.fullURL = urnUUID + id
 	}
@@ -175,7 +175,7 @@ func (b *bundle) assemble() *node {
 	}
 	return object().
 		with("resourceType", text("Bundle")).
-		with("id", text(derive(b.job.ID, "bundle"))).
+		with("id", text(derive(b.job.Key(), "bundle"))).
 		with("type", text("message")).
 		with("timestamp", text(b.job.RequestedAt.UTC().Format(time.RFC3339Nano))).
 		with("entry", entries)

@@ -4,22 +4,26 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // Namespace is the UUID v5 namespace of all identifiers that Chartpost makes.
 // It is itself the v5 UUID of https://github.com/chartpost/chartpost in the URL
-// namespace of RFC 9562 and never changes: whoever knows a job id can compute the identifiers
-// of its message, and a message sent twice is recognised by them.
+// namespace of RFC 9562 and never changes: whoever knows a job's destination and
+// id can compute the identifiers of its message, and a message that was sent twice
+// is recognized by them.
 //
-// An identifier's name is the job id, a slash and its role: "bundle",
-// "document" (the masterIdentifier, identifier or DocumentID), "header", "patient", "resource" or
-// "entries/<index>". Job ids hold no slash, so no two names are alike.
+// An identifier's name is "<destination>/<job id>/<role>". The role is "bundle",
+// "document" (the masterIdentifier, identifier or DocumentID), "header", "patient",
+// "resource" or "entries/<index>". Destinations and job ids hold no slash, so no two
+// names are alike.
 const Namespace = "af7c0f42-0589-5e7a-93c5-c63c92cee840"
 
 const urnUUID = "urn:uuid:"
 
 // derive gives the identifier of a role in a job's message.
-func derive(jobID, role string) string { return deriveName(jobID + "/" + role) }
+func derive(key schemas.JobKey, role string) string { return deriveName(key.String() + "/" + role) }
 
 func deriveName(name string) string {
 	return uuid.NewSHA1(namespace, []byte(name)).String()

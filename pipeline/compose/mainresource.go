@@ -58,7 +58,7 @@ func (b *bundle) identifier() {
 func (b *bundle) ownIdentifier() *node {
 	return object().
 		with("system", text("urn:ietf:rfc:3986")).
-		with("value", text(urnUUID+derive(b.job.ID, "document")))
+		with("value", text(urnUUID+derive(b.job.Key(), "document")))
 }
 
 // code asks for a CodeableConcept that says something. FHIR R4 wants no more

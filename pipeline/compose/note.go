@@ -56,7 +56,7 @@ func (m *model) document(key string, fileFields []string) (*node, path) {
 	m.refuse(doc, where, fileFields...)
 	checkText(doc, where, "DocumentType", "DocumentType is required: what kind of document it is", m.p)
 	if doc.get("DocumentID") == nil {
-		doc.add("DocumentID", text(derive(m.job.ID, "document")))
+		doc.add("DocumentID", text(derive(m.job.Key(), "document")))
 	} else {
 		checkText(doc, where, "DocumentID", "", m.p)
 	}
