@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -95,8 +97,8 @@ func runJobs(from, to int64, destination string) (jobs []backfill.Job) {
 
 func always() error { return nil }
 
-// TestRunJobs: jobs go to their lanes, a repeat is dropped, another run's job with
-// the same id is not, and what is in the queue is found.
+// TestRunJobs: jobs go to their lanes, also those that are published again, and what
+// is in the queue is found. A header that a submitter writes is no mark of a run.
 func TestRunJobs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -109,18 +111,18 @@ func TestRunJobs(t *testing.T) {
 	if err := q.Publish(ctx, "other", runJobs(5, 6, "x"), always); err != nil {
 		t.Fatal(err)
 	}
-	w.publish(lane1, 3) // a live job is nobody's line
-	if n := w.stored(jobs, "chartpost.jobs.backfill.x"); n != 701 {
-		t.Errorf("%d jobs", n)
-	}
-	if n := w.stored(jobs, "chartpost.jobs.backfill.b_5Fc"); n != 2 {
-		t.Errorf("%d jobs of the other lane", n)
-	}
+	w.publish(lane1, 3) // a live job is of no line
+	forged := nats.NewMsg("chartpost.jobs.backfill.x")
+	forged.Header.Set(HeaderBackfill, "r/900")
+	w.send(forged)
+	until(t, "all jobs are in their lanes", func() bool {
+		return w.stored(jobs, "chartpost.jobs.backfill.x") == 2*699+2+1 && w.stored(jobs, "chartpost.jobs.backfill.b_5Fc") == 2
+	})
 	found := map[int64]int{}
 	if err := q.Queued(ctx, "r", func(line int64) { found[line]++ }); err != nil {
 		t.Fatal(err)
 	}
-	if len(found) != 701 || found[2] != 1 || found[702] != 1 {
+	if len(found) != 701 || found[2] != 2 || found[702] != 1 || found[900] != 0 {
 		t.Errorf("%d lines were found", len(found))
 	}
 }
