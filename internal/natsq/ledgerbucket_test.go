@@ -97,7 +97,7 @@ func TestABucketOfAnOlderSetup(t *testing.T) {
 		}
 	}
 	wanted := before["CHARTPOST_LEDGER"]
-	wanted.AllowMsgTTL, wanted.MaxAge, wanted.Metadata[metaEndedAge], wanted.MaxConsumers = true, 90*day, "336h0m0s", readConsumers
+	wanted.AllowMsgTTL, wanted.MaxAge, wanted.Metadata, wanted.MaxConsumers = true, 90*day, map[string]string{metaEndedAge: "336h0m0s"}, readConsumers
 	if got := w.configOf("CHARTPOST_LEDGER"); !reflect.DeepEqual(got, wanted) {
 		t.Errorf("the ledger is kept as\n%+v, want\n%+v", got, wanted)
 	}

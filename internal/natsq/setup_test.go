@@ -73,7 +73,7 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 
 func TestSetupPutsRightWhatAPersonChanged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := farWorld(t) // an embedded nats-server 2.15.2 races with itself here
 	config := func() jetstream.StreamConfig {
 		stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
 		if err != nil {
@@ -96,7 +96,7 @@ func TestSetupPutsRightWhatAPersonChanged(t *testing.T) {
 		if err != nil || changes[1].Did != "updated" || len(changes[1].Fields) == 0 || changes[0].Did != "unchanged" || changes[2].Did != "unchanged" {
 			t.Errorf("%s: %v, %v; want the jobs updated alone", what, changes, err)
 		}
-		if c := config(); c.MaxMsgs != -1 || c.MaxAge != 0 || c.Duplicates != jobsWindow || c.Discard != jetstream.DiscardNew || c.NoAck || c.RePublish == nil || !c.RePublish.HeadersOnly {
+		if c := config(); losesMessages(c) || c.MaxAge != 0 || c.Duplicates != jobsWindow || c.Discard != jetstream.DiscardNew || c.NoAck || c.RePublish == nil || !c.RePublish.HeadersOnly {
 			t.Errorf("%s: it stands: %+v", what, c)
 		}
 	}
@@ -159,7 +159,7 @@ func TestLayoutOnTheServer(t *testing.T) {
 // there after an update, and a plan changes nothing.
 func TestSetupLeavesWhatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := farWorld(t) // an embedded nats-server 2.15.2 races with itself here
 	stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
 	must(t, err)
 	changed := stream.CachedInfo().Config
@@ -194,7 +194,7 @@ func TestSetupLeavesWhatIsNotItsOwn(t *testing.T) {
 // TestAnOldLayoutIsRefused, by setup and by verify, in one line that says what to do.
 func TestAnOldLayoutIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := farWorld(t) // an embedded nats-server 2.15.2 races with itself here
 	must(t, w.js.DeleteStream(t.Context(), "CHARTPOST_JOBS"))
 	_, err := w.js.CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: "CHARTPOST_JOBS", Subjects: []string{"chartpost.jobs.live.*"}, Retention: jetstream.WorkQueuePolicy, AllowMsgSchedules: true, MaxConsumers: 10,
@@ -211,7 +211,7 @@ func TestAnOldLayoutIsRefused(t *testing.T) {
 // TestVerifyRefusesLimitsThatLoseJobs, each by itself.
 func TestVerifyRefusesLimitsThatLoseJobs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := farWorld(t) // an embedded nats-server 2.15.2 races with itself here
 	for what, c := range map[string]struct {
 		stream string
 		change func(*jetstream.StreamConfig)
@@ -220,7 +220,6 @@ func TestVerifyRefusesLimitsThatLoseJobs(t *testing.T) {
 		"jobs that age":         {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = time.Hour, time.Minute }, "CHARTPOST_JOBS"},
 		"old jobs dropped":      {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<30 }, "CHARTPOST_JOBS"},
 		"one job per lane":      {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }, "CHARTPOST_JOBS"},
-		"rollups":               {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.DenyPurge, c.AllowRollup = false, true }, "plain messages"},
 		"no source":             {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.Sources = nil }, "CHARTPOST_DUE"},
 		"no limit of consumers": {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.MaxConsumers = -1 }, "consumers"},
 		"schedules that age":    {"CHARTPOST_DUE", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }, "CHARTPOST_DUE"},
@@ -242,12 +241,8 @@ func TestVerifyRefusesLimitsThatLoseJobs(t *testing.T) {
 		if _, err := w.Setup(t.Context(), testLayout); err != nil {
 			t.Errorf("%s: setup: %v", what, err)
 		}
-		if err := w.Verify(t.Context()); err != nil && what != "rollups" {
+		if err := w.Verify(t.Context()); err != nil {
 			t.Errorf("%s, after setup: %v", what, err)
-		}
-		if what == "rollups" { // nothing takes them back
-			must(t, w.js.DeleteStream(t.Context(), c.stream))
-			w.setUp(testLayout)
 		}
 	}
 }
