@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,6 +44,8 @@ type Intake struct {
 	done     chan struct{}
 	asks     *asks
 	board    *board
+	// standing is what the coordinator knows; nil where another worker's does.
+	standing atomic.Pointer[Standing]
 	control  *Control
 	// background are the goroutines that end with the intake.
 	background sync.WaitGroup
