@@ -122,7 +122,7 @@ func (c *coordinator) serve(ctx context.Context) {
 
 // begin forgets what was known in an earlier tenure.
 func (c *coordinator) begin() {
-	c.roster = newRoster(c.in.settings.lanes(), c.in.pace.turn, idleAfter)
+	c.roster = newRoster(0, c.in.pace.turn, idleAfter)
 	c.limits, c.suspects = map[schemas.Lane]int{}, map[schemas.Lane]uint64{}
 	c.listedAt, c.syncedAt, c.sweptAt = time.Time{}, time.Time{}, time.Now()
 	c.told = offer{}
@@ -213,6 +213,7 @@ func (c *coordinator) list(ctx context.Context, now time.Time) error {
 	c.listedAt = now
 	c.in.conn.clock.saw(info.TimeStamp, began, time.Now())
 	c.consumers, c.replicas = info.State.Consumers, info.Config.Replicas
+	c.roster.most = max(info.Config.MaxConsumers-spareConsumers, 1)
 	found := make(map[schemas.Lane]uint64, len(info.State.Subjects))
 	c.strayLanes, c.unservable = nil, 0
 	for subject, n := range info.State.Subjects {

@@ -61,11 +61,17 @@ func (w *world) work(in *Intake) int {
 func TestMoreLanesThanConsumers(t *testing.T) {
 	t.Parallel()
 	const most, lanes, each = 8, 120, 3
-	w := newWorld(t)
+	w, _ := farWorld(t)
+	stream, err := w.js.Stream(t.Context(), w.stream(jobs))
+	must(t, err)
+	config := stream.CachedInfo().Config
+	config.MaxConsumers = most + spareConsumers
+	_, err = w.js.UpdateStream(t.Context(), config)
+	must(t, err)
 	for _, lane := range someLanes("d", lanes) {
 		w.publish(lane, each)
 	}
-	in := w.take(LaneSettings{Concurrency: 4, Lease: time.Hour, Lanes: most}, 4096, calm)
+	in := w.take(LaneSettings{Concurrency: 4, Lease: time.Hour}, 4096, calm)
 	watching, stop := context.WithCancel(t.Context())
 	highest := make(chan int, 1)
 	go func() {

@@ -1,7 +1,6 @@
 package natsq
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,11 +23,7 @@ type LaneSettings struct {
 	Concurrency int
 	// Lease is how long a worker may be silent about a job (AckWait).
 	Lease time.Duration
-	// Lanes is how many lanes of the fleet have a consumer at once; 0 is 500.
-	Lanes int
 }
-
-func (s LaneSettings) lanes() int { return cmp.Or(s.Lanes, defaultLanes) }
 
 // Intake takes jobs. It speaks the pull protocol itself, on one subscription
 // for all lanes, because the library's Fetch makes a subscription for each call
