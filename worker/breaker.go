@@ -68,6 +68,15 @@ func (b *breakers) get(lane schemas.Lane) *breaker {
 	return one
 }
 
+// forget drops what is known of a lane that holds no job, where that says nothing;
+// idle says that nothing of it is in hand.
+func (b *breakers) forget(lane schemas.Lane, idle bool) {
+	one := b.all[lane]
+	if one != nil && idle && one.state.Empty() && !one.writing && one.next == nil && one.probes == 0 && !one.unsure {
+		delete(b.all, lane)
+	}
+}
+
 // number is what a ticket of the lane carries.
 func (b *breakers) number(lane schemas.Lane) int {
 	if one := b.all[lane]; one != nil {

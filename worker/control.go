@@ -83,9 +83,8 @@ type Control interface {
 	// of the queue, after which it tells everything again, and returns when ctx
 	// ends. changed may be told the same state twice.
 	Follow(ctx context.Context, changed func(LaneState))
-	// Put replaces the state of Revision and makes the queue itself hold the
-	// lane's jobs back until ShutUntil. An empty state removes the record. It
-	// fails with ErrChanged when somebody was faster.
+	// Put replaces the state of Revision. An empty state removes the record. It fails
+	// with ErrChanged when somebody was faster.
 	Put(ctx context.Context, state LaneState) (LaneState, error)
 	// FollowRuns calls changed with every run there is, then listed, and then
 	// changed with every change; a run that was removed is not cancelled. It

@@ -93,7 +93,7 @@ func TestALostSchedule(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.stream("JOBS").Purge(t.Context(), jetstream.WithPurgeSubject(schemas.LaterSubject(w.prefix, "job"))); err != nil {
+	if err := w.stream("JOBS").Purge(t.Context(), jetstream.WithPurgeSubject(schemas.LaterSubject(w.prefix, schemas.JobKey{Destination: "good-health", ID: "job"}))); err != nil {
 		t.Fatal(err)
 	}
 	w.remember("job", pipeline.Record{

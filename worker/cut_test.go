@@ -68,7 +68,7 @@ func (o *cutOutbox) Tell(ctx context.Context, lane schemas.Lane, event schemas.E
 	return o.cut.step(func() error { return o.Outbox.Tell(ctx, lane, event) })
 }
 
-func (o *cutOutbox) Holds(ctx context.Context, sequence uint64, stored time.Time, id string) (held bool, err error) {
+func (o *cutOutbox) Holds(ctx context.Context, sequence uint64, stored time.Time, id schemas.JobKey) (held bool, err error) {
 	err = o.cut.step(func() (err error) {
 		held, err = o.Outbox.Holds(ctx, sequence, stored, id)
 		return err
@@ -81,7 +81,7 @@ type cutLedger struct {
 	cut *cut
 }
 
-func (l *cutLedger) Open(ctx context.Context, id string, fresh pipeline.Record) (page worker.Page, created bool, err error) {
+func (l *cutLedger) Open(ctx context.Context, id schemas.JobKey, fresh pipeline.Record) (page worker.Page, created bool, err error) {
 	err = l.cut.step(func() (err error) {
 		page, created, err = l.Ledger.Open(ctx, id, fresh)
 		return err

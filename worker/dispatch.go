@@ -34,25 +34,8 @@ type dispatcher struct {
 	// due counts the backfill lanes that somebody should probe: none of their
 	// jobs can be taken before, and without one that is wanted the budget grants
 	// nothing.
-	due     int
-	wanted  int
-	looking look
-}
-
-// look is the listing of lanes.
-type look struct {
-	// busy is true while one is under way; listed brings it.
-	busy   bool
-	listed chan seen
-	// complained is when a fault of a listing was last logged: one that stays is
-	// said once a minute.
-	complained time.Time
-}
-
-// seen is what a listing of lanes brought.
-type seen struct {
-	depths []Depth
-	err    error
+	due    int
+	wanted int
 }
 
 func newDispatcher(w *Worker, end context.Context) *dispatcher {
@@ -61,7 +44,6 @@ func newDispatcher(w *Worker, end context.Context) *dispatcher {
 		gate: newGate(w.settings.Slots, w.settings.Backoff), breakers: newBreakers(w.name, w.settings.Backoff),
 		crew: newCrew(), finished: make(chan *ticket), slow: make(chan wait),
 		heard: make(chan LaneState), wrote: make(chan written),
-		looking: look{listed: make(chan seen, 1)},
 	}
 }
 
@@ -70,7 +52,6 @@ func newDispatcher(w *Worker, end context.Context) *dispatcher {
 func (d *dispatcher) run(ctx, working context.Context) {
 	tick := time.NewTicker(lookPeriod)
 	defer tick.Stop()
-	d.look(ctx)
 	for {
 		d.turned.Store(d.now().UnixNano())
 		d.ask()
@@ -78,10 +59,10 @@ func (d *dispatcher) run(ctx, working context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.look(ctx)
+			d.note(d.intake.Offer())
 			d.tend()
-		case s := <-d.looking.listed:
-			d.note(s)
+		case <-d.intake.Offered():
+			d.note(d.intake.Offer())
 		case t := <-d.finished:
 			d.ended(t)
 		case s := <-d.slow:
@@ -99,50 +80,20 @@ func (d *dispatcher) run(ctx, working context.Context) {
 	}
 }
 
-// look lists the lanes beside the loop: it may take seconds while a leader is
-// elected.
-func (d *dispatcher) look(ctx context.Context) {
-	if d.looking.busy {
-		return
-	}
-	d.looking.busy = true
-	go func() {
-		depths, err := d.intake.Lanes(ctx)
-		d.looking.listed <- seen{depths, err}
-	}()
-}
-
-func (d *dispatcher) note(s seen) {
-	d.looking.busy = false
-	d.complain(s.err)
-	held := make(map[schemas.Lane]bool, len(s.depths))
-	for _, depth := range s.depths {
-		if _, known := d.lanes.all[depth.Lane]; !known {
-			d.log.Info("lane opened", "class", depth.Lane.Class, "destination", depth.Lane.Destination)
-		}
-		d.lanes.seen(depth.Lane, depth.Jobs)
+// note takes in which lanes can be asked, and forgets the others.
+func (d *dispatcher) note(o Offer) {
+	d.lanes.scarce = o.Scarce
+	offered := make(map[schemas.Lane]bool, len(o.Lanes))
+	for _, depth := range o.Lanes {
+		d.lanes.seen(depth)
 		d.steer(depth.Lane)
-		held[depth.Lane] = true
-	}
-	if s.depths == nil {
-		return
+		offered[depth.Lane] = true
 	}
 	for name := range d.lanes.all {
-		if !held[name] {
+		if !offered[name] {
 			d.lanes.unseen(name)
+			d.breakers.forget(name, d.lanes.all[name] == nil)
 		}
-	}
-}
-
-// complain logs a fault of a listing, once a minute.
-func (d *dispatcher) complain(err error) {
-	if err == nil {
-		d.looking.complained = time.Time{}
-		return
-	}
-	if now := d.now(); now.Sub(d.looking.complained) >= time.Minute {
-		d.looking.complained = now
-		d.log.Warn("listing the lanes", "error", err)
 	}
 }
 
@@ -260,14 +211,14 @@ func (d *dispatcher) returnAtOnce(delivery Delivery) {
 
 // finish waits for the jobs in hand; when the grace time is over it interrupts
 // them, and cuts them off when their time for last words is over too. It returns
-// when the intake has stopped, and neither a listing nor a write is under way.
+// when the intake has stopped, and no write is under way.
 func (d *dispatcher) finish(interrupt, cut func(), stopped <-chan struct{}) {
 	grace := time.NewTimer(d.settings.Grace)
 	defer grace.Stop()
 	last := time.AfterFunc(d.settings.Grace+lastWords, cut)
 	defer last.Stop()
 	d.unclaim()
-	for d.lanes.inHand+d.lanes.parked > 0 || stopped != nil || d.looking.busy || d.writes > 0 {
+	for d.lanes.inHand+d.lanes.parked > 0 || stopped != nil || d.writes > 0 {
 		select {
 		case t := <-d.finished:
 			d.ended(t)
@@ -279,8 +230,6 @@ func (d *dispatcher) finish(interrupt, cut func(), stopped <-chan struct{}) {
 			}
 		case <-stopped:
 			stopped = nil
-		case <-d.looking.listed:
-			d.looking.busy = false
 		case s := <-d.heard:
 			d.learn(s)
 		case r := <-d.wrote:

@@ -17,7 +17,7 @@ type openBook struct {
 	save func(ctx context.Context, r pipeline.Record) error
 }
 
-func (b openBook) Open(_ context.Context, _ string, fresh pipeline.Record) (Page, bool, error) {
+func (b openBook) Open(_ context.Context, _ schemas.JobKey, fresh pipeline.Record) (Page, bool, error) {
 	return openPage{b, fresh}, true, nil
 }
 

@@ -15,10 +15,10 @@ type lane struct {
 	promised int
 	inHand   int
 	asked    uint64
-	// resting: the queue refused to serve it; it is not asked until it is seen.
-	resting bool
-	doubts  doubts
-	flow    flow
+	// served: the queue has a consumer for it.
+	served bool
+	doubts doubts
+	flow   flow
 }
 
 // flow is how much of a lane may be taken.
@@ -31,8 +31,6 @@ type flow struct {
 	limit int
 	// shut: no job may be taken; probing: one may.
 	shut, probing bool
-	// empty counts the listings that found no job in the lane.
-	empty int
 }
 
 const (
@@ -40,9 +38,6 @@ const (
 	firstWindow = 2
 	// parkedPerSlot bounds the jobs that keep no slot.
 	parkedPerSlot = 8
-	// mostEmpty is after how many listings without a job a lane is forgotten:
-	// ten minutes. Its first job is then found by a listing.
-	mostEmpty = 1200
 )
 
 // doubts are about a lane that is seen to hold jobs and gives none: others have

@@ -4,21 +4,31 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// seen notes how many jobs a lane holds, those in anyone's hands included.
-func (l *lanes) seen(name schemas.Lane, jobs uint64) {
-	one := l.get(name)
-	one.resting, one.flow.empty = false, 0
-	if one.doubts.believe(jobs) {
-		one.ready = jobs > uint64(one.inHand)
+// seen notes how many jobs a lane holds, those in anyone's hands included, and
+// whether it can be asked.
+func (l *lanes) seen(depth Depth) {
+	one := l.get(depth.Lane)
+	fresh := !one.served && depth.Served
+	one.served = depth.Served
+	switch {
+	case depth.Jobs == 0:
+		one.doubts = doubts{}
+	case one.doubts.believe(depth.Jobs) || fresh:
+		one.ready = depth.Jobs > uint64(one.inHand)
 	}
 }
 
-// unseen notes that a lane holds no job at all. One that holds none for long is
-// forgotten.
+// unseen notes that a lane cannot be asked. It is forgotten once nothing of it is in
+// hand.
 func (l *lanes) unseen(name schemas.Lane) {
 	one := l.get(name)
-	one.doubts = doubts{}
-	if one.flow.empty++; one.flow.empty > mostEmpty && one.inHand == 0 && !one.asking {
+	one.served, one.ready, one.doubts = false, false, doubts{}
+	l.tidy(one)
+}
+
+// tidy forgets a lane that can neither be asked nor has anything in hand.
+func (l *lanes) tidy(one *lane) {
+	if !one.served && one.inHand == 0 && !one.asking && !one.flow.probing {
 		l.forget(one)
 	}
 }
@@ -76,16 +86,14 @@ func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
 	return true
 }
 
-// refused books the end of an ask that the queue would not serve. The lane is
-// forgotten until it is seen to hold jobs again.
+// refused books the end of an ask that the queue would not serve. The lane is not
+// asked until it is offered again.
 func (l *lanes) refused(name schemas.Lane) {
 	l.answered(name, 1)
-	one := l.all[name]
-	if one.inHand == 0 {
-		l.forget(one)
-		return
+	if one := l.all[name]; one != nil {
+		one.ready, one.served = false, false
+		l.tidy(one)
 	}
-	one.ready, one.resting = false, true
 }
 
 // answered books the end of an ask.
@@ -123,6 +131,7 @@ func (l *lanes) finished(t *ticket) {
 	if t.queued {
 		l.queued--
 	}
+	defer l.tidy(one)
 	if t.ending.verdict == well {
 		one.flow.window = min(one.flow.window+1, max(l.concurrency, one.flow.limit))
 	}

@@ -29,6 +29,8 @@ type lanes struct {
 	list []*lane
 	// backfills is how many backfill jobs open asks may bring.
 	backfills int
+	// scarce: other lanes wait for their turn with the queue.
+	scarce bool
 	// turn orders the lanes: the one that was asked longest ago comes first.
 	turn uint64
 	// lives counts the picks of live lanes since backfill had one.
@@ -99,7 +101,7 @@ func (l *lanes) orders() []order {
 		out = append(out, l.short(l.pick(c), c.ready))
 	}
 	for _, one := range l.list {
-		if !one.asking && !one.resting && one.inHand < l.room(one) && one.flow.empty < mostEmpty && l.longMay(one) {
+		if !l.scarce && one.served && !one.asking && one.inHand < l.room(one) && l.longMay(one) {
 			one.asking = true
 			if one.name.Class == schemas.Backfill {
 				l.paced--
@@ -165,7 +167,7 @@ func (l *lanes) pick(c candidates) *lane {
 }
 
 func (l *lanes) askable(one *lane) bool {
-	return one.ready && !one.asking && one.inHand < l.room(one) && (l.paced > 0 || one.name.Class != schemas.Backfill)
+	return one.served && one.ready && !one.asking && one.inHand < l.room(one) && (l.paced > 0 || one.name.Class != schemas.Backfill)
 }
 
 // short makes an order of the lane's fair share of the free slots, among as many

@@ -15,7 +15,7 @@ func backfillLane(name string) schemas.Lane {
 
 // see notes jobs of a lane whose destination has answered often enough.
 func see(l *lanes, name schemas.Lane, jobs uint64) {
-	l.seen(name, jobs)
+	l.seen(Depth{Lane: name, Jobs: jobs, Served: true})
 	one := l.get(name)
 	one.flow.window = max(one.flow.window, l.concurrency)
 }

@@ -114,7 +114,7 @@ func TestABarrenLaneIsBelievedAgain(t *testing.T) {
 // long, and never below one.
 func TestTheWindowFollowsTheAnswers(t *testing.T) {
 	l, q, a := newLanes(16, 8), queue{liveLane("a"): 1000}, liveLane("a")
-	l.seen(a, 1000)
+	l.seen(Depth{Lane: a, Jobs: 1000, Served: true})
 	q.serve(l, l.orders())
 	if l.inHand != firstWindow {
 		t.Fatalf("%d in hand at first, want %d", l.inHand, firstWindow)
@@ -209,27 +209,6 @@ func TestAShutLane(t *testing.T) {
 	l.steer(a, false, false, 1)
 	if room := l.room(l.get(a)); room != 1 {
 		t.Errorf("an operator's limit of 1 leaves room for %d", room)
-	}
-}
-
-// TestAnEmptyLaneIsForgotten, and no long ask keeps its consumer alive.
-func TestAnEmptyLaneIsForgotten(t *testing.T) {
-	l, a := newLanes(4, 4), liveLane("a")
-	see(l, a, 1)
-	l.get(a).ready = false
-	if o := l.orders(); len(o) != 1 || !o[0].long {
-		t.Fatalf("%v", o)
-	}
-	for range mostEmpty + 1 {
-		l.unseen(a)
-	}
-	l.answered(a, 1)
-	if o := l.orders(); len(o) != 0 {
-		t.Errorf("asks again: %v", o)
-	}
-	l.unseen(a)
-	if len(l.all) != 0 {
-		t.Error("not forgotten")
 	}
 }
 

@@ -41,6 +41,17 @@ type Delivery interface {
 type Depth struct {
 	Lane schemas.Lane
 	Jobs uint64
+	// Served says that the lane can be asked. One that cannot is shut, and waits for a
+	// worker that says it probes it.
+	Served bool
+}
+
+// Offer are the lanes that can be asked, or probed.
+type Offer struct {
+	Lanes []Depth
+	// Scarce says that other lanes wait for their turn: no ask stays open for jobs
+	// that do not exist yet.
+	Scarce bool
 }
 
 // Answer is what came of an Ask: a delivery, or the end of the asking.
@@ -58,10 +69,11 @@ type Answer struct {
 
 // Intake takes jobs from lanes. Nothing is delivered that was not asked for.
 type Intake interface {
-	// Lanes lists the lanes that hold jobs, and makes them ready to be asked. An
-	// error beside a listing, which is nil only if there is none, is of single
-	// lanes: those that are not in it.
-	Lanes(ctx context.Context) ([]Depth, error)
+	// Offer is what the queue last told of the lanes. One that is not in it must not
+	// be asked.
+	Offer() Offer
+	// Offered gets a value when there is a newer offer.
+	Offered() <-chan struct{}
 	// Ask requests up to n jobs of lane; what has not come after wait does not
 	// come any more. It returns at once with the number of the ask. A lane has
 	// one open ask at a time.

@@ -29,13 +29,13 @@ type copyInHand struct {
 	extendFails    bool
 }
 
-func (c *copyInHand) Lane() schemas.Lane { return c.lane }
-func (c *copyInHand) Data() []byte       { return nil }
-func (c *copyInHand) Sequence() uint64   { return c.sequence }
-func (c *copyInHand) Stored() time.Time  { return time.Time{} }
-func (c *copyInHand) Attempt() int       { return 0 }
-func (c *copyInHand) Line() Line         { return Line{} }
-func (c *copyInHand) Pending() uint64    { return 0 }
+func (c *copyInHand) Lane() schemas.Lane         { return c.lane }
+func (c *copyInHand) Data() []byte               { return nil }
+func (c *copyInHand) Sequence() uint64           { return c.sequence }
+func (c *copyInHand) Stored() time.Time          { return time.Time{} }
+func (c *copyInHand) Attempt(schemas.JobKey) int { return 0 }
+func (c *copyInHand) Line() Line                 { return Line{} }
+func (c *copyInHand) Pending() uint64            { return 0 }
 
 func (c *copyInHand) Extend() error {
 	c.extended.Add(1)
@@ -160,19 +160,14 @@ type oneLane struct {
 	jobs    uint64
 	asks    atomic.Int32
 	stopped atomic.Bool
-	// listing holds a listing up until a second after its context ends.
-	listing bool
 	refuse  bool
 }
 
-func (i *oneLane) Lanes(ctx context.Context) ([]Depth, error) {
-	if i.listing {
-		<-ctx.Done()
-		time.Sleep(time.Second)
-		return nil, ctx.Err()
-	}
-	return []Depth{{Lane: liveLane("a"), Jobs: i.jobs}}, nil
+func (i *oneLane) Offer() Offer {
+	return Offer{Lanes: []Depth{{Lane: liveLane("a"), Jobs: i.jobs, Served: true}}}
 }
+
+func (i *oneLane) Offered() <-chan struct{} { return nil }
 
 func (i *oneLane) Ask(lane schemas.Lane, n int, _ time.Duration) (uint64, error) {
 	ask := uint64(i.asks.Add(1))
@@ -190,7 +185,7 @@ type noBook struct {
 	open func(ctx context.Context) error
 }
 
-func (b *noBook) Open(ctx context.Context, _ string, fresh pipeline.Record) (Page, bool, error) {
+func (b *noBook) Open(ctx context.Context, _ schemas.JobKey, fresh pipeline.Record) (Page, bool, error) {
 	return nil, false, b.open(ctx)
 }
 
@@ -298,24 +293,6 @@ func TestRunEnds(t *testing.T) {
 			if !slices.Equal(c.given(), []time.Duration{0}) || c.late.Load() != 0 {
 				t.Errorf("copy %d was given back %v and renewed %d times too late, want once, at once", i, c.given(), c.late.Load())
 			}
-		}
-	})
-}
-
-// TestRunWaitsForItsListing: a listing under way does not outlive the worker.
-func TestRunWaitsForItsListing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		in := &oneLane{answers: make(chan Answer), listing: true}
-		ctx, cancel := context.WithCancel(t.Context())
-		w := workerOn(in, nil, time.Minute)
-		ended := make(chan struct{})
-		go func() { defer close(ended); w.Run(ctx) }()
-		time.Sleep(time.Minute)
-		start := time.Now()
-		cancel()
-		<-ended
-		if took := time.Since(start); took != time.Second {
-			t.Errorf("the end took %s with nothing in hand but a listing that takes a second", took)
 		}
 	})
 }

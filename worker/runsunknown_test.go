@@ -92,7 +92,7 @@ func TestRunsThatAreNotListed(t *testing.T) {
 func TestNoBackfillBeforeTheRunsAreListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		live, backfill := liveLane("a"), schemas.Lane{Class: schemas.Backfill, Destination: "a"}
-		in := &crowd{lanes: []Depth{{Lane: live, Jobs: 1000}, {Lane: backfill, Jobs: 1000}}, answers: make(chan Answer), end: make(chan struct{})}
+		in := &crowd{lanes: []Depth{{Lane: live, Jobs: 1000, Served: true}, {Lane: backfill, Jobs: 1000, Served: true}}, answers: make(chan Answer), end: make(chan struct{})}
 		control, jobs := unlisted{now: make(chan struct{})}, newCounted()
 		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{saved}, jobs, time.Hour)
 		time.Sleep(time.Minute)

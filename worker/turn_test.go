@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,9 +21,9 @@ type crowd struct {
 	copies  atomic.Uint64
 }
 
-func (c *crowd) Lanes(context.Context) ([]Depth, error) {
-	return c.lanes, nil
-}
+func (c *crowd) Offer() Offer { return Offer{Lanes: c.lanes} }
+
+func (c *crowd) Offered() <-chan struct{} { return nil }
 
 func (c *crowd) Ask(lane schemas.Lane, n int, wait time.Duration) (uint64, error) {
 	if wait == longWait {
@@ -72,7 +71,7 @@ func (b brisk) Deliver(_ context.Context, _ schemas.Class, job schemas.Job, _ *p
 // although the only worker has no slot that the other lane does not want.
 func TestABusyWorkerProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := &crowd{lanes: []Depth{{Lane: liveLane("busy"), Jobs: 1000}, {Lane: liveLane("shut"), Jobs: 5}}, answers: make(chan Answer), end: make(chan struct{})}
+		in := &crowd{lanes: []Depth{{Lane: liveLane("busy"), Jobs: 1000, Served: true}, {Lane: liveLane("shut"), Jobs: 5, Served: true}}, answers: make(chan Answer), end: make(chan struct{})}
 		control := &told{changed: make(chan LaneState)}
 		var probes atomic.Int32
 		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{saved}, brisk{&probes}, time.Hour)
@@ -121,7 +120,7 @@ func (s *stingy) Changed() <-chan struct{} { return s.changed }
 func TestABackfillThatWasShutIsProbed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shut := schemas.Lane{Class: schemas.Backfill, Destination: "shut"}
-		in := &crowd{lanes: []Depth{{Lane: shut, Jobs: 5}}, answers: make(chan Answer), end: make(chan struct{})}
+		in := &crowd{lanes: []Depth{{Lane: shut, Jobs: 5, Served: true}}, answers: make(chan Answer), end: make(chan struct{})}
 		control, budget := &told{changed: make(chan LaneState)}, &stingy{changed: make(chan struct{}, 1)}
 		var probes atomic.Int32
 		stop := run(t, Queue{Intake: in, Control: control, Budget: budget}, openBook{saved}, brisk{&probes}, time.Hour)
@@ -142,18 +141,45 @@ func TestABackfillThatWasShutIsProbed(t *testing.T) {
 	})
 }
 
-// TestAListingWithAFault of one lane counts for the lanes that it tells of, and
-// for those that hold nothing; no listing counts for none.
-func TestAListingWithAFault(t *testing.T) {
+// TestALaneThatIsNotOffered is not asked, and is forgotten once nothing of it is in
+// hand: what a worker knows of lanes does not grow with their number.
+func TestALaneThatIsNotOffered(t *testing.T) {
 	d := newDispatcher(workerOn(&oneLane{}, nil, 0), t.Context())
-	gone := liveLane("gone")
-	d.note(seen{depths: []Depth{{Lane: gone, Jobs: 1}}})
-	d.note(seen{err: errors.New("the queue is away")})
-	if one := d.lanes.all[gone]; one.flow.empty != 0 || one.doubts.jobs != 1 {
-		t.Errorf("after no listing: %+v", one)
+	gone, other := liveLane("gone"), liveLane("other")
+	d.note(Offer{Lanes: []Depth{{Lane: gone, Jobs: 2, Served: true}, {Lane: other, Jobs: 1}}})
+	if o := d.lanes.orders(); len(o) != 1 || o[0].lane != gone {
+		t.Fatalf("asks %+v, want the lane that is served", o)
 	}
-	d.note(seen{depths: []Depth{}, err: errors.New("a subject is no lane")})
-	if one := d.lanes.all[gone]; one.flow.empty != 1 || one.doubts.jobs != 0 {
-		t.Errorf("after a listing without it: %+v", one)
+	if !d.lanes.arrived(gone, 1) {
+		t.Fatal("the job has no slot")
+	}
+	d.lanes.answered(gone, 0)
+	d.note(Offer{})
+	if one := d.lanes.all[gone]; one == nil || one.inHand != 1 {
+		t.Fatalf("a lane with a job in hand: %+v", one)
+	}
+	if d.lanes.all[other] != nil {
+		t.Error("a lane without anything in hand is not forgotten")
+	}
+	if o := d.lanes.orders(); len(o) != 0 {
+		t.Errorf("asks %+v of what is not offered", o)
+	}
+	d.lanes.finished(&ticket{lane: gone})
+	if len(d.lanes.all)+len(d.lanes.list) != 0 {
+		t.Errorf("%d lanes are still known", len(d.lanes.all))
+	}
+}
+
+// TestNoLongAsksWhereLanesWait: they would keep the consumers that other lanes need.
+func TestNoLongAsksWhereLanesWait(t *testing.T) {
+	d := newDispatcher(workerOn(&oneLane{}, nil, 0), t.Context())
+	empty := Depth{Lane: liveLane("a"), Served: true}
+	d.note(Offer{Lanes: []Depth{empty}, Scarce: true})
+	if o := d.lanes.orders(); len(o) != 0 {
+		t.Errorf("asks %+v", o)
+	}
+	d.note(Offer{Lanes: []Depth{empty}})
+	if o := d.lanes.orders(); len(o) != 1 || !o[0].long {
+		t.Errorf("asks %+v, want a long ask", o)
 	}
 }

@@ -111,11 +111,11 @@ func (c *upCmd) live(ctx context.Context, w *world, queue *natsq.Conn, log *slog
 		}
 		return true
 	})
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause // the worker's, which ended the watch too
+	}
 	if err != nil {
 		return err
-	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return cause // the worker's
 	}
 	switch {
 	case !c.Once:

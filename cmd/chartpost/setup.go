@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
@@ -15,12 +16,14 @@ type setupCmd struct {
 	NATS    app.NATS    `embed:"" group:"NATS"`
 	Streams app.Streams `embed:"" group:"Streams"`
 
+	DryRun bool `help:"Show what would be done, and change nothing." group:"Streams"`
+
 	JSON bool `name:"json" help:"Print JSON, one stream or bucket a line."`
 }
 
 // Help adds to the command's --help.
 func (setupCmd) Help() string {
-	return "Says of each stream and bucket whether it was created, updated or unchanged. Doing it twice changes nothing, and it deletes nothing. It needs the rights of an operator, and those of an administrator to change an audit that is there: docs/permissions.md."
+	return "Says of each stream and bucket whether it was created, updated or unchanged, and which fields were changed. Doing it twice changes nothing, and it deletes nothing. What an administrator has set beside it stays: placement, compression, tags, metadata, and limits that lose no job. It needs the rights of an operator, and those of an administrator to change an audit that is there: docs/permissions.md."
 }
 
 func (c *setupCmd) check(*kong.Context) error {
@@ -34,17 +37,25 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return err
 	}
 	defer queue.Close()
-	changes, err := queue.Setup(ctx, c.Streams.Layout())
+	setup := queue.Setup
+	if c.DryRun {
+		setup = queue.PlanSetup
+	}
+	changes, err := setup(ctx, c.Streams.Layout())
 	if c.JSON {
 		lines := jsonLines(std.out)
 		for _, change := range changes {
-			err = errors.Join(err, lines.Encode(setupJSON{change.Name, change.Did}))
+			err = errors.Join(err, lines.Encode(setupJSON{change.Name, change.Did, change.Fields, c.DryRun}))
 		}
 		return err
 	}
 	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
 	for _, change := range changes {
-		fmt.Fprintf(table, "%s\t%s\n", change.Name, change.Did)
+		did := change.Did
+		if c.DryRun && did != "unchanged" {
+			did = "would be " + did
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", change.Name, did, strings.Join(change.Fields, "; "))
 	}
 	table.Flush()
 	return err
@@ -55,4 +66,7 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 type setupJSON struct {
 	Name   string `json:"name"`
 	Result string `json:"result"`
+	// Fields are what was changed of one that was there.
+	Fields []string `json:"fields,omitempty"`
+	DryRun bool     `json:"dry_run,omitempty"`
 }

@@ -127,10 +127,6 @@ func Pipeline(source pipeline.Source, redox pipeline.Redox, r Redox, f Files, m 
 // for a hiccup, too short to matter to the jobs behind it.
 var inSlot = pipeline.RetryPolicy{Tries: 3, First: time.Second, Longest: 5 * time.Second}
 
-// laneIdle is after how long without a worker asking the queue forgets a lane.
-// Workers ask no lane that has been empty for ten minutes.
-const laneIdle = 24 * time.Hour
-
 // turnWithin is how long the worker's loop may stand still before the process
 // is called dead. It turns twice a second.
 const turnWithin = time.Minute
@@ -196,7 +192,7 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	}
 	open.push("redox", func() error { client.Close(); return nil })
 	intake, err := queue.Intake(
-		natsq.LaneSettings{Concurrency: s.Delivery.LaneConcurrency, Lease: s.Delivery.Lease, Idle: laneIdle},
+		natsq.LaneSettings{Concurrency: s.Delivery.LaneConcurrency, Lease: s.Delivery.Lease, Lanes: s.Delivery.Lanes},
 		worker.Answers(s.Delivery.Concurrency))
 	if err != nil {
 		return err

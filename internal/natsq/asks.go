@@ -15,14 +15,26 @@ type pace struct {
 	grace time.Duration
 	// sweep is how often silent asks are looked for.
 	sweep time.Duration
-	// reap is how often orphans and overdue schedules are looked for; 0 is never.
-	reap time.Duration
+	// sweepLost is how often stuck messages and overdue schedules are looked for; 0 is
+	// never.
+	sweepLost time.Duration
 	// late is how long after its time a schedule is overdue.
 	late time.Duration
+	// term is how long the tenure of the lanes lasts without a renewal, and beat how
+	// often at least its holder speaks.
+	term, beat time.Duration
+	// turn is how long a lane keeps its consumer while others wait for one, and list
+	// how often lanes are listed while none holds jobs.
+	turn, list time.Duration
 }
 
-// defaultPace notices a leader that died within 11 s.
-var defaultPace = pace{heartbeat: 5 * time.Second, grace: time.Second, sweep: 500 * time.Millisecond, reap: 30 * time.Second, late: time.Minute}
+// defaultPace notices a leader that died within 11 s, and a worker that looked after
+// the lanes within 4 to 8 s.
+var defaultPace = pace{
+	heartbeat: 5 * time.Second, grace: time.Second, sweep: 500 * time.Millisecond,
+	sweepLost: 30 * time.Second, late: time.Minute,
+	term: 4 * time.Second, beat: time.Second, turn: 5 * time.Second, list: 5 * time.Second,
+}
 
 // long tells whether an ask of this wait gets heartbeats. A short one is over
 // when its wait is. NATS: a pull request expires no sooner than two heartbeats.

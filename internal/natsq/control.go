@@ -65,15 +65,18 @@ func (c *Control) Get(ctx context.Context, lane schemas.Lane) (state worker.Lane
 	return state, err
 }
 
-// Put implements worker.Control. Beside ErrChanged it fails when ctx ends before
-// the queue obeys; when the state returned has another revision than the one
-// given, the record was written, and only the queue lags behind it.
+// Put implements worker.Control. Beside ErrChanged it fails when ctx ends before the
+// outcome of the write is known.
 func (c *Control) Put(ctx context.Context, state worker.LaneState) (worker.LaneState, error) {
 	if state.Lane.Stray() {
 		return state, errStray
 	}
 	if state.Empty() && state.Revision == 0 {
-		return c.keepEmpty(ctx, state)
+		found, err := c.Get(ctx, state.Lane)
+		if err == nil && !found.Empty() {
+			err = worker.ErrChanged
+		}
+		return found, err
 	}
 	var value []byte
 	if !state.Empty() {
@@ -87,20 +90,7 @@ func (c *Control) Put(ctx context.Context, state worker.LaneState) (worker.LaneS
 		return state, err
 	}
 	state.Revision = w.revision
-	return state, c.obey(ctx, state)
-}
-
-// keepEmpty makes sure that nothing is said of a lane of which nothing was said,
-// and that the queue knows: somebody may have died after removing the record.
-func (c *Control) keepEmpty(ctx context.Context, state worker.LaneState) (worker.LaneState, error) {
-	found, err := c.Get(ctx, state.Lane)
-	if err != nil {
-		return state, err
-	}
-	if !found.Empty() {
-		return state, worker.ErrChanged
-	}
-	return found, c.obey(ctx, found)
+	return state, nil
 }
 
 // refused tells errors of a write that no wait can cure.

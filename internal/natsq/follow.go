@@ -20,7 +20,13 @@ const followHeartbeat = 5 * time.Second
 
 // Follow implements worker.Control.
 func (c *Control) Follow(ctx context.Context, changed func(worker.LaneState)) {
-	f := &following{control: c, changed: changed, listed: func() bool { return true }}
+	c.follow(ctx, changed, func() {})
+}
+
+// follow does as Follow does, and calls listed each time that every state has been
+// told.
+func (c *Control) follow(ctx context.Context, changed func(worker.LaneState), listed func()) {
+	f := &following{control: c, changed: changed, listed: func() bool { listed(); return true }}
 	// The first try may find the server away too.
 	_ = insist.Do(ctx, hopeless, func(try context.Context) error {
 		return f.run(ctx)

@@ -1,11 +1,13 @@
 package natsq
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,11 +23,11 @@ type LaneSettings struct {
 	Concurrency int
 	// Lease is how long a worker may be silent about a job (AckWait).
 	Lease time.Duration
-	// Idle is after how long JetStream removes the consumer of a lane that nobody
-	// asks (InactiveThreshold), so that destinations which are gone leave nothing
-	// behind. Jobs stay, and the next listing makes it again. 0 is never.
-	Idle time.Duration
+	// Lanes is how many lanes of the fleet have a consumer at once; 0 is 500.
+	Lanes int
 }
+
+func (s LaneSettings) lanes() int { return cmp.Or(s.Lanes, defaultLanes) }
 
 // Intake takes jobs. It speaks the pull protocol itself, on one subscription
 // for all lanes, because the library's Fetch makes a subscription for each call
@@ -40,8 +42,10 @@ type Intake struct {
 	answers  chan worker.Answer
 	done     chan struct{}
 	asks     *asks
-	lanes    lanesMade
+	board    *board
 	control  *Control
+	// background are the goroutines that end with the intake.
+	background sync.WaitGroup
 }
 
 var _ worker.Intake = (*Intake)(nil)
@@ -56,7 +60,7 @@ func (c *Conn) Intake(settings LaneSettings, capacity int) (*Intake, error) {
 func (c *Conn) intake(settings LaneSettings, capacity int, pace pace) (*Intake, error) {
 	in := &Intake{
 		conn: c, settings: settings, pace: pace, inbox: c.nc.NewInbox(),
-		answers: make(chan worker.Answer, capacity), done: make(chan struct{}), asks: newAsks(), control: c.control(),
+		answers: make(chan worker.Answer, capacity), done: make(chan struct{}), asks: newAsks(), board: newBoard(), control: c.control(),
 	}
 	sub, err := c.nc.Subscribe(in.inbox+".*", in.receive)
 	if err != nil {
@@ -68,10 +72,13 @@ func (c *Conn) intake(settings LaneSettings, capacity int, pace pace) (*Intake, 
 		return nil, fmt.Errorf("subscribing for jobs: %w", err)
 	}
 	in.sub = sub
-	go in.sweep()
-	if pace.reap > 0 {
-		go newReaper(in).run()
+	offers, err := c.nc.Subscribe(c.offerSubject(), func(msg *nats.Msg) { in.board.received(msg, in.inbox) })
+	if err != nil {
+		return nil, fmt.Errorf("subscribing for the lanes: %w", err)
 	}
+	in.background.Go(in.sweep)
+	in.background.Go(newCoordinator(in).run)
+	in.background.Go(func() { <-in.done; offers.Unsubscribe() })
 	return in, nil
 }
 
@@ -110,6 +117,12 @@ func (in *Intake) Ask(lane schemas.Lane, n int, wait time.Duration) (uint64, err
 	return number, nil
 }
 
+// Offer implements worker.Intake.
+func (in *Intake) Offer() worker.Offer { return in.board.depths() }
+
+// Offered implements worker.Intake.
+func (in *Intake) Offered() <-chan struct{} { return in.board.changed }
+
 // Answers implements worker.Intake.
 func (in *Intake) Answers() <-chan worker.Answer { return in.answers }
 
@@ -121,6 +134,7 @@ func (in *Intake) Stop() {
 		return
 	}
 	close(in.done)
+	in.background.Wait()
 	in.drain()
 	for {
 		select {
@@ -213,15 +227,12 @@ func (in *Intake) status(number uint64, status, description string) {
 	}
 }
 
-// end closes an ask and answers that it is done. When it was refused, the next
-// listing of lanes looks after the lane's consumer again: it may be gone.
+// end closes an ask and answers that it is done. refused: the lane's consumer may be
+// gone.
 func (in *Intake) end(number uint64, refused bool) (schemas.Lane, bool) {
 	a, ok, stopped := in.asks.end(number)
 	if !ok {
 		return schemas.Lane{}, false
-	}
-	if refused {
-		in.lanes.forget(a.lane)
 	}
 	if !stopped {
 		in.answer(worker.Answer{Lane: a.lane, Ask: number, Done: true, Unfilled: a.left, Refused: refused})

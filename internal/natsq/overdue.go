@@ -28,8 +28,8 @@ import (
 // is written before a leader was there for a whole sweep, and no more in a sweep
 // after an answer that came slowly.
 type overdue struct {
-	conn *Conn
-	duty *duty
+	conn   *Conn
+	tenure *tenure
 	// after is how long a schedule may be late, and most how long a sweep may last.
 	after, most time.Duration
 	// before is what served the stream at the last sweep; zero where that looked
@@ -54,9 +54,9 @@ const (
 	slowAnswer = time.Second
 )
 
-func newOverdue(in *Intake, d *duty) *overdue {
-	// The orphans in hand live by the duty, which each sweep of theirs renews.
-	return &overdue{conn: in.conn, duty: d, after: in.pace.late, most: in.pace.reap / 4}
+func newOverdue(in *Intake, t *tenure) *overdue {
+	// A sweep must not outlast the tenure, which is renewed between sweeps.
+	return &overdue{conn: in.conn, tenure: t, after: in.pace.late, most: in.pace.term / 4}
 }
 
 // serving is who answers for a stream, and the number of the connection's life.
@@ -66,7 +66,8 @@ type serving struct {
 	known  bool
 }
 
-// sweep looks at some of the schedules, if there are any and no other worker does.
+// sweep looks at some of the schedules, if there are any. Only the worker with the
+// tenure calls it.
 func (o *overdue) sweep(ctx context.Context) error {
 	before := o.before
 	o.before = serving{}
@@ -75,9 +76,6 @@ func (o *overdue) sweep(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return err
-	}
-	if mine, err := o.duty.take(ctx); err != nil || !mine {
 		return err
 	}
 	stream, err := o.conn.js.Stream(ctx, o.conn.stream(dueJobs))
@@ -144,7 +142,7 @@ func (w *walk) over(ctx context.Context, from uint64, n int) (next uint64, err e
 
 func (w *walk) enough() bool {
 	now := time.Now()
-	return w.slow || now.After(w.until) || !w.duty.mine(now)
+	return w.slow || now.After(w.until) || !w.tenure.mine(now)
 }
 
 // look writes a schedule again that is overdue, and has been in the stream for as

@@ -1,11 +1,6 @@
 package natsq
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -32,27 +27,6 @@ type Layout struct {
 	Duplicates time.Duration
 	// Lanes is how many lanes of the fleet have a consumer at once; 0 is 500.
 	Lanes int
-}
-
-// Change is what Setup did to one stream or bucket.
-type Change struct {
-	Name string
-	// Did is "created", "updated" or "unchanged".
-	Did string
-}
-
-// Setup creates what is missing and brings the rest to layout. It deletes
-// nothing, and doing it twice changes nothing.
-func (c *Conn) Setup(ctx context.Context, layout Layout) ([]Change, error) {
-	var changes []Change
-	for _, cfg := range slices.Concat(c.streams(layout), c.buckets(layout)) {
-		did, err := c.ensureStream(ctx, cfg)
-		if err != nil {
-			return changes, fmt.Errorf("%s: %w", titleOf(cfg.Name), err)
-		}
-		changes = append(changes, Change{strings.TrimPrefix(cfg.Name, bucketPrefix), did})
-	}
-	return changes, nil
 }
 
 func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
@@ -150,52 +124,4 @@ func unlimited(n int64) int64 {
 		return -1
 	}
 	return n
-}
-
-func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) (string, error) {
-	existing, err := c.js.Stream(ctx, cfg.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = c.js.CreateStream(ctx, cfg)
-		return "created", err
-	}
-	if err != nil {
-		return "", err
-	}
-	before := existing.CachedInfo().Config
-	// Nothing is asked for where nothing is to be changed: an operator may run
-	// Setup without the right to change the audit.
-	if sameStream(before, filled(cfg)) {
-		return "unchanged", nil
-	}
-	updated, err := c.js.UpdateStream(ctx, cfg)
-	if err != nil {
-		return "", err
-	}
-	if sameStream(before, updated.CachedInfo().Config) {
-		return "unchanged", nil
-	}
-	return "updated", nil
-}
-
-// filled is cfg with what the server makes of it: no limit in place of 0, and
-// rollups where there are schedules.
-func filled(cfg jetstream.StreamConfig) jetstream.StreamConfig {
-	cfg.MaxMsgs, cfg.MaxBytes, cfg.MaxMsgsPerSubject = unlimited(cfg.MaxMsgs), unlimited(cfg.MaxBytes), unlimited(cfg.MaxMsgsPerSubject)
-	cfg.MaxMsgSize, cfg.MaxConsumers = int32(unlimited(int64(cfg.MaxMsgSize))), int(unlimited(int64(cfg.MaxConsumers)))
-	cfg.AllowRollup = cfg.AllowRollup || cfg.AllowMsgSchedules
-	return cfg
-}
-
-// sameStream compares all that streams and buckets say of one, and what none of
-// them has: what somebody adds there would lose confirmations or copy jobs to
-// elsewhere. Placement and compression are left to who runs the servers.
-func sameStream(a, b jetstream.StreamConfig) bool {
-	return a.NoAck == b.NoAck && (a.RePublish == nil) == (b.RePublish == nil) && (a.SubjectTransform == nil) == (b.SubjectTransform == nil) &&
-		len(a.Sources) == len(b.Sources) && a.ConsumerLimits == b.ConsumerLimits &&
-		a.Description == b.Description && slices.Equal(a.Subjects, b.Subjects) &&
-		a.Retention == b.Retention && a.Discard == b.Discard && a.Storage == b.Storage && a.Replicas == b.Replicas &&
-		a.MaxMsgs == b.MaxMsgs && a.MaxBytes == b.MaxBytes && a.MaxMsgsPerSubject == b.MaxMsgsPerSubject &&
-		a.MaxMsgSize == b.MaxMsgSize && a.MaxConsumers == b.MaxConsumers && a.MaxAge == b.MaxAge && a.Duplicates == b.Duplicates &&
-		a.AllowMsgSchedules == b.AllowMsgSchedules && a.AllowMsgTTL == b.AllowMsgTTL && a.Metadata[metaEndedAge] == b.Metadata[metaEndedAge] &&
-		a.AllowRollup == b.AllowRollup && a.AllowDirect == b.AllowDirect && a.DenyDelete == b.DenyDelete && a.DenyPurge == b.DenyPurge
 }

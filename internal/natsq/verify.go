@@ -58,19 +58,16 @@ func (c *Conn) inspect(ctx context.Context) error {
 			unfit = append(unfit, fmt.Errorf("%s: %w", titleOf(v.name), v.err))
 		case v.err != nil:
 			silent = append(silent, fmt.Errorf("%s: %w", titleOf(v.name), v.err))
-		case v.name == c.stream(jobs) && !serves(v.stream.CachedInfo().Config):
-			unfit = append(unfit, fmt.Errorf("stream %s: it must be a work queue that allows message schedules", v.name))
+		default:
+			if err := c.fits(v.name, v.stream.CachedInfo().Config); err != nil {
+				unfit = append(unfit, fmt.Errorf("%s: %w", titleOf(v.name), err))
+			}
 		}
 	}
 	if len(unfit) > 0 {
 		return fmt.Errorf("%w\n%w", errors.Join(unfit...), errSetup)
 	}
 	return errors.Join(silent...)
-}
-
-// serves tells whether a stream can be the stream of jobs.
-func serves(cfg jetstream.StreamConfig) bool {
-	return cfg.Retention == jetstream.WorkQueuePolicy && cfg.AllowMsgSchedules
 }
 
 // headerRoom is more than the headers of a schedule or a dead letter take.
