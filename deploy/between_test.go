@@ -58,49 +58,50 @@ func TestNobodyOverhearsJobs(t *testing.T) {
 	}
 }
 
-// TestWhatPermissionsCannotHold pins what docs/permissions.md says of submitters:
-// NATS looks at subjects, not at headers.
-func TestWhatPermissionsCannotHold(t *testing.T) {
+// TestASubmitterReachesNoJobOfAnother: NATS looks at subjects, not at headers. What a
+// submitter writes into headers is refused by the stream, or does nothing.
+func TestASubmitterReachesNoJobOfAnother(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "chartpost", "nats")
 	s.as(operator, 0, "setup")
 	view := s.stream(operator)
-	const own = "chartpost.jobs.live.own"
-	jobs := func(subject string) uint64 {
-		stream, err := view.Stream(t.Context(), "CHARTPOST_JOBS")
+	const own, others, later = "chartpost.jobs.live.own", "chartpost.jobs.live.other", "chartpost.later.other.waiting"
+	held := func(name, subject string) uint64 {
+		stream, err := view.Stream(t.Context(), "CHARTPOST_"+name)
 		must(t, err)
 		info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(subject))
 		must(t, err)
 		return info.State.Subjects[subject]
 	}
-	publish := func(role, subject string, header nats.Header) {
-		t.Helper()
+	publish := func(role, subject string, header nats.Header) error {
 		_, err := s.stream(role).PublishMsg(t.Context(), &nats.Msg{Subject: subject, Data: []byte("{}"), Header: header})
-		must(t, err)
+		return err
 	}
 	schedule := func(target string) nats.Header {
 		return nats.Header{jetstream.ScheduleHeader: {"@at 2099-01-01T00:00:00Z"}, jetstream.ScheduleTargetHeader: {target}}
 	}
-	t.Run("a submitter empties a lane of his own, and reaches another", func(t *testing.T) {
-		for range 3 {
-			publish(submitter, own, nil)
+	for range 3 {
+		must(t, publish(submitter, own, nil))
+		must(t, publish(submitter, others, nil))
+	}
+	must(t, publish(worker, later, schedule("chartpost.due.live.other")))
+	for name, header := range map[string]nats.Header{
+		"rollup of a subject": {"Nats-Rollup": {"sub"}},
+		"rollup of all":       {"Nats-Rollup": {"all"}},
+		"schedule":            schedule(others),
+		"end of a schedule":   {"Nats-Scheduler": {later}, "Nats-Schedule-Next": {"purge"}},
+		"copy of a schedule":  {"Nats-Scheduler": {later}, "Chartpost-Attempt": {"9"}},
+		"copy of a due job":   {"Nats-Stream-Source": {"CHARTPOST_DUE 1 chartpost.due.*.* chartpost.jobs.*.* " + own}},
+		"life":                {"Nats-TTL": {"1s"}},
+		"count":               {"Nats-Incr": {"+1"}},
+	} {
+		if err := publish(submitter, own, header); err == nil {
+			t.Errorf("%s: it was stored", name)
 		}
-		if n := jobs(own); n != 3 {
-			t.Fatalf("%d jobs wait, want 3", n)
-		}
-		publish(submitter, own, schedule("chartpost.jobs.live.other"))
-		if n := jobs(own); n != 1 {
-			t.Errorf("%d messages are there, and the schedule replaced all of them when this was written", n)
-		}
-	})
-	t.Run("a submitter removes the schedule of a job", func(t *testing.T) {
-		const later = "chartpost.later.waiting"
-		publish(worker, later, schedule("chartpost.jobs.live.other"))
-		publish(submitter, own, nats.Header{"Nats-Scheduler": {later}, "Nats-Schedule-Next": {"purge"}})
-		if n := jobs(later); n != 0 {
-			t.Errorf("%d schedules are there, and it was removed when this was written", n)
-		}
-	})
+	}
+	if mine, theirs, waiting := held("JOBS", own), held("JOBS", others), held("DUE", later); mine != 3 || theirs != 3 || waiting != 1 {
+		t.Errorf("%d jobs of its own, %d of another, and %d schedules are there, want 3, 3 and 1", mine, theirs, waiting)
+	}
 }
 
 // stream is JetStream with the rights of a role.

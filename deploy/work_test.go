@@ -324,17 +324,20 @@ func (s *site) rarely() {
 	for _, one := range []struct{ role, subject, body string }{
 		{worker, "$JS.API.STREAM.MSG.GET." + upper + "_JOBS", `{"seq":1,"next_by_subj":"` + s.prefix + `.jobs.live.good-health"}`},
 		{worker, "$JS.API.STREAM.MSG.DELETE." + upper + "_JOBS", `{"seq":999999}`},
-		{worker, "$JS.API.DIRECT.GET.KV_" + upper + "_CONTROL.$KV." + upper + "_CONTROL.orphans", ""},
-		{worker, "$KV." + upper + "_CONTROL.orphans", "me"},
+		{worker, "$JS.API.STREAM.MSG.GET." + upper + "_DUE", `{"seq":1,"next_by_subj":"` + s.prefix + `.later.*.*"}`},
+		{worker, "$JS.API.CONSUMER.DELETE." + upper + "_JOBS.live-nobody", ""},
 		{worker, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
 		{operator, "$JS.API.STREAM.MSG.GET." + upper + "_JOBS", `{"seq":1,"next_by_subj":"` + s.prefix + `.jobs.backfill.>"}`},
+		{operator, "$JS.API.STREAM.MSG.GET." + upper + "_DUE", `{"seq":1,"next_by_subj":"` + s.prefix + `.due.backfill.*"}`},
+		{operator, "$JS.API.STREAM.UPDATE." + upper + "_DUE", "{}"},
+		{operator, s.prefix + ".later.good-health.nobody", ""},
 		{operator, "$JS.API.STREAM.UPDATE." + upper + "_JOBS", "{}"},
 		{operator, "$JS.API.STREAM.UPDATE.KV_" + upper + "_CONTROL", "{}"},
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_AUDIT.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_DEAD.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_EVENTS.one", ""},
-		{operator, "$JS.API.STREAM.MSG.GET.KV_" + upper + "_LEDGER", `{"last_by_subj":"$KV.` + upper + `_LEDGER.one"}`},
+		{operator, "$JS.API.STREAM.MSG.GET.KV_" + upper + "_LEDGER", `{"last_by_subj":"$KV.` + upper + `_LEDGER.good-health.one"}`},
 	} {
 		if _, err := s.connect(one.role).Request(one.subject, []byte(one.body), patience); err != nil {
 			s.t.Errorf("%s: %s: %v", one.role, one.subject, err)

@@ -160,7 +160,7 @@ func TestNothingIsSentWithoutALedger(t *testing.T) {
 	w := newWorld(t)
 	w.ledger = ledger.New(w.bucket, 5*time.Second) // its end is waited for
 	job := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
-	page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+	page, _, err := w.ledger.Open(t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestALostLeaseSendsNothing(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			job := jobOf(c.transfer, w.put("a.pdf", document(400_000, "a")))
-			page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+			page, _, err := w.ledger.Open(t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,7 +280,7 @@ func TestTheReceiptIsInsistedOn(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			job := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
-			page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+			page, _, err := w.ledger.Open(t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,7 +314,7 @@ func TestTheReceiptIsInsistedOn(t *testing.T) {
 func TestStoppedBeforeThePost(t *testing.T) {
 	w := newWorld(t)
 	job := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
-	page, _, err := w.ledger.Open(t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+	page, _, err := w.ledger.Open(t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

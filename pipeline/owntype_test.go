@@ -50,7 +50,7 @@ func TestATypeOfOnesOwn(t *testing.T) {
 					} else if err != nil {
 						t.Fatal(err)
 					}
-					entry, err := w.bucket.Get(t.Context(), jobID)
+					entry, err := w.bucket.Get(t.Context(), jobKey.Tokens())
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -45,6 +45,8 @@ const (
 	jobID      = "job-1"
 )
 
+var jobKey = schemas.JobKey{Destination: "good-health", ID: jobID}
+
 // world is the servers around one pipeline: an S3 server in a process of its
 // own, the simulator behind a door that tests can watch, a ledger on NATS.
 type world struct {
@@ -239,7 +241,7 @@ func (k kept) Owned() error {
 // there. It gives the record as it is in memory afterwards.
 func (w *world) deliver(ctx context.Context, job schemas.Job) (pipeline.Record, *uploads, error) {
 	w.t.Helper()
-	page, _, err := w.ledger.Open(w.t.Context(), job.ID, pipeline.Record{Phase: pipeline.Working, Attempt: 1, Sequence: 1})
+	page, _, err := w.ledger.Open(w.t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1, Sequence: 1})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -255,7 +257,7 @@ func (w *world) deliverOn(ctx context.Context, job schemas.Job, record pipeline.
 // keep saves what a failed try learned, as the worker does before it lets go.
 func (w *world) keep(record pipeline.Record) {
 	w.t.Helper()
-	page, _, err := w.ledger.Open(w.t.Context(), jobID, record)
+	page, _, err := w.ledger.Open(w.t.Context(), jobKey, record)
 	if err == nil {
 		err = page.Save(w.t.Context(), record)
 	}
@@ -266,7 +268,7 @@ func (w *world) keep(record pipeline.Record) {
 
 // found is what the ledger says at this moment, and at which revision.
 func (w *world) found() (record pipeline.Record, revision uint64) {
-	entry, err := w.bucket.Get(context.Background(), jobID)
+	entry, err := w.bucket.Get(context.Background(), jobKey.Tokens())
 	if err != nil {
 		w.t.Errorf("reading the ledger: %v", err)
 		return record, 0

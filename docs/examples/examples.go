@@ -12,22 +12,18 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// Publish stores a job, given as its JSON. Without an error JetStream has it.
-// known tells that JetStream had this id already, within the dedup window, and
-// dropped this one.
-func Publish(ctx context.Context, js jetstream.JetStream, data []byte) (known bool, err error) {
+// Publish stores a job, given as its JSON. Without an error JetStream has it. After
+// an error it is stored or not: publish the same bytes again.
+func Publish(ctx context.Context, js jetstream.JetStream, data []byte) error {
 	job, err := schemas.DecodeJob(data) // what breaks the schema fails here, not at the worker
 	if err != nil {
-		return false, err
+		return err
 	}
 	lane := schemas.Lane{Class: schemas.Live, Destination: job.Destination.Address()}
 	msg := nats.NewMsg(schemas.JobSubject("chartpost", lane))
 	msg.Data = data
-	ack, err := js.PublishMsg(ctx, msg, jetstream.WithMsgID(job.ID), jetstream.WithRetryAttempts(5))
-	if err != nil {
-		return false, err // stored or not: publish the same bytes again
-	}
-	return ack.Duplicate, nil
+	_, err = js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(5)) // without a Nats-Msg-Id
+	return err
 }
 
 // Consume hands events to apply until ctx ends. apply does its work and notes

@@ -29,6 +29,6 @@ const job = {
 
 const nc = await connect({ servers: process.env.NATS_URL ?? "nats://127.0.0.1:4222" });
 const where = job.destination.slug ?? job.destination.id;
-const ack = await jetstream(nc).publish(`chartpost.jobs.live.${token(where)}`, JSON.stringify(job), { msgID: job.id });
-console.log(ack.duplicate ? "known already" : "stored", ack.stream, ack.seq);
+const ack = await jetstream(nc).publish(`chartpost.jobs.live.${token(where)}`, JSON.stringify(job));
+console.log("stored", ack.stream, ack.seq);
 await nc.close();

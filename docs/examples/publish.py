@@ -39,9 +39,8 @@ async def main():
         ack = await nc.jetstream().publish(
             f"chartpost.jobs.live.{token(where)}",
             json.dumps(job).encode(),
-            headers={"Nats-Msg-Id": job["id"]},
         )
-        print("known already" if ack.duplicate else "stored", ack.stream, ack.seq)
+        print("stored", ack.stream, ack.seq)
     finally:
         await nc.close()
 

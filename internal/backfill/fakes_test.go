@@ -62,18 +62,18 @@ func (f *fakes) Queued(_ context.Context, _ string, found func(int64)) error {
 	return nil
 }
 
-func (f *fakes) Records(_ context.Context, ids []string, newest bool) (map[string][]byte, error) {
+func (f *fakes) Records(_ context.Context, jobs []schemas.JobKey, newest bool) (map[schemas.JobKey][]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
-	out := map[string][]byte{}
+	out := map[schemas.JobKey][]byte{}
 	for _, j := range f.sent {
 		if f.phase == "" || f.lags && !newest {
 			break
 		}
-		for _, id := range ids {
-			if j.ID == id {
-				out[id], _ = json.Marshal(pipeline.Record{Phase: f.phase, Attempt: 1, Digest: digestOf(j.Data), Receipt: &schemas.Receipt{Status: 200, Location: "L/1"}})
+		for _, key := range jobs {
+			if j.Key() == key {
+				out[key], _ = json.Marshal(pipeline.Record{Phase: f.phase, Attempt: 1, Digest: digestOf(j.Data), Receipt: &schemas.Receipt{Status: 200, Location: "L/1"}})
 			}
 		}
 	}

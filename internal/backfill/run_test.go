@@ -63,11 +63,11 @@ func (m *mortal) Queued(ctx context.Context, run string, found func(int64)) erro
 	return errors.Join(m.alive(), m.Queue.Queued(ctx, run, found))
 }
 
-func (m *mortal) Records(ctx context.Context, ids []string, newest bool) (map[string][]byte, error) {
+func (m *mortal) Records(ctx context.Context, jobs []schemas.JobKey, newest bool) (map[schemas.JobKey][]byte, error) {
 	if err := m.alive(); err != nil {
 		return nil, err
 	}
-	return m.Ledger.Records(ctx, ids, newest)
+	return m.Ledger.Records(ctx, jobs, newest)
 }
 
 // TestKilledFeeders: feeders die at every step, others go on, and workers take jobs meanwhile,
@@ -335,10 +335,10 @@ func TestAgain(t *testing.T) {
 	t.Parallel()
 	w, l := newWorld(t), many(5, "x")
 	h := &hand{w: w, taken: map[string]int{}}
-	w.record("job-2", pipeline.Record{Phase: pipeline.Accepted, Attempt: 3, Digest: "other", Receipt: &schemas.Receipt{Status: 200, Location: "https://example.invalid/before"}})
-	w.record("job-3", pipeline.Record{Phase: pipeline.Held, Attempt: 1, Digest: "other"})
-	w.record("job-4", pipeline.Record{Phase: pipeline.Waiting, Attempt: 1, Digest: "other"})
-	w.record("job-5", pipeline.Record{Phase: pipeline.Failed, Attempt: 1, Digest: "other"})
+	w.record(schemas.JobKey{Destination: "x", ID: "job-2"}, pipeline.Record{Phase: pipeline.Accepted, Attempt: 3, Digest: "other", Receipt: &schemas.Receipt{Status: 200, Location: "https://example.invalid/before"}})
+	w.record(schemas.JobKey{Destination: "x", ID: "job-3"}, pipeline.Record{Phase: pipeline.Held, Attempt: 1, Digest: "other"})
+	w.record(schemas.JobKey{Destination: "x", ID: "job-4"}, pipeline.Record{Phase: pipeline.Waiting, Attempt: 1, Digest: "other"})
+	w.record(schemas.JobKey{Destination: "x", ID: "job-5"}, pipeline.Record{Phase: pipeline.Failed, Attempt: 1, Digest: "other"})
 	f := w.feeder("r", l)
 	g := w.start(f, true)
 	w.until("two are queued", func() bool { return w.queued("x") == 2 })

@@ -99,10 +99,10 @@ func (q confirmed) Publish(ctx context.Context, run string, jobs []backfill.Job,
 		if err := proceed(); err != nil {
 			return err
 		}
-		msg := nats.NewMsg(schemas.JobSubject("chartpost", schemas.Lane{Class: schemas.Backfill, Destination: job.Destination}))
+		msg := nats.NewMsg(schemas.DueSubject("chartpost", schemas.Lane{Class: schemas.Backfill, Destination: job.Destination}))
 		msg.Header.Set(natsq.HeaderBackfill, fmt.Sprintf("%s/%d", run, job.Line))
 		msg.Data = job.Data
-		ack, err := q.js.PublishMsgAsync(msg, jetstream.WithMsgID(job.ID+"/run/"+run))
+		ack, err := q.js.PublishMsgAsync(msg)
 		if err != nil {
 			return err
 		}
@@ -236,7 +236,7 @@ func (w *world) until(what string, holds func() bool) {
 func (w *world) forgotten() {
 	w.t.Helper()
 	probe := func() bool {
-		ack, err := w.js.Publish(w.t.Context(), "chartpost.jobs.backfill.probe", nil, jetstream.WithMsgID("probe"))
+		ack, err := w.js.Publish(w.t.Context(), "chartpost.due.backfill.probe", nil, jetstream.WithMsgID("probe"))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -246,14 +246,22 @@ func (w *world) forgotten() {
 	w.until("message ids are forgotten", probe)
 }
 
-// queued is how many jobs are in the queue.
+// queued is how many jobs are in the lane of a destination. It waits for those that
+// are on their way there.
 func (w *world) queued(to string) int {
 	w.t.Helper()
-	stream, err := w.js.Stream(w.t.Context(), "CHARTPOST_JOBS")
+	w.until("no job is on its way", func() bool { return w.count("CHARTPOST_DUE", "chartpost.due.backfill."+to) == 0 })
+	return w.count("CHARTPOST_JOBS", "chartpost.jobs.backfill."+to)
+}
+
+// count is how many messages of a subject a stream holds.
+func (w *world) count(name, subject string) int {
+	w.t.Helper()
+	stream, err := w.js.Stream(w.t.Context(), name)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	info, err := stream.Info(w.t.Context(), jetstream.WithSubjectFilter("chartpost.jobs.backfill."+to))
+	info, err := stream.Info(w.t.Context(), jetstream.WithSubjectFilter(subject))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -326,7 +334,7 @@ func (h *hand) finish(lane schemas.Lane, msg jetstream.Msg, how ending) {
 		event.Receipt = &schemas.Receipt{Status: 200, Location: "https://example.invalid/" + job.ID, AcceptedAt: time.Now().UTC()}
 		record.Receipt = event.Receipt
 	}
-	h.w.record(job.ID, record)
+	h.w.record(schemas.KeyOf(lane, job.ID), record)
 	if !how.silent {
 		if err := h.w.conn.Outbox().Tell(ctx, lane, schemas.NewEvent("chartpost", event, time.Now())); err != nil {
 			h.w.t.Fatal(err)
@@ -338,7 +346,7 @@ func (h *hand) finish(lane schemas.Lane, msg jetstream.Msg, how ending) {
 }
 
 // record writes the ledger.
-func (w *world) record(id string, record pipeline.Record) {
+func (w *world) record(key schemas.JobKey, record pipeline.Record) {
 	w.t.Helper()
 	kv, err := w.js.KeyValue(w.t.Context(), "CHARTPOST_LEDGER")
 	if err != nil {
@@ -348,7 +356,7 @@ func (w *world) record(id string, record pipeline.Record) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := kv.Put(w.t.Context(), id, value); err != nil {
+	if _, err := kv.Put(w.t.Context(), key.Tokens(), value); err != nil {
 		w.t.Fatal(err)
 	}
 }

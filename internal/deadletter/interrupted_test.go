@@ -50,27 +50,26 @@ func (c *cut) Remove(ctx context.Context, l natsq.Letter) error {
 	return c.step(func() error { return c.Desk.Letters.Remove(ctx, l) })
 }
 
-func (c *cut) Submit(ctx context.Context, lane schemas.Lane, id string, data []byte) (known bool, err error) {
-	err = c.step(func() error { known, err = c.Desk.Publisher.Submit(ctx, lane, id, data); return err })
-	return known, err
+func (c *cut) Resubmit(ctx context.Context, lane schemas.Lane, id string, line worker.Line, data []byte) error {
+	return c.step(func() error { return c.Desk.Publisher.Resubmit(ctx, lane, id, line, data) })
 }
 
 func (c *cut) Tell(ctx context.Context, lane schemas.Lane, e schemas.Event) error {
 	return c.step(func() error { return c.Desk.Publisher.Tell(ctx, lane, e) })
 }
 
-func (c *cut) Holds(ctx context.Context, sequence uint64, stored time.Time, id string) (held bool, err error) {
-	err = c.step(func() error { held, err = c.Desk.Publisher.Holds(ctx, sequence, stored, id); return err })
+func (c *cut) Holds(ctx context.Context, sequence uint64, stored time.Time, job schemas.JobKey) (held bool, err error) {
+	err = c.step(func() error { held, err = c.Desk.Publisher.Holds(ctx, sequence, stored, job); return err })
 	return held, err
 }
 
-func (c *cut) Open(ctx context.Context, id string, fresh pipeline.Record) (page worker.Page, created bool, err error) {
-	err = c.step(func() error { c.page, created, err = c.Desk.Ledger.Open(ctx, id, fresh); return err })
+func (c *cut) Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Record) (page worker.Page, created bool, err error) {
+	err = c.step(func() error { c.page, created, err = c.Desk.Ledger.Open(ctx, job, fresh); return err })
 	return c, created, err
 }
 
-func (c *cut) Find(ctx context.Context, id string) (record pipeline.Record, ok bool, err error) {
-	err = c.step(func() error { record, ok, err = c.Desk.Ledger.Find(ctx, id); return err })
+func (c *cut) Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error) {
+	err = c.step(func() error { record, ok, err = c.Desk.Ledger.Find(ctx, job); return err })
 	return record, ok, err
 }
 
@@ -100,11 +99,11 @@ func TestInterruptedAnywhere(t *testing.T) {
 				decide := func(d *Desk) error {
 					if how == "resend" {
 						jobs++
-						_, err := d.Resend(t.Context(), id)
+						_, err := d.Resend(t.Context(), jobKey(id))
 						return err
 					}
 					events++
-					_, err := d.Accept(t.Context(), id)
+					_, err := d.Accept(t.Context(), jobKey(id))
 					return err
 				}
 				err := decide(broken)
@@ -146,28 +145,28 @@ func TestManyAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			_, err := w.desk(fmt.Sprint("op-", i)).Resend(t.Context(), "a")
+			_, err := w.desk(fmt.Sprint("op-", i)).Resend(t.Context(), jobKey("a"))
 			if err != nil && !errors.Is(err, errRace) && !errors.Is(err, ErrNone) {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	if _, err := w.desk("last").Resend(t.Context(), "a"); err != nil && !errors.Is(err, ErrNone) {
+	if _, err := w.desk("last").Resend(t.Context(), jobKey("a")); err != nil && !errors.Is(err, ErrNone) {
 		t.Error(err)
 	}
 	w.want("resent by many", 1, 0, 0)
 	for round := range 20 {
 		id := fmt.Sprint("b-", round)
 		w.held(id)
-		jobs := len(w.stored("CHARTPOST_JOBS"))
-		all.Go(func() { w.desk("ann").Resend(t.Context(), id) })
-		all.Go(func() { w.desk("bob").Accept(t.Context(), id) })
+		jobs := len(w.jobs())
+		all.Go(func() { w.desk("ann").Resend(t.Context(), jobKey(id)) })
+		all.Go(func() { w.desk("bob").Accept(t.Context(), jobKey(id)) })
 		all.Wait()
-		accepted, sent := w.found(id).Phase == pipeline.Accepted, len(w.stored("CHARTPOST_JOBS")) > jobs
+		accepted, sent := w.found(id).Phase == pipeline.Accepted, len(w.jobs()) > jobs
 		if left := len(w.stored("CHARTPOST_DEAD")); !accepted && !sent && left == 0 {
 			t.Fatalf("round %d: the job is lost", round)
 		}
-		w.desk("ann").Accept(t.Context(), id)
+		w.desk("ann").Accept(t.Context(), jobKey(id))
 	}
 }

@@ -75,7 +75,7 @@ func TestReplay(t *testing.T) {
 		t.Fatal(outcome, err)
 	}
 	w.want("replay", 1, 0, 0)
-	if sent := w.stored("CHARTPOST_JOBS")[0]; string(sent.Data) != string(data) || sent.Subject != "chartpost.jobs.live.good-health" {
+	if sent := w.jobs()[0]; string(sent.Data) != string(data) || sent.Subject != "chartpost.jobs.live.good-health" {
 		t.Errorf("%s has %s", sent.Subject, sent.Data)
 	}
 	if r := w.found("a"); r.Phase != pipeline.Failed || r.PossibleDuplicate || r.Attempt != 4 || r.Owner != "w-1" {
@@ -121,7 +121,7 @@ func TestReplayGoesOnWithTheTrace(t *testing.T) {
 	if _, err := w.desk("ann").Replay(t.Context(), w.letterOf("a"), Terms{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.stored("CHARTPOST_JOBS")[0].Header.Get(schemas.HeaderTrace); got != trace {
+	if got := w.jobs()[0].Header.Get(schemas.HeaderTrace); got != trace {
 		t.Errorf("the job goes on with the trace %q", got)
 	}
 }
@@ -227,7 +227,7 @@ func TestReplayInterruptedAnywhere(t *testing.T) {
 				if cutOff = errors.Is(err, errCut); !cutOff && err != nil {
 					t.Fatal(err)
 				}
-				if jobs, left := len(w.stored("CHARTPOST_JOBS")), len(w.letters()); jobs == sent && left == 0 {
+				if jobs, left := len(w.jobs()), len(w.letters()); jobs == sent && left == 0 {
 					t.Fatalf("%s: the job is lost", id)
 				}
 				if cutOff {

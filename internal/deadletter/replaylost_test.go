@@ -9,6 +9,7 @@ import (
 
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
 )
 
 // TestReplayForgotten: what the ledger has forgotten may have been accepted since,
@@ -55,21 +56,15 @@ func TestReplayUnderWay(t *testing.T) {
 			t.Error(lost, err)
 		}
 		// It was published from this letter, and the queue was emptied after that.
-		if _, err := w.queue.Outbox().Submit(t.Context(), lane, fmt.Sprintf("resend/%d/%d", letter.Sequence, letter.Buried.UnixNano()), job(lost, "1")); err != nil {
+		if err := w.queue.Outbox().Resubmit(t.Context(), lane, fmt.Sprintf("resend/%d/%d", letter.Sequence, letter.Buried.UnixNano()), worker.Line{}, job(lost, "1")); err != nil {
 			t.Fatal(err)
 		}
-		stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := stream.Purge(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		w.emptyQueue()
 		for n := range 40 { // whatever step it dies at
 			c := &cut{Desk: w.desk("ann"), n: n + 1, after: n%2 == 0}
 			broken := &Desk{Letters: c, Publisher: c, Ledger: c, Prefix: "chartpost", By: "operator ann", Now: time.Now}
 			outcome, err := broken.Replay(t.Context(), letter, Terms{})
-			if jobs, left := len(w.stored("CHARTPOST_JOBS")), len(w.letters()); jobs+left == 0 {
+			if jobs, left := len(w.jobs()), len(w.letters()); jobs+left == 0 {
 				t.Fatalf("%s: the job is lost at step %d", lost, n)
 			}
 			if err == nil {
@@ -103,7 +98,7 @@ func TestReplayOvertaken(t *testing.T) {
 	w.record("a", job("a", "1"), pipeline.Sending)
 	desk := w.desk("ann")
 	desk.Publisher = ending{Publisher: desk.Publisher, end: func() {
-		page, _, err := w.ledger.Open(t.Context(), "a", pipeline.Record{})
+		page, _, err := w.ledger.Open(t.Context(), jobKey("a"), pipeline.Record{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +120,7 @@ type ending struct {
 	end func()
 }
 
-func (e ending) Holds(ctx context.Context, sequence uint64, stored time.Time, id string) (bool, error) {
+func (e ending) Holds(ctx context.Context, sequence uint64, stored time.Time, job schemas.JobKey) (bool, error) {
 	e.end()
-	return e.Publisher.Holds(ctx, sequence, stored, id)
+	return e.Publisher.Holds(ctx, sequence, stored, job)
 }

@@ -14,15 +14,15 @@ func TestResend(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	data := w.held("a")
-	// The stream still remembers the job's own id.
-	if _, err := w.queue.Outbox().Submit(t.Context(), lane, "a", data); err != nil {
+	// Its submitter publishes it again.
+	if err := w.queue.Outbox().Submit(t.Context(), lane, "a", data); err != nil {
 		t.Fatal(err)
 	}
-	if outcome, err := w.desk("ann").Resend(t.Context(), "a"); err != nil || outcome != Resent {
+	if outcome, err := w.desk("ann").Resend(t.Context(), jobKey("a")); err != nil || outcome != Resent {
 		t.Fatal(outcome, err)
 	}
 	w.want("resend", 2, 0, 0)
-	sent := w.stored("CHARTPOST_JOBS")[1]
+	sent := w.jobs()[1]
 	if string(sent.Data) != string(data) || sent.Subject != "chartpost.jobs.live.good-health" {
 		t.Errorf("%s has %s", sent.Subject, sent.Data)
 	}
@@ -30,7 +30,7 @@ func TestResend(t *testing.T) {
 	if r.Phase != pipeline.Held || !r.PossibleDuplicate || r.Attempt != 4 || r.Sequence != 7 || r.Owner != "operator ann" {
 		t.Errorf("%+v", r)
 	}
-	if _, err := w.desk("ann").Resend(t.Context(), "a"); !errors.Is(err, ErrNone) {
+	if _, err := w.desk("ann").Resend(t.Context(), jobKey("a")); !errors.Is(err, ErrNone) {
 		t.Errorf("once more: %v", err)
 	}
 }
@@ -39,7 +39,7 @@ func TestAccept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.held("a")
-	if outcome, err := w.desk("ann").Accept(t.Context(), "a"); err != nil || outcome != Accepted {
+	if outcome, err := w.desk("ann").Accept(t.Context(), jobKey("a")); err != nil || outcome != Accepted {
 		t.Fatal(outcome, err)
 	}
 	w.want("accept", 0, 1, 0)
@@ -48,7 +48,7 @@ func TestAccept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := event.Data; event.ID != "a/4/accepted" || d.Reason.Code != CodeResolved || d.Correlation["version"] != "1" || d.Operation != "documentreference-create" ||
+	if d := event.Data; event.ID != "good-health/a/4/accepted" || d.Reason.Code != CodeResolved || d.Correlation["version"] != "1" || d.Operation != "documentreference-create" ||
 		d.Receipt != nil || told.Subject != "chartpost.events.live.good-health.accepted" {
 		t.Errorf("%s: %+v", told.Subject, event)
 	}
@@ -63,13 +63,13 @@ func TestForgotten(t *testing.T) {
 	w := newWorld(t)
 	w.bury("a", job("a", "1"), schemas.StatusUnknown)
 	w.bury("b", job("b", "1"), schemas.StatusUnknown)
-	if _, err := w.desk("ann").Resend(t.Context(), "a"); err != nil {
+	if _, err := w.desk("ann").Resend(t.Context(), jobKey("a")); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.found("a"); r.Phase != pipeline.Held || !r.PossibleDuplicate || r.Attempt != 4 || r.Digest != digest(job("a", "1")) {
 		t.Errorf("%+v", r)
 	}
-	if _, err := w.desk("ann").Accept(t.Context(), "b"); err != nil {
+	if _, err := w.desk("ann").Accept(t.Context(), jobKey("b")); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.found("b"); r.Phase != pipeline.Accepted {
@@ -123,11 +123,11 @@ func TestRefusals(t *testing.T) {
 			desk.Now = func() time.Time { return time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC) }
 			_, accept := error(nil), error(nil)
 			if c.accept != "" {
-				_, accept = desk.Accept(t.Context(), "x")
+				_, accept = desk.Accept(t.Context(), jobKey("x"))
 			}
-			_, resend := desk.Resend(t.Context(), "x")
+			_, resend := desk.Resend(t.Context(), jobKey("x"))
 			if c.accept == "" {
-				_, accept = desk.Accept(t.Context(), "x")
+				_, accept = desk.Accept(t.Context(), jobKey("x"))
 			}
 			for _, one := range []struct {
 				how  string
@@ -152,11 +152,11 @@ func TestTheNewestUnknown(t *testing.T) {
 	w.bury("a", job("a", "2"), schemas.StatusUnknown)
 	w.bury("a", job("a", "3"), schemas.StatusDuplicate)
 	w.record("a", job("a", "2"), pipeline.Held)
-	if _, err := w.desk("ann").Resend(t.Context(), "a"); err != nil {
+	if _, err := w.desk("ann").Resend(t.Context(), jobKey("a")); err != nil {
 		t.Fatal(err)
 	}
 	w.want("resend", 1, 0, 3)
-	if sent := w.stored("CHARTPOST_JOBS")[0]; string(sent.Data) != string(job("a", "2")) {
+	if sent := w.jobs()[0]; string(sent.Data) != string(job("a", "2")) {
 		t.Errorf("%s", sent.Data)
 	}
 }

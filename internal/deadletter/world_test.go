@@ -23,6 +23,9 @@ func TestMain(m *testing.M) { devtest.Main(m) }
 
 var lane = schemas.Lane{Class: schemas.Live, Destination: "good-health"}
 
+// jobKey names a job of that lane.
+func jobKey(id string) schemas.JobKey { return schemas.KeyOf(lane, id) }
+
 // world is a queue and a ledger on a real server.
 type world struct {
 	t      *testing.T
@@ -87,7 +90,7 @@ func (w *world) bury(id string, data []byte, status schemas.Status) {
 
 func (w *world) record(id string, data []byte, phase pipeline.Phase) {
 	w.t.Helper()
-	_, created, err := w.ledger.Open(w.t.Context(), id, pipeline.Record{Phase: phase, Attempt: 4, Sequence: 7, Digest: digest(data), Owner: "w-1",
+	_, created, err := w.ledger.Open(w.t.Context(), jobKey(id), pipeline.Record{Phase: phase, Attempt: 4, Sequence: 7, Digest: digest(data), Owner: "w-1",
 		Reason: &schemas.Reason{Kind: "unknown_outcome", Code: "no_answer"}, UpdatedAt: time.Now().UTC()})
 	if err != nil || !created {
 		w.t.Fatal(created, err)
@@ -104,7 +107,7 @@ func (w *world) held(id string) []byte {
 
 func (w *world) found(id string) pipeline.Record {
 	w.t.Helper()
-	record, ok, err := w.ledger.Find(w.t.Context(), id)
+	record, ok, err := w.ledger.Find(w.t.Context(), jobKey(id))
 	if err != nil || !ok {
 		w.t.Fatal(ok, err)
 	}
@@ -133,10 +136,37 @@ func (w *world) stored(name string) []*jetstream.RawStreamMsg {
 	return all
 }
 
+// jobs are the copies of jobs in their lanes, and the schedules that bring some back.
+func (w *world) jobs() []*jetstream.RawStreamMsg {
+	w.t.Helper()
+	devtest.Arrived(w.t, w.js, "chartpost")
+	return append(w.stored("CHARTPOST_JOBS"), w.stored("CHARTPOST_DUE")...)
+}
+
+// emptyQueue loses all jobs that wait.
+func (w *world) emptyQueue() {
+	w.t.Helper()
+	devtest.Arrived(w.t, w.js, "chartpost")
+	for _, name := range []string{"CHARTPOST_JOBS", "CHARTPOST_DUE"} {
+		stream, err := w.js.Stream(w.t.Context(), name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, msg := range w.stored(name) {
+			if err := stream.DeleteMsg(w.t.Context(), msg.Sequence); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
 // want holds the streams to their numbers of jobs, events and dead letters.
 func (w *world) want(what string, jobs, events, dead int) {
 	w.t.Helper()
-	for name, n := range map[string]int{"JOBS": jobs, "EVENTS": events, "DEAD": dead} {
+	if got := len(w.jobs()); got != jobs {
+		w.t.Errorf("%s: the queue has %d messages, want %d", what, got, jobs)
+	}
+	for name, n := range map[string]int{"EVENTS": events, "DEAD": dead} {
 		if got := len(w.stored("CHARTPOST_" + name)); got != n {
 			w.t.Errorf("%s: %s has %d messages, want %d", what, name, got, n)
 		}

@@ -65,7 +65,7 @@ var house = map[string]room{
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
 	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist"}},
-	"internal/ledger":    {rooms: []string{"internal/fault", "internal/insist", "pipeline", "worker"}},
+	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "pipeline", "worker"}},
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
 	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "pipeline"}, shut: network},

@@ -49,7 +49,7 @@ func TestOneOwnerAfterTheLeaderDies(t *testing.T) {
 	for i, owner := range owners {
 		go func() {
 			e := end{owner: i, saved: pages[i].Save(t.Context(), fresh(owner+" again"))}
-			_, e.created, e.opened = ledgers[i].Open(t.Context(), "b", fresh(owner))
+			_, e.created, e.opened = ledgers[i].Open(t.Context(), keyOf("b"), fresh(owner))
 			ends <- e
 		}()
 	}
@@ -80,7 +80,7 @@ func TestOneOwnerAfterTheLeaderDies(t *testing.T) {
 	}
 	// Any server answers a question, also one to which the write has not come yet.
 	devtest.Until(t, "the other finds what the winner wrote", limit, func() bool {
-		found, ok, err := ledgers[1-winner].Find(t.Context(), "a")
+		found, ok, err := ledgers[1-winner].Find(t.Context(), keyOf("a"))
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}

@@ -53,7 +53,7 @@ func save(t *testing.T, p *page, phase pipeline.Phase) {
 
 func (l *Ledger) knows(t *testing.T, id string) bool {
 	t.Helper()
-	_, ok, err := l.Find(t.Context(), id)
+	_, ok, err := l.Find(t.Context(), keyOf(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestOwnEndIsKnown(t *testing.T) {
 	if err := <-saved; err != nil {
 		t.Fatal(err)
 	}
-	if entry, err := direct.Get(t.Context(), "a"); err != nil || entry.Revision() != p.revision {
+	if entry, err := direct.Get(t.Context(), keyOf("a").Tokens()); err != nil || entry.Revision() != p.revision {
 		t.Errorf("the page holds another revision than the bucket, %v", err)
 	}
 }

@@ -54,9 +54,12 @@ func fresh(owner string) pipeline.Record {
 	return pipeline.Record{Phase: pipeline.Working, Attempt: 1, Sequence: 7, Digest: "d", Owner: owner, UpdatedAt: time.Unix(1_800_000_000, 0).UTC()}
 }
 
+// keyOf is the key of a job of an id, at the destination of most tests.
+func keyOf(id string) schemas.JobKey { return schemas.JobKey{Destination: "good-health", ID: id} }
+
 func open(t *testing.T, l *Ledger, id string, record pipeline.Record, wantCreated bool) *page {
 	t.Helper()
-	p, created, err := l.Open(t.Context(), id, record)
+	p, created, err := l.Open(t.Context(), keyOf(id), record)
 	if err != nil || created != wantCreated {
 		t.Fatalf("created %v, %v; want %v", created, err, wantCreated)
 	}
@@ -82,7 +85,7 @@ func TestOneOfManyMakesTheRecord(t *testing.T) {
 		for i := range 16 {
 			all.Go(func() {
 				me := fresh(string(rune('A' + i)))
-				p, made, err := New(bucket, limit).Open(t.Context(), id, me)
+				p, made, err := New(bucket, limit).Open(t.Context(), keyOf(id), me)
 				if err != nil {
 					t.Error(err)
 					return
@@ -135,7 +138,7 @@ func TestTheLoserIsSuperseded(t *testing.T) {
 	if err := second.Save(t.Context(), mine); err != nil {
 		t.Error(err)
 	}
-	found, ok, err := l.Find(t.Context(), "a")
+	found, ok, err := l.Find(t.Context(), keyOf("a"))
 	if err != nil || !ok || !reflect.DeepEqual(found, mine) || !reflect.DeepEqual(second.Record(), mine) {
 		t.Errorf("%+v %v %v", found, ok, err)
 	}
@@ -191,15 +194,15 @@ func TestFindKnowsNothing(t *testing.T) {
 	t.Parallel()
 	bucket := newBucket(t)
 	l := New(bucket, limit)
-	if r, ok, err := l.Find(t.Context(), "a"); ok || err != nil || r.Phase != "" {
+	if r, ok, err := l.Find(t.Context(), keyOf("a")); ok || err != nil || r.Phase != "" {
 		t.Errorf("%+v %v %v", r, ok, err)
 	}
 	p := open(t, l, "a", fresh("w"), true)
 	for _, remove := range []func(context.Context, string, ...jetstream.KVDeleteOpt) error{bucket.Delete, bucket.Purge} {
-		if err := remove(t.Context(), "a"); err != nil {
+		if err := remove(t.Context(), keyOf("a").Tokens()); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok, err := l.Find(t.Context(), "a"); ok || err != nil {
+		if _, ok, err := l.Find(t.Context(), keyOf("a")); ok || err != nil {
 			t.Errorf("a deleted record: %v %v", ok, err)
 		}
 		wantFault(t, p.Save(t.Context(), fresh("w")), fault.Superseded, fault.Job, "superseded")
@@ -213,7 +216,7 @@ func TestRecordsExpire(t *testing.T) {
 	l := New(bucketOf(t, "", time.Second, stack.InProcess()), limit)
 	open(t, l, "a", fresh("w"), true)
 	until(t, "the record is gone", func() bool {
-		_, ok, err := l.Find(t.Context(), "a")
+		_, ok, err := l.Find(t.Context(), keyOf("a"))
 		return err == nil && !ok
 	})
 	open(t, l, "a", fresh("w"), true)
@@ -226,20 +229,20 @@ func TestUnreadableRecords(t *testing.T) {
 	for name, value := range map[string]string{
 		"not-json": "canary", "null": "null", "empty-object": `{}`, "list": `[]`, "empty": "", "wrong-type": `{"phase":"working","attempt":"canary"}`,
 	} {
-		if _, err := bucket.Put(t.Context(), name, []byte(value)); err != nil {
+		if _, err := bucket.Put(t.Context(), keyOf(name).Tokens(), []byte(value)); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := l.Open(t.Context(), name, fresh("w"))
+		_, _, err := l.Open(t.Context(), keyOf(name), fresh("w"))
 		wantFault(t, err, fault.Retryable, fault.Ledger, "ledger_unreadable")
 		if strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s is quoted: %v", name, err)
 		}
-		_, ok, err := l.Find(t.Context(), name)
+		_, ok, err := l.Find(t.Context(), keyOf(name))
 		wantFault(t, err, fault.Retryable, fault.Ledger, "ledger_unreadable")
 		if ok {
 			t.Errorf("%s was found", name)
 		}
-		if entry, err := bucket.Get(t.Context(), name); err != nil || string(entry.Value()) != value {
+		if entry, err := bucket.Get(t.Context(), keyOf(name).Tokens()); err != nil || string(entry.Value()) != value {
 			t.Errorf("%s was changed, %v", name, err)
 		}
 	}
@@ -247,7 +250,7 @@ func TestUnreadableRecords(t *testing.T) {
 
 func TestAnIDThatIsNoKey(t *testing.T) {
 	t.Parallel()
-	_, _, err := New(newBucket(t), time.Hour).Open(t.Context(), "a b", fresh("w"))
+	_, _, err := New(newBucket(t), time.Hour).Open(t.Context(), keyOf("a b"), fresh("w"))
 	wantFault(t, err, fault.Retryable, fault.Ledger, "ledger_unavailable")
 }
 

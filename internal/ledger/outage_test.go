@@ -29,7 +29,7 @@ func written(t *testing.T, direct jetstream.KeyValue, id string, phase pipeline.
 	t.Helper()
 	watching := New(direct, limit)
 	until(t, "the record is written", func() bool {
-		r, ok, err := watching.Find(t.Context(), id)
+		r, ok, err := watching.Find(t.Context(), keyOf(id))
 		return err == nil && ok && r.Phase == phase
 	})
 }
@@ -47,7 +47,7 @@ func TestOwnWritesAreKnown(t *testing.T) {
 	}
 	result := make(chan opened, 1)
 	go func() {
-		p, created, err := l.Open(t.Context(), "a", fresh("me"))
+		p, created, err := l.Open(t.Context(), keyOf("a"), fresh("me"))
 		o := opened{created: created, err: err}
 		o.page, _ = p.(*page)
 		result <- o
@@ -74,7 +74,7 @@ func TestOwnWritesAreKnown(t *testing.T) {
 			t.Errorf("the page holds %+v", o.page.Record())
 		}
 	}
-	entry, err := direct.Get(t.Context(), "a")
+	entry, err := direct.Get(t.Context(), keyOf("a").Tokens())
 	if err != nil || entry.Revision() != o.page.revision {
 		t.Errorf("revision %d, the bucket has %d, %v", o.page.revision, entry.Revision(), err)
 	}
@@ -113,7 +113,7 @@ func TestSomebodyElsesRecordIsNotOurs(t *testing.T) {
 	defer cancel()
 	result := make(chan bool, 1)
 	go func() {
-		p, created, err := l.Open(ctx, "a", fresh("me"))
+		p, created, err := l.Open(ctx, keyOf("a"), fresh("me"))
 		if err != nil || p.Record().Owner != "other" {
 			t.Errorf("%v", err)
 		}
@@ -137,10 +137,10 @@ func TestUnavailable(t *testing.T) {
 	}
 	const patience = 700 * time.Millisecond
 	hasty := New(bucket, patience)
-	hastyPage := &page{ledger: hasty, jobID: "a", record: p.record, revision: p.revision}
+	hastyPage := &page{ledger: hasty, key: keyOf("a").Tokens(), record: p.record, revision: p.revision}
 	for name, call := range map[string]func(context.Context) error{
-		"open": func(ctx context.Context) error { _, _, err := hasty.Open(ctx, "b", fresh("w")); return err },
-		"find": func(ctx context.Context) error { _, _, err := hasty.Find(ctx, "a"); return err },
+		"open": func(ctx context.Context) error { _, _, err := hasty.Open(ctx, keyOf("b"), fresh("w")); return err },
+		"find": func(ctx context.Context) error { _, _, err := hasty.Find(ctx, keyOf("a")); return err },
 		"save": func(ctx context.Context) error { return hastyPage.Save(ctx, fresh("w")) },
 	} {
 		started := time.Now()
@@ -169,7 +169,7 @@ func TestUnavailable(t *testing.T) {
 	if err := <-saved; err != nil {
 		t.Error(err)
 	}
-	if found, ok, err := New(bucket, limit).Find(t.Context(), "a"); err != nil || !ok || found.Phase != pipeline.Accepted {
+	if found, ok, err := New(bucket, limit).Find(t.Context(), keyOf("a")); err != nil || !ok || found.Phase != pipeline.Accepted {
 		t.Errorf("%+v %v %v", found, ok, err)
 	}
 }

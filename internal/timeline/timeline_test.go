@@ -25,6 +25,8 @@ func TestMain(m *testing.M) { devtest.Main(m) }
 
 var lane = schemas.Lane{Class: schemas.Live, Destination: "good-health"}
 
+func jobKey(id string) schemas.JobKey { return schemas.KeyOf(lane, id) }
+
 type world struct {
 	t      *testing.T
 	queue  *natsq.Conn
@@ -99,7 +101,7 @@ func (w *world) record(id string, r pipeline.Record) {
 	w.t.Helper()
 	sum := sha256.Sum256(job(id))
 	r.Digest, r.Owner, r.UpdatedAt = hex.EncodeToString(sum[:]), "w-1", time.Now().UTC()
-	_, _, err := w.ledger.Open(w.t.Context(), id, r)
+	_, _, err := w.ledger.Open(w.t.Context(), jobKey(id), r)
 	w.must(err)
 }
 
@@ -117,7 +119,7 @@ func (w *world) tell(id string, attempt int, statuses ...schemas.Status) {
 
 func (w *world) gather(id string, o Options) (*Job, string, error) {
 	w.t.Helper()
-	j, err := Gather(w.t.Context(), w.queue, w.ledger, id, o)
+	j, err := Gather(w.t.Context(), w.queue, w.ledger, jobKey(id), o)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		w.t.Fatal(err)
 	}
@@ -210,7 +212,7 @@ func TestQueuedAndUnknown(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Gather(ctx, w.queue, w.ledger, "a", Options{}); err == nil {
+	if _, err := Gather(ctx, w.queue, w.ledger, jobKey("a"), Options{}); err == nil {
 		t.Error("an interrupted search is none")
 	}
 }

@@ -18,7 +18,7 @@ func TestNamespace(t *testing.T) {
 	job := baseJob()
 	doc := message(t, job.ID)
 	for _, role := range []string{"bundle", "document", "header", "patient", "resource", "entries/0"} {
-		if want := uuid.NewSHA1(uuid.MustParse(compose.Namespace), []byte(job.ID+"/"+role)).String(); !strings.Contains(doc, want) {
+		if want := uuid.NewSHA1(uuid.MustParse(compose.Namespace), []byte(job.Destination.Address()+"/"+job.ID+"/"+role)).String(); !strings.Contains(doc, want) {
 			t.Errorf("the identifier of %s is not in the message", role)
 		}
 	}

@@ -120,7 +120,7 @@ func TestFileTypes(t *testing.T) {
 }
 
 // TestDocumentsHaveStableIdentifiers: where the caller gives none it derives
-// from the job's id; where he does it is his.
+// from the job's destination and id; where he does it is his.
 func TestDocumentsHaveStableIdentifiers(t *testing.T) {
 	given := map[string][2]string{ // what to replace so that there is one, or none
 		schemas.DiagnosticReportCreate: {`"status": "final"`, `"identifier": [{"value": "theirs"}], "status": "final"`},
@@ -131,8 +131,8 @@ func TestDocumentsHaveStableIdentifiers(t *testing.T) {
 		schemas.MediaReplace:           {`"Zqxcanary-1"`, `"theirs"`},
 	}
 	for operation, change := range given {
-		own := uuid.NewSHA1(uuid.MustParse(compose.Namespace), []byte("job-1/document")).String()
 		job, files := baseOf(t, operation)
+		own := uuid.NewSHA1(uuid.MustParse(compose.Namespace), []byte(job.Destination.Address()+"/job-1/document")).String()
 		for i := range files {
 			files[i].URL = "https://blob.redoxengine.com/0"
 		}
@@ -147,7 +147,7 @@ func TestDocumentsHaveStableIdentifiers(t *testing.T) {
 			none = spoil(t, job, `"DocumentID": "Zqxcanary-1",`, ``)
 		}
 		if m := literal(none); strings.Count(m, own) != 1 {
-			t.Errorf("%s: no identifier derives from the job's id", operation)
+			t.Errorf("%s: no identifier derives from the job's destination and id", operation)
 		}
 	}
 	job, files := baseOf(t, schemas.DiagnosticReportAmend)
