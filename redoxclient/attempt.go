@@ -68,6 +68,10 @@ func (c *Client) do(ctx context.Context, k call) (*answer, error) {
 		if c.cfg.Throttle != nil {
 			c.cfg.Throttle.Heard(rateLimit(ans.header), ans.status == http.StatusTooManyRequests, retryAfter(ans.header, c.cfg.Now()))
 		}
+		if ans.status == http.StatusMisdirectedRequest {
+			// It may be repeated over another connection alone (RFC 9110, 15.5.20).
+			c.transport.CloseIdleConnections()
+		}
 		switch {
 		case k.refusedExpect(ans):
 			k.unasked = true

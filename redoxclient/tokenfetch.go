@@ -178,6 +178,9 @@ func (s *TokenSource) judge(kid string, resp *http.Response, body []byte, readEr
 		ContentType: safeMediaType(resp.Header.Get("Content-Type")),
 		Length:      int64(len(body)),
 	}
+	if kind == Retryable {
+		e.hint = statusHint(resp.StatusCode)
+	}
 	if slices.Contains(oauthErrors, ans.Error) {
 		e.IssueCodes = []string{ans.Error}
 	}
@@ -185,13 +188,13 @@ func (s *TokenSource) judge(kid string, resp *http.Response, body []byte, readEr
 }
 
 // judgeTokenStatus: which status goes with which error is not documented, so
-// every refusal is a fault of configuration.
+// every refusal that does not pass is a fault of configuration.
 func judgeTokenStatus(status int, oauthError string) Kind {
+	kind := judgeStatus(OpToken, status, true)
 	switch {
-	case status == http.StatusTooManyRequests:
-		return RateLimited
-	case status == http.StatusRequestTimeout, status >= 500,
-		oauthError == "server_error", oauthError == "temporarily_unavailable":
+	case kind == RateLimited, kind == Retryable:
+		return kind
+	case oauthError == "server_error", oauthError == "temporarily_unavailable":
 		return Retryable
 	}
 	return Credentials

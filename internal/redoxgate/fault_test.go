@@ -90,6 +90,18 @@ func TestFaults(t *testing.T) {
 	safe(t, f)
 }
 
+// What the network between asks for concerns whatever is sent.
+func TestTheNetworkBetweenIsEverybodys(t *testing.T) {
+	for _, status := range []int{http.StatusProxyAuthRequired, http.StatusNetworkAuthenticationRequired} {
+		for _, op := range []redoxclient.Op{redoxclient.OpSend, redoxclient.OpSendDataModel, redoxclient.OpUpload, redoxclient.OpUploadBlob, redoxclient.OpToken} {
+			e := &redoxclient.Error{Kind: redoxclient.Retryable, Op: op, Code: redoxclient.CodeStatus, Reply: redoxclient.Reply{Status: status}}
+			if f := fault.Of(faultOf(e)); f.Scope != fault.Redox || f.Kind != fault.Retryable {
+				t.Errorf("%d to %s: %s %s", status, op, f.Kind, f.Scope)
+			}
+		}
+	}
+}
+
 var codeShape = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // safe looks at all that leaves: codes, texts and places.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
@@ -143,6 +144,8 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 		return fault.Redox
 	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge:
 		return fault.Job
+	case e.Status == http.StatusProxyAuthRequired, e.Status == http.StatusNetworkAuthenticationRequired:
+		return fault.Redox // the network between, for whatever is sent
 	case e.Code == redoxclient.CodeDNS, e.Code == redoxclient.CodeConnect, e.Code == redoxclient.CodeCertificate:
 		// Messages go to one host for all destinations.
 		return fault.Redox
