@@ -81,7 +81,7 @@ func (s *tokenServer) verify(form url.Values) {
 	if c.Iss != "client-1" || c.Sub != "client-1" || c.Aud != DefaultTokenURL || head.ExtraHeaders["typ"] != "JWT" {
 		s.t.Errorf("claims %+v, header %+v", c, head)
 	}
-	if c.Exp <= c.Iat || c.Exp > c.Iat+300 || c.Iat != time.Now().Unix() {
+	if c.Exp <= c.Iat || c.Exp > c.Iat+300 || c.Iat != time.Now().Add(-assertionSkew).Unix() {
 		s.t.Errorf("iat %d exp %d", c.Iat, c.Exp)
 	}
 	if s.jtis[c.Jti] || c.Jti == "" {

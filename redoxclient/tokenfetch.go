@@ -21,8 +21,13 @@ import (
 )
 
 const (
-	// assertionLife is below the 300 s that Redox allows, for clocks that differ.
+	// assertionLife is between iat and exp: below the 300 s that Redox allows.
 	assertionLife = 4 * time.Minute
+	// assertionSkew is how far iat lies in the past. A server that takes no iat of
+	// the future, not even one of the next second, then takes that of a worker
+	// whose clock is up to a minute fast; exp leaves three minutes to one whose
+	// clock is slow. What Redox allows is not documented (our inference).
+	assertionSkew = time.Minute
 	// unsaidLife is assumed when an answer has no usable expires_in. Redox
 	// documents 300 s; a minute is safe for anything near it.
 	unsaidLife = time.Minute
@@ -97,12 +102,13 @@ func (s *TokenSource) assertion(key *signingKey, now time.Time) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	issued := now.Add(-assertionSkew)
 	claims, err := json.Marshal(map[string]any{
 		"iss": s.cfg.ClientID,
 		"sub": s.cfg.ClientID,
 		"aud": s.cfg.Audience,
-		"iat": now.Unix(),
-		"exp": now.Add(assertionLife).Unix(),
+		"iat": issued.Unix(),
+		"exp": issued.Add(assertionLife).Unix(),
 		"jti": uuid.NewString(), // a repeated one may be refused
 	})
 	if err != nil {
