@@ -309,7 +309,7 @@ func TestInvalidateOnlyTheCurrent(t *testing.T) {
 }
 
 func TestTokenConfigFaults(t *testing.T) {
-	_, err := NewTokenSource(TokenConfig{TokenURL: "http://user:CANARY@example.org", KeyFile: "/nowhere/CANARY", Timeout: -1})
+	_, err := NewTokenSource(TokenConfig{TokenURL: "http://user:CANARY@example.org", KeyFile: "/nowhere/key.pem", Timeout: -1})
 	if err == nil {
 		t.Fatal("no error")
 	}
