@@ -174,6 +174,7 @@ func (a *attempt) request(body io.ReadCloser, token, agent string) *http.Request
 	}).WithContext(a.ctx)
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/fhir+json, application/json;q=0.9")
+	req.Header.Set("Accept-Encoding", "identity") // without it any coding is welcome (RFC 9110, 12.5.3)
 	req.Header.Set("User-Agent", agent)
 	if a.expects() {
 		req.Header.Set("Expect", "100-continue")
@@ -240,11 +241,7 @@ func (a *attempt) read(resp *http.Response, limit int64) *answer {
 	// An answer may not trickle for ever either.
 	late := time.AfterFunc(a.limits.Answer, func() { a.cancel(errAnswerTimeout) })
 	defer late.Stop()
-	r := io.LimitReader(&movingReader{resp.Body, a.dog.moved}, limit+1)
-	ans.body, ans.readErr = io.ReadAll(r)
-	if int64(len(ans.body)) > limit {
-		ans.body, ans.readErr = ans.body[:limit], errTooLong
-	}
+	ans.body, ans.readErr = readAnswer(resp.Header, &movingReader{resp.Body, a.dog.moved}, limit)
 	if ans.readErr == nil && endsWithConnection(resp) && len(bytes.TrimSpace(ans.body)) == 0 {
 		ans.readErr = errNoEnd
 	}

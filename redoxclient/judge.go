@@ -58,6 +58,8 @@ func (c *Client) unreadError(op Op, ans *answer) *Error {
 		code = CodeStalled
 	case errors.Is(ans.readErr, errAnswerTimeout):
 		code = CodeAnswerTimeout
+	case errors.Is(ans.readErr, errCoding):
+		code = CodeAnswerUnreadable
 	}
 	e := c.replyError(op, ans, kind, code, cause)
 	e.Where = WhileReading

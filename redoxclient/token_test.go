@@ -30,6 +30,7 @@ type tokenServer struct {
 	jtis   map[string]bool
 	delay  time.Duration
 	answer func(n int) (int, string) // nil: a good token "token-n" of 300 s
+	gzip   bool                      // answers are gzipped, though nobody asked for it
 }
 
 func (s *tokenServer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -52,7 +53,12 @@ func (s *tokenServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if status == 0 {
 		return nil, errors.New("CANARY broken")
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+	header := http.Header{}
+	if s.gzip {
+		header.Set("Content-Encoding", "gzip")
+		body = string(gzipped([]byte(body)))
+	}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
 func (s *tokenServer) verify(form url.Values) {

@@ -65,10 +65,7 @@ func (s *TokenSource) fetch() (*grant, os.FileInfo, *Error) {
 	if s.cfg.Throttle != nil {
 		s.cfg.Throttle.Heard(rateLimit(resp.Header), resp.StatusCode == http.StatusTooManyRequests, retryAfter(resp.Header, s.cfg.Now()))
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, tokenAnswerLimit+1))
-	if err == nil && len(body) > tokenAnswerLimit {
-		err = errTooLong
-	}
+	body, err := readAnswer(resp.Header, resp.Body, tokenAnswerLimit)
 	got, refused := s.judge(key.id, resp, body, err, asked)
 	return got, info, refused
 }
@@ -139,9 +136,10 @@ func (s *TokenSource) request(ctx context.Context, assertion string) *http.Reque
 		Body:          io.NopCloser(strings.NewReader(body)),
 		ContentLength: int64(len(body)),
 		Header: http.Header{
-			"Content-Type": {"application/x-www-form-urlencoded"},
-			"Accept":       {"application/json"},
-			"User-Agent":   {DefaultUserAgent},
+			"Content-Type":    {"application/x-www-form-urlencoded"},
+			"Accept":          {"application/json"},
+			"Accept-Encoding": {"identity"},
+			"User-Agent":      {DefaultUserAgent},
 		},
 	}).WithContext(ctx)
 }
