@@ -25,6 +25,8 @@ type call struct {
 	url    *url.URL
 	header http.Header
 	body   Body
+	// destination is who a message is for, for the Throttle alone.
+	destination string
 	// unasked: it is sent without a wait for "100 Continue", whatever its size.
 	unasked bool
 }
@@ -39,6 +41,8 @@ type answer struct {
 	readErr error
 	// whole is whether the request's body had been handed over completely.
 	whole bool
+	// ruling is whose limit it was, where status is 429.
+	ruling Ruling
 	// cancelled is the caller's reason to stop, if it came before the end.
 	cancelled error
 }
@@ -65,9 +69,10 @@ func (c *Client) do(ctx context.Context, k call) (*answer, error) {
 		if failed != nil {
 			return nil, failed
 		}
-		if c.cfg.Throttle != nil {
-			c.cfg.Throttle.Heard(rateLimit(ans.header), ans.status == http.StatusTooManyRequests, retryAfter(ans.header, c.cfg.Now()))
-		}
+		ans.ruling = hear(c.cfg.Throttle, LimitSaid{
+			Op: k.op, Destination: k.destination, Limit: rateLimit(ans.header),
+			Refused: ans.status == http.StatusTooManyRequests, RetryAfter: retryAfter(ans.header, c.cfg.Now()),
+		})
 		if ans.status == http.StatusMisdirectedRequest {
 			// It may be repeated over another connection alone (RFC 9110, 15.5.20).
 			c.transport.CloseIdleConnections()

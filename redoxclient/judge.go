@@ -36,6 +36,9 @@ func (c *Client) statusError(op Op, ans *answer) *Error {
 	}
 	e := c.replyError(op, ans, judgeStatus(op, ans.status, ans.whole), CodeStatus, ans.readErr)
 	e.hint = statusHint(ans.status)
+	if e.Ruling = ans.ruling; e.Ruling.OfDestination {
+		e.hint = "the limit is taken for that of this destination alone"
+	}
 	return e
 }
 

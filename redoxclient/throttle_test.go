@@ -2,6 +2,7 @@ package redoxclient
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,45 @@ func (s slowThrottle) Take(ctx context.Context) error {
 	}
 }
 
-func (slowThrottle) Heard(int, bool, time.Duration) {}
+func (slowThrottle) Heard(LimitSaid) Ruling { return Ruling{} }
+
+// ruledThrottle takes every refusal for that of a destination.
+type ruledThrottle struct {
+	slowThrottle
+	heard []LimitSaid
+}
+
+func (r *ruledThrottle) Heard(said LimitSaid) Ruling {
+	r.heard = append(r.heard, said)
+	return Ruling{OfDestination: said.Destination != "", Wait: time.Minute}
+}
+
+// The Throttle is told who a message was for, and its ruling is in the error.
+func TestThrottleIsToldOfTheDestination(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	throttle := &ruledThrottle{}
+	c := newClient(t, url, func(cfg *Config) { cfg.Throttle = throttle })
+	for _, op := range allOps {
+		e := wantError(t, callOp(t.Context(), c, op, canaryBody()), RateLimited, CodeStatus)
+		want := LimitSaid{Op: op, Refused: true, RetryAfter: 7 * time.Second}
+		if op == OpSend {
+			want.Destination = "good-health"
+		}
+		if got := throttle.heard[len(throttle.heard)-1]; got != want {
+			t.Errorf("heard %+v, want %+v", got, want)
+		}
+		if e.Ruling != (Ruling{OfDestination: op == OpSend, Wait: time.Minute}) {
+			t.Errorf("%s: ruling %+v", op, e.Ruling)
+		}
+	}
+	_, err := c.SendDataModel(t.Context(), DataModelRequest{Destination: "dest-1", Body: canaryBody()})
+	if e := wantError(t, err, RateLimited, CodeStatus); !e.Ruling.OfDestination || throttle.heard[len(throttle.heard)-1].Destination != "dest-1" {
+		t.Errorf("%v, heard %+v", e, throttle.heard)
+	}
+}
 
 // TestThrottleIsNotTheEndpoint: the wait for the right to ask takes nothing from
 // the endpoint's own time.

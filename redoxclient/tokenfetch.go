@@ -62,11 +62,15 @@ func (s *TokenSource) fetch() (*grant, os.FileInfo, *Error) {
 		return nil, info, s.tokenError(key.id, Retryable, code, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
-	if s.cfg.Throttle != nil {
-		s.cfg.Throttle.Heard(rateLimit(resp.Header), resp.StatusCode == http.StatusTooManyRequests, retryAfter(resp.Header, s.cfg.Now()))
-	}
+	ruling := hear(s.cfg.Throttle, LimitSaid{
+		Op: OpToken, Limit: rateLimit(resp.Header),
+		Refused: resp.StatusCode == http.StatusTooManyRequests, RetryAfter: retryAfter(resp.Header, s.cfg.Now()),
+	})
 	body, err := readAnswer(resp.Header, resp.Body, tokenAnswerLimit)
 	got, refused := s.judge(key.id, resp, body, err, asked)
+	if refused != nil {
+		refused.Ruling = ruling
+	}
 	return got, info, refused
 }
 

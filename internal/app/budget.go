@@ -104,8 +104,10 @@ func (r *requests) Want(jobs int) { r.Budget.Want(budget.Backfill, jobs*requests
 func (r *requests) Take(ctx context.Context) error { return r.Budget.Take(ctx, budget.Live, 1) }
 
 // Heard implements redoxclient.Throttle.
-func (r *requests) Heard(limit int, refused bool, after time.Duration) {
-	r.Budget.Heard(budget.Answer{Limit: limit, Refused: refused, RetryAfter: after})
+func (r *requests) Heard(said redoxclient.LimitSaid) redoxclient.Ruling {
+	return redoxclient.Ruling(r.Budget.Heard(budget.Answer{
+		Limit: said.Limit, Refused: said.Refused, RetryAfter: said.RetryAfter, Destination: said.Destination,
+	}))
 }
 
 // Admit implements redoxgate.Budget.

@@ -4,10 +4,12 @@
 package redoxgate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
@@ -90,7 +92,7 @@ func (g *Gate) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, er
 func (g *Gate) send(ctx context.Context, l pipeline.Letter) (*redoxclient.Receipt, error) {
 	body := redoxclient.Body{Size: l.Size, Open: l.Open}
 	if l.DataModel {
-		return g.client.SendDataModel(ctx, redoxclient.DataModelRequest{Body: body})
+		return g.client.SendDataModel(ctx, redoxclient.DataModelRequest{Destination: l.Destination.Address(), Body: body})
 	}
 	return g.client.Send(ctx, redoxclient.SendRequest{
 		Destination: l.Destination.Slug, Path: l.Path, SourceID: l.SourceID, ContentType: l.ContentType, Body: body,
@@ -110,7 +112,7 @@ func faultOf(err error) error {
 	if inner, ok := errors.AsType[*fault.Fault](e.Unwrap()); ok && e.Kind != redoxclient.UnknownOutcome {
 		return inner
 	}
-	f := &fault.Fault{Kind: kindOf(e), Scope: scopeOf(e), Code: codeOf(e), Text: e.Error(), RetryAfter: e.RetryAfter, Cause: err}
+	f := &fault.Fault{Kind: kindOf(e), Scope: scopeOf(e), Code: codeOf(e), Text: e.Error(), RetryAfter: waitOf(e), Cause: err}
 	f.Acknowledged = f.Kind == fault.UnknownOutcome && e.Status >= 200 && e.Status < 300
 	if e.Code == redoxclient.CodeSource || e.Code == redoxclient.CodeSourceSize || e.Code == redoxclient.CodeSourceStalled {
 		f.Scope = fault.Store
@@ -140,6 +142,8 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 	switch {
 	case e.Kind == redoxclient.Interrupted:
 		return fault.Job // wherever it was, this process alone has stopped
+	case e.Kind == redoxclient.RateLimited && e.Ruling.OfDestination:
+		return fault.Destination
 	case e.Op == redoxclient.OpToken, e.Kind == redoxclient.RateLimited:
 		return fault.Redox
 	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge:
@@ -153,6 +157,15 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 		return fault.Uploads
 	}
 	return fault.Destination
+}
+
+// longestWait is how long a Retry-After is obeyed at the most: it may stop a lane,
+// or all of them.
+const longestWait = 15 * time.Minute
+
+// waitOf is the least wait: as it was ruled for a 429, else as it was asked for.
+func waitOf(e *redoxclient.Error) time.Duration {
+	return min(cmp.Or(e.Ruling.Wait, e.RetryAfter), longestWait)
 }
 
 // codeOf names the fault for events. What the pipeline itself answers to, a
