@@ -9,11 +9,14 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
 )
 
 type setupCmd struct {
 	NATS    app.NATS    `embed:"" group:"NATS"`
 	Streams app.Streams `embed:"" group:"Streams"`
+
+	BudgetBucket string `name:"budget-bucket" placeholder:"NAME" help:"KV bucket of the shared count, for deployments with different prefixes behind one egress address; setup makes it. Empty is the deployment's own." group:"Budget"`
 
 	JSON bool `name:"json" help:"Print JSON, one stream or bucket a line."`
 }
@@ -24,7 +27,7 @@ func (setupCmd) Help() string {
 }
 
 func (c *setupCmd) check(*kong.Context) error {
-	return errors.Join(c.NATS.Check(), c.Streams.Check())
+	return errors.Join(c.NATS.Check(), c.Streams.Check(), app.CheckBudgetBucket(c.BudgetBucket))
 }
 
 // Run also tells what was done before it failed.
@@ -35,6 +38,12 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	}
 	defer queue.Close()
 	changes, err := queue.Setup(ctx, c.Streams.Layout())
+	if err == nil && c.BudgetBucket != "" {
+		var change natsq.Change
+		if change, err = queue.SetupSharedBudget(ctx, c.BudgetBucket, c.Streams.Replicas); err == nil {
+			changes = append(changes, change)
+		}
+	}
 	if c.JSON {
 		lines := jsonLines(std.out)
 		for _, change := range changes {

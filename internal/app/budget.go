@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"regexp"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/budget"
@@ -20,6 +21,7 @@ type Budget struct {
 	Requests int           `default:"7500" help:"Requests that Redox takes from one egress address in a window, until it states its limit; 0 turns the budget off."`
 	Window   time.Duration `default:"5m" help:"The rolling window in which Redox counts. The same for every worker of a scope."`
 	Scope    string        `default:"default" help:"Name of the egress address. Workers behind one address share a scope, workers behind different ones have different scopes."`
+	Bucket   string        `placeholder:"NAME" help:"KV bucket of the shared count, for deployments with different prefixes behind one egress address; setup makes it. Empty is the deployment's own."`
 	Reserve  float64       `default:"0.2" help:"Part of the window that backfill leaves for live jobs, 0 to 0.9."`
 	Most     int           `default:"0" help:"What the limit that Redox states is capped to; 0 is no cap. An address shared with other programs needs it."`
 }
@@ -40,6 +42,7 @@ func (b Budget) Check() error {
 	if b.Scope == "" || len(b.Scope) > 64 {
 		f.add("budget-scope", "must have 1 to 64 characters")
 	}
+	f.errors(CheckBudgetBucket(b.Bucket))
 	if !(b.Reserve >= 0 && b.Reserve <= 0.9) {
 		f.add("budget-reserve", "must be 0 to 0.9")
 	}
@@ -47,6 +50,26 @@ func (b Budget) Check() error {
 		f.add("budget-most", "must not be negative")
 	}
 	return f.join()
+}
+
+// bucketShape is a name that NATS takes for a bucket (NATS: ADR-8).
+var bucketShape = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// CheckBudgetBucket refuses what is neither empty nor the name of a bucket.
+func CheckBudgetBucket(name string) error {
+	var f faults
+	if name != "" && !bucketShape.MatchString(name) {
+		f.add("budget-bucket", "must be the name of a bucket: 1 to 64 of A-Z, a-z, 0-9, - and _")
+	}
+	return f.join()
+}
+
+// record is where the count of the scope is kept.
+func (b Budget) record(ctx context.Context, queue *natsq.Conn) (*natsq.BudgetRecord, error) {
+	if b.Bucket != "" {
+		return queue.SharedBudget(ctx, b.Bucket, b.Scope)
+	}
+	return queue.Budget(ctx, b.Scope)
 }
 
 // requests is the budget as the worker, the pipeline and the client see it.
@@ -65,7 +88,7 @@ var (
 
 // open starts the shared count. run is a name that no other run has.
 func (b Budget) open(ctx context.Context, queue *natsq.Conn, run string, log *slog.Logger) (*requests, error) {
-	store, err := queue.Budget(ctx, b.Scope)
+	store, err := b.record(ctx, queue)
 	if err != nil {
 		return nil, err
 	}

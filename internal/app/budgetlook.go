@@ -35,7 +35,7 @@ func (b Budget) Look(ctx context.Context, queue *natsq.Conn) (s Spending, known 
 	if b.Requests == 0 {
 		return s, false, nil
 	}
-	store, err := queue.Budget(ctx, b.Scope)
+	store, err := b.record(ctx, queue)
 	if err != nil {
 		return s, false, err
 	}
