@@ -166,6 +166,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		if err := d.prove(ctx); err != nil {
 			return err
 		}
+		parcel.AdmittedAt = d.admitted
 		known.URL, err = d.redox.Upload(ctx, parcel)
 		return err
 	})

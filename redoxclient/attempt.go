@@ -64,6 +64,7 @@ func (c *Client) do(ctx context.Context, k call) (*answer, error) {
 			if err := throttled(ctx, c.cfg.Throttle, k.op); err != nil {
 				return nil, err
 			}
+			k.body.PermittedAt = c.cfg.Now()
 		}
 		ans, failed := c.attempt(ctx, k, token)
 		if failed != nil {
@@ -125,6 +126,7 @@ type attempt struct {
 	limits    Timeouts
 	connected atomic.Bool
 	expect    expectation
+	left      func() // the head of the request was written
 
 	mu     sync.Mutex
 	stream *stream // the current opening of the body
@@ -135,7 +137,8 @@ type attempt struct {
 func (c *Client) attempt(ctx context.Context, k call, token string) (*answer, *Error) {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(errAttemptOver)
-	a := &attempt{call: k, caller: ctx, cancel: cancel, limits: c.cfg.Timeouts}
+	a := &attempt{call: k, caller: ctx, cancel: cancel, limits: c.cfg.Timeouts,
+		left: func() { left(c.cfg.Throttle, k.body.PermittedAt, c.cfg.Now()) }}
 	a.dog = newWatchdog(c.cfg.Timeouts.Stall, cancel, a.why)
 	defer a.dog.stop()
 	a.expect.informed = make(chan struct{})

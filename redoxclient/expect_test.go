@@ -15,6 +15,7 @@ import (
 type countedThrottle struct{ takes, heard atomic.Int64 }
 
 func (c *countedThrottle) Take(context.Context) error { c.takes.Add(1); return nil }
+func (c *countedThrottle) Sent(time.Duration)         {}
 func (c *countedThrottle) Heard(LimitSaid) Ruling     { c.heard.Add(1); return Ruling{} }
 
 // TestExpectationIsRefused tells by the statuses, in order, what the servers

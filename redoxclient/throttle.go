@@ -11,6 +11,9 @@ type Throttle interface {
 	// Take waits until one request may be made. It fails when ctx ends, or when
 	// none will be allowed any more.
 	Take(ctx context.Context) error
+	// Sent is told how long after its permit the head of a request left. It may be
+	// called from any goroutine, and returns at once.
+	Sent(after time.Duration)
 	// Heard is told what each answer says of the limit. Where that is a refusal,
 	// the ruling says whose limit it was.
 	Heard(said LimitSaid) Ruling
@@ -37,6 +40,14 @@ type Ruling struct {
 	// Wait is the least time for which nothing more is to be sent within the
 	// limit; 0 says nothing.
 	Wait time.Duration
+}
+
+// left tells t that the head of a request has left, whose permit was given at a
+// time; a zero time says nothing.
+func left(t Throttle, permitted, now time.Time) {
+	if t != nil && !permitted.IsZero() {
+		t.Sent(now.Sub(permitted))
+	}
 }
 
 // hear tells t of an answer; a nil throttle rules nothing.

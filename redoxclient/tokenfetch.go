@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"slices"
@@ -47,6 +48,9 @@ func (s *TokenSource) fetch() (*grant, os.FileInfo, *Error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
 	defer cancel()
 	asked := s.cfg.Now()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { left(s.cfg.Throttle, asked, s.cfg.Now()) },
+	})
 	key, info := s.signingKey()
 	assertion, err := s.assertion(key, asked)
 	if err != nil {

@@ -75,6 +75,8 @@ func (b Budget) record(ctx context.Context, queue *natsq.Conn) (*natsq.BudgetRec
 // requests is the budget as the worker, the pipeline and the client see it.
 type requests struct {
 	*budget.Budget
+	// travel is how long a request may be on its way after it was allowed.
+	travel time.Duration
 	// ended stops it; done is closed when it has given back what is left.
 	end  context.CancelFunc
 	done chan struct{}
@@ -92,14 +94,15 @@ func (b Budget) open(ctx context.Context, queue *natsq.Conn, run string, log *sl
 	if err != nil {
 		return nil, err
 	}
+	allowed := min(travel, b.Window/20)
 	shared, err := budget.New(budget.Settings{
-		Requests: b.Requests, Most: b.Most, Window: b.Window, Reserve: b.Reserve, Worker: run, Travel: min(travel, b.Window/20),
+		Requests: b.Requests, Most: b.Most, Window: b.Window, Reserve: b.Reserve, Worker: run, Travel: allowed,
 	}, store, time.Now, rand.Float64, log)
 	if err != nil {
 		return nil, fmt.Errorf("the request budget: %w", err)
 	}
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
-	r := &requests{Budget: shared, end: end, done: make(chan struct{})}
+	r := &requests{Budget: shared, travel: allowed, end: end, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		shared.Run(running)
@@ -125,6 +128,15 @@ func (r *requests) Want(jobs int) { r.Budget.Want(budget.Backfill, jobs*requests
 
 // Take implements redoxclient.Throttle. Tokens and repeats are everybody's.
 func (r *requests) Take(ctx context.Context) error { return r.Budget.Take(ctx, budget.Live, 1) }
+
+// Sent implements redoxclient.Throttle. A request that left late counts once more:
+// a slow ledger, file or connection lay between. A third of the time is left to
+// its way to Redox.
+func (r *requests) Sent(after time.Duration) {
+	if after > r.travel*2/3 {
+		r.Late(1)
+	}
+}
 
 // Heard implements redoxclient.Throttle.
 func (r *requests) Heard(said redoxclient.LimitSaid) redoxclient.Ruling {

@@ -13,6 +13,29 @@ import (
 	"github.com/chartpost/chartpost/internal/natsq"
 )
 
+// TestALateRequestCountsAgain: what left long after its permit may reach Redox in a
+// window in which the permit is forgotten.
+func TestALateRequestCountsAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	settings := Budget{Requests: 100, Window: 30 * time.Second, Scope: "late"}
+	requests, err := settings.open(t.Context(), w.queue, "a worker", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := requests.Budget.Take(t.Context(), budget.Live, 2); err != nil {
+		t.Fatal(err)
+	}
+	requests.Sent(requests.travel / 2)
+	requests.Sent(requests.travel)
+	if err := requests.close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, known, err := settings.Look(t.Context(), w.queue); err != nil || !known || s.Live != 3 {
+		t.Errorf("known %t, %+v, %v; want 2 requests, of which one counts again", known, s, err)
+	}
+}
+
 // TestDeploymentsShareABudget: two prefixes behind one address count together in a
 // bucket of neither, and apart without one.
 func TestDeploymentsShareABudget(t *testing.T) {

@@ -69,7 +69,7 @@ func (g *Gate) Upload(ctx context.Context, p pipeline.Parcel) (string, error) {
 }
 
 func (g *Gate) upload(ctx context.Context, p pipeline.Parcel) (*redoxclient.Upload, error) {
-	body := redoxclient.Body{Size: p.Size, Open: p.Open}
+	body := redoxclient.Body{Size: p.Size, Open: p.Open, PermittedAt: p.AdmittedAt}
 	if p.DataModel {
 		return g.client.UploadBlob(ctx, redoxclient.BlobRequest{
 			SourceID: p.SourceID, FileName: p.FileName, ContentType: p.ContentType, Body: body,
@@ -90,7 +90,7 @@ func (g *Gate) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, er
 // send posts a letter. One of the Data Model says inside from whom and to whom
 // it goes.
 func (g *Gate) send(ctx context.Context, l pipeline.Letter) (*redoxclient.Receipt, error) {
-	body := redoxclient.Body{Size: l.Size, Open: l.Open}
+	body := redoxclient.Body{Size: l.Size, Open: l.Open, PermittedAt: l.AdmittedAt}
 	if l.DataModel {
 		return g.client.SendDataModel(ctx, redoxclient.DataModelRequest{Destination: l.Destination.Address(), Body: body})
 	}
