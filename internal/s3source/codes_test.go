@@ -1,6 +1,8 @@
 package s3source
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"maps"
 	"net/http"
@@ -173,6 +175,37 @@ func TestEveryCodeOfS3(t *testing.T) {
 		t.Errorf("an unknown code: %s %s %s", f.Kind, f.Code, f.Text)
 	}
 	saysNothing(t, err, file)
+}
+
+// A proxy that gzips an answer unasked does not hide the code in it, and what is
+// not gzipped though it says so, or has no end, is judged by its status.
+func TestGzippedErrors(t *testing.T) {
+	var body []byte
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.WriteHeader(404)
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(store.Close)
+	s := source(t, store.URL)
+	gzipped := func(text string) []byte {
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		_, _ = w.Write([]byte(text))
+		_ = w.Close()
+		return out.Bytes()
+	}
+	for want, answer := range map[string][]byte{
+		"file_missing":            gzipped("<Error><Code>NoSuchKey</Code></Error>"),
+		"s3_refused":              []byte("<Error><Code>NoSuchKey</Code></Error>"),
+		"s3_refused, without end": gzipped("<Error><Code>NoSuchKey</Code><Message>" + strings.Repeat("x", 10<<20)),
+	} {
+		body = answer
+		_, err := s.Open(t.Context(), schemas.File{Bucket: "bucket", Key: "k"}, nil)
+		if code, _, _ := strings.Cut(want, ","); fault.Of(err).Code != code {
+			t.Errorf("%s: got %v", want, err)
+		}
+	}
 }
 
 // A listing and a write speak of themselves, and name S3's code too.
