@@ -60,7 +60,7 @@ func TestDeploymentsShareABudget(t *testing.T) {
 		t.Errorf("without the bucket: %v", err)
 	}
 	for i, want := range []string{"created", "unchanged"} {
-		if change, err := []*natsq.Conn{north, south}[i].SetupSharedBudget(t.Context(), settings.Bucket, 1); err != nil || change.Did != want || change.Name != settings.Bucket {
+		if change, err := []*natsq.Conn{north, south}[i].SetupSharedBudget(t.Context(), settings.Bucket, 1, false); err != nil || change.Did != want || change.Name != settings.Bucket {
 			t.Errorf("%+v, %v; want it %s", change, err, want)
 		}
 	}
