@@ -19,16 +19,20 @@ var goodHealthArchive = schemas.Lane{Class: schemas.Backfill, Destination: goodH
 // feed publishes a job as the feeder of a run does; run "" is somebody else.
 func (w *world) feed(run, id string) (sequence uint64) {
 	w.t.Helper()
-	msg := nats.NewMsg(schemas.JobSubject(w.prefix, goodHealthArchive))
+	before := w.stream("JOBS").CachedInfo().State.LastSeq
+	msg := nats.NewMsg(schemas.DueSubject(w.prefix, goodHealthArchive))
 	msg.Data = jobJSON(id, "file")
 	if run != "" {
 		msg.Header.Set(natsq.HeaderBackfill, run+"/7")
 	}
-	ack, err := w.js.PublishMsg(w.t.Context(), msg)
-	if err != nil {
+	if _, err := w.js.PublishMsg(w.t.Context(), msg); err != nil {
 		w.t.Fatal(err)
 	}
-	return ack.Sequence
+	w.until("the job is in its lane", func() bool {
+		sequence = w.stream("JOBS").CachedInfo().State.LastSeq
+		return sequence > before
+	})
+	return sequence
 }
 
 // want writes what an operator wants of a run.

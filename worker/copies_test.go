@@ -23,7 +23,7 @@ func accepts(int) *fault.Fault { return nil }
 func digest(data []byte) string { s := sha256.Sum256(data); return hex.EncodeToString(s[:]) }
 
 // TestReusedIDs: jobs under an id that is taken are not sent, and each of them is
-// kept, also where the streams still remember what was said of another.
+// kept and told of, also where the streams still remember what was said of another.
 func TestReusedIDs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -43,7 +43,7 @@ func TestReusedIDs(t *testing.T) {
 		t.Fatalf("%d dead letters, want both jobs whose id was taken", len(letters))
 	}
 	events := w.events()
-	if got, want := describe(events), "1/accepted 1/duplicate 0/duplicate"; got != want {
+	if got, want := describe(events), "1/accepted 1/duplicate 0/duplicate 0/duplicate"; got != want {
 		t.Fatalf("events %q, want %q", got, want)
 	}
 	if e := events[1].Data; e.Receipt == nil || e.Reason != nil {
@@ -93,7 +93,7 @@ func TestALostSchedule(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.stream("JOBS").Purge(t.Context(), jetstream.WithPurgeSubject(schemas.LaterSubject(w.prefix, schemas.JobKey{Destination: "good-health", ID: "job"}))); err != nil {
+	if err := w.stream("DUE").Purge(t.Context(), jetstream.WithPurgeSubject(schemas.LaterSubject(w.prefix, keyOf("job")))); err != nil {
 		t.Fatal(err)
 	}
 	w.remember("job", pipeline.Record{

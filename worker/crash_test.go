@@ -96,7 +96,7 @@ func crash(w *world, cut *cut, s *script, end schemas.Status) (reached bool) {
 	data := jobJSON("job", "a")
 	w.publish(data)
 	w.until(name, func() bool {
-		return cut.reached() || len(w.events()) > 0 && w.stream("JOBS").CachedInfo().State.Msgs == 0
+		return cut.reached() || len(w.events()) > 0 && w.waiting() == 0
 	})
 	stop()
 	reached = cut.reached()

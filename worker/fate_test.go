@@ -141,7 +141,7 @@ func TestSetAsideIsNotAbandoned(t *testing.T) {
 	}}, nil)
 	w.publish(jobJSON("job", "a"))
 	w.until("the job is let go", func() bool {
-		r, ok, err := w.ledger.Find(t.Context(), "job")
+		r, ok, err := w.ledger.Find(t.Context(), keyOf("job"))
 		return err == nil && ok && r.Released
 	})
 	stop()
@@ -172,7 +172,7 @@ func TestAnotherOwner(t *testing.T) {
 		t.Fatalf("the save says %v", f)
 	}
 	stop()
-	if n := w.stream("JOBS").CachedInfo().State.Msgs; n != 1 || len(w.events()) != 0 || w.record("job").Owner != "another" {
+	if n := w.waiting(); n != 1 || len(w.events()) != 0 || w.record("job").Owner != "another" {
 		t.Errorf("%d jobs left, events %q, owner %s", n, describe(w.events()), w.record("job").Owner)
 	}
 	// What is given back is delivered before anything new.
@@ -183,7 +183,7 @@ func TestAnotherOwner(t *testing.T) {
 		return job, err
 	}}, nil)
 	w.publish(jobJSON("next", "a"))
-	w.until("the next job is done", func() bool { return w.stream("JOBS").CachedInfo().State.Msgs == 1 })
+	w.until("the next job is done", func() bool { return w.waiting() == 1 })
 	if _, back := seen.Load("job"); back {
 		t.Error("the copy was given back")
 	}

@@ -216,7 +216,7 @@ func TestAShutLane(t *testing.T) {
 func TestBackfillIsTakenAtThePaceOfItsBudget(t *testing.T) {
 	l := newLanes(16, 8)
 	for i := range 20 {
-		l.get(backfillLane(fmt.Sprint(i)))
+		l.seen(Depth{Lane: backfillLane(fmt.Sprint(i)), Served: true})
 	}
 	l.paced = 1
 	if o := l.orders(); len(o) != 1 {

@@ -121,8 +121,7 @@ type Outbox interface {
 	Bury(ctx context.Context, letter DeadLetter) error
 	Later(ctx context.Context, schedule Schedule) error
 	// Holds reports whether the queue still has the copy that was stored at that
-	// time with this sequence, or a schedule of the job, or a copy that a schedule
-	// has just released.
+	// time with this sequence, or a schedule of the job.
 	Holds(ctx context.Context, sequence uint64, stored time.Time, job schemas.JobKey) (bool, error)
 }
 

@@ -241,13 +241,34 @@ func (w *world) until(what string, holds func() bool) {
 // drained waits until the queue holds neither job nor schedule.
 func (w *world) drained() {
 	w.t.Helper()
-	w.until("the queue is empty", func() bool { return w.stream("JOBS").CachedInfo().State.Msgs == 0 })
+	w.until("the queue is empty", func() bool { return w.waiting() == 0 })
 }
+
+// waiting counts the jobs in the lanes, those that wait for their next attempt, and
+// those on their way from there. A job may move from one stream to the other while
+// they are read: they are read again until nothing was stored meanwhile.
+func (w *world) waiting() uint64 {
+	read := func() (msgs, last uint64) {
+		due, jobs := w.stream("DUE").CachedInfo().State, w.stream("JOBS").CachedInfo().State
+		return due.Msgs + jobs.Msgs, due.LastSeq + jobs.LastSeq
+	}
+	msgs, last := read()
+	for {
+		again, now := read()
+		if now == last {
+			return max(msgs, again)
+		}
+		msgs, last = again, now
+	}
+}
+
+// keyOf is that of a job at goodHealth.
+func keyOf(id string) schemas.JobKey { return schemas.KeyOf(goodHealth, id) }
 
 // remember puts a record into the ledger, as another worker left it.
 func (w *world) remember(id string, r pipeline.Record) {
 	w.t.Helper()
-	page, created, err := w.ledger.Open(w.t.Context(), id, r)
+	page, created, err := w.ledger.Open(w.t.Context(), keyOf(id), r)
 	if err == nil && !created {
 		err = page.Save(w.t.Context(), r)
 	}
@@ -258,7 +279,7 @@ func (w *world) remember(id string, r pipeline.Record) {
 
 func (w *world) record(id string) pipeline.Record {
 	w.t.Helper()
-	r, ok, err := w.ledger.Find(w.t.Context(), id)
+	r, ok, err := w.ledger.Find(w.t.Context(), keyOf(id))
 	if err != nil || !ok {
 		w.t.Fatalf("the ledger of %s: %t, %v", id, ok, err)
 	}

@@ -27,7 +27,7 @@ func (laneLsCmd) Help() string {
   chartpost lane ls
   chartpost lane ls --json
 
-A lane is open, paused by an operator, broken until the next probe at the time shown, or probing: one worker tries it with one job. Jobs that wait for their next attempt are not in it: they come back by a schedule.`
+A lane is open, unserved for the reason shown (it waits for its turn where more lanes hold jobs than --lanes, no worker serves it, or the queue refuses it), paused by an operator, broken until the next probe at the time shown, or probing: one worker tries it with one job. Jobs that wait for their next attempt are not in it: they come back by a schedule.`
 }
 
 func (c *laneLsCmd) check(*kong.Context) error { return c.NATS.Check() }
@@ -67,6 +67,8 @@ type laneJSON struct {
 	// Concurrency is what the queue allows; 0 where the lane has no consumer.
 	Concurrency int    `json:"concurrency"`
 	State       string `json:"state"`
+	// Unserved says why nobody can take a job of a lane in that state.
+	Unserved string `json:"unserved,omitempty"`
 	worker.LaneState
 }
 
@@ -75,7 +77,7 @@ func lanesJSON(std streams, reports []natsq.LaneReport, now time.Time) error {
 	encoder.SetEscapeHTML(false)
 	for _, r := range reports {
 		lane := r.State.Lane
-		err := encoder.Encode(laneJSON{lane.Class, lane.Destination, r.Waiting, r.InHand, r.Concurrency, laneRow(r, now).State, r.State})
+		err := encoder.Encode(laneJSON{lane.Class, lane.Destination, r.Waiting, r.InHand, r.Concurrency, laneRow(r, now).State, r.Unserved, r.State})
 		if err != nil {
 			return err
 		}
@@ -89,6 +91,9 @@ func laneRow(r natsq.LaneReport, now time.Time) show.Lane {
 	s := r.State
 	row := show.Lane{
 		Class: string(s.Lane.Class), Destination: s.Lane.Destination, Waiting: r.Waiting, InHand: r.InHand, State: "open", Limit: s.Limit,
+	}
+	if r.Unserved != "" {
+		row.State, row.Reason = "unserved", r.Unserved
 	}
 	if b := s.Breaker; b != nil {
 		row.State, row.Until, row.Reason, row.By = "broken", b.Until, b.Reason.Code, b.Prober

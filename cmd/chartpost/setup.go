@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -16,7 +17,8 @@ type setupCmd struct {
 	NATS    app.NATS    `embed:"" group:"NATS"`
 	Streams app.Streams `embed:"" group:"Streams"`
 
-	DryRun bool `help:"Show what would be done, and change nothing." group:"Streams"`
+	Lease  time.Duration `placeholder:"DURATION" help:"Make this the fleet's lease, the worker's --lease. Stop all workers first. Empty leaves it: the first worker's is the fleet's." group:"Streams"`
+	DryRun bool          `help:"Show what would be done, and change nothing." group:"Streams"`
 
 	JSON bool `name:"json" help:"Print JSON, one stream or bucket a line."`
 }
@@ -42,6 +44,9 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		setup = queue.PlanSetup
 	}
 	changes, err := setup(ctx, c.Streams.Layout())
+	if err == nil && c.Lease > 0 && !c.DryRun {
+		err = queue.SetLease(ctx, c.Lease)
+	}
 	if c.JSON {
 		lines := jsonLines(std.out)
 		for _, change := range changes {

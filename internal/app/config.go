@@ -37,7 +37,8 @@ type Streams struct {
 	AuditAge      time.Duration `default:"9600h" help:"How long the records of what operators did are kept."`
 	LedgerAge     time.Duration `default:"336h" help:"How long the ledger remembers a job that has ended, after its last change."`
 	LedgerOpenAge time.Duration `default:"2160h" help:"How long the ledger remembers a job that is still under way, say in a paused lane, after its last change."`
-	Duplicates    time.Duration `name:"dedup-window" default:"10m" help:"How long a message id is remembered; it must outlast every retry of a publish."`
+	Duplicates    time.Duration `name:"dedup-window" default:"10m" help:"How long the message id of an event or a dead letter is remembered; it must outlast every retry of a publish. Those of jobs are not remembered."`
+	Lanes         int           `default:"500" help:"Lanes (class and destination) that have a consumer in the queue at once. Where more hold jobs they take turns. Sensible are up to 2,000 on one server, and 500 on three."`
 }
 
 // S3 says how to reach the files.
@@ -129,6 +130,9 @@ func (s Streams) Check() error {
 	if s.Duplicates < 2*time.Minute {
 		f.add("dedup-window", "must be at least 2m: a publish is retried for up to a minute")
 	}
+	if s.Lanes < 1 || s.Lanes > 10_000 {
+		f.add("lanes", "must be between 1 and 10000")
+	}
 	if s.EventsBytes < 0 {
 		f.add("events-bytes", "must not be negative")
 	}
@@ -140,6 +144,7 @@ func (s Streams) Layout() natsq.Layout {
 	return natsq.Layout{
 		Replicas: s.Replicas, EventsBytes: s.EventsBytes, EventsAge: s.EventsAge,
 		DeadAge: s.DeadAge, AuditAge: s.AuditAge, LedgerAge: s.LedgerAge, LedgerOpenAge: s.LedgerOpenAge, Duplicates: s.Duplicates,
+		Lanes: s.Lanes,
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 type Delivery struct {
 	Concurrency     int           `default:"16" help:"Jobs this worker has in hand at once."`
 	LaneConcurrency int           `default:"8" help:"Jobs of one lane (class and destination) that all workers together have in hand."`
-	Lanes           int           `default:"500" help:"Lanes that have a consumer in the queue at once, of the whole fleet; where more hold jobs they take turns. At most what chartpost setup --lanes made room for."`
 	EmbedLimit      int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds."`
 	FileLimit       int64         `default:"30000000" help:"Largest file, in bytes."`
 	OnUnknown       string        `default:"resend" enum:"resend,hold" help:"What to do when nobody can know whether Redox has a message: resend (and say so, three times at most, then hold), or hold it for a person. What was answered with a 2xx is always held."`
@@ -36,7 +35,6 @@ func (d Delivery) Check() error {
 	}
 	positive("concurrency", d.Concurrency)
 	positive("lane-concurrency", d.LaneConcurrency)
-	positive("lanes", d.Lanes)
 	f.errors(d.CheckLimits())
 	if d.Lease < 3*time.Second {
 		f.add("lease", "must be at least 3s")

@@ -173,6 +173,9 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	if err := queue.Verify(ctx); err != nil {
 		return err
 	}
+	if err := queue.Join(ctx, natsq.Fleet{Lease: s.Delivery.Lease, Environment: s.Redox.Environment}); err != nil {
+		return err
+	}
 	bucket, err := queue.Ledger(ctx)
 	if err != nil {
 		return err
@@ -192,7 +195,7 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	}
 	open.push("redox", func() error { client.Close(); return nil })
 	intake, err := queue.Intake(
-		natsq.LaneSettings{Concurrency: s.Delivery.LaneConcurrency, Lease: s.Delivery.Lease, Lanes: s.Delivery.Lanes},
+		natsq.LaneSettings{Concurrency: s.Delivery.LaneConcurrency, Lease: s.Delivery.Lease},
 		worker.Answers(s.Delivery.Concurrency))
 	if err != nil {
 		return err
@@ -209,7 +212,8 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)
 	about.Live("dispatch", health.Turning(w.Turned, turnWithin))
 	about.Add("redox", func() health.Check { return wayOf(w.Shut()) })
-	watching.Watch(telemetry.Parts{Worker: w.Look, Shut: w.Shut, Oldest: queue.Oldest, Token: tokens.Times, Budget: requests.standing})
+	about.Add("lanes", func() health.Check { return lanesCheck(intake.Standing()) })
+	watching.Watch(telemetry.Parts{Worker: lookAtAll(w.Look, intake.Standing), Unserved: unservedLanes(intake.Standing), Shut: w.Shut, Oldest: queue.Oldest, Token: tokens.Times, Budget: requests.standing})
 	about.Enter(health.Working)
 	defer context.AfterFunc(ctx, func() { about.Enter(health.Stopping) })()
 	ready()

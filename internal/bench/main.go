@@ -20,6 +20,7 @@ import (
 type options struct {
 	runs      int
 	only      string
+	loads     string
 	factor    float64
 	pipes     string
 	chartpost string
@@ -37,6 +38,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.runs, "runs", 5, "how often each row is measured")
 	flag.StringVar(&o.only, "rows", "", "rows to measure, separated by commas; a name that ends in * stands for all that begin so; empty is all")
+	flag.StringVar(&o.loads, "loads", "", "loads of scale to measure, by the beginnings of their names, separated by semicolons; empty is all")
 	flag.Float64Var(&o.factor, "jobs", 1, "measure this part of each row's jobs")
 	flag.StringVar(&o.pipes, "pipes", "both,sha256,none", "bare pipes to measure beside the worker, by what they hash: both (SHA-256 and SHA-1, as the worker does), sha256, none; empty is none at all")
 	flag.StringVar(&o.chartpost, "chartpost", "", "chartpost program to measure; empty builds this checkout's")

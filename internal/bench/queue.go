@@ -87,7 +87,7 @@ func (q *queue) publishOne(job schemas.Job) error {
 	}
 	lane := schemas.Lane{Class: schemas.Live, Destination: job.Destination.Address()}
 	_, err = q.js.PublishMsgAsync(&nats.Msg{Subject: schemas.JobSubject(prefix, lane), Data: data},
-		jetstream.WithMsgID(job.ID), jetstream.WithStallWait(longest))
+		jetstream.WithStallWait(longest))
 	return err
 }
 

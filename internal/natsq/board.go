@@ -89,6 +89,20 @@ func (b *board) offers(tail string) bool {
 	return ok
 }
 
+// newest is the offer that came last.
+func (b *board) newest() offer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.offer
+}
+
+// unservable is how many jobs are on subjects that no consumer can have.
+func (b *board) unservable() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.offer.Unservable
+}
+
 // depths are the lanes of the newest offer.
 func (b *board) depths() worker.Offer {
 	b.mu.Lock()

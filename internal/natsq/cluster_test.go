@@ -52,8 +52,7 @@ func TestTheLeaderDies(t *testing.T) {
 	const lease = 3 * time.Second
 	intake := w.take(LaneSettings{Concurrency: 100, Lease: lease}, 64, defaultPace)
 	for _, id := range []string{"held", "given-up"} {
-		_, err := w.Outbox().Submit(ctx, lane1, id, []byte(id))
-		must(t, err)
+		must(t, w.Outbox().Submit(ctx, lane1, id, []byte(id)))
 	}
 	look(t, intake)
 	number := askFor(t, intake, lane1, 2, time.Hour)
@@ -72,7 +71,7 @@ func TestTheLeaderDies(t *testing.T) {
 	ends := make(chan error, 4)
 	go func() { ends <- w.Outbox().Tell(ctx, lane1, eventOf(lane1, "a", schemas.StatusUploaded)) }()
 	for _, id := range []string{"new-1", "new-2", "new-3"} {
-		go func() { _, err := w.Outbox().Submit(ctx, lane1, id, []byte(id)); ends <- err }()
+		go func() { ends <- w.Outbox().Submit(ctx, lane1, id, []byte(id)) }()
 	}
 	got := w.collect(ctx, intake, "given-up", "new-1", "new-2", "new-3", "scheduled")
 	for range cap(ends) {
@@ -88,7 +87,7 @@ func TestTheLeaderDies(t *testing.T) {
 			w.collect(ctx, intake, "held")
 		}
 	}
-	if n, m := w.stored(events, ">"), w.stored(jobs, ">"); n != 1 || m != 0 {
+	if n, m := w.stored(events, ">"), w.stored(dueJobs, ">")+w.stored(jobs, ">"); n != 1 || m != 0 {
 		t.Errorf("%d events and %d jobs are stored, want 1 and 0", n, m)
 	}
 	if about := w.consumer(lane1); about.NumAckPending != 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,10 @@ type coordinator struct {
 	suspects map[schemas.Lane]uint64
 	// told is the offer that the fleet was told last.
 	told offer
+	// unservedAt is when it was last written which lanes are not served, and
+	// unservedNoted whether that says of any.
+	unservedAt    time.Time
+	unservedNoted bool
 }
 
 // idleAfter is how long a lane without jobs keeps its consumer while no other lane
@@ -89,6 +94,7 @@ func (c *coordinator) serve(ctx context.Context) {
 		stopping, end := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer end()
 		cancel()
+		c.in.standing.Store(nil)
 		c.tenure.resign(stopping)
 	}()
 	news, err := c.in.conn.nc.Subscribe(c.in.conn.newSubject("*.*"), c.noticed)
@@ -104,6 +110,7 @@ func (c *coordinator) serve(ctx context.Context) {
 	c.begin()
 	c.in.conn.log.Info("this worker looks after the lanes now")
 	for ctx.Err() == nil && c.renew(ctx) {
+		began := time.Now()
 		c.cycle(ctx)
 		select {
 		case <-ctx.Done():
@@ -111,12 +118,19 @@ func (c *coordinator) serve(ctx context.Context) {
 		case <-c.states.changed:
 		case <-time.After(c.pause()):
 		}
+		// Many new lanes at once are one cycle's.
+		if rest := cycleEvery - time.Since(began); rest > 0 {
+			time.Sleep(rest)
+		}
 	}
 }
 
+// cycleEvery is the least time between two cycles.
+const cycleEvery = 20 * time.Millisecond
+
 // begin forgets what was known in an earlier tenure.
 func (c *coordinator) begin() {
-	c.roster = newRoster(c.in.settings.lanes(), c.in.pace.turn, idleAfter)
+	c.roster = newRoster(0, c.in.pace.turn, idleAfter)
 	c.limits, c.suspects = map[schemas.Lane]int{}, map[schemas.Lane]uint64{}
 	c.listedAt, c.syncedAt, c.sweptAt = time.Time{}, time.Time{}, time.Now()
 	c.told = offer{}
@@ -177,6 +191,8 @@ func (c *coordinator) cycle(ctx context.Context) {
 	c.makeAll(ctx, steps.make)
 	c.relimit(ctx)
 	c.tell(steps.scarce)
+	c.stand()
+	c.noteUnserved(ctx)
 	c.handStrays(ctx)
 	c.sweep(ctx)
 }
@@ -205,6 +221,7 @@ func (c *coordinator) list(ctx context.Context, now time.Time) error {
 	c.listedAt = now
 	c.in.conn.clock.saw(info.TimeStamp, began, time.Now())
 	c.consumers, c.replicas = info.State.Consumers, info.Config.Replicas
+	c.roster.most = max(info.Config.MaxConsumers-spareConsumers, 1)
 	found := make(map[schemas.Lane]uint64, len(info.State.Subjects))
 	c.strayLanes, c.unservable = nil, 0
 	for subject, n := range info.State.Subjects {
@@ -294,39 +311,20 @@ func (c *coordinator) tell(scarce bool) {
 	}
 }
 
-// makers is how many consumers are made at once: enough that those of a replicated
-// stream do not hold up the others, and few enough for the servers.
-const makers = 8
-
-// makeTime is how long one cycle makes consumers: lanes that are served must not wait
-// for those that begin.
-const makeTime = 250 * time.Millisecond
-
 // makeAll makes the consumers of lanes. Those it does not get to are the next
 // cycle's.
 func (c *coordinator) makeAll(ctx context.Context, lanes []schemas.Lane) {
+	if len(lanes) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	end := time.Now().Add(makeTime)
-	errs := make([]error, len(lanes))
-	free := make(chan struct{}, makers)
-	var all sync.WaitGroup
-	tried := 0
-	for i, lane := range lanes {
-		if time.Now().After(end) {
-			break
-		}
-		free <- struct{}{}
-		tried++
-		limit := c.limit(lane)
-		all.Go(func() {
-			_, errs[i] = c.in.conn.js.CreateOrUpdateConsumer(ctx, c.in.conn.stream(jobs), c.in.config(lane, limit))
-			<-free
-		})
-	}
-	all.Wait()
-	for i, lane := range lanes[:tried] {
-		c.concluded(ctx, lane, errs[i])
+	errs := atOnce(lanes, func(lane schemas.Lane) error {
+		_, err := c.in.conn.js.CreateOrUpdateConsumer(ctx, c.in.conn.stream(jobs), c.in.config(lane, c.limit(lane)))
+		return err
+	})
+	for i, err := range errs {
+		c.concluded(ctx, lanes[i], err)
 	}
 }
 
@@ -372,46 +370,70 @@ func (c *coordinator) relimit(ctx context.Context) {
 // removal of acknowledged messages may be under way (45 of 286 stayed, nats-server
 // 2.15.2). The server removes others when nobody has asked them for a while.
 func (c *coordinator) release(ctx context.Context, s steps) {
-	if !s.scarce && len(c.suspects) == 0 {
+	free := slices.DeleteFunc(s.free, func(lane schemas.Lane) bool {
+		p := c.roster.lanes[lane]
+		return !p.stuck && !(s.scarce && (p.jobs == 0 || c.replicas == 1))
+	})
+	if len(free) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	end := time.Now().Add(makeTime)
-	free := make(chan struct{}, makers)
-	gone := make([]bool, len(s.free))
-	var all sync.WaitGroup
-	for i, lane := range s.free {
-		p := c.roster.lanes[lane]
-		if !s.scarce && !p.stuck || time.Now().After(end) {
-			continue
-		}
-		free <- struct{}{}
-		all.Go(func() {
-			gone[i] = c.remove(ctx, lane, p.jobs == 0 || p.stuck || c.replicas == 1)
-			<-free
-		})
+	began := time.Now()
+	infos, err := c.infos(ctx)
+	if err != nil {
+		c.in.conn.tried("listing the lanes' consumers", "", began, err)
+		return
 	}
-	all.Wait()
-	for i, lane := range s.free {
-		if gone[i] {
-			delete(c.limits, lane)
-			delete(c.suspects, lane)
-			c.roster.gone(lane, time.Now())
+	errs := atOnce(free, func(lane schemas.Lane) error {
+		info := infos[lane]
+		if info != nil && info.NumAckPending > 0 {
+			return errInHand
+		}
+		if info == nil {
+			return nil
+		}
+		return c.in.conn.js.DeleteConsumer(ctx, c.in.conn.stream(jobs), consumerName(lane))
+	})
+	for i, err := range errs {
+		if err == nil {
+			delete(c.limits, free[i])
+			delete(c.suspects, free[i])
+			c.roster.gone(free[i], time.Now())
 		}
 	}
 }
 
-// remove deletes a lane's consumer. safe says that messages of the lane may stay.
-func (c *coordinator) remove(ctx context.Context, lane schemas.Lane, safe bool) bool {
-	consumer, err := c.in.conn.js.Consumer(ctx, c.in.conn.stream(jobs), consumerName(lane))
-	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConsumerDoesNotExist) {
-		return true
+var errInHand = errors.New("jobs of the lane are in hand")
+
+// makers is how many consumers are made or removed at once: enough that those of a
+// replicated stream do not hold up the others, and few enough for the servers.
+const makers = 8
+
+// makeTime is how long one cycle makes consumers, or removes them: lanes that are
+// served must not wait for those that begin.
+const makeTime = 250 * time.Millisecond
+
+// atOnce does something with each lane, some at once, and begins none after makeTime.
+// It gives as many errors as it has come to lanes.
+func atOnce(lanes []schemas.Lane, do func(schemas.Lane) error) []error {
+	end := time.Now().Add(makeTime)
+	errs, begun := make([]error, len(lanes)), 0
+	free := make(chan struct{}, makers)
+	var all sync.WaitGroup
+	for i, lane := range lanes {
+		if time.Now().After(end) {
+			break
+		}
+		free <- struct{}{}
+		begun++
+		all.Go(func() {
+			errs[i] = do(lane)
+			<-free
+		})
 	}
-	if err != nil || !safe || consumer.CachedInfo().NumAckPending > 0 {
-		return false
-	}
-	return c.in.conn.js.DeleteConsumer(ctx, c.in.conn.stream(jobs), consumerName(lane)) == nil
+	all.Wait()
+	return errs[:begun]
 }
 
 // handStrays has misaddressed jobs buried, a few at a time.

@@ -175,7 +175,7 @@ func TestWhereIs(t *testing.T) {
 	w.send(&nats.Msg{Subject: schemas.JobSubject(w.prefix, lane2), Data: []byte(`{"id":"broken","operation":"canary"}`)})
 	requested := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
-	c, looked, err := w.Waiting(t.Context(), "job-3", 100)
+	c, looked, err := w.Waiting(t.Context(), schemas.KeyOf(lane1, "job-3"), 100)
 	if err != nil || looked != 4 || c == nil || c.Lane != lane1 || !c.RequestedAt.Equal(requested) || !c.ExpiresAt.Equal(requested.Add(72*time.Hour)) || !c.At.IsZero() {
 		t.Fatalf("%+v after %d, %v", c, looked, err)
 	}
@@ -185,24 +185,24 @@ func TestWhereIs(t *testing.T) {
 	if other, err := w.Held(t.Context(), c.Sequence, c.Stored.Add(1)); err != nil || other != nil {
 		t.Errorf("of another stream: %+v, %v", other, err)
 	}
-	if c, _, err := w.Waiting(t.Context(), "broken", 100); err != nil || c == nil || c.Lane != lane2 || !c.RequestedAt.IsZero() {
+	if c, _, err := w.Waiting(t.Context(), schemas.JobKey{ID: "broken"}, 100); err != nil || c == nil || c.Lane != lane2 || !c.RequestedAt.IsZero() {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for most, want := range map[int]int{100: 6, 2: 2} {
-		if c, looked, err := w.Waiting(t.Context(), "nobody", most); err != nil || c != nil || looked != want {
+		if c, looked, err := w.Waiting(t.Context(), schemas.JobKey{ID: "nobody"}, most); err != nil || c != nil || looked != want {
 			t.Errorf("%+v after %d, %v", c, looked, err)
 		}
 	}
-	if c, err := w.Scheduled(t.Context(), "job-3"); err != nil || c != nil {
+	if c, err := w.Scheduled(t.Context(), schemas.KeyOf(lane1, "job-3")); err != nil || c != nil {
 		t.Errorf("%+v, %v", c, err)
 	}
 	at := time.Now().Add(time.Hour).Truncate(time.Second).UTC()
 	w.later("job-3", data("job-3"), 4, at)
-	if c, err := w.Scheduled(t.Context(), "job-3"); err != nil || c == nil || c.Lane != lane1 || c.Attempt != 4 || !c.At.Equal(at) || !c.RequestedAt.Equal(requested) {
+	if c, err := w.Scheduled(t.Context(), schemas.KeyOf(lane1, "job-3")); err != nil || c == nil || c.Lane != lane1 || c.Attempt != 4 || !c.At.Equal(at) || !c.RequestedAt.Equal(requested) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	w.send(&nats.Msg{Subject: schemas.LaterSubject(w.prefix, "job-9"), Data: data("job-9")})
-	if c, err := w.Scheduled(t.Context(), "job-9"); err != nil || c != nil {
+	w.send(&nats.Msg{Subject: schemas.LaterSubject(w.prefix, schemas.KeyOf(lane1, "job-9")), Data: data("job-9")})
+	if c, err := w.Scheduled(t.Context(), schemas.KeyOf(lane1, "job-9")); err != nil || c != nil {
 		t.Errorf("no schedule: %+v, %v", c, err)
 	}
 }

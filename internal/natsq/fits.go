@@ -9,18 +9,19 @@ import (
 
 // fits says why a stream cannot do what delivery needs of it; nil where it can.
 func (c *Conn) fits(name string, cfg jetstream.StreamConfig) error {
-	if cfg.MaxConsumers <= 0 {
-		return errors.New("it must state a positive limit of consumers; without one the server takes 1,000 (nats-server 2.15)")
-	}
+	var err error
 	switch name {
 	case c.stream(jobs):
-		return c.fitsJobs(cfg)
+		err = c.fitsJobs(cfg)
 	case c.stream(dueJobs):
-		return fitsDue(cfg)
+		err = fitsDue(cfg)
 	case bucketStream(c.stream(ledger)), bucketStream(c.stream(control)):
-		return fitsBucket(cfg)
+		err = fitsBucket(cfg)
 	}
-	return nil
+	if err == nil && cfg.MaxConsumers <= 0 {
+		err = errors.New("it must state a positive limit of consumers; without one the server takes 1,000 (nats-server 2.15)")
+	}
+	return err
 }
 
 // losesMessages reports whether the stream drops old messages to make room.

@@ -1,13 +1,13 @@
 package natsq
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,11 +23,7 @@ type LaneSettings struct {
 	Concurrency int
 	// Lease is how long a worker may be silent about a job (AckWait).
 	Lease time.Duration
-	// Lanes is how many lanes of the fleet have a consumer at once; 0 is 500.
-	Lanes int
 }
-
-func (s LaneSettings) lanes() int { return cmp.Or(s.Lanes, defaultLanes) }
 
 // Intake takes jobs. It speaks the pull protocol itself, on one subscription
 // for all lanes, because the library's Fetch makes a subscription for each call
@@ -43,6 +39,8 @@ type Intake struct {
 	done     chan struct{}
 	asks     *asks
 	board    *board
+	// standing is what the coordinator knows; nil where another worker's does.
+	standing atomic.Pointer[Standing]
 	control  *Control
 	// background are the goroutines that end with the intake.
 	background sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -22,6 +23,9 @@ type LaneReport struct {
 	// Concurrency is how many jobs the fleet may have in hand; 0 where the queue
 	// has no consumer for the lane.
 	Concurrency int
+	// Unserved says why nobody can take a job of the lane, although it is not shut;
+	// empty where somebody can.
+	Unserved string
 }
 
 // Report lists the lanes that hold jobs, have a consumer, or have a state. The
@@ -53,6 +57,11 @@ func (c *Control) Report(ctx context.Context) ([]LaneReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing lanes: %w", err)
 	}
+	unserved, err := c.unserved(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing lanes: %w", err)
+	}
+	now := time.Now()
 	for subject, n := range info.State.Subjects {
 		lane, err := schemas.ServedLane(c.conn.prefix, subject)
 		if err != nil {
@@ -60,6 +69,9 @@ func (c *Control) Report(ctx context.Context) ([]LaneReport, error) {
 		}
 		r := reports[lane]
 		r.State.Lane, r.Waiting = lane, n-min(n, r.InHand)
+		if r.Concurrency == 0 && !lane.Stray() && r.State.Breaker == nil && !r.State.ShutUntil().After(now) {
+			r.Unserved = whyUnserved(unserved, lane)
+		}
 		reports[lane] = r
 	}
 	return slices.SortedFunc(maps.Values(reports), func(a, b LaneReport) int {

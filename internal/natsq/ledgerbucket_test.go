@@ -92,17 +92,19 @@ func TestABucketOfAnOlderSetup(t *testing.T) {
 	for i, want := range []string{"updated", "unchanged"} {
 		changes, err := w.Setup(t.Context(), layout)
 		must(t, err)
-		if changes[4] != (Change{"CHARTPOST_LEDGER", want}) || changes[5] != (Change{"CHARTPOST_CONTROL", "unchanged"}) {
+		if l, c := changes[5], changes[6]; l.Name != "CHARTPOST_LEDGER" || l.Did != want || c.Name != "CHARTPOST_CONTROL" || c.Did != want {
 			t.Errorf("setup %d: %+v", i+1, changes)
 		}
 	}
 	wanted := before["CHARTPOST_LEDGER"]
-	wanted.AllowMsgTTL, wanted.MaxAge, wanted.Metadata = true, 90*day, map[string]string{metaEndedAge: "336h0m0s"}
+	wanted.AllowMsgTTL, wanted.MaxAge, wanted.Metadata, wanted.MaxConsumers = true, 90*day, map[string]string{metaEndedAge: "336h0m0s"}, readConsumers
 	if got := w.configOf("CHARTPOST_LEDGER"); !reflect.DeepEqual(got, wanted) {
 		t.Errorf("the ledger is kept as\n%+v, want\n%+v", got, wanted)
 	}
-	if got := w.configOf("CHARTPOST_CONTROL"); !reflect.DeepEqual(got, before["CHARTPOST_CONTROL"]) {
-		t.Errorf("the control bucket is kept as\n%+v, want\n%+v", got, before["CHARTPOST_CONTROL"])
+	other := before["CHARTPOST_CONTROL"]
+	other.MaxConsumers = readConsumers
+	if got := w.configOf("CHARTPOST_CONTROL"); !reflect.DeepEqual(got, other) {
+		t.Errorf("the control bucket is kept as\n%+v, want\n%+v", got, other)
 	}
 
 	w.write(old, "b")

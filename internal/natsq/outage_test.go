@@ -48,10 +48,7 @@ func TestPublishingOutlivesAKill(t *testing.T) {
 	}
 	until(t, "the connection is lost", func() bool { return !w.Connected() })
 	go tell("away")
-	go func() {
-		_, err := w.Outbox().Submit(ctx, lane1, "away", []byte("x"))
-		told <- err
-	}()
+	go func() { told <- w.Outbox().Submit(ctx, lane1, "away", []byte("x")) }()
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +89,7 @@ func TestNothingIsSentAfterItWasGivenUp(t *testing.T) {
 	until(t, "the connection is lost", func() bool { return !w.Connected() })
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := w.Outbox().Submit(ctx, lane1, "a", []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
+	if err := w.Outbox().Submit(ctx, lane1, "a", []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want the deadline", err)
 	}
 	if err := server.Restart(t.Context()); err != nil {
@@ -117,10 +114,12 @@ func TestTheEndOfTheContextStopsPublishing(t *testing.T) {
 		"later": func(ctx context.Context) error {
 			return w.Outbox().Later(ctx, worker.Schedule{Lane: lane1, JobID: "a"})
 		},
-		"holds": func(ctx context.Context) error { _, err := w.Outbox().Holds(ctx, 1, time.Now(), "a"); return err },
-		"submit": func(ctx context.Context) error {
-			_, err := w.Outbox().Submit(ctx, lane1, "a", nil)
+		"holds": func(ctx context.Context) error {
+			_, err := w.Outbox().Holds(ctx, 1, time.Now(), schemas.KeyOf(lane1, "a"))
 			return err
+		},
+		"submit": func(ctx context.Context) error {
+			return w.Outbox().Submit(ctx, lane1, "a", nil)
 		},
 	}
 	for name, call := range calls {

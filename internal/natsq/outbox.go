@@ -101,9 +101,9 @@ func (o *Outbox) Holds(ctx context.Context, sequence uint64, stored time.Time, k
 	return held, err
 }
 
-// holds looks at the recorded copy, at the job's schedule, and then at the copies
-// that are on their way from there to their lanes: in the order in which a job
-// moves.
+// holds looks at the recorded copy and at the job's schedule. A copy that a schedule
+// has released is in its lane, or about to be, and comes by itself: it is not looked
+// for. The server may keep it among the due jobs for a second after it has moved it.
 func (o *Outbox) holds(ctx context.Context, sequence uint64, stored time.Time, key schemas.JobKey) (bool, error) {
 	copied, err := o.conn.fromLeader(ctx, o.conn.stream(jobs), leaderGet{Sequence: sequence})
 	if err == nil && copied.Time.Equal(stored) {
@@ -120,32 +120,7 @@ func (o *Outbox) holds(ctx context.Context, sequence uint64, stored time.Time, k
 	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, fmt.Errorf("looking for a schedule of a job: %w", err)
 	}
-	return o.onItsWay(ctx, key)
-}
-
-// mostOnTheirWay bounds how many due jobs of a destination are looked at. There are
-// more only while the jobs stream does not take them.
-const mostOnTheirWay = 1000
-
-// onItsWay reports whether a due job has not reached its lane yet. Where there are
-// too many to tell it says so: a job is not to be started twice.
-func (o *Outbox) onItsWay(ctx context.Context, key schemas.JobKey) (bool, error) {
-	filter := o.conn.prefix + ".due.*." + schemas.Token(key.Destination)
-	get := leaderGet{NextOf: filter, Sequence: 1}
-	for range mostOnTheirWay {
-		msg, err := o.conn.fromLeader(ctx, o.conn.stream(dueJobs), get)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return false, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("looking for a due job: %w", err)
-		}
-		if msg.Header.Get(headerScheduler) == schemas.LaterSubject(o.conn.prefix, key) || idOfJob(msg) == key.ID {
-			return true, nil
-		}
-		get.Sequence = msg.Sequence + 1
-	}
-	return true, nil
+	return false, nil
 }
 
 // errDropped is that of a publish which the stream dropped as the repeat of another

@@ -56,15 +56,15 @@ func TestWhatIsSaidTwiceIsStoredOnce(t *testing.T) {
 		if err := o.Later(t.Context(), worker.Schedule{Lane: lane1, JobID: "a", Data: []byte("x"), Attempt: 2, At: at}); err != nil {
 			t.Fatal(err)
 		}
-		known, err := o.Submit(t.Context(), lane1, "a", []byte("x"))
-		if err != nil || known != (i > 0) {
-			t.Fatalf("submit %d: %v, %v", i, known, err)
+		if err := o.Resubmit(t.Context(), lane1, "a decision", worker.Line{}, []byte("x")); err != nil {
+			t.Fatalf("submit %d: %v", i, err)
 		}
 	}
 	for subject, stream := range map[string]string{
 		"chartpost.events.live.good-health.uploaded": events, "chartpost.dead.live.good-health": dead,
-		"chartpost.later.a": jobs, "chartpost.jobs.live.good-health": jobs,
+		"chartpost.later.good-health.a": dueJobs, "chartpost.jobs.live.good-health": jobs,
 	} {
+		until(t, "it is stored", func() bool { return w.stored(stream, subject) > 0 })
 		if n := w.stored(stream, subject); n != 1 {
 			t.Errorf("%s holds %d, want 1", subject, n)
 		}
@@ -140,7 +140,7 @@ func TestLaterBringsTheJobBack(t *testing.T) {
 			original := job(t, intake)
 			holds(t, w, original, "a-1", true)
 			ack(t, original)
-			held, err := w.Outbox().Holds(t.Context(), original.Sequence(), original.Stored(), "a-1")
+			held, err := w.Outbox().Holds(t.Context(), original.Sequence(), original.Stored(), schemas.KeyOf(lane1, "a-1"))
 			if early := time.Now().Before(at); err != nil || early && !held {
 				t.Errorf("the schedule: %v, %v", held, err)
 			}
@@ -148,15 +148,13 @@ func TestLaterBringsTheJobBack(t *testing.T) {
 			if now := time.Now(); now.Before(at) {
 				t.Errorf("%s early", at.Sub(now))
 			}
-			if back.Attempt() != 4 || string(back.Data()) != "the job" || back.Lane() != lane1 {
-				t.Errorf("attempt %d, %q", back.Attempt(), back.Data())
+			if back.Attempt(schemas.KeyOf(lane1, "a-1")) != 4 || back.Attempt(schemas.KeyOf(lane1, "other")) != 0 || back.Attempt(schemas.KeyOf(lane2, "a-1")) != 0 || string(back.Data()) != "the job" || back.Lane() != lane1 {
+				t.Errorf("attempt %d, %q", back.Attempt(schemas.KeyOf(lane1, "a-1")), back.Data())
 			}
 			holds(t, w, back, "none", true)
 			ack(t, back)
 			holds(t, w, back, "a-1", false)
-			if n := w.stored(jobs, ">"); n != 0 {
-				t.Errorf("%d messages are left", n)
-			}
+			until(t, "nothing is left", func() bool { return w.stored(jobs, ">")+w.stored(dueJobs, ">") == 0 })
 		})
 	}
 }
@@ -181,19 +179,20 @@ func TestNewerScheduleReplacesTheOlder(t *testing.T) {
 		}
 	}
 	back := job(t, intake)
-	if back.Attempt() != 3 || time.Now().Before(at.Add(2*time.Second)) {
-		t.Errorf("attempt %d came", back.Attempt())
+	if back.Attempt(schemas.KeyOf(lane1, "a")) != 3 || time.Now().Before(at.Add(2*time.Second)) {
+		t.Errorf("attempt %d came", back.Attempt(schemas.KeyOf(lane1, "a")))
 	}
 	ack(t, back)
 	holds(t, w, back, "a", false)
-	if n := w.stored(jobs, ">"); n != 0 || len(intake.Answers()) != 0 {
-		t.Errorf("%d messages are left", n)
+	until(t, "nothing is left", func() bool { return w.stored(jobs, ">")+w.stored(dueJobs, ">") == 0 })
+	if n := len(intake.Answers()); n != 0 {
+		t.Errorf("%d more answers came", n)
 	}
 }
 
 func holds(t *testing.T, w *world, copied worker.Delivery, id string, want bool) {
 	t.Helper()
-	if held, err := w.Outbox().Holds(t.Context(), copied.Sequence(), copied.Stored(), id); err != nil || held != want {
+	if held, err := w.Outbox().Holds(t.Context(), copied.Sequence(), copied.Stored(), schemas.KeyOf(lane1, id)); err != nil || held != want {
 		t.Fatalf("Holds(%d, %s): %v, %v", copied.Sequence(), id, held, err)
 	}
 }

@@ -29,9 +29,18 @@ func (w *world) schedules(id string, attempt int, at time.Time) {
 // schedule is the one of a job that stands; nil for none.
 func (w *world) schedule(id string) *jetstream.RawStreamMsg {
 	w.t.Helper()
-	msg, err := w.find(w.t.Context(), leaderGet{LastOf: schemas.LaterSubject(w.prefix, id)})
+	msg, err := w.find(w.t.Context(), dueJobs, leaderGet{LastOf: schemas.LaterSubject(w.prefix, schemas.KeyOf(lane2, id))})
 	must(w.t, err)
 	return msg
+}
+
+// sweeper looks for overdue schedules when it is told to, and has the tenure.
+func (w *world) sweeper() *overdue {
+	one := newTenure(w.Conn, w.t.Name(), time.Hour)
+	one.until = time.Now().Add(time.Hour)
+	late := newOverdue(&Intake{conn: w.Conn, pace: defaultPace}, one)
+	late.most = time.Hour
+	return late
 }
 
 // smallWorld has a server whose store is soon full.
@@ -76,7 +85,14 @@ func (w *world) drainLane(lane schemas.Lane) {
 	w.t.Helper()
 	stream, err := w.js.Stream(w.t.Context(), w.stream(jobs))
 	must(w.t, err)
-	must(w.t, stream.Purge(w.t.Context(), jetstream.WithPurgeSubject(schemas.JobSubject(w.prefix, lane))))
+	for {
+		msg, err := w.find(w.t.Context(), jobs, leaderGet{NextOf: schemas.JobSubject(w.prefix, lane), Sequence: 1})
+		must(w.t, err)
+		if msg == nil {
+			return
+		}
+		must(w.t, stream.DeleteMsg(w.t.Context(), msg.Sequence))
+	}
 }
 
 // TestSchedulesThatCameDueWhileTheStoreWasFull are written again by one worker,
@@ -85,28 +101,27 @@ func TestSchedulesThatCameDueWhileTheStoreWasFull(t *testing.T) {
 	t.Parallel()
 	w := smallWorld(t)
 	w.schedules("far", 2, time.Now().Add(day))
-	w.send(&nats.Msg{Subject: schemas.LaterSubject(w.prefix, "no-schedule"), Data: []byte("a stranger's")})
+	w.send(&nats.Msg{Subject: schemas.LaterSubject(w.prefix, schemas.KeyOf(lane2, "no-schedule")), Data: []byte("a stranger's")})
 	w.strand("a", "b")
 	far, stuck := w.schedule("far").Sequence, w.schedule("a").Sequence
-	in, r := w.reap(16)
-	_, r2 := w.reap(16)
-
-	r.late.after = time.Hour
+	late := w.sweeper()
+	late.after = time.Hour
 	for range 3 {
-		must(t, r.late.sweep(t.Context()))
+		must(t, late.sweep(t.Context()))
 	}
-	r.late.after = 0
-	r.late.before.life--
-	for range 3 {
-		must(t, r2.late.sweep(t.Context())) // the duty is the other's
-	}
-	must(t, r.late.sweep(t.Context())) // the server is another's since the last
+	late.after = 0
+	late.before.life--
+	must(t, late.sweep(t.Context())) // the server is another's since the last
+	late.tenure.until = time.Time{}
+	must(t, late.sweep(t.Context())) // the tenure is another's
+	late.tenure.until = time.Now().Add(time.Hour)
 	if now := w.schedule("a"); now == nil || now.Sequence != stuck || w.Renewed() != 0 {
 		t.Fatalf("the schedule is %v, %d were written again", now, w.Renewed())
 	}
 
-	must(t, r.late.sweep(t.Context()))
+	must(t, late.sweep(t.Context()))
 	until(t, "the schedules fire", func() bool { return w.schedule("a") == nil && w.schedule("b") == nil })
+	in := w.take(patient, 16, calm)
 	look(t, in)
 	askFor(t, in, lane2, 2, limit)
 	for range 2 {
@@ -115,12 +130,12 @@ func TestSchedulesThatCameDueWhileTheStoreWasFull(t *testing.T) {
 		if id == "b" {
 			attempt = 3
 		}
-		if d.Attempt() != attempt || d.Line() != (worker.Line{Run: "r", Number: 3}) || d.Trace() != parent || string(d.Data()) != "job "+id {
-			t.Errorf("%q came, attempt %d, %v, trace %q", d.Data(), d.Attempt(), d.Line(), d.Trace())
+		if d.Attempt(schemas.KeyOf(lane2, id)) != attempt || d.Line() != (worker.Line{Run: "r", Number: 3}) || d.Trace() != parent || string(d.Data()) != "job "+id {
+			t.Errorf("%q came, attempt %d, %v, trace %q", d.Data(), d.Attempt(schemas.KeyOf(lane2, id)), d.Line(), d.Trace())
 		}
 		ack(t, d)
 	}
-	must(t, r.late.sweep(t.Context()))
+	must(t, late.sweep(t.Context()))
 	if n := w.stored(jobs, "chartpost.jobs.>"); n != 0 {
 		t.Errorf("%d more jobs came", n)
 	}
@@ -144,10 +159,10 @@ func TestSchedulesFarBehindAreFound(t *testing.T) {
 	w.schedules("behind", 2, soon)
 	w.schedules("last", 2, time.Now().Add(day))
 	behind, first, last := w.schedule("behind").Sequence, w.schedule("front-0").Sequence, w.schedule("last").Sequence
-	_, r := w.reap(16)
-	r.late.after = -2 * time.Hour
+	late := w.sweeper()
+	late.after = -2 * time.Hour
 	until(t, "it is written again", func() bool {
-		must(t, r.late.sweep(t.Context()))
+		must(t, late.sweep(t.Context()))
 		return w.schedule("behind").Sequence > behind
 	})
 	if at, ok := dueAt(w.schedule("behind").Header); !ok || at.Before(soon) || at.Sub(soon) > time.Second {
@@ -156,11 +171,11 @@ func TestSchedulesFarBehindAreFound(t *testing.T) {
 	if w.schedule("front-0").Sequence != first || w.schedule("last").Sequence != last || w.Renewed() != 1 {
 		t.Errorf("%d were written again, want one", w.Renewed())
 	}
-	if r.late.next != 0 {
-		t.Errorf("the next sweep goes on at %d", r.late.next)
+	if late.next != 0 {
+		t.Errorf("the next sweep goes on at %d", late.next)
 	}
 
-	walk := &walk{overdue: r.late, last: last, until: time.Now().Add(time.Hour)}
+	walk := &walk{overdue: late, last: last, until: time.Now().Add(time.Hour)}
 	for _, c := range []struct {
 		from uint64
 		n    int
@@ -209,22 +224,22 @@ func TestSchedulesThatAreNeverTaken(t *testing.T) {
 	w := joinWorld(t, "", stack.InProcess(), unasked)
 	w.Conn.js = w.js
 	at := time.Now().Add(time.Hour)
-	header := nats.Header{jetstream.ScheduleHeader: {"@at " + at.UTC().Format(time.RFC3339)}, jetstream.ScheduleTargetHeader: {schemas.JobSubject(w.prefix, lane2)}}
+	header := nats.Header{jetstream.ScheduleHeader: {"@at " + at.UTC().Format(time.RFC3339)}, jetstream.ScheduleTargetHeader: {schemas.DueSubject(w.prefix, lane2)}}
 	for i := range mostRefused - 1 {
-		msg := &nats.Msg{Subject: schemas.LaterSubject(w.prefix, fmt.Sprint("large-", i)), Header: header}
+		msg := &nats.Msg{Subject: schemas.LaterSubject(w.prefix, schemas.KeyOf(lane2, fmt.Sprint("large-", i))), Header: header}
 		msg.Data = make([]byte, most-25-(msg.Size()-len(msg.Subject)))
 		w.send(msg)
 	}
 	w.schedules("b", 2, at)
 	large, sequence := w.schedule("large-0").Sequence, w.schedule("b").Sequence
-	_, r := w.reap(16)
-	r.late.after = -2 * time.Hour
+	late := w.sweeper()
+	late.after = -2 * time.Hour
 	until(t, "the other is written again", func() bool {
-		must(t, r.late.sweep(t.Context()))
+		must(t, late.sweep(t.Context()))
 		return w.Renewed() == 1
 	})
-	if r.late.next != 0 || w.schedule("large-0").Sequence != large || w.schedule("b").Sequence <= sequence {
-		t.Errorf("the next sweep goes on at %d", r.late.next)
+	if late.next != 0 || w.schedule("large-0").Sequence != large || w.schedule("b").Sequence <= sequence {
+		t.Errorf("the next sweep goes on at %d", late.next)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 // there are more of them than consumers. It does nothing itself and has no clock; it
 // is not safe for concurrent use.
 type roster struct {
-	// most is how many lanes have a consumer at once.
+	// most is how many lanes have a consumer at once: the limit that setup gave the
+	// jobs stream, without its spare.
 	most int
 	// turn is how long a lane keeps its consumer while others wait for one, and idle
 	// how long one without jobs keeps it while none does.

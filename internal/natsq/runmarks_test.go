@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
 
@@ -143,7 +144,7 @@ func TestAFollowingThatFailsIsTrouble(t *testing.T) {
 
 func TestLineIn(t *testing.T) {
 	for value, want := range map[string]worker.Line{
-		"": {}, "a": {}, "a/": {}, "a/0": {}, "a/-1": {}, "/7": {}, "a/7/8": {}, "a.b/7": {}, "a/x": {},
+		"": {}, "a/7/replayed": {Run: "a", Number: 7, Replayed: true}, "a": {}, "a/": {}, "a/0": {}, "a/-1": {}, "/7": {}, "a/7/8": {}, "a.b/7": {}, "a/x": {},
 		"a/7": {Run: "a", Number: 7}, "A-9/123456789": {Run: "A-9", Number: 123456789},
 	} {
 		header := nats.Header{HeaderBackfill: {value}}
@@ -178,15 +179,15 @@ func TestRecall(t *testing.T) {
 		if n, err := w.RunJobs().Recall(t.Context(), "a"); n != want || err != nil {
 			t.Errorf("%d jobs were recalled, want %d: %v", n, want, err)
 		}
-		until(t, "two jobs came back", func() bool { return w.stored(jobs, "chartpost.later.*") == 2 })
+		until(t, "two jobs came back", func() bool { return w.stored(dueJobs, "chartpost.later.*.*") == 2 })
 	}
 	look(t, in)
 	askFor(t, in, lane2, 2, time.Minute)
 	for range 2 {
 		d := job(t, in)
 		i := d.Line().Number - 2
-		if d.Line().Run != "a" || i != 0 && i != 2 || string(d.Data()) != fmt.Sprintf("data %d", i) || d.Attempt() != int(i)+3 {
-			t.Errorf("%+v, attempt %d, %q", d.Line(), d.Attempt(), d.Data())
+		if d.Line().Run != "a" || i != 0 && i != 2 || string(d.Data()) != fmt.Sprintf("data %d", i) || d.Attempt(schemas.KeyOf(lane2, fmt.Sprintf("job-%d", i))) != int(i)+3 {
+			t.Errorf("%+v, %q", d.Line(), d.Data())
 		}
 		ack(t, d)
 	}

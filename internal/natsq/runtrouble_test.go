@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // TestARefusedFeederSaysSo: what a feeder tries in vain is in Troubles and in the
@@ -67,22 +68,28 @@ func TestAFeederThatMayNotReadSaysSo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*limit)
 	defer cancel()
 	told := make(chan error, 3)
-	go func() { _, err := poor.RunLedger().Records(ctx, []string{"a"}, false); told <- err }()
-	go func() { _, err := poor.RunLedger().Records(ctx, []string{"b"}, true); told <- err }()
+	go func() {
+		_, err := poor.RunLedger().Records(ctx, []schemas.JobKey{{Destination: "d", ID: "a"}}, false)
+		told <- err
+	}()
+	go func() {
+		_, err := poor.RunLedger().Records(ctx, []schemas.JobKey{{Destination: "d", ID: "b"}}, true)
+		told <- err
+	}()
 	go func() { _, _, err := runs.Read(ctx, backfill.RunPrefix+"y2019"); told <- err }()
 	until(t, "the trouble is known", func() bool {
 		said := fmt.Sprint(poor.Troubles())
 		return strings.Contains(said, readingLedger) && strings.Contains(said, readingRuns)
 	})
-	poor.troubles.mu.Lock()
-	asked := map[string]int{}
-	for one := range poor.troubles.tries {
-		asked[one.what]++
-	}
-	poor.troubles.mu.Unlock()
-	if asked[readingLedger] != 2 || asked[readingRuns] != 1 {
-		t.Errorf("%v", asked)
-	}
+	until(t, "each of the three is known", func() bool {
+		poor.troubles.mu.Lock()
+		defer poor.troubles.mu.Unlock()
+		asked := map[string]int{}
+		for one := range poor.troubles.tries {
+			asked[one.what]++
+		}
+		return asked[readingLedger] == 2 && asked[readingRuns] == 1
+	})
 	reload()
 	for range 3 {
 		must(t, <-told)

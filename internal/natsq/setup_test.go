@@ -1,6 +1,7 @@
 package natsq
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 	t.Parallel()
 	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
 	w := dial(t, "", stack.InProcess())
-	names := []string{"CHARTPOST_JOBS", "CHARTPOST_EVENTS", "CHARTPOST_DEAD", "CHARTPOST_AUDIT", "CHARTPOST_LEDGER", "CHARTPOST_CONTROL"}
+	names := []string{"CHARTPOST_DUE", "CHARTPOST_JOBS", "CHARTPOST_EVENTS", "CHARTPOST_DEAD", "CHARTPOST_AUDIT", "CHARTPOST_LEDGER", "CHARTPOST_CONTROL"}
 
 	err := w.Verify(t.Context())
 	if err == nil {
@@ -37,14 +38,14 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 		layout Layout
 		did    []string
 	}{
-		{testLayout, []string{"created", "created", "created", "created", "created", "created"}},
-		{testLayout, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
-		{larger, []string{"unchanged", "updated", "updated", "updated", "updated", "unchanged"}},
-		{larger, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
-		{testLayout, []string{"unchanged", "updated", "updated", "updated", "updated", "unchanged"}},
-		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "updated", "unchanged"}},
-		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
-		{shorter, []string{"unchanged", "unchanged", "unchanged", "unchanged", "updated", "unchanged"}},
+		{testLayout, []string{"created", "created", "created", "created", "created", "created", "created"}},
+		{testLayout, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
+		{larger, []string{"unchanged", "unchanged", "updated", "updated", "updated", "updated", "unchanged"}},
+		{larger, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
+		{testLayout, []string{"unchanged", "unchanged", "updated", "updated", "updated", "updated", "unchanged"}},
+		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "updated", "unchanged"}},
+		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
+		{shorter, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "updated", "unchanged"}},
 	} {
 		changes, err := w.Setup(t.Context(), step.layout)
 		if err != nil {
@@ -72,7 +73,7 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 
 func TestSetupPutsRightWhatAPersonChanged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := farWorld(t) // an embedded nats-server 2.15.2 races with itself here
 	config := func() jetstream.StreamConfig {
 		stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
 		if err != nil {
@@ -81,7 +82,8 @@ func TestSetupPutsRightWhatAPersonChanged(t *testing.T) {
 		return stream.CachedInfo().Config
 	}
 	for what, change := range map[string]func(*jetstream.StreamConfig){
-		"a limit":          func(c *jetstream.StreamConfig) { c.MaxMsgs = 5 },
+		"an age":           func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = time.Hour, time.Minute },
+		"old ones dropped": func(c *jetstream.StreamConfig) { c.Discard, c.MaxMsgs = jetstream.DiscardOld, 5 },
 		"no confirmations": func(c *jetstream.StreamConfig) { c.NoAck = true },
 		"a copy elsewhere": func(c *jetstream.StreamConfig) { c.RePublish = &jetstream.RePublish{Destination: "copies.>"} },
 	} {
@@ -91,10 +93,10 @@ func TestSetupPutsRightWhatAPersonChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		changes, err := w.Setup(t.Context(), testLayout)
-		if err != nil || changes[0].Did != "updated" || changes[1].Did != "unchanged" {
+		if err != nil || changes[1].Did != "updated" || len(changes[1].Fields) == 0 || changes[0].Did != "unchanged" || changes[2].Did != "unchanged" {
 			t.Errorf("%s: %v, %v; want the jobs updated alone", what, changes, err)
 		}
-		if c := config(); c.MaxMsgs != -1 || c.NoAck || c.RePublish != nil {
+		if c := config(); losesMessages(c) || c.MaxAge != 0 || c.Duplicates != jobsWindow || c.Discard != jetstream.DiscardNew || c.NoAck || c.RePublish == nil || !c.RePublish.HeadersOnly {
 			t.Errorf("%s: it stands: %+v", what, c)
 		}
 	}
@@ -115,13 +117,21 @@ func TestLayoutOnTheServer(t *testing.T) {
 		}
 	}
 	jobs := configs["CHARTPOST_JOBS"]
-	if jobs.Retention != jetstream.WorkQueuePolicy || !jobs.AllowMsgSchedules || jobs.MaxAge != 0 || jobs.MaxBytes != -1 || jobs.MaxMsgs != -1 {
-		t.Errorf("the jobs are no work queue with schedules that keeps everything: %+v", jobs)
+	if jobs.Retention != jetstream.WorkQueuePolicy || jobs.AllowMsgSchedules || jobs.AllowRollup || !jobs.DenyPurge || jobs.MaxAge != 0 || jobs.MaxBytes != -1 || jobs.MaxMsgs != -1 {
+		t.Errorf("the jobs are no plain work queue that keeps everything: %+v", jobs)
+	}
+	if due := configs["CHARTPOST_DUE"]; due.Retention != jetstream.WorkQueuePolicy || !due.AllowMsgSchedules || due.MaxAge != 0 || due.MaxBytes != -1 || due.MaxMsgs != -1 {
+		t.Errorf("the due jobs are no work queue with schedules that keeps everything: %+v", due)
+	}
+	for name, config := range configs {
+		if config.MaxConsumers <= 0 {
+			t.Errorf("%s states no limit of consumers", name)
+		}
 	}
 	if jobs.AllowDirect {
 		t.Error("a lagging replica may say whether a copy is still there")
 	}
-	if !slices.Equal(jobs.Subjects, []string{"chartpost.jobs.live.*", "chartpost.jobs.backfill.*", "chartpost.later.*"}) {
+	if !slices.Equal(jobs.Subjects, []string{"chartpost.jobs.live.*", "chartpost.jobs.backfill.*"}) {
 		t.Errorf("subjects %v", jobs.Subjects)
 	}
 	for name, age := range map[string]time.Duration{
@@ -135,8 +145,104 @@ func TestLayoutOnTheServer(t *testing.T) {
 		t.Errorf("the audit can be taken back, or is kept otherwise: %+v", c)
 	}
 	for _, name := range w.StreamNames() {
-		if configs[name].Duplicates != 10*time.Minute {
-			t.Errorf("%s remembers ids for %s", name, configs[name].Duplicates)
+		want := 10 * time.Minute
+		if name == "CHARTPOST_JOBS" { // whose ids anybody can use up
+			want = jobsWindow
+		}
+		if configs[name].Duplicates != want {
+			t.Errorf("%s remembers ids for %s, want %s", name, configs[name].Duplicates, want)
+		}
+	}
+}
+
+// TestSetupLeavesWhatIsNotItsOwn: what an administrator has set beside the layout is
+// there after an update, and a plan changes nothing.
+func TestSetupLeavesWhatIsNotItsOwn(t *testing.T) {
+	t.Parallel()
+	w, _ := farWorld(t) // an embedded nats-server 2.15.2 races with itself here
+	stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
+	must(t, err)
+	changed := stream.CachedInfo().Config
+	changed.Compression, changed.MaxBytes, changed.MaxMsgSize = jetstream.S2Compression, 1<<30, 1<<20
+	changed.Metadata = map[string]string{"owner": "ops"}
+	changed.Description, changed.Duplicates = "somebody's", time.Minute
+	_, err = w.js.UpdateStream(t.Context(), changed)
+	must(t, err)
+	for _, dry := range []bool{true, false} {
+		setup := w.Setup
+		if dry {
+			setup = w.PlanSetup
+		}
+		changes, err := setup(t.Context(), testLayout)
+		must(t, err)
+		if c := changes[1]; c.Did != "updated" || len(c.Fields) != 2 {
+			t.Errorf("dry %t: %+v, want the description and the window", dry, c)
+		}
+		stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
+		must(t, err)
+		c := stream.CachedInfo().Config
+		if c.Compression != jetstream.S2Compression || c.MaxBytes != 1<<30 || c.MaxMsgSize != 1<<20 || c.Metadata["owner"] != "ops" {
+			t.Errorf("dry %t: an administrator's settings are gone: %+v", dry, c)
+		}
+		if (c.Description == "somebody's") != dry {
+			t.Errorf("dry %t: the description is %q", dry, c.Description)
+		}
+	}
+	must(t, w.Verify(t.Context()))
+}
+
+// TestAnOldLayoutIsRefused, by setup and by verify, in one line that says what to do.
+func TestAnOldLayoutIsRefused(t *testing.T) {
+	t.Parallel()
+	w, _ := farWorld(t) // an embedded nats-server 2.15.2 races with itself here
+	must(t, w.js.DeleteStream(t.Context(), "CHARTPOST_JOBS"))
+	_, err := w.js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "CHARTPOST_JOBS", Subjects: []string{"chartpost.jobs.live.*"}, Retention: jetstream.WorkQueuePolicy, AllowMsgSchedules: true, MaxConsumers: 10,
+	})
+	must(t, err)
+	if err := w.Verify(t.Context()); !errors.Is(err, ErrOldLayout) {
+		t.Errorf("verify: %v", err)
+	}
+	if changes, err := w.Setup(t.Context(), testLayout); !errors.Is(err, ErrOldLayout) || len(changes) != 0 || strings.Contains(err.Error(), "\n") {
+		t.Errorf("setup: %v, %v", changes, err)
+	}
+}
+
+// TestVerifyRefusesLimitsThatLoseJobs, each by itself.
+func TestVerifyRefusesLimitsThatLoseJobs(t *testing.T) {
+	t.Parallel()
+	w, _ := farWorld(t) // an embedded nats-server 2.15.2 races with itself here
+	for what, c := range map[string]struct {
+		stream string
+		change func(*jetstream.StreamConfig)
+		want   string
+	}{
+		"jobs that age":         {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = time.Hour, time.Minute }, "CHARTPOST_JOBS"},
+		"old jobs dropped":      {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<30 }, "CHARTPOST_JOBS"},
+		"one job per lane":      {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }, "CHARTPOST_JOBS"},
+		"no source":             {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.Sources = nil }, "CHARTPOST_DUE"},
+		"no limit of consumers": {"CHARTPOST_JOBS", func(c *jetstream.StreamConfig) { c.MaxConsumers = -1 }, "consumers"},
+		"schedules that age":    {"CHARTPOST_DUE", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }, "CHARTPOST_DUE"},
+		"a limit of schedules":  {"CHARTPOST_DUE", func(c *jetstream.StreamConfig) { c.MaxMsgs = 100 }, "CHARTPOST_DUE"},
+		"old records dropped":   {"KV_CHARTPOST_LEDGER", func(c *jetstream.StreamConfig) { c.Discard, c.MaxMsgs = jetstream.DiscardOld, 100 }, "bucket CHARTPOST_LEDGER"},
+	} {
+		stream, err := w.js.Stream(t.Context(), c.stream)
+		must(t, err)
+		before := stream.CachedInfo().Config
+		changed := before
+		c.change(&changed)
+		if _, err := w.js.UpdateStream(t.Context(), changed); err != nil {
+			t.Logf("%s: the server itself refuses it: %v", what, err)
+			continue
+		}
+		if err := w.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := w.Setup(t.Context(), testLayout); err != nil {
+			t.Errorf("%s: setup: %v", what, err)
+		}
+		if err := w.Verify(t.Context()); err != nil {
+			t.Errorf("%s, after setup: %v", what, err)
 		}
 	}
 }

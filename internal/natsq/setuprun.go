@@ -98,14 +98,17 @@ func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig, dry
 	return change, err
 }
 
-// owned is what is there with what Setup owns of it as wanted. More consumers than
-// wanted are an administrator's decision.
+// owned is what is there with what Setup owns of it as wanted. Where more consumers
+// are allowed than wanted, that is an administrator's decision, except on the jobs
+// stream.
 func owned(existing, want jetstream.StreamConfig) jetstream.StreamConfig {
 	cfg := existing
 	cfg.Description, cfg.Subjects, cfg.Sources = want.Description, want.Subjects, want.Sources
 	cfg.Retention, cfg.Discard, cfg.Storage, cfg.Replicas = want.Retention, want.Discard, want.Storage, want.Replicas
 	cfg.MaxAge, cfg.Duplicates = want.MaxAge, want.Duplicates
-	cfg.MaxConsumers = max(existing.MaxConsumers, want.MaxConsumers)
+	if cfg.MaxConsumers = max(existing.MaxConsumers, want.MaxConsumers); len(want.Sources) > 0 {
+		cfg.MaxConsumers = want.MaxConsumers // the jobs': as many as lanes are to have
+	}
 	cfg.MaxMsgsPerSubject = unlimited(want.MaxMsgsPerSubject)
 	cfg.NoAck, cfg.SubjectTransform, cfg.RePublish = want.NoAck, want.SubjectTransform, want.RePublish
 	cfg.AllowDirect, cfg.AllowMsgSchedules, cfg.AllowMsgTTL = want.AllowDirect, want.AllowMsgSchedules, want.AllowMsgTTL

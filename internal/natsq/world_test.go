@@ -37,8 +37,14 @@ var (
 	lane2      = schemas.Lane{Class: schemas.Backfill, Destination: "other"}
 	// patient lets no lease end and no ask fall silent while a test runs.
 	patient = LaneSettings{Concurrency: 100, Lease: time.Hour}
-	calm    = pace{heartbeat: 5 * time.Second, grace: time.Minute, sweep: 50 * time.Millisecond}
+	calm    = brisk(pace{heartbeat: 5 * time.Second, grace: time.Minute, sweep: 50 * time.Millisecond})
 )
+
+// brisk is a pace whose worker lists the lanes often, and whose lanes take no turns.
+func brisk(p pace) pace {
+	p.term, p.beat, p.list, p.turn = 3*time.Second, 200*time.Millisecond, 200*time.Millisecond, time.Hour
+	return p
+}
 
 // limit is how long a test waits for what must happen.
 const limit = 3 * time.Minute
@@ -145,14 +151,38 @@ func (w *world) send(msg *nats.Msg) {
 	}
 }
 
-// look lists the lanes until the listing succeeds.
+// look waits until every lane that holds jobs can be asked, and gives those.
 func look(t *testing.T, in *Intake) []worker.Depth {
 	t.Helper()
 	var depths []worker.Depth
-	until(t, "the lanes are listed", func() bool {
-		var err error
-		depths, err = in.Lanes(t.Context())
-		return err == nil
+	until(t, "the lanes are offered", func() bool {
+		stream, err := in.conn.js.Stream(t.Context(), in.conn.stream(jobs))
+		if err != nil {
+			return false
+		}
+		info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(in.conn.prefix+".jobs.>"))
+		if err != nil {
+			return false
+		}
+		depths = nil
+		offered := map[schemas.Lane]worker.Depth{}
+		for _, depth := range in.Offer().Lanes {
+			if depth.Served {
+				offered[depth.Lane] = depth
+			}
+		}
+		for subject := range info.State.Subjects {
+			lane, err := schemas.ParseJobSubject(in.conn.prefix, subject)
+			if err != nil {
+				continue
+			}
+			depth, ok := offered[lane]
+			if !ok {
+				return false
+			}
+			depths = append(depths, depth)
+		}
+		return true
 	})
 	return depths
 }

@@ -22,6 +22,16 @@ type Parts struct {
 	Token  func() (asked, expires time.Time)
 	Budget func() Budget
 	Queue  func() Queue
+	// Unserved counts the lanes that nobody can take a job of.
+	Unserved func() Unserved
+}
+
+// Unserved counts the lanes that hold jobs which nobody can take although their
+// destinations are not shut: Waiting for their turn, Failed since the queue refuses
+// them. Jobs are those on subjects that no consumer can have.
+type Unserved struct {
+	Waiting, Failed int
+	Jobs            uint64
 }
 
 // Check is one of the checks of /readyz.
@@ -94,7 +104,9 @@ var (
 	gateDesc   = lone("chartpost_gate_shut", "1 while this worker takes no job because something that all of them need has failed.")
 	checkDesc  = lone("chartpost_check_ok", "The checks of /readyz: 1 is well. The worker is ready when all are.", "check")
 
-	laneJobsDesc   = lone("chartpost_lane_jobs", "Jobs in a lane, those in anybody's hands included. Every worker sees the same lanes: take the maximum.", "class", "destination")
+	laneJobsDesc   = lone("chartpost_lane_jobs", "Jobs in a lane, those in anybody's hands included. The worker that looks after the lanes tells of all that hold jobs, the others of those that they may ask: take the maximum.", "class", "destination")
+	unservedDesc   = lone("chartpost_lanes_unserved", "Lanes that hold jobs which nobody can take, although their destinations are not shut: waiting for their turn, or refused by the queue. The worker that looks after the lanes tells of them.", "why")
+	unservableDesc = lone("chartpost_jobs_unservable", "Jobs on subjects that no consumer can have; an administrator must remove them.")
 	laneHandDesc   = lone("chartpost_lane_jobs_in_hand", "Jobs of a lane that this worker has in hand.", "class", "destination")
 	laneOldestDesc = lone("chartpost_lane_oldest_job_timestamp_seconds", "When the oldest job in a lane was published or brought back by its schedule, by the queue's clock. Every worker sees the same.", "class", "destination")
 	laneBrokenDesc = lone("chartpost_lane_broken", "1 from the opening of a lane's breaker until a probe went well.", "class", "destination")
@@ -138,6 +150,12 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 			s.gauge(tokenAskedDesc, seconds(asked))
 			s.gauge(tokenExpiresDesc, seconds(expires))
 		}
+	}
+	if g.parts.Unserved != nil {
+		unserved := g.parts.Unserved()
+		s.gauge(unservedDesc, float64(unserved.Waiting), "turn")
+		s.gauge(unservedDesc, float64(unserved.Failed), "refused")
+		s.gauge(unservableDesc, float64(unserved.Jobs))
 	}
 	if g.parts.Budget != nil {
 		s.budget(g.parts.Budget())
