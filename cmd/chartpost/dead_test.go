@@ -48,7 +48,7 @@ func TestDeadResolve(t *testing.T) {
 		sum := sha256.Sum256(data)
 		reason := schemas.Reason{Kind: "unknown_outcome", Code: "no_answer"}
 		record := pipeline.Record{Phase: pipeline.Held, Attempt: 1, Digest: hex.EncodeToString(sum[:]), Reason: &reason, UpdatedAt: time.Now()}
-		if _, _, err := ledger.New(bucket, ledger.Patience).Open(t.Context(), id, record); err != nil {
+		if _, _, err := ledger.New(bucket, ledger.Patience).Open(t.Context(), schemas.KeyOf(lane, id), record); err != nil {
 			t.Fatal(err)
 		}
 		letter := worker.DeadLetter{Lane: lane, Data: data, Key: "dead/" + id, JobID: id, Status: schemas.StatusUnknown, Reason: reason}
@@ -75,7 +75,7 @@ func TestDeadResolve(t *testing.T) {
 	if said := command(exitOK, "lane", "ls"); !strings.Contains(said, "good-health  1 ") {
 		t.Error(said)
 	}
-	record, _, err := ledger.New(bucket, ledger.Patience).Find(t.Context(), "b")
+	record, _, err := ledger.New(bucket, ledger.Patience).Find(t.Context(), schemas.KeyOf(lane, "b"))
 	if err != nil || record.Phase != pipeline.Accepted || !strings.HasPrefix(record.Owner, "operator ") {
 		t.Errorf("%+v, %v", record, err)
 	}

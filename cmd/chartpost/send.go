@@ -152,7 +152,8 @@ func (p publication) publish(ctx context.Context) error {
 
 var errWaited = errors.New("the wait is over")
 
-// follow publishes the job and prints its events until the last one. The wait
+// follow publishes the job and prints its events until the last one. Events of an
+// earlier run of the job are not among them. The wait
 // begins with the publish: it cannot end with a job that is not on its way.
 func (p publication) follow(ctx context.Context, wait time.Duration, print func(schemas.Event) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -160,7 +161,7 @@ func (p publication) follow(ctx context.Context, wait time.Duration, print func(
 	var published bool
 	var written error
 	var last schemas.Status
-	err := p.queue.Watch(ctx, &p.lane, time.Now().Add(-time.Second),
+	err := p.queue.Watch(ctx, &p.lane, time.Time{},
 		func() error {
 			if err := p.submit(ctx); err != nil {
 				return err

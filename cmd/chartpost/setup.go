@@ -68,7 +68,10 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		if c.DryRun && did != "unchanged" {
 			did = "would be " + did
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", change.Name, did, strings.Join(change.Fields, "; "))
+		if len(change.Fields) > 0 {
+			did += "\t" + strings.Join(change.Fields, "; ")
+		}
+		fmt.Fprintf(table, "%s\t%s\n", change.Name, did)
 	}
 	table.Flush()
 	return err

@@ -67,7 +67,7 @@ func newWorld(t testing.TB, natsURL string) *world {
 	w.settings.Telemetry.Destinations = 200
 	w.settings.S3 = S3{Endpoint: storeURL(t), PathStyle: true}
 	w.settings.Delivery = Delivery{
-		Concurrency: 8, LaneConcurrency: 8, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",
+		Concurrency: 8, LaneConcurrency: 8, Lanes: 500, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",
 		RetryFirst: time.Second, RetryLongest: 2 * time.Second, Lease: 30 * time.Second, Grace: 10 * time.Second, Stall: 30 * time.Second,
 	}
 
@@ -317,12 +317,16 @@ func (w *world) dead() []*nats.Msg {
 // drained waits until the queue holds no job and no schedule.
 func (w *world) drained() {
 	w.t.Helper()
-	devtest.Until(w.t, "the queue is empty", patienceOfTests, func() bool {
-		stream, err := w.js.Stream(w.t.Context(), "CHARTPOST_JOBS")
+	empty := func(name string) bool {
+		stream, err := w.js.Stream(w.t.Context(), name)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		return stream.CachedInfo().State.Msgs == 0
+	}
+	devtest.Until(w.t, "the queue is empty", patienceOfTests, func() bool {
+		// A job moves from one stream to the other, both ways.
+		return empty("CHARTPOST_DUE") && empty("CHARTPOST_JOBS") && empty("CHARTPOST_DUE")
 	})
 }
 

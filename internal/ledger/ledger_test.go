@@ -210,6 +210,31 @@ func TestFindKnowsNothing(t *testing.T) {
 	}
 }
 
+// TestAnIDOfTwoDestinations is two records.
+func TestAnIDOfTwoDestinations(t *testing.T) {
+	t.Parallel()
+	l := New(newBucket(t), limit)
+	here := open(t, l, "a", fresh("here"), true)
+	for _, destination := range []string{"clinic", "good.health", "good-health.a"} {
+		key := schemas.JobKey{Destination: destination, ID: "a"}
+		page, created, err := l.Open(t.Context(), key, fresh(destination))
+		if err != nil || !created || page.Record().Owner != destination {
+			t.Fatalf("%s: created %v, %v", key, created, err)
+		}
+		ended := page.Record()
+		ended.Phase = pipeline.Accepted
+		if err := page.Save(t.Context(), ended); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := here.Save(t.Context(), fresh("still here")); err != nil {
+		t.Errorf("the others took the record: %v", err)
+	}
+	if r, ok, err := l.Find(t.Context(), keyOf("a")); err != nil || !ok || r.Phase != pipeline.Working || r.Owner != "still here" {
+		t.Errorf("%+v %v %v", r, ok, err)
+	}
+}
+
 func TestRecordsExpire(t *testing.T) {
 	t.Parallel()
 	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
