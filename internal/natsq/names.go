@@ -12,6 +12,7 @@ const (
 	events  = "EVENTS"
 	dead    = "DEAD"
 	ledger  = "LEDGER"
+	ended   = "ENDED"
 	control = "CONTROL"
 	audit   = "AUDIT"
 )
@@ -36,7 +37,7 @@ const (
 // StreamNames are the streams of this prefix that delivery needs, in the order of
 // setup.
 func (c *Conn) StreamNames() []string {
-	return []string{c.stream(jobs), c.stream(events), c.stream(dead)}
+	return []string{c.stream(jobs), c.stream(events), c.stream(dead), c.stream(ended)}
 }
 
 // BucketNames are the key-value buckets of this prefix.

@@ -14,15 +14,19 @@ import (
 
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/ledger/archive"
 )
 
 // RunLedger reads many of the ledger's records at once.
-type RunLedger struct{ conn *Conn }
+type RunLedger struct {
+	conn    *Conn
+	archive *archive.Archive
+}
 
 var _ backfill.Ledger = (*RunLedger)(nil)
 
 // RunLedger gives the ledger to runs, for reading.
-func (c *Conn) RunLedger() *RunLedger { return &RunLedger{conn: c} }
+func (c *Conn) RunLedger() *RunLedger { return &RunLedger{conn: c, archive: c.Archive(nil, 0, 0)} }
 
 // mostAtOnce is fewer than the 1,024 that the server answers to one question.
 const mostAtOnce = 512
@@ -33,12 +37,28 @@ const leaderAtOnce = 32
 // readingLedger is what is tried, to the log and to Troubles.
 const readingLedger = "reading the ledger"
 
-// Records implements backfill.Ledger.
+// Records implements backfill.Ledger. The bucket is asked first: a record leaves it
+// only when the archive has it.
 func (l *RunLedger) Records(ctx context.Context, jobIDs []string, newest bool) (map[string][]byte, error) {
 	records := make(map[string][]byte, len(jobIDs))
+	read := l.fromAny
 	if newest {
-		return records, l.fromLeader(ctx, jobIDs, records)
+		read = l.fromLeader
 	}
+	if err := read(ctx, jobIDs, records); err != nil {
+		return nil, err
+	}
+	var left []string
+	for _, id := range jobIDs {
+		if records[id] == nil {
+			left = append(left, id)
+		}
+	}
+	return records, l.fromArchive(ctx, left, records)
+}
+
+// fromAny asks any server of the bucket.
+func (l *RunLedger) fromAny(ctx context.Context, jobIDs []string, records map[string][]byte) error {
 	for len(jobIDs) > 0 {
 		some := jobIDs[:min(len(jobIDs), mostAtOnce)]
 		jobIDs = jobIDs[len(some):]
@@ -49,10 +69,10 @@ func (l *RunLedger) Records(ctx context.Context, jobIDs []string, newest bool) (
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("reading the ledger: %w", err)
+			return fmt.Errorf("reading the ledger: %w", err)
 		}
 	}
-	return records, nil
+	return nil
 }
 
 func (l *RunLedger) stream() string { return "KV_" + l.conn.stream(ledger) }
@@ -104,6 +124,39 @@ func (l *RunLedger) many(ctx context.Context, jobIDs []string, records map[strin
 
 // fromLeader asks the leader for each record.
 func (l *RunLedger) fromLeader(ctx context.Context, jobIDs []string, records map[string][]byte) error {
+	return l.each(jobIDs, records, func(id string) (value []byte, err error) {
+		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+			began := time.Now()
+			msg, err := l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(id)})
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				l.conn.tried(readingLedger, id, began, nil)
+				return nil
+			}
+			l.conn.tried(readingLedger, id, began, err)
+			if err == nil {
+				value = valueOf(msg.Header, msg.Data)
+			}
+			return err
+		})
+		return value, err
+	})
+}
+
+// fromArchive looks for records that have left the bucket.
+func (l *RunLedger) fromArchive(ctx context.Context, jobIDs []string, records map[string][]byte) error {
+	final := func(err error) bool { return unreadable(err) || hopeless(err) }
+	return l.each(jobIDs, records, func(id string) (value []byte, err error) {
+		err = insist.Do(ctx, final, func(ctx context.Context) error {
+			var err error
+			value, _, err = l.conn.lookUp(ctx, l.archive, id)
+			return err
+		})
+		return value, err
+	})
+}
+
+// each reads records one by one, several at once.
+func (l *RunLedger) each(jobIDs []string, records map[string][]byte, read func(id string) ([]byte, error)) error {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var failed error
@@ -112,27 +165,14 @@ func (l *RunLedger) fromLeader(ctx context.Context, jobIDs []string, records map
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			var msg *jetstream.RawStreamMsg
-			err := insist.Do(ctx, missing, func(ctx context.Context) (err error) {
-				began := time.Now()
-				msg, err = l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(id)})
-				if errors.Is(err, jetstream.ErrMsgNotFound) {
-					l.conn.tried(readingLedger, id, began, nil)
-					return err
-				}
-				l.conn.tried(readingLedger, id, began, err)
-				return err
-			})
+			value, err := read(id)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
-			case errors.Is(err, jetstream.ErrMsgNotFound):
 			case err != nil:
 				failed = fmt.Errorf("reading the ledger: %w", err)
-			default:
-				if value := valueOf(msg.Header, msg.Data); value != nil {
-					records[id] = value
-				}
+			case value != nil:
+				records[id] = value
 			}
 		})
 	}
