@@ -23,9 +23,13 @@ const readingArchive = "reading the ledger's archive"
 // may go there; only a compactor needs it. after and grace are the archive's own
 // defaults where they are 0.
 func (c *Conn) Archive(ripe func(value []byte) bool, after, grace time.Duration) *archive.Archive {
-	return archive.New(archiveStore{c}, archiveBucket{c, c.stream(ledger)}, archive.Settings{
-		Prefix: c.archivePrefix(), Ripe: ripe, After: after, Grace: grace,
-	})
+	store, bucket := c.ArchivePorts()
+	return archive.New(store, bucket, archive.Settings{Prefix: c.archivePrefix(), Ripe: ripe, After: after, Grace: grace})
+}
+
+// ArchivePorts gives the archive's stream and the ledger's bucket.
+func (c *Conn) ArchivePorts() (archive.Store, archive.Bucket) {
+	return archiveStore{c}, archiveBucket{c, c.stream(ledger)}
 }
 
 // lookUp reads a record of the archive. One that is damaged is no trouble of the
@@ -133,17 +137,21 @@ func (b archiveBucket) born(ctx context.Context) (time.Time, error) {
 	return stream.CachedInfo().Created, nil
 }
 
-func (b archiveBucket) At(ctx context.Context, revision uint64) (r archive.Record, ok bool, err error) {
-	_, err = b.several(ctx, map[string]any{"seq": revision, "batch": 1}, func(found archive.Record) bool {
-		if found.Revision == revision && found.Value != nil {
-			r, ok = found, true
-		}
-		return false
-	})
+func (b archiveBucket) At(ctx context.Context, revision uint64) (archive.Record, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	msg, err := b.conn.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+bucketStream(b.name), fmt.Appendf(nil, `{"seq":%d}`, revision))
 	if err != nil {
 		return archive.Record{}, false, fmt.Errorf("reading the ledger: %w", err)
 	}
-	return r, ok, nil
+	switch status := msg.Header.Get("Status"); {
+	case status == "404":
+		return archive.Record{}, false, nil
+	case status != "":
+		return archive.Record{}, false, fmt.Errorf("reading the ledger: the bucket answered %s", status)
+	}
+	r, err := b.record(msg)
+	return r, err == nil && r.Value != nil, err
 }
 
 // several asks for a batch of records. more is false when each has returned false,
@@ -251,8 +259,13 @@ func (b archiveBucket) remove(ctx context.Context, revision uint64) error {
 	if err := json.Unmarshal(reply.Data, &answer); err != nil {
 		return fmt.Errorf("removing from the ledger: %w", err)
 	}
-	if answer.Error != nil && answer.Error.ErrorCode != codeNoSequence {
-		return fmt.Errorf("removing from the ledger: %w", answer.Error)
+	if answer.Error == nil || answer.Error.ErrorCode == codeNoSequence {
+		return nil
 	}
-	return nil
+	// One that somebody else removes at the same moment fails with the code of all
+	// other failures.
+	if _, there, err := b.At(ctx, revision); err == nil && !there {
+		return nil
+	}
+	return fmt.Errorf("removing from the ledger: %w", answer.Error)
 }
