@@ -40,17 +40,19 @@ var refusals = []struct {
 	{worker, "pub", "$JS.API.DIRECT.GET.CHARTPOST_DEAD.chartpost.dead.live.good-health"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_DEAD"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_EVENTS"},
-	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.KV_CHARTPOST_LEDGER"},
+	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_ENDED"},
+	{worker, "pub", "$JS.API.STREAM.PURGE.CHARTPOST_ENDED"},
+	{worker, "pub", "$JS.API.STREAM.PURGE.KV_CHARTPOST_LEDGER"},
 	{worker, "sub", "chartpost.jobs.>"},
 	{worker, "sub", "chartpost.dead.>"},
 	{worker, "sub", "chartpost.events.>"},
 	{worker, "sub", "$KV.CHARTPOST_LEDGER.>"},
 	{worker, "sub", "$JS.API.>"},
 	{worker, "sub", ">"},
-	// It lists no ledger, removes no lane's consumer, and makes no consumer
+	// It follows no ledger, removes no lane's consumer, and makes no consumer
 	// without a filter or of schedules.
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.KV_CHARTPOST_LEDGER.one.$KV.CHARTPOST_LEDGER.>"},
-	{worker, "pub", "$JS.API.DIRECT.GET.KV_CHARTPOST_LEDGER"},
+	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_ENDED.one.chartpost.ended.>"},
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_JOBS"},
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_JOBS.one"},
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_JOBS.one.chartpost.later.*"},
