@@ -41,7 +41,7 @@ func newArchiveWorld(t *testing.T, url string, replicas int, options ...nats.Opt
 	t.Cleanup(func() { queue.Close() })
 	patient, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	if _, err := queue.Setup(patient, natsq.Layout{Replicas: replicas, LedgerAge: 100 * time.Hour, LedgerOpenAge: 200 * time.Hour, Duplicates: time.Minute}); err != nil {
+	if _, err := queue.Setup(patient, archiveLayout(replicas)); err != nil {
 		t.Fatal(err)
 	}
 	bucket, err := queue.Ledger(t.Context())
@@ -61,6 +61,10 @@ func newArchiveWorld(t *testing.T, url string, replicas int, options ...nats.Opt
 		Ledger: New(bucket, limit), t: t, queue: queue, bucket: bucket, js: js,
 		compactor: queue.Archive(Accepted, time.Hour, 5*time.Minute), now: time.Now(),
 	}
+}
+
+func archiveLayout(replicas int) natsq.Layout {
+	return natsq.Layout{Replicas: replicas, LedgerAge: 100 * time.Hour, LedgerOpenAge: 200 * time.Hour, Duplicates: time.Minute}
 }
 
 func newSmallArchiveWorld(t *testing.T) *archiveWorld {

@@ -14,7 +14,6 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
-	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/pipeline"
 )
 
@@ -99,12 +98,7 @@ func TestABucketMadeAgainKeepsItsRecords(t *testing.T) {
 	w.compact(2 * time.Hour)
 	store, bucket := w.queue.ArchivePorts()
 	remake := func() {
-		if err := w.js.DeleteStream(t.Context(), "KV_CHARTPOST_LEDGER"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.queue.Setup(t.Context(), natsq.Layout{Replicas: 1, LedgerAge: 100 * time.Hour, LedgerOpenAge: 200 * time.Hour, Duplicates: time.Minute}); err != nil {
-			t.Fatal(err)
-		}
+		w.remakeBucket()
 		for _, id := range []string{"b", "c"} {
 			if _, err := w.bucket.Create(t.Context(), id, []byte(`{"phase":"working"}`)); err != nil {
 				t.Fatal(err)
@@ -119,6 +113,38 @@ func TestABucketMadeAgainKeepsItsRecords(t *testing.T) {
 		t.Errorf("the new bucket has %d records, want 2", left)
 	}
 	open(t, w.Ledger, "a", fresh("x"), false)
+}
+
+func (w *archiveWorld) remakeBucket() {
+	w.t.Helper()
+	if err := w.js.DeleteStream(w.t.Context(), "KV_CHARTPOST_LEDGER"); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.queue.Setup(w.t.Context(), archiveLayout(1)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestTheSameRevisionOfAnotherBucketIsAnotherRecord, of the same job.
+func TestTheSameRevisionOfAnotherBucketIsAnotherRecord(t *testing.T) {
+	t.Parallel()
+	w := newSmallArchiveWorld(t)
+	w.end("a", pipeline.Accepted)
+	w.compact(2 * time.Hour)
+	w.remakeBucket()
+	for _, value := range []string{`{"phase":"working"}`, `{"phase":"accepted","digest":"second"}`} {
+		if _, err := w.bucket.Put(t.Context(), "a", []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []archive.Pass{{Archived: 1}, {Removed: 1}} {
+		if got := w.compact(2 * time.Hour); got != want {
+			t.Errorf("a pass did %+v, want %+v", got, want)
+		}
+	}
+	if found, ok, err := w.Find(t.Context(), "a"); err != nil || !ok || found.Digest != "second" {
+		t.Errorf("found %+v, %v, %v; want the second record", found, ok, err)
+	}
 }
 
 // TestAnArchiveMadeAgainLosesNoRecordOfTheBucket: what was archived and not yet

@@ -58,6 +58,7 @@ func (m *measurement) fill(ctx context.Context) error {
 	generated := max(m.records-3*m.pass, 0)
 	store, _ := m.queue.ArchivePorts()
 	now := time.Now()
+	fmt.Printf("%d records come from the generator\n", generated)
 	for from := 0; from < generated; from += m.pass {
 		bucket := generator{from, min(from+m.pass, generated)}
 		a := archive.New(store, bucket, archive.Settings{Prefix: "chartpost.ended", Ripe: ledger.Accepted})
@@ -73,9 +74,12 @@ func (m *measurement) fill(ctx context.Context) error {
 		if from+m.pass >= m.records {
 			break
 		}
-		if _, err := compactor.Compact(ctx, time.Now()); err != nil {
+		began := time.Now()
+		pass, err := compactor.Compact(ctx, began)
+		if err != nil {
 			return err
 		}
+		fmt.Printf("a pass: %.1f s, %d records archived, %d removed\n", time.Since(began).Seconds(), pass.Archived, pass.Removed)
 	}
 	return nil
 }
