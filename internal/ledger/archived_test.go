@@ -204,6 +204,37 @@ func TestALateRecordIsNotBelieved(t *testing.T) {
 	}
 }
 
+// frozen is a bucket of a worker that stands still before it makes a record.
+type frozen struct {
+	jetstream.KeyValue
+	archived
+	meanwhile func()
+}
+
+func (f frozen) Create(ctx context.Context, key string, value []byte, options ...jetstream.KVCreateOpt) (uint64, error) {
+	f.meanwhile()
+	return f.KeyValue.Create(ctx, key, value, options...)
+}
+
+// TestAWorkerThatStoodStill while the job was accepted by another worker, and its
+// record archived and removed, finds it all the same.
+func TestAWorkerThatStoodStill(t *testing.T) {
+	t.Parallel()
+	w := newSmallArchiveWorld(t)
+	bucket := frozen{w.bucket, w.bucket.(archived), func() {
+		w.end("a", pipeline.Accepted)
+		w.compact(2 * time.Hour)
+		w.compact(time.Hour)
+	}}
+	p := open(t, New(bucket, limit), "a", fresh("late"), false)
+	if got := p.Record(); got.Phase != pipeline.Accepted || got.Owner != "w" {
+		t.Errorf("found %+v", got)
+	}
+	if left := w.size("KV_CHARTPOST_LEDGER"); left != 0 {
+		t.Errorf("%d records are in the bucket, want none", left)
+	}
+}
+
 // TestADamagedArchiveIsNotAbsence: with an index page or a chunk that cannot be
 // read, a job that may be in there is not taken for new, and others are.
 func TestADamagedArchiveIsNotAbsence(t *testing.T) {
