@@ -83,8 +83,9 @@ const (
 	DefaultAfter = time.Hour
 	// DefaultGrace is the least time between the writing of a page and the removal
 	// of its records from the bucket. A leader of the archive's stream that was
-	// deposed and does not know it answers from before the writing; elections take
-	// up to 9 s.
+	// deposed and does not know it, or was just elected, may answer from before the
+	// writing; elections take up to 9 s. And a server that does not sync at once
+	// does so every two minutes: by then the page is on the disk.
 	DefaultGrace = 5 * time.Minute
 	// Slack is by how much the stream must keep messages for longer than records
 	// are to be remembered: by so much the clocks of servers and compactors may
