@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,6 +30,16 @@ func keyOf(number int) string {
 	return fmt.Sprintf("hospital-%d.%s-%s-%s-%s-%s", sum[31]%100, id[:8], id[8:12], id[12:16], id[16:20], id[20:])
 }
 
+// padding is how many random bytes a record has in addition.
+var padding int
+
+// pad gives them, as text.
+func pad(number int) string {
+	random := make([]byte, padding/4*3)
+	rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(number)))).Read(random)
+	return base64.StdEncoding.EncodeToString(random)
+}
+
 // recordOf is the record of a job with one uploaded file that was accepted. What
 // is random in a real one is random here, so that it compresses as that does.
 func recordOf(number int) pipeline.Record {
@@ -37,7 +49,7 @@ func recordOf(number int) pipeline.Record {
 	text := hex.EncodeToString(other[:])
 	return pipeline.Record{
 		Phase: pipeline.Accepted, Attempt: 1, Sequence: uint64(number), Stored: ended.Add(-time.Second), Digest: hex.EncodeToString(random[:]),
-		Owner: "worker-7d4b9c-" + text[:10],
+		Owner: "worker-7d4b9c-" + text[:10] + pad(number),
 		Files: []pipeline.FileRecord{{
 			Pin:         &pipeline.Pin{ETag: `"` + text[10:42] + `"`, Size: int64(random[0])<<12 + int64(random[1])},
 			ContentType: "application/pdf", Transfer: "upload", SHA256: text, SHA1: random[4:24],

@@ -30,6 +30,8 @@ func main() {
 	flag.IntVar(&m.pass, "pass", 90_000, "how many records a pass of the compactor archives; 90,000 are an hour at 25 jobs a second")
 	flag.StringVar(&m.dir, "dir", filepath.Join(os.TempDir(), "ledger-measure"), "folder for the server's files; it is removed before and after")
 	flag.BoolVar(&m.plain, "plain", false, "leave all records in the bucket")
+	flag.StringVar(&m.limit, "limit", "", "GOMEMLIMIT of the server, such as 768MiB; empty is none")
+	flag.IntVar(&padding, "padding", 0, "random bytes to add to each record: fewer records then fill as many of the server's blocks")
 	flag.DurationVar(&m.each, "each", 2*time.Minute, "how long each kind of lookup is made, at 25 a second")
 	flag.DurationVar(&m.rest, "rest", 150*time.Second, "how long the server rests before its memory is read: it collects garbage every two minutes")
 	flag.Parse()
@@ -43,7 +45,7 @@ func main() {
 // measurement is what is to be measured, and the server that it is measured on.
 type measurement struct {
 	records, pass int
-	dir           string
+	dir, limit    string
 	plain         bool
 	each, rest    time.Duration
 	server        *server
@@ -63,7 +65,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer os.RemoveAll(m.dir)
-	if m.server, err = newServer(ctx, m.dir); err != nil {
+	if m.server, err = newServer(ctx, m.dir, m.limit); err != nil {
 		return err
 	}
 	defer m.server.kill()

@@ -20,11 +20,12 @@ import (
 // server is a genuine nats-server in a process of its own.
 type server struct {
 	program, dir, url string
+	limit             string
 	port              int
 	cmd               *exec.Cmd
 }
 
-func newServer(ctx context.Context, dir string) (*server, error) {
+func newServer(ctx context.Context, dir, limit string) (*server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func newServer(ctx context.Context, dir string) (*server, error) {
 	}
 	defer listener.Close()
 	port := listener.Addr().(*net.TCPAddr).Port
-	return &server{program: program, dir: dir, port: port, url: fmt.Sprintf("nats://127.0.0.1:%d", port)}, nil
+	return &server{program: program, dir: dir, limit: limit, port: port, url: fmt.Sprintf("nats://127.0.0.1:%d", port)}, nil
 }
 
 func (s *server) start(synced bool) error {
@@ -52,6 +53,9 @@ func (s *server) start(synced bool) error {
 		return err
 	}
 	s.cmd = exec.Command(s.program, "-c", settings)
+	if s.limit != "" {
+		s.cmd.Env = append(os.Environ(), "GOMEMLIMIT="+s.limit)
+	}
 	devstack.DieWithParent(s.cmd)
 	return s.cmd.Start()
 }
