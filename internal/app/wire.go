@@ -215,6 +215,7 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	about.Add("redox", func() health.Check { return wayOf(w.Shut()) })
 	about.Add("lanes", func() health.Check { return lanesCheck(intake.Standing()) })
 	watching.Watch(telemetry.Parts{Worker: lookAtAll(w.Look, intake.Standing), Unserved: unservedLanes(intake.Standing), Shut: w.Shut, Oldest: queue.Oldest, Token: tokens.Times, Budget: requests.standing})
+	open.push("ledger's archive", archiving(queue, intake, log))
 	about.Enter(health.Working)
 	defer context.AfterFunc(ctx, func() { about.Enter(health.Stopping) })()
 	ready()
