@@ -55,8 +55,9 @@ var house = map[string]room{
 	"internal/release":          ground,
 
 	// Pure: what we say to Redox.
-	"pipeline/compose": {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"pipeline/guard":   {rooms: []string{"internal/fault"}, shut: network},
+	"pipeline/filetype": {shut: network},
+	"pipeline/compose":  {rooms: []string{"schemas", "internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
+	"pipeline/guard":    {rooms: []string{"internal/fault", "pipeline/filetype"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
 	"pipeline": {rooms: []string{"schemas", "internal/fault", "pipeline/compose", "pipeline/guard"}, shut: network},
 	"worker":   {rooms: []string{"schemas", "internal/fault", "pipeline"}, shut: network},

@@ -30,6 +30,7 @@ var (
 	versionInvalid = ofFile("version_invalid", "S3 does not take the version_id for one of its own")
 	fileArchived   = ofFile("file_archived", "the object is archived; restore it before the job is sent again")
 	fileUnpinned   = ofFile("file_unpinned", "the store gives the object neither a version nor a strong ETag, so that nobody can tell whether a later read has the same bytes")
+	fileSealed     = ofFile("file_encrypted_by_store", "S3 does not give out the object as it was asked for, as with one that is encrypted under a key of the customer's own (SSE-C), which is not supported; store it again under a key that the store keeps")
 	keyInvalid     = ofFile("key_invalid", "a key must not hold a zero byte, nor . or .. between slashes; give the object another key")
 	notAllowed     = ofFile("bucket_not_allowed", "jobs may not name this bucket or prefix; it is not among the allowed buckets")
 	fileForbidden  = ofFile("file_forbidden", "S3 does not let us read the object; s3:GetObject is needed, and s3:GetObjectVersion in buckets that keep versions; "+

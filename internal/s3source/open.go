@@ -184,17 +184,20 @@ func (s *Source) get(ctx context.Context, w want, offset int64) (answer, bodyRea
 	return a, out.Body, nil
 }
 
-// judge knows what judge alone cannot: that a version was asked for.
+// judge knows what judge alone cannot: that an object was asked for, and maybe a
+// version of it.
 func (w want) judge(ctx context.Context, err error) error {
 	f := judge(ctx, err)
 	api, ok := errors.AsType[smithy.APIError](f.Cause)
-	if !ok || w.versionID == "" {
+	if !ok {
 		return f
 	}
-	switch api.ErrorCode() {
-	case "InvalidArgument":
+	switch code := api.ErrorCode(); {
+	case code == "InvalidRequest": // what AWS says of SSE-C, and of nothing else that a read asks for
+		return fileSealed.fault(f.Cause)
+	case code == "InvalidArgument" && w.versionID != "":
 		return versionInvalid.fault(f.Cause)
-	case "MethodNotAllowed": // that version is a delete marker
+	case code == "MethodNotAllowed" && w.versionID != "": // that version is a delete marker
 		return fileMissing.fault(f.Cause)
 	}
 	return f

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/chartpost/chartpost/pipeline/filetype"
 )
 
 // fileMembers are those of a FHIR Attachment that only the file can say. The
@@ -81,22 +83,30 @@ func (b *bundle) attachmentList(key string, of func(element *node, where path, p
 	return slots
 }
 
+// admitAttachment refuses a file that no Attachment can name.
+func admitAttachment(s slot, file int, a Attachment, p *problems) {
+	where := at("files").index(file)
+	if s.stated.ContentType == "" && !isMIMEType(a.ContentType) {
+		p.add(codeMissing, where.to("content_type"), "the store names no MIME type for this file; give it in the job")
+	}
+	checkSize(a, where, p)
+}
+
 // fillAttachment adds what is known of a file to its Attachment: contentType,
 // title, size, the SHA-1 as hash, and exactly one of url and data (Redox docs,
-// DocumentReference; FHIR R4, Attachment).
-func fillAttachment(s slot, file int, a Attachment, p *problems) {
-	where := at("files").index(file)
-	if s.node.get("contentType") == nil {
-		if !isMIMEType(a.ContentType) {
-			p.add(codeMissing, where.to("content_type"), "the store names no MIME type for this file; give it in the job")
-		}
+// DocumentReference; FHIR R4, Attachment). A contentType that is no registered
+// name gives way to the one that is (FHIR R4, binding to BCP 13).
+func fillAttachment(s slot, file int, a Attachment) {
+	if s.stated.ContentType == "" {
 		s.node.add("contentType", text(a.ContentType))
+	} else if name, rest, _ := strings.Cut(s.stated.ContentType, ";"); filetype.Registered(filetype.Bare(name)) != filetype.Bare(name) {
+		if rest != "" {
+			rest = ";" + rest
+		}
+		s.node.put("contentType", text(filetype.Registered(filetype.Bare(name))+rest))
 	}
 	if title := cleanTitle(a.Title); title != "" && s.node.get("title") == nil {
 		s.node.add("title", text(title))
-	}
-	if !checkSize(a, where, p) {
-		return
 	}
 	s.node.add("size", &node{kind: kindOther, raw: strconv.AppendInt(nil, a.Size, 10)})
 	if a.SHA1 != nil {
@@ -111,12 +121,10 @@ func fillAttachment(s slot, file int, a Attachment, p *problems) {
 
 // checkSize asks for what FHIR R4's unsignedInt can say. No message of Redox's
 // comes near it.
-func checkSize(a Attachment, where path, p *problems) bool {
+func checkSize(a Attachment, where path, p *problems) {
 	if a.Size < 1 || a.Size > math.MaxInt32 {
 		p.add(codeInvalid, where, "a file has 1 to 2147483647 bytes")
-		return false
 	}
-	return true
 }
 
 // isMIMEType asks for type/subtype with well-formed parameters.
