@@ -109,11 +109,14 @@ func shebang(b []byte) bool {
 // byLibrary asks the library, and asks again where it took a text for a binary
 // of which a text can have the first letters ("BZh", "FWS", "MZ").
 func byLibrary(b []byte) (t string, textual bool) {
+	isClean := clean(b)
+	if whole := bytes.TrimRight(b, "\x00\x1a"); !isClean && clean(whole) {
+		b, isClean = whole, true
+	}
 	m := mimetype.Detect(b)
-	isClean := clean(bytes.TrimRight(b, "\x00"))
 	if isClean && !underText(m) && !lettered[filetype.Bare(m.String())] && len(b) > 0 {
 		blind := append([]byte{' '}, b[1:]...)
-		m = mimetype.Detect(bytes.TrimRight(blind, "\x00"))
+		m = mimetype.Detect(blind)
 	}
 	t = canonical(filetype.Bare(m.String()))
 	if !underText(m) {

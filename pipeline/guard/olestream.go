@@ -13,9 +13,10 @@ const streamLimit = 256 << 10
 func (c *compound) look(kind string, top map[string][]byte) (macros, encrypted bool) {
 	switch kind {
 	case docType:
-		// fEncrypted of the FIB ([MS-DOC] 2.5.2).
+		// fEncrypted of the FIB, where its nFibBack is one that Word writes ([MS-DOC]
+		// 2.5.2).
 		b := c.stream(top["WORDDOCUMENT"], 32)
-		return false, len(b) > 11 && b[0] == 0xEC && b[1] == 0xA5 && b[11]&0x01 != 0
+		return false, len(b) > 13 && b[0] == 0xEC && b[1] == 0xA5 && b[11]&0x01 != 0 && (b[12] == 0xBF || b[12] == 0xC1) && b[13] == 0
 	case xlsType:
 		e := top["WORKBOOK"]
 		if e == nil {

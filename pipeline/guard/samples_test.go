@@ -340,3 +340,22 @@ func glob(t testing.TB, pattern ...string) []string {
 	slices.Sort(found)
 	return found
 }
+
+// makePackage gives a zip of names and what they hold in turn, packed.
+func makePackage(pairs ...string) []byte {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for i := 0; i < len(pairs); i += 2 {
+		f, err := w.Create(pairs[i])
+		if err == nil {
+			_, err = f.Write([]byte(pairs[i+1]))
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
