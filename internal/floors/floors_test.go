@@ -47,6 +47,7 @@ var house = map[string]room{
 	"internal/budget":   {shut: network},
 	"internal/redoxsim": ground,
 	"internal/samples":  ground,
+	"internal/guardlab": {rooms: []string{"internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
 	"internal/stdlog":   {shut: network},
 	"internal/health":   {rooms: []string{"internal/stdlog"}},
 	"internal/floors":   ground,

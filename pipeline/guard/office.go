@@ -26,6 +26,8 @@ type parts struct {
 	kind                             string
 	danger                           string
 	encrypted                        bool
+	// objects are embedded ones that may be compound files.
+	objects []entry
 }
 
 // judgeZip looks through the central directory of a zip: the type of an office
@@ -60,7 +62,31 @@ func (p Policy) judgeZip(v *view, detected string) (string, error) {
 	case seen.encrypted && p.holds(CodeEncrypted):
 		return "", refuse(CodeEncrypted, detected)
 	}
+	for _, e := range seen.objects[:min(len(seen.objects), objectLimit)] {
+		if code := embeddedObject(v.content(d, e)); code != "" {
+			return "", refuse(code, detected)
+		}
+	}
+	if v.over {
+		return "", refuse(CodeBeyond, "")
+	}
 	return detected, nil
+}
+
+// objectLimit is how many embedded objects of a document are looked into.
+const objectLimit = 16
+
+// embeddedObject looks into a compound file inside of a document.
+func embeddedObject(b []byte) string {
+	if !bytes.HasPrefix(b, []byte("\xd0\xcf\x11\xe0")) {
+		return ""
+	}
+	v := newView(File{Size: int64(len(b)), Read: func(offset, length int64) ([]byte, error) { return b[offset : offset+length], nil }})
+	v.open()
+	if c, ok := openCompound(v); ok && len(c.entries) >= oleEntry {
+		return c.danger()
+	}
+	return ""
 }
 
 // documentKind gives what the package is, zipType where it is no document.
@@ -149,6 +175,9 @@ func (s *parts) add(e entry) {
 		if s.kind == "" && strings.HasPrefix(name, m.prefix) && !strings.HasSuffix(name, "/") {
 			s.kind = m.kind
 		}
+	}
+	if strings.Contains(name, "/embeddings/") && strings.HasSuffix(name, ".bin") {
+		s.objects = append(s.objects, e)
 	}
 	if s.danger == "" {
 		s.danger = dangerousPart(name)

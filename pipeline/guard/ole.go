@@ -213,6 +213,9 @@ func (p Policy) judgeOLE(v *view, detected string) (string, error) {
 			return "", refuse(CodeEncrypted, detected)
 		}
 	}
+	if v.over {
+		return "", refuse(CodeBeyond, "")
+	}
 	if top["ENCRYPTEDPACKAGE"] != nil || top["ENCRYPTIONINFO"] != nil {
 		if p.holds(CodeEncrypted) {
 			return "", refuse(CodeEncrypted, "")

@@ -96,8 +96,8 @@ const textEnd = " \t\r\n\f\x0b\x1c\x1a\x00"
 // recordings and volumes whose header is text, print jobs, and what hides bytes
 // in letters.
 var foreignStarts = regexp.MustCompile(`^(?:NRRD000\d|SIMPLE  =|GDF [12]\.|ISHNE1\.0|MATLAB [4-7]\.\d MAT-file|# vtk DataFile|` +
-	`Brain ?Vision Data Exchange|# ?itk|ObjectType = |CDF\x01|P[1-6]\s+(?:#[^\n]*\s+)*\d+\s+\d+\s|%!PS|\x1b%-12345X|@PJL|` +
-	`begin(?:-base64)? [0-7]{3} |=ybegin |-----BEGIN PGP MESSAGE|CWPROJ|LAS,|ID;P|%FDF-|/\* XPM|#define \w+_width|ply\r?\n|` +
+	`Brain ?Vision Data Exchange|P[1-6]\r?\n(?:#[^\n]*\n)*\d+\s+\d+\s|%!PS|\x1b%-12345X|@PJL|` +
+	`begin(?:-base64)? [0-7]{3} |=ybegin |-----BEGIN PGP MESSAGE|ID;P[\w;]*\r?\n[A-Z];|%FDF-|/\* XPM|ply\r?\nformat|` +
 	`TVqQAAMAAAAEAAAA|f0VMRg)`)
 
 // edfStart is the header of EDF and BDF recordings: version, patient and
@@ -119,7 +119,7 @@ func foreign(b []byte) bool {
 
 // foreignFirst are the first bytes of foreignStarts, which most texts do not have.
 var foreignFirst = func() (m [256]bool) {
-	for _, c := range []byte("NSGIM#BOCPb=-%\x1b@L/pTf") {
+	for _, c := range []byte("NSGIM#BPb=-%\x1b@/pTf") {
 		m[c] = true
 	}
 	return m
@@ -196,7 +196,7 @@ func (p Policy) earn(v *view, t string) error {
 	for at := begin; at < min(end, TextLimit); {
 		b := v.once(at, min(textStep, min(end, TextLimit)-at))
 		if b == nil {
-			return nil // the reason is kept in v.err
+			return refuse(CodeBeyond, "") // unless the reading failed, see v.err
 		}
 		s.add(b)
 		at += int64(len(b))

@@ -21,7 +21,7 @@ const (
 	// DirectoryLimit is the most bytes of the directory of a container.
 	DirectoryLimit = 1 << 20
 
-	pageSize = 16 << 10
+	pageSize = 32 << 10
 	// textStep is how many bytes of a text are read at once.
 	textStep = 256 << 10
 )
@@ -91,6 +91,9 @@ func (w *window) once(offset, length int64) []byte {
 
 // own gives exactly this part, unlike at, which rounds to pages.
 func (w *window) own(offset, length int64) []byte {
+	if length <= 0 {
+		return nil
+	}
 	for _, p := range w.pages {
 		if offset >= p.at && offset+length <= p.at+int64(len(p.data)) {
 			return p.data[offset-p.at : offset-p.at+length]
