@@ -284,6 +284,39 @@ func FuzzJudge(f *testing.F) {
 	})
 }
 
+// TestMemoryDoesNotGrow: what is allocated for a file of 30 MB is within the
+// bounds, and no more than for one of 3 MB.
+func TestMemoryDoesNotGrow(t *testing.T) {
+	of := func(make func(size int) []byte, size int) float64 {
+		f := fileOf("a", "", "", make(size))
+		read := f.Read
+		f.Read = func(offset, length int64) ([]byte, error) {
+			b, err := read(offset, length)
+			return bytes.Clone(b), err
+		}
+		r := testing.Benchmark(func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := (Policy{}).Judge(f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		return float64(r.AllocedBytesPerOp())
+	}
+	for name, make := range map[string]func(int) []byte{
+		"text": func(n int) []byte { return bytes.Repeat([]byte("all is well. "), n/13) },
+		"pdf":  func(n int) []byte { return makePDF(n, "") },
+		"doc":  func(n int) []byte { return join(makeOLE(50, nil, "WordDocument"), noise(n)) },
+		"docx": func(n int) []byte { return makeZipWith(n/2, "[Content_Types].xml", "word/document.xml") },
+	} {
+		small, large := of(make, 3_000_000), of(make, 30_000_000)
+		if large > small*1.1+10_000 || large > ReadLimit {
+			t.Errorf("%s: %.0f bytes for 3 MB, %.0f for 30 MB", name, small, large)
+		}
+	}
+}
+
 func BenchmarkJudge(b *testing.B) {
 	big := makeOffice("ppt/presentation.xml", numbered("ppt/slides/", 1200)...)
 	worst := make([]byte, 200_000)
@@ -296,11 +329,18 @@ func BenchmarkJudge(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		data []byte
-	}{{"pdf", makePDF(1<<20, "")}, {"text", []byte(strings.Repeat("all is well. ", 20_000))}, {"pptx", big}, {"jpeg", makeJPEG()}, {"many end records", worst}} {
+	}{
+		{"pdf of 50 KB", makePDF(50_000, "")}, {"text of 50 KB", []byte(strings.Repeat("all is well. ", 4000))}, {"CDA of 50 KB", []byte(cda[:len(cda)-20] + strings.Repeat("<text>all is well</text>\n", 2000) + "</ClinicalDocument>")},
+		{"jpeg", makeJPEG()}, {"doc of 50 KB", makeOLEIn(2, 9, nil, append([]string{"WordDocument"}, numbered("a", 20)...)...)}, {"docx", makeOffice("word/document.xml", numbered("word/", 20)...)},
+		{"pdf of 30 MB", makePDF(30_000_000, "")}, {"text of 30 MB", []byte(strings.Repeat("all is well. ", 2_300_000))}, {"doc of 30 MB", join(makeOLEIn(2, 9, nil, append([]string{"WordDocument"}, numbered("a", 20)...)...), make([]byte, 30_000_000))},
+		{"pptx of 1,200 parts", big}, {"many end records", worst},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				judge(Policy{}, "a", "", c.data)
+				if _, err := judge(Policy{}, "a", "", c.data); err != nil && c.name != "many end records" {
+					b.Fatal(err)
+				}
 			}
 		})
 	}
