@@ -6,11 +6,12 @@
 // stream.go.
 //
 // What the caller gives is kept byte for byte: unknown members, extensions,
-// key order, the digits of numbers and the escapes of strings. Only three
+// key order, the digits of numbers and the escapes of strings. Only five
 // things differ in the message that leaves: whitespace between tokens is
-// dropped, members of ours come at the end of their object, and in FHIR the
-// strings of references to resources of the message are set to those
-// resources' fullUrl.
+// dropped, members of ours come at the end of their object, a null where ours
+// belongs gives way to it, and in FHIR the strings of references to resources of
+// the message are set to those resources' fullUrl, and a contentType that is an
+// unregistered name to the registered one.
 package compose
 
 import (
