@@ -185,7 +185,7 @@ func allText() map[string]bool {
 	return all
 }
 
-// safe tells whether an error says nothing but codes, texts and known types.
+// safe checks that an error says nothing but codes, texts and known types.
 func safe(t *testing.T, err error) {
 	t.Helper()
 	f, ok := errors.AsType[*fault.Fault](err)
