@@ -48,6 +48,7 @@ func TestTypesInTheMessage(t *testing.T) {
 		"alias of the store's":        {func(*schemas.Job) {}, "image/jpg", jpg, "image/jpeg", "image/jpeg", "bytes"},
 		"alias of the job's":          {inJob("image/pjpeg"), "", jpg, "image/jpeg", "image/jpeg", "job"},
 		"alias of the message's":      {inMessage("image/jpg"), "", jpg, "image/jpeg", "image/jpeg", "job"},
+		"nothing of the message's":    {inMessage("application/octet-stream"), "", jpg, "image/jpeg", "image/jpeg", "bytes"},
 		"text beside RTF":             {func(*schemas.Job) {}, "text/plain", []byte(`{\rtf1\ansi x}`), "text/rtf", "text/rtf", "bytes"},
 		"charset with a made-up type": {inJob("text/kanarienvogel; charset=iso-8859-1"), "", latin, "text/kanarienvogel; charset=iso-8859-1", "text/plain", "job"},
 	} {

@@ -94,16 +94,13 @@ func admitAttachment(s slot, file int, a Attachment, p *problems) {
 
 // fillAttachment adds what is known of a file to its Attachment: contentType,
 // title, size, the SHA-1 as hash, and exactly one of url and data (Redox docs,
-// DocumentReference; FHIR R4, Attachment). A contentType that is no registered
-// name gives way to the one that is (FHIR R4, binding to BCP 13).
+// DocumentReference; FHIR R4, Attachment). contentType is bound to registered
+// names (FHIR R4, BCP 13), see betterType.
 func fillAttachment(s slot, file int, a Attachment) {
 	if s.stated.ContentType == "" {
 		s.node.add("contentType", text(a.ContentType))
-	} else if name, rest, _ := strings.Cut(s.stated.ContentType, ";"); filetype.Registered(filetype.Bare(name)) != filetype.Bare(name) {
-		if rest != "" {
-			rest = ";" + rest
-		}
-		s.node.put("contentType", text(filetype.Registered(filetype.Bare(name))+rest))
+	} else if better := betterType(s.stated.ContentType, a.ContentType); better != "" {
+		s.node.put("contentType", text(better))
 	}
 	if title := cleanTitle(a.Title); title != "" && s.node.get("title") == nil {
 		s.node.add("title", text(title))
@@ -117,6 +114,29 @@ func fillAttachment(s slot, file int, a Attachment) {
 	} else {
 		s.node.add("data", embedded(file))
 	}
+}
+
+// betterType gives what stands in place of a contentType of the caller's: the
+// file's own for one that says nothing or only how the file is packed, the
+// registered name for an alias; "" where it stays as it is.
+func betterType(stated, own string) string {
+	name, rest, _ := strings.Cut(stated, ";")
+	name = filetype.Bare(name)
+	switch kind := filetype.Canonical(name); {
+	case kind == filetype.Unknown, name == "binary/octet-stream", kind == filetype.Zip, kind == filetype.OLE:
+		if isMIMEType(own) && filetype.Canonical(filetype.Bare(own)) != kind {
+			return own
+		}
+		return ""
+	}
+	registered := filetype.Registered(name)
+	switch {
+	case registered == name:
+		return ""
+	case rest != "":
+		return registered + ";" + rest
+	}
+	return registered
 }
 
 // checkSize asks for what FHIR R4's unsignedInt can say. No message of Redox's

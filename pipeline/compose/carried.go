@@ -73,9 +73,9 @@ func carriedValue(key string, value *node, where path, p *problems) {
 		p.add(codeAttachment, where, ownDocument)
 	case key == "div":
 		narrative(value, where, p)
-	case key == "carrierAIDC", key == "query":
-		// base64Binary in Device.udiCarrier and AuditEvent.entity, and a string
-		// elsewhere.
+	case key == "carrierAIDC", key == "query", key == "hash":
+		// base64Binary in Device.udiCarrier, AuditEvent.entity and Attachment, and
+		// a string elsewhere.
 		if b, ok := bytesOf(value); ok && guard.IsFile(b) {
 			p.add(codeAttachment, where, ownDocument)
 		}

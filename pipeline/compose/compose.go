@@ -11,7 +11,7 @@
 // dropped, members of ours come at the end of their object, a null where ours
 // belongs gives way to it, and in FHIR the strings of references to resources of
 // the message are set to those resources' fullUrl, and a contentType that is an
-// unregistered name to the registered one.
+// unregistered name, or says nothing, to the registered one.
 package compose
 
 import (

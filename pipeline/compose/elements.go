@@ -24,7 +24,7 @@ var elementNames = elementsOf(`
 	replaces requester locationReference insurance supportingInfo relevantHistory
 	recorder asserter report complicationDetail focalDevice manipulated usedReference evidence detail stage assessment
 	operator series instance referrer interpreter procedureReference definition owner
-	attester party section div udiCarrier carrierAIDC query entry targetReference agent entity what reaction manufacturer
+	attester party section div udiCarrier carrierAIDC query hash entry targetReference agent entity what reaction manufacturer
 	medicationReference ingredient itemReference informationSource dispenseRequest priorPrescription eventHistory detectedIssue
 	coverage policyHolder subscriber beneficiary payor contract guarantor
 	provision verification verifiedWith sourceAttachment sourceReference slot

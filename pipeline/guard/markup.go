@@ -161,7 +161,7 @@ var runningTags = map[string]bool{
 // (Narrative, invariant txt-1).
 var narrativeTags = map[string]bool{
 	"script": true, "iframe": true, "frame": true, "frameset": true, "object": true, "embed": true, "applet": true, "foreignobject": true,
-	"base": true, "link": true, "meta": true, "form": true, "input": true, "button": true, "svg": true, "math": true,
+	"base": true, "link": true, "meta": true, "form": true, "input": true, "button": true, "svg": true, "math": true, "style": true,
 }
 
 // active reports whether a page holds what runs when it is shown: scripts,
@@ -218,6 +218,7 @@ func walkMarkup(b []byte, tags map[string]bool, bad func(url string) bool) bool 
 			return false
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, more := z.TagName()
+			z.NextIsNotRawText() // as XML has it: what a text area holds are elements
 			if tags[localName(name)] {
 				return true
 			}
