@@ -160,6 +160,7 @@ func TestTextIsEarned(t *testing.T) {
 		{name: "noise that the job calls text", job: textType, data: join(long, noise(9000)), want: CodeUnknown},
 		{name: "a text of 2 MB", data: []byte(strings.Repeat(long, 420)), want: textType},
 		{name: "UTF-8 across the pieces", data: []byte("a" + strings.Repeat("ä€", 300_000)), want: textType},
+		{name: "a mark of UTF-8 before Latin-1", data: []byte("\xef\xbb\xbfM\xfcller"), want: CodeUnknown},
 		{name: "UTF-16 of 300 KB", data: utf16(strings.Repeat(long, 30)), want: textType},
 		{name: "UTF-16 with a zero", data: utf16(long + "\x00" + long), want: CodeUnknown},
 	}...))

@@ -61,13 +61,16 @@ func judgeNames(f File) error {
 	return nil
 }
 
+// words are endings of programs that also end titles and names of people.
+var words = map[string]bool{"so": true, "app": true, "class": true, "elf": true, "msc": true, "sys": true, "pkg": true, "rpm": true, "msi": true}
+
 // secondEnding gives the code of a title that has a document's ending, such as
 // .pdf, and behind it that of a program: no person is called so. Endings that
 // are also words and names (so, app, class) do not count.
 func secondEnding(title string) string {
 	e := ending(title)
 	code := cmp.Or(programNames[e], packageNames[e], macroNames[e])
-	if code == "" || slices.Contains([]string{"so", "app", "class", "elf", "msc", "sys", "pkg", "rpm", "msi"}, e) {
+	if code == "" || words[e] {
 		return ""
 	}
 	stem := strings.ToLower(title)
@@ -97,15 +100,16 @@ var documentEndings = func() map[string]bool {
 
 // judgeKey judges the ending of the object's key. What the bytes are counts for
 // more: a key with blanks in it is a title, and its end no ending, where the
-// bytes have a signature of their own. Titles have none
+// bytes have a signature of their own or the ending is also a word. Titles have none
 // (secondEnding is the exception).
 func judgeKey(key, detected string) error {
 	base := path.Base(key)
 	e := ending(base)
 	open := detected == unknownType || isText(detected)
 	tables := []map[string]string{programNames, packageNames, macroNames}
+	blank := strings.ContainsAny(strings.TrimRight(base, " .\t\r\n\u00a0"), " \u00a0")
 	switch {
-	case !open && strings.ContainsAny(strings.TrimRight(base, " .\t\r\n\u00a0"), " \u00a0"):
+	case blank && (!open || words[e]):
 		return nil
 	case detected == unknownType:
 		tables = append(tables, archiveNames, scriptNames)

@@ -152,6 +152,16 @@ func TestTheKeyHasAnEnding(t *testing.T) {
 	if _, err := (Policy{}).Judge(f); codeOf(err) != CodeScript {
 		t.Error(err)
 	}
+	for key, code := range map[string]string{"2026/Notiz Dr.So": "", "2026/Ergometry 60.rpm": "", "2026/set up.exe": CodeExecutable, "2026/run me.ps1": CodeScript, "2026/lib.so": CodeExecutable} {
+		f.Key = key
+		if _, err := (Policy{}).Judge(f); codeOf(err) != code {
+			t.Errorf("a text %q: %v, want %q", key, err, code)
+		}
+	}
+	pdf := fileOf("2026/in voice.exe", "", "", makePDF(9, ""))
+	if _, err := (Policy{}).Judge(pdf); err != nil {
+		t.Error(err)
+	}
 	f.Key = "2026/4711"
 	for title, code := range map[string]string{
 		"run.ps1": "", "Arztbrief Dr.So": "", "K-RAS.MSI": "", "J.Doe.MSc": "", "Lap.App.": "", "60.rpm": "", "Befund.pdf Dr.So": "", "Bericht vom 3.4.com": "",

@@ -214,6 +214,9 @@ func (p Policy) earn(v *view, t string) error {
 	if s.unpaired || s.controls > 0 && !tolerates(v, t, s.facts) {
 		return refuse(CodeUnknown, "")
 	}
+	if s.broken && bytes.HasPrefix(v.head, []byte("\xef\xbb\xbf")) {
+		return refuse(CodeUnknown, "") // its mark says that it is UTF-8
+	}
 	return p.heldTo(v, s.facts)
 }
 
