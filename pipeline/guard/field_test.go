@@ -261,6 +261,9 @@ func TestMarkup(t *testing.T) {
 		{name: "a script file of Windows", data: []byte("<job id=\"a\"><script language=\"VBScript\">x</script></job>"), want: CodeScript},
 		{name: "a package of scripts", data: []byte("<?xml version=\"1.0\"?><package><job><script>x</script></job></package>"), want: CodeScript},
 		{name: "an address in brackets", data: []byte("<a@example.com> wrote: all is well\n"), want: textType},
+		{name: "a page's body behind a comment", data: []byte("<!-- x -->\n<body><p>x</p></body>"), want: CodeNotAllowed},
+		{name: "a list of bookmarks", data: []byte("<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<TITLE>Bookmarks</TITLE>"), want: CodeNotAllowed},
+		{name: "a title with a subset", data: []byte("<!DOCTYPE title [<!ELEMENT title ANY>]><title>x</title>"), want: xmlType},
 		{name: "a table of HTML", data: []byte("<table><tr><td>x</td></tr></table>"), want: CodeNotAllowed},
 	})
 }

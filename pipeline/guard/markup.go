@@ -19,7 +19,7 @@ func strongHTML(b []byte) bool {
 // htmlTags are elements of HTML that a text starts with.
 var htmlTags = func() map[string]bool {
 	m := map[string]bool{}
-	for _, t := range bytes.Fields([]byte("a b br div em font form h1 h2 h3 h4 hr i img li link meta ol p pre span strong style table tbody td title tr u ul")) {
+	for _, t := range bytes.Fields([]byte("a b body br center div em font form frameset h1 h2 h3 h4 head hr i iframe img li link meta ol p pre script span strong style table tbody td title tr u ul")) {
 		m[string(t)] = true
 	}
 	return m
@@ -109,6 +109,13 @@ func rootOf(b []byte) (name string, ok bool) {
 // prologLimit is the most bytes before a document's first element that are
 // read.
 const prologLimit = 64 << 10
+
+// hasSubset reports whether b has a doctype with declarations of its own, which
+// only XML has.
+func hasSubset(b []byte) bool {
+	_, doctype, _ := skipProlog(b)
+	return bytes.IndexByte(doctype, '[') >= 0
+}
 
 // judgeXML looks at the doctype alone for entities: the word elsewhere declares
 // none (XML 1.0, 4.2). A document whose first element does not start within

@@ -43,7 +43,7 @@ func (v *view) textKind(t string, b []byte) string {
 		return svgType
 	case (root == "job" || root == "package") && foldedContains(b, "<script"):
 		return scriptType // Windows Script File
-	case markup && (t == xmlType || bytes.HasPrefix(b, []byte("<?xml")) || bytes.HasPrefix(b, []byte("<!DOCTYPE")) || said == xmlType || !htmlTags[root] || bytes.Contains(b[:min(len(b), 1024)], []byte("xmlns"))):
+	case markup && (t == xmlType || bytes.HasPrefix(b, []byte("<?xml")) || hasSubset(b) || said == xmlType || !htmlTags[root] || bytes.Contains(b[:min(len(b), 1024)], []byte("xmlns"))):
 		return xmlType
 	case markup && v.job.name != "" && said == textType:
 		return textType
