@@ -128,13 +128,14 @@ func TestTextIsEarned(t *testing.T) {
 		"Authentication-Results: mx.example.com; spf=pass": CodeNotAllowed, "DKIM-Signature: v=1; a=rsa-sha256;\r\n b=abc": CodeNotAllowed, "Mime-Version: 1.0": CodeNotAllowed,
 		"X-Mailer: Example 1": CodeNotAllowed, "X-Notes-Item: Memo;\r\n name=Form": CodeNotAllowed, "From a@example.com Mon Nov 30 10:00:00 2026": CodeNotAllowed,
 		"ARC-Seal: i=1": CodeNotAllowed, "Received: from a by b": CodeNotAllowed, "Return-Path: <a@example.com>": CodeNotAllowed, "List-Id: <a.example.com>": CodeNotAllowed,
-		"Message-ID  : <1@example.com>": CodeNotAllowed, "From b@example.com\r\nX-Spam-Flag: NO": CodeNotAllowed, "1795": CodeNotAllowed, "Subject: first": CodeNotAllowed,
+		"Message-ID  : <1@example.com>": CodeNotAllowed, "From b@example.com\r\nX-Spam-Flag: NO": CodeNotAllowed, "From -": CodeNotAllowed, "1795": CodeNotAllowed, "Subject: first": CodeNotAllowed,
 	} {
 		list = append(list, field{name: first, data: mail(first), want: want}, field{name: first + ", the store says mail", store: mailType, data: mail(first), want: want},
 			field{name: first + ", the store says text", store: textType, data: mail(first), want: want})
 	}
 	checkFields(t, append(list, []field{
 		{name: "a letter with a heading", data: []byte("From: ward 3\nTo: archive\nDate: today\nSubject: transfer\n\nText.\n"), want: textType},
+		{name: "a sentence", data: []byte("From then on the patient was well.\nDate: 1.2.2026\nFinding: normal\n"), want: textType},
 		{name: "a report of fields", data: []byte("Patient: Example\nDate: 1.2.2026\nFinding: normal\n"), want: textType},
 		{name: "an EEG recording", data: join(edf, noise(25_000)), want: CodeUnknown},
 		{name: "an EEG recording of letters", data: []byte(edf + long), want: CodeUnknown},

@@ -12,7 +12,7 @@ func isMbox(b []byte) bool {
 		return false
 	}
 	line, rest, _ := bytes.Cut(b, []byte("\n"))
-	return mboxStart.Match(line[:min(len(line), 512)]) || bytes.Contains(line, []byte("@")) && isMail(rest)
+	return mboxStart.Match(line[:min(len(line), 512)]) || bytes.Equal(bytes.TrimSpace(line), []byte("From -")) || isMail(rest)
 }
 
 var mboxStart = regexp.MustCompile(`^From \S+ .{0,40}\d\d:\d\d(?::\d\d)?.{0,24}\d{4}`)
