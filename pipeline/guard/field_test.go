@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"compress/zlib"
 	"fmt"
 	"strings"
 	"testing"
@@ -104,6 +105,39 @@ func TestWhatLiesElsewhere(t *testing.T) {
 		{name: "2 MB of zeros behind", data: join(makePDF(9000, ""), make([]byte, 2<<20)), want: CodeTruncated},
 		{name: "an archive before the zeros", data: join(makePDF(90_000, ""), makeZip("a.txt"), make([]byte, 100_000)), want: CodeHiddenArchive},
 	})
+}
+
+// TestStreamsThatGrow: a PDF of many small streams that unpack to much costs a
+// bounded amount, and is refused.
+func TestStreamsThatGrow(t *testing.T) {
+	var packed bytes.Buffer
+	w := zlib.NewWriter(&packed)
+	if _, err := w.Write(bytes.Repeat([]byte(" "), streamGives)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Each name of an attached file lies in an object stream of its own.
+	b, rows, names := []byte("%PDF-1.5\n%\xe2\xe3\xcf\xd3\n"), []byte{0, 0, 0, 0, 0}, ""
+	row := func(kind byte, at, third int) {
+		rows = append(rows, kind, byte(at>>16), byte(at>>8), byte(at), byte(third))
+	}
+	const streams = 40
+	for i := range streams {
+		row(1, len(b), 0)
+		b = join(b, fmt.Sprintf("%d 0 obj\n<</Type/ObjStm/N 1/First 9/Filter/FlateDecode/Length %d>>\nstream\n", i+1, packed.Len()), packed.Bytes(), "\nendstream\nendobj\n")
+		names += fmt.Sprintf("(a) %d 0 R ", streams+i+1)
+	}
+	for i := range streams {
+		row(2, i+1, 0)
+	}
+	row(1, len(b), 0)
+	b = join(b, fmt.Sprintf("%d 0 obj\n<</Type/Catalog/Names<</EmbeddedFiles<</Names[%s]>>>>>>\nendobj\n", 2*streams+1, names))
+	at := len(b)
+	b = join(b, fmt.Sprintf("%d 0 obj\n<</Type/XRef/Size %d/W[1 3 1]/Root %d 0 R/Length %d>>\nstream\n", 2*streams+2, 2*streams+2, 2*streams+1, len(rows)), rows,
+		fmt.Sprintf("\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n", at))
+	checkFields(t, []field{{name: "40 streams of 1 MiB", data: b, want: CodeBeyond}})
 }
 
 // circle makes the last sector of the directory lead to its first one.

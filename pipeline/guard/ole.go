@@ -13,6 +13,8 @@ type compound struct {
 	cutoff int64  // streams smaller than this lie in the mini stream
 	// entries are those of the directory, in its order.
 	entries []byte
+	// minis is the mini stream and its FAT, once they were read.
+	minis *[2][]byte
 	// beyond: what was asked for lies behind the bounds of reading.
 	beyond bool
 }
@@ -148,10 +150,15 @@ func (c *compound) gather(start uint32, limit int64) []byte {
 
 // small reads a stream from the mini stream, whose sectors are of 64 bytes.
 func (c *compound) small(start uint32, limit int64) []byte {
-	const miniLimit = 256 << 10
-	root := c.entries[:oleEntry]
-	whole := c.gather(binary.LittleEndian.Uint32(root[116:]), min(miniLimit, int64(binary.LittleEndian.Uint32(root[120:]))))
-	fat := c.gather(c.mini, miniLimit/16)
+	if c.minis == nil {
+		const miniLimit = 256 << 10
+		root := c.entries[:oleEntry]
+		c.minis = &[2][]byte{
+			c.gather(binary.LittleEndian.Uint32(root[116:]), min(miniLimit, int64(binary.LittleEndian.Uint32(root[120:])))),
+			c.gather(c.mini, miniLimit/16),
+		}
+	}
+	whole, fat := c.minis[0], c.minis[1]
 	var b []byte
 	for n := start; n <= lastSector && int64(len(b)) < limit; {
 		at := int(n) * 64

@@ -11,6 +11,10 @@ func (f *pdfFile) decoded(d pdfDict, at int64) []byte {
 	if b, ok := f.streams[at]; ok {
 		return b
 	}
+	if f.given >= streamsGive {
+		f.over = true
+		return nil
+	}
 	length := int64(streamRead)
 	if n, ok := f.resolve(d["Length"]).(int64); ok && n >= 0 {
 		length = min(length, n)
@@ -29,6 +33,7 @@ func (f *pdfFile) decoded(d pdfDict, at int64) []byte {
 			break
 		}
 		b, _ = io.ReadAll(io.LimitReader(r, streamGives)) // what can be read of it
+		f.given += int64(len(b))
 		parms := d["DecodeParms"]
 		if a, ok := parms.(pdfArray); ok && len(a) > 0 {
 			parms = a[0]

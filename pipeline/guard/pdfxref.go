@@ -9,9 +9,10 @@ const (
 	sectionLimit = 64 // revisions of a PDF that are followed
 	objectSize   = 8 << 10
 	// streamRead is the most bytes of a stream that are read, streamGives the
-	// most that they give.
+	// most that they give, and streamsGive the most of all streams.
 	streamRead  = 256 << 10
 	streamGives = 1 << 20
+	streamsGive = 8 << 20
 )
 
 // pdfFile is a PDF whose objects are found by its cross-reference (ISO 32000-1,
@@ -27,6 +28,8 @@ type pdfFile struct {
 	// followed: every section up to the first one was found.
 	followed bool
 	streams  map[int64][]byte
+	// given counts the bytes that streams gave.
+	given int64
 }
 
 // pdfSection is one part of the cross-reference.
