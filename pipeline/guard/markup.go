@@ -214,8 +214,8 @@ func hasScheme(url, scheme string) bool {
 }
 
 // walkMarkup reports whether an element is active, one of tags, or the
-// value of an attribute is a URL that bad holds for. It reads markup as browsers
-// do, also where it is not well-formed.
+// value of an attribute is a URL that bad holds for. The tokenizer reads markup as
+// browsers do, also where it is not well-formed.
 func walkMarkup(b []byte, tags map[string]bool, bad func(url string) bool) bool {
 	z := html.NewTokenizer(bytes.NewReader(b))
 	z.SetMaxBuf(1 << 20)
