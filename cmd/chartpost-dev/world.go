@@ -72,7 +72,7 @@ func open(ctx context.Context, dir string, p ports) (*world, error) {
 	// The simulator's own limit is far above what anybody tries by hand.
 	w.settings.Budget = app.Budget{Window: 5 * time.Minute, Scope: "dev"}
 	w.settings.Delivery = app.Delivery{
-		Concurrency: 16, LaneConcurrency: 8, Lanes: 500, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",
+		Concurrency: 16, LaneConcurrency: 8, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",
 		RetryFirst: 5 * time.Second, RetryLongest: time.Minute, Lease: 30 * time.Second, Grace: 5 * time.Second, Stall: time.Minute,
 		Name: "dev",
 	}

@@ -19,7 +19,7 @@ func sound(t *testing.T) (Settings, Streams) {
 			S3:   S3{Endpoint: "http://127.0.0.1:9000", Buckets: []string{"a", "b/c/"}},
 			Redox: Redox{Environment: "Staging", APIURL: "https://api.example.org", TokenURL: "http://localhost:1/token", BlobURL: "https://blob.example.org", ClientID: "c", KeyFile: key,
 				SourceID: "0f8fad5b-d9cb-469f-a165-70867728950e"},
-			Delivery: Delivery{Concurrency: 1, LaneConcurrency: 1, Lanes: 1, EmbedLimit: 0, FileLimit: 1, RetryFirst: time.Second, RetryLongest: time.Second,
+			Delivery: Delivery{Concurrency: 1, LaneConcurrency: 1, EmbedLimit: 0, FileLimit: 1, RetryFirst: time.Second, RetryLongest: time.Second,
 				Lease: 3 * time.Second, Stall: time.Second, AnswerTimeout: time.Second},
 			Budget: Budget{Requests: 7500, Window: 5 * time.Minute, Scope: "a", Reserve: 0.2},
 		}, Streams{
@@ -101,7 +101,6 @@ func TestFaults(t *testing.T) {
 		"source":           {"redox-source-id", func(s *Settings, _ *Streams) { s.Redox.SourceID = "7" }},
 		"concurrency":      {"concurrency", func(s *Settings, _ *Streams) { s.Delivery.Concurrency = 0 }},
 		"lane concurrency": {"lane-concurrency", func(s *Settings, _ *Streams) { s.Delivery.LaneConcurrency = -1 }},
-		"lanes":            {"lanes", func(s *Settings, _ *Streams) { s.Delivery.Lanes = 0 }},
 		"embed":            {"embed-limit", func(s *Settings, _ *Streams) { s.Delivery.EmbedLimit = -1 }},
 		"embed over file":  {"embed-limit", func(s *Settings, _ *Streams) { s.Delivery.EmbedLimit = 2 }},
 		"lease":            {"lease", func(s *Settings, _ *Streams) { s.Delivery.Lease = time.Second }},

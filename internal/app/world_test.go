@@ -67,7 +67,7 @@ func newWorld(t testing.TB, natsURL string) *world {
 	w.settings.Telemetry.Destinations = 200
 	w.settings.S3 = S3{Endpoint: storeURL(t), PathStyle: true}
 	w.settings.Delivery = Delivery{
-		Concurrency: 8, LaneConcurrency: 8, Lanes: 500, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",
+		Concurrency: 8, LaneConcurrency: 8, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "resend",
 		RetryFirst: time.Second, RetryLongest: 2 * time.Second, Lease: 30 * time.Second, Grace: 10 * time.Second, Stall: 30 * time.Second,
 	}
 
