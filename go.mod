@@ -2,6 +2,9 @@ module github.com/chartpost/chartpost
 
 go 1.26.0
 
+// The version that is tested, and that deploy/Dockerfile builds with.
+toolchain go1.26.8
+
 require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/aws/aws-sdk-go-v2 v1.47.6

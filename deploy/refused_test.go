@@ -47,8 +47,10 @@ var refusals = []struct {
 	{worker, "pub", "$JS.API.DIRECT.GET.CHARTPOST_DEAD.chartpost.dead.live.good-health"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_DEAD"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_EVENTS"},
-	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.KV_CHARTPOST_LEDGER"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_DUE"},
+	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_ENDED"},
+	{worker, "pub", "$JS.API.STREAM.PURGE.CHARTPOST_ENDED"},
+	{worker, "pub", "$JS.API.STREAM.PURGE.KV_CHARTPOST_LEDGER"},
 	{worker, "sub", "chartpost.jobs.>"},
 	{worker, "sub", "chartpost.later.>"},
 	{worker, "sub", "chartpost.due.>"},
@@ -57,9 +59,9 @@ var refusals = []struct {
 	{worker, "sub", "$KV.CHARTPOST_LEDGER.>"},
 	{worker, "sub", "$JS.API.>"},
 	{worker, "sub", ">"},
-	// It lists no ledger, and makes no consumer without a filter or of schedules.
+	// It follows no ledger, and makes no consumer without a filter or of schedules.
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.KV_CHARTPOST_LEDGER.one.$KV.CHARTPOST_LEDGER.>"},
-	{worker, "pub", "$JS.API.DIRECT.GET.KV_CHARTPOST_LEDGER"},
+	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_ENDED.one.chartpost.ended.>"},
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_JOBS"},
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_JOBS.one"},
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_JOBS.one.chartpost.later.*.*"},

@@ -19,6 +19,11 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
+// keptMessage is the largest message, in bytes, whose parsed form is kept while its
+// files are looked up and uploaded. Parsed, a message takes up to twenty times its
+// size, and such a wait may be long: a larger one is parsed again instead.
+const keptMessage = 64 << 10
+
 // survey learns size and type of every file before the first byte is sent, and
 // pins the exact objects, so that no later try sends other bytes.
 func (d *delivery) survey(ctx context.Context) error {
@@ -29,7 +34,9 @@ func (d *delivery) survey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.draft = draft
+	if len(d.job.Message) <= keptMessage {
+		d.draft = draft
+	}
 	stated := draft.Stated()
 	single := len(d.job.Files) == 1
 	for i := range d.job.Files {
@@ -166,6 +173,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		if err := d.prove(ctx); err != nil {
 			return err
 		}
+		parcel.AdmittedAt = d.admitted
 		known.URL, err = d.redox.Upload(ctx, parcel)
 		return err
 	})

@@ -64,8 +64,11 @@ var house = map[string]room{
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist"}},
-	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "pipeline", "worker"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist", "internal/ledger/archive"}},
+	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/ledger/archive", "pipeline", "worker"}},
+	// What leaves the ledger's bucket, packed.
+	"internal/ledger/archive": {shut: network},
+	"internal/ledger/measure": {rooms: []string{"internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "pipeline", "schemas"}},
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
 	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "pipeline"}, shut: network},

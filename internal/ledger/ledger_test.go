@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"flag"
 	"reflect"
 	"strings"
 	"sync"
@@ -20,7 +21,17 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-func TestMain(m *testing.M) { devtest.Main(m) }
+// TestMain lets more tests run at once than there are processors, unless it is
+// told how many: they wait for servers more than they work.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	told := false
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
+	if !told {
+		flag.Set("test.parallel", "8")
+	}
+	devtest.Main(m)
+}
 
 // limit is how long a test waits for what must happen.
 const limit = 3 * time.Minute
