@@ -224,11 +224,11 @@ func TestExpiredRunsAreForgotten(t *testing.T) {
 	if pass, err := early.Compact(t.Context(), w.now.Add(-102*time.Hour)); err != nil || pass.Archived != 1 {
 		t.Fatal(pass, err)
 	}
-	if _, ok, err := w.compactor.Lookup(t.Context(), "a"); err != nil || !ok {
+	if _, ok, err := w.compactor.Lookup(t.Context(), keyOf("a").Tokens()); err != nil || !ok {
 		t.Error(ok, err)
 	}
 	w.harm("chunk", "gone")
-	if _, ok, err := w.compactor.Lookup(t.Context(), "a"); err != nil || ok {
+	if _, ok, err := w.compactor.Lookup(t.Context(), keyOf("a").Tokens()); err != nil || ok {
 		t.Errorf("%v, %v; want neither a record nor an error", ok, err)
 	}
 	before := w.pageSize()

@@ -150,6 +150,9 @@ func TestLayoutOnTheServer(t *testing.T) {
 	}
 	for _, name := range w.StreamNames() {
 		want := 10 * time.Minute
+		if name == "CHARTPOST_ENDED" {
+			continue // nothing in it has an id
+		}
 		if name == "CHARTPOST_JOBS" { // whose ids anybody can use up
 			want = jobsWindow
 		}
