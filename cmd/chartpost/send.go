@@ -43,7 +43,7 @@ func (sendCmd) Help() string {
   chartpost send --to good-health --redox-environment Development \
       --patient patient.json --file s3://reports/2026/11/a.pdf --json
 
-The job is checked as the worker checks it before anything is uploaded or published. It is then followed to its end: exit code 0 when it was accepted, 3 when it ended otherwise, 4 when --wait was over first.
+The job is checked as the worker checks it before anything is uploaded or published. Destination and id name it: what was accepted under that name is not sent again, and what failed is, at once. It is then followed to its end: exit code 0 when it was accepted, 3 when it ended otherwise, 4 when --wait was over first.
 
 A traceparent in the variable TRACEPARENT goes with the job, so that its trace holds the delivery.
 

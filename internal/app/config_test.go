@@ -101,7 +101,6 @@ func TestFaults(t *testing.T) {
 		"source":           {"redox-source-id", func(s *Settings, _ *Streams) { s.Redox.SourceID = "7" }},
 		"concurrency":      {"concurrency", func(s *Settings, _ *Streams) { s.Delivery.Concurrency = 0 }},
 		"lane concurrency": {"lane-concurrency", func(s *Settings, _ *Streams) { s.Delivery.LaneConcurrency = -1 }},
-		"lanes":            {"lanes", func(_ *Settings, s *Streams) { s.Lanes = 0 }},
 		"embed":            {"embed-limit", func(s *Settings, _ *Streams) { s.Delivery.EmbedLimit = -1 }},
 		"embed over file":  {"embed-limit", func(s *Settings, _ *Streams) { s.Delivery.EmbedLimit = 2 }},
 		"lease":            {"lease", func(s *Settings, _ *Streams) { s.Delivery.Lease = time.Second }},
@@ -115,6 +114,8 @@ func TestFaults(t *testing.T) {
 		"audit age":        {"audit-age", func(_ *Settings, s *Streams) { s.AuditAge = 0 }},
 		"ledger age":       {"ledger-age", func(_ *Settings, s *Streams) { s.LedgerAge = -1 }},
 		"ledger open age":  {"ledger-open-age", func(_ *Settings, s *Streams) { s.LedgerAge = 2 * time.Hour }},
+		"lanes none":       {"lanes", func(_ *Settings, s *Streams) { s.Lanes = 0 }},
+		"lanes too many":   {"lanes", func(_ *Settings, s *Streams) { s.Lanes = 10_001 }},
 		"dedup":            {"dedup-window", func(_ *Settings, s *Streams) { s.Duplicates = time.Minute }},
 		"events bytes":     {"events-bytes", func(_ *Settings, s *Streams) { s.EventsBytes = -1 }},
 	} {
