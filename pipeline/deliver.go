@@ -118,9 +118,10 @@ func (d *delivery) compose() (*compose.Message, error) {
 
 func (d *delivery) attachments() []compose.Attachment {
 	list := make([]compose.Attachment, len(d.record.Files))
-	for i, f := range d.record.Files {
+	for i := range d.record.Files {
+		f := &d.record.Files[i]
 		list[i] = compose.Attachment{
-			ContentType: f.ContentType,
+			ContentType: f.mediaType(),
 			Title:       titleOf(d.job.Files[i]),
 			Size:        f.Pin.Size,
 		}

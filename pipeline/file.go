@@ -6,16 +6,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"mime"
 	"path"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline/compose"
+	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -42,7 +40,7 @@ func (d *delivery) survey(ctx context.Context) error {
 	for i := range d.job.Files {
 		known := &d.record.Files[i]
 		if known.Pin != nil {
-			known.recall(contentTypeOf(stated[i].ContentType, d.job.Files[i].ContentType))
+			known.recall(guard.Statement(stated[i].ContentType, d.job.Files[i].ContentType))
 			continue
 		}
 		object, err := d.look(ctx, i, single)
@@ -52,13 +50,13 @@ func (d *delivery) survey(ctx context.Context) error {
 		if err := d.admit(i, object.Pin.Size); err != nil {
 			return err
 		}
-		leaves, err := d.inspect(ctx, i, object, stated[i])
+		verdict, err := d.inspect(ctx, i, object, stated[i])
 		if err != nil {
 			return at(i, err)
 		}
-		known.Pin, known.ContentType = &object.Pin, leaves
+		known.Pin, known.ContentType, known.Charset, known.TypeSource = &object.Pin, verdict.ContentType, verdict.Charset, string(verdict.Source)
 	}
-	return nil
+	return d.foresee()
 }
 
 // look asks the store for file i. The only file of a job is opened at once and
@@ -160,7 +158,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		DataModel: operation.API == compose.DataModel,
 		FileName:  titleOf(d.job.Files[i]),
 		Payload: Payload{
-			ContentType: known.ContentType,
+			ContentType: known.mediaType(),
 			Size:        known.Pin.Size,
 			Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
 		},
@@ -207,26 +205,5 @@ func titleOf(f schemas.File) string {
 		return r
 	}, cmp.Or(f.Title, path.Base(f.Key)))
 }
-
-// typeName is a bare media type of a registered top-level type (RFC 6838).
-var typeName = regexp.MustCompile(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$`)
-
-// octetStream says nothing about a file (RFC 2046, section 4.5.1).
-const octetStream = "application/octet-stream"
-
-// contentTypeOf is the first claim that says something: the message's own, the
-// job's, the store's. It has no parameters: those may hold a file name.
-func contentTypeOf(claims ...string) string {
-	for _, claim := range claims {
-		bare, _, err := mime.ParseMediaType(claim)
-		if err == nil && typeName.MatchString(bare) && !slices.Contains(nothingTypes, bare) {
-			return bare
-		}
-	}
-	return octetStream
-}
-
-// nothingTypes are what stores answer when nobody told them a type.
-var nothingTypes = []string{octetStream, "application/x-www-form-urlencoded"}
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }

@@ -47,6 +47,7 @@ var house = map[string]room{
 	"internal/budget":   {shut: network},
 	"internal/redoxsim": ground,
 	"internal/samples":  ground,
+	"internal/guardlab": {rooms: []string{"internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
 	"internal/stdlog":   {shut: network},
 	"internal/health":   {rooms: []string{"internal/stdlog"}},
 	"internal/floors":   ground,
@@ -55,8 +56,9 @@ var house = map[string]room{
 	"internal/release":          ground,
 
 	// Pure: what we say to Redox.
-	"pipeline/compose": {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"pipeline/guard":   {rooms: []string{"internal/fault"}, shut: network},
+	"pipeline/filetype": {shut: network},
+	"pipeline/compose":  {rooms: []string{"schemas", "internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
+	"pipeline/guard":    {rooms: []string{"internal/fault", "pipeline/filetype"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
 	"pipeline": {rooms: []string{"schemas", "internal/fault", "pipeline/compose", "pipeline/guard"}, shut: network},
 	"worker":   {rooms: []string{"schemas", "internal/fault", "pipeline"}, shut: network},

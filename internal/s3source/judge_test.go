@@ -34,6 +34,7 @@ func TestVerdictsOnAnswers(t *testing.T) {
 		{405, "MethodNotAllowed", fault.Permanent, fault.Job, "s3_rejected"}, // no version was asked for
 		{403, "AccessDenied", fault.Permanent, fault.Job, "file_forbidden"},
 		{403, "InvalidObjectState", fault.Permanent, fault.Job, "file_archived"},
+		{400, "InvalidRequest", fault.Permanent, fault.Job, "file_encrypted_by_store"},
 		{403, "SignatureDoesNotMatch", fault.Retryable, fault.Store, "s3_credentials"},
 		{403, "InvalidAccessKeyId", fault.Retryable, fault.Store, "s3_credentials"},
 		{400, "ExpiredToken", fault.Retryable, fault.Store, "s3_credentials"},
