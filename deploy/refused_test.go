@@ -157,6 +157,8 @@ var refusals = []struct {
 	{operator, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_EVENTS"},
 	{operator, "pub", "$JS.API.CONSUMER.MSG.NEXT.CHARTPOST_JOBS.live-good-health"},
 	{operator, "pub", "$JS.API.CONSUMER.DELETE.CHARTPOST_JOBS.live-good-health"},
+	{operator, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_JOBS.one.chartpost.jobs.live.good-health"},
+	{operator, "pub", "$JS.API.CONSUMER.PAUSE.CHARTPOST_JOBS.live-good-health"},
 	{operator, "pub", "$JS.ACK.CHARTPOST_JOBS.live-good-health.1.1.1.1.0"},
 	{operator, "pub", "chartpost.lanes"},
 	{operator, "pub", "$JS.API.STREAM.DELETE.CHARTPOST_DUE"},
