@@ -220,6 +220,10 @@ func TestAStuckMessageIsDelivered(t *testing.T) {
 	must(t, err)
 	must(t, msg.Nak())
 	until(t, "the consumer believes it settled", func() bool {
+		// NATS: the limit is looked at when somebody asks for a message.
+		if _, err := consumer.FetchNoWait(1); err != nil {
+			return false
+		}
 		info, err := consumer.Info(t.Context())
 		return err == nil && info.NumAckPending == 0 && info.NumPending == 0
 	})

@@ -32,7 +32,7 @@ func TestARefusedFeederSaysSo(t *testing.T) {
 		what, stream string
 		try          func() error
 	}{
-		{"publishing jobs", w.stream(jobs), func() error {
+		{"publishing jobs", w.stream(dueJobs), func() error {
 			line := backfill.Job{Line: 2, ID: "job-canary", Destination: lane1.Destination, Data: []byte("{}")}
 			return w.RunJobs().Publish(ctx, "y2019", []backfill.Job{line}, func() error { return nil })
 		}},
