@@ -109,7 +109,7 @@ func (s *site) work() (log *devtest.Log, stop func()) {
 		NATS: s.natsAs(worker), Redox: s.redox, S3: app.S3{Endpoint: s.store, PathStyle: true, Buckets: []string{testBucket}},
 		Budget: app.Budget{Requests: 100_000, Window: 10 * time.Second, Scope: "test"},
 		Delivery: app.Delivery{
-			Concurrency: 8, LaneConcurrency: 8, Lanes: 500, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "hold",
+			Concurrency: 8, LaneConcurrency: 8, EmbedLimit: 200_000, FileLimit: 30_000_000, OnUnknown: "hold",
 			RetryFirst: time.Second, RetryLongest: 2 * time.Second, Lease: 30 * time.Second, Grace: 10 * time.Second, Stall: 30 * time.Second,
 			AnswerTimeout: time.Minute,
 		},
