@@ -130,6 +130,9 @@ func (s *site) work() (log *devtest.Log, stop func()) {
 	case err := <-ended:
 		cancel()
 		s.t.Fatalf("the worker did not start: %v\n%s\n%s", err, log.Tail(), strings.Join(s.nats.violations(), "\n"))
+	case <-time.After(patience):
+		cancel()
+		s.t.Fatalf("the worker does not start\n%s\n%s", log.Tail(), strings.Join(s.nats.violations(), "\n"))
 	}
 	s.t.Cleanup(stop)
 	return log, stop
