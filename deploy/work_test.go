@@ -338,8 +338,9 @@ func (s *site) look() {
 }
 
 // rarely: requests that are made only where a server was killed at the wrong
-// moment, where what is listed is removed meanwhile, or where setup changes a
-// stream in what would change the audit too.
+// moment, where what is listed is removed meanwhile, where setup changes a stream
+// in what would change the audit too, or once an hour to move records of the
+// ledger into its archive.
 func (s *site) rarely() {
 	s.t.Helper()
 	upper := strings.ToUpper(s.prefix)
@@ -347,8 +348,15 @@ func (s *site) rarely() {
 		{worker, "$JS.API.STREAM.MSG.GET." + upper + "_JOBS", `{"seq":1,"next_by_subj":"` + s.prefix + `.jobs.live.good-health"}`},
 		{worker, "$JS.API.STREAM.MSG.DELETE." + upper + "_JOBS", `{"seq":999999}`},
 		{worker, "$JS.API.STREAM.MSG.GET." + upper + "_DUE", `{"seq":1,"next_by_subj":"` + s.prefix + `.later.*.*"}`},
+		{worker, "$JS.API.CONSUMER.INFO." + upper + "_JOBS.live-nobody", ""},
 		{worker, "$JS.API.CONSUMER.DELETE." + upper + "_JOBS.live-nobody", ""},
+		{worker, "$JS.API.STREAM.MSG.GET.KV_" + upper + "_CONTROL", `{"last_by_subj":"$KV.` + upper + `_CONTROL.fleet"}`},
+		{worker, "$KV." + upper + "_CONTROL.unserved", ""},
 		{worker, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
+		{worker, s.prefix + ".ended.chunk.0.0", ""},
+		{worker, s.prefix + ".ended.page.x", ""},
+		{worker, "$JS.API.DIRECT.GET.KV_" + upper + "_LEDGER", `{"seq":1}`},
+		{worker, "$JS.API.STREAM.MSG.DELETE.KV_" + upper + "_LEDGER", `{"seq":999999}`},
 		{operator, "$JS.API.STREAM.MSG.GET." + upper + "_JOBS", `{"seq":1,"next_by_subj":"` + s.prefix + `.jobs.backfill.>"}`},
 		{operator, "$JS.API.STREAM.MSG.GET." + upper + "_DUE", `{"seq":1,"next_by_subj":"` + s.prefix + `.due.backfill.*"}`},
 		{operator, "$JS.API.STREAM.UPDATE." + upper + "_DUE", "{}"},

@@ -28,6 +28,8 @@ type delivery struct {
 	draft *compose.Draft
 	// proven is when the ledger last took the record: the job was this worker's.
 	proven time.Time
+	// admitted is when the right to the request at hand was given.
+	admitted time.Time
 	// handed counts the bytes handed over to Redox in the step at hand.
 	handed atomic.Int64
 }
@@ -116,9 +118,10 @@ func (d *delivery) compose() (*compose.Message, error) {
 
 func (d *delivery) attachments() []compose.Attachment {
 	list := make([]compose.Attachment, len(d.record.Files))
-	for i, f := range d.record.Files {
+	for i := range d.record.Files {
+		f := &d.record.Files[i]
 		list[i] = compose.Attachment{
-			ContentType: f.ContentType,
+			ContentType: f.mediaType(),
 			Title:       titleOf(d.job.Files[i]),
 			Size:        f.Pin.Size,
 		}
@@ -153,6 +156,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 			d.record.Phase = Working
 			return err
 		}
+		letter.AdmittedAt = d.admitted
 		receipt, err = d.redox.Send(ctx, letter)
 		d.progress.Answered()
 		err = judged(err)
@@ -190,6 +194,7 @@ func (d *delivery) refused(ctx context.Context, err error) error {
 // there is a wait; otherwise the write that says "sending" is at hand.
 func (d *delivery) permit(ctx context.Context) error {
 	if d.redox.TryAdmit(d.class) {
+		d.admitted = d.now()
 		d.progress.Admitted()
 		return nil
 	}
@@ -199,6 +204,7 @@ func (d *delivery) permit(ctx context.Context) error {
 	d.progress.Queued()
 	err := d.step(StepPermit, func() error { return d.redox.Admit(ctx, d.class) })
 	if err == nil {
+		d.admitted = d.now()
 		d.progress.Admitted()
 	}
 	return err

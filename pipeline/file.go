@@ -6,18 +6,21 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"mime"
 	"path"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline/compose"
+	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
 )
+
+// keptMessage is the largest message, in bytes, whose parsed form is kept while its
+// files are looked up and uploaded. Parsed, a message takes up to twenty times its
+// size, and such a wait may be long: a larger one is parsed again instead.
+const keptMessage = 64 << 10
 
 // survey learns size and type of every file before the first byte is sent, and
 // pins the exact objects, so that no later try sends other bytes.
@@ -29,13 +32,15 @@ func (d *delivery) survey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.draft = draft
+	if len(d.job.Message) <= keptMessage {
+		d.draft = draft
+	}
 	stated := draft.Stated()
 	single := len(d.job.Files) == 1
 	for i := range d.job.Files {
 		known := &d.record.Files[i]
 		if known.Pin != nil {
-			known.recall(contentTypeOf(stated[i].ContentType, d.job.Files[i].ContentType))
+			known.recall(guard.Statement(stated[i].ContentType, d.job.Files[i].ContentType))
 			continue
 		}
 		object, err := d.look(ctx, i, single)
@@ -45,13 +50,13 @@ func (d *delivery) survey(ctx context.Context) error {
 		if err := d.admit(i, object.Pin.Size); err != nil {
 			return err
 		}
-		leaves, err := d.inspect(ctx, i, object, stated[i])
+		verdict, err := d.inspect(ctx, i, object, stated[i])
 		if err != nil {
 			return at(i, err)
 		}
-		known.Pin, known.ContentType = &object.Pin, leaves
+		known.Pin, known.ContentType, known.Charset, known.TypeSource = &object.Pin, verdict.ContentType, verdict.Charset, string(verdict.Source)
 	}
-	return nil
+	return d.foresee()
 }
 
 // look asks the store for file i. The only file of a job is opened at once and
@@ -153,7 +158,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		DataModel: operation.API == compose.DataModel,
 		FileName:  titleOf(d.job.Files[i]),
 		Payload: Payload{
-			ContentType: known.ContentType,
+			ContentType: known.mediaType(),
 			Size:        known.Pin.Size,
 			Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
 		},
@@ -166,6 +171,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		if err := d.prove(ctx); err != nil {
 			return err
 		}
+		parcel.AdmittedAt = d.admitted
 		known.URL, err = d.redox.Upload(ctx, parcel)
 		return err
 	})
@@ -199,26 +205,5 @@ func titleOf(f schemas.File) string {
 		return r
 	}, cmp.Or(f.Title, path.Base(f.Key)))
 }
-
-// typeName is a bare media type of a registered top-level type (RFC 6838).
-var typeName = regexp.MustCompile(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$`)
-
-// octetStream says nothing about a file (RFC 2046, section 4.5.1).
-const octetStream = "application/octet-stream"
-
-// contentTypeOf is the first claim that says something: the message's own, the
-// job's, the store's. It has no parameters: those may hold a file name.
-func contentTypeOf(claims ...string) string {
-	for _, claim := range claims {
-		bare, _, err := mime.ParseMediaType(claim)
-		if err == nil && typeName.MatchString(bare) && !slices.Contains(nothingTypes, bare) {
-			return bare
-		}
-	}
-	return octetStream
-}
-
-// nothingTypes are what stores answer when nobody told them a type.
-var nothingTypes = []string{octetStream, "application/x-www-form-urlencoded"}
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"sync"
 	"testing"
 
@@ -49,32 +48,6 @@ func TestTransferOf(t *testing.T) {
 		}
 		if got := d.mayUploadInstead(); got != c.instead {
 			t.Errorf("%s: may upload instead: %t, want %t", c.name, got, c.instead)
-		}
-	}
-}
-
-func TestContentTypeOf(t *testing.T) {
-	for _, c := range []struct {
-		claims []string
-		want   string
-	}{
-		{[]string{"application/pdf", "image/png", "text/plain"}, "application/pdf"},
-		{[]string{"", "image/png", "text/plain"}, "image/png"},
-		{[]string{"", "", "text/plain"}, "text/plain"},
-		{[]string{"", "", ""}, "application/octet-stream"},
-		{nil, "application/octet-stream"},
-		{[]string{"application/octet-stream", "binary/octet-stream", "image/png"}, "image/png"},
-		{[]string{"", "application/x-www-form-urlencoded"}, "application/octet-stream"},
-		{[]string{"Application/PDF"}, "application/pdf"},
-		{[]string{`application/pdf; name="Jane Doe.pdf"`}, "application/pdf"},
-		{[]string{"text/plain; charset=utf-8"}, "text/plain"},
-		{[]string{"no type", "image/jpeg"}, "image/jpeg"},
-		{[]string{"jane-doe/pdf"}, "application/octet-stream"},
-		{[]string{"application/" + strings.Repeat("x", 128)}, "application/octet-stream"},
-		{[]string{"text/plain\r\nX-Evil: 1"}, "application/octet-stream"},
-	} {
-		if got := contentTypeOf(c.claims...); got != c.want {
-			t.Errorf("%q: %s, want %s", c.claims, got, c.want)
 		}
 	}
 }

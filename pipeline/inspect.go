@@ -5,65 +5,38 @@ import (
 	"context"
 	"io"
 
-	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// wholeSize is the largest file that is read whole to be inspected, at once; of
-// a larger one its head, and the range that a rule wants beside it.
-const wholeSize = guard.HeadSize + guard.TailSize
-
-// inspect lets the content guard judge a file before its first byte is sent,
-// and gives the type it leaves as. stated is what the message says of it.
-// The type that message or job state counts before the store's, which is only
-// a hint: a store was often never told. A word of the store's own is not sent: a
-// later try could not know it without the store. object is the file's opened reading, or has no
-// Body, and keeps its bytes.
-func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated compose.Statement) (string, error) {
+// inspect lets the content guard judge a file before its first byte is sent. The
+// verdict is as what it leaves. stated is what the message says of it, which
+// counts before what the job says; object is the file's opened reading, or has
+// no Body, and keeps its bytes. A name of the store's own making is not sent: a
+// later try could not know it without the store.
+func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated compose.Statement) (guard.Verdict, error) {
 	file := d.job.Files[i]
-	said := contentTypeOf(stated.ContentType, file.ContentType)
-	looked := guard.File{Names: []string{titleOf(file), file.Key}, Declared: said, Size: object.Pin.Size}
+	titles := []string{file.Title}
 	if stated.Title != "" {
-		looked.Names = append(looked.Names, stated.Title)
+		titles = append(titles, stated.Title)
 	}
-	var err error
-	seen := looked.Size
-	if seen > wholeSize {
-		seen = guard.HeadSize
-	}
-	if looked.Head, err = d.head(ctx, file, object, seen); err != nil {
-		return "", err
-	}
-	if said != octetStream {
-		return d.judge(ctx, file, object, looked)
-	}
-	looked.Declared = contentTypeOf(object.ContentType)
-	leaves, err := d.judge(ctx, file, object, looked)
-	if f := fault.Of(err); f != nil && f.Code == guard.CodeContradicted {
-		looked.Declared = ""
-		return d.judge(ctx, file, object, looked)
-	}
-	return guard.Shown(leaves), err
+	return d.settings.Guard.Judge(guard.File{
+		Key: file.Key, Titles: titles, Job: guard.Statement(stated.ContentType, file.ContentType), Store: object.ContentType, Size: object.Pin.Size,
+		Read: func(offset, length int64) ([]byte, error) {
+			if offset == 0 && object.Body != nil {
+				if _, begun := object.Body.(*prefixed); !begun {
+					return d.head(object, length)
+				}
+			}
+			return d.part(ctx, file, object.Pin, offset, length)
+		},
+	})
 }
 
-// judge reads what the guard needs beside the head, and asks it.
-func (d *delivery) judge(ctx context.Context, file schemas.File, object *Object, looked guard.File) (leaves string, err error) {
-	if need := d.settings.Guard.Needs(looked); need.Length > 0 {
-		if looked.Part, err = d.part(ctx, file, object.Pin, need.Offset, need.Length); err != nil {
-			return "", err
-		}
-	}
-	return d.settings.Guard.Judge(looked)
-}
-
-// head reads the first n bytes of a file. Those of an open reading are put back
-// in front of it.
-func (d *delivery) head(ctx context.Context, file schemas.File, object *Object, n int64) ([]byte, error) {
-	if object.Body == nil {
-		return d.part(ctx, file, object.Pin, 0, n)
-	}
+// head reads the first n bytes of an open reading and puts them back in front of
+// it.
+func (d *delivery) head(object *Object, n int64) ([]byte, error) {
 	head := make([]byte, n)
 	if _, err := io.ReadFull(object.Body, head); err != nil {
 		return nil, err
@@ -84,4 +57,23 @@ func (d *delivery) part(ctx context.Context, file schemas.File, pin Pin, offset,
 type prefixed struct {
 	io.Reader
 	io.Closer
+}
+
+// foresee refuses what no message can name, before the first byte of a file is
+// sent: a type without a name in the Data Model, a file without the name that a
+// message needs. A large message, which is not kept parsed, is parsed again for it.
+func (d *delivery) foresee() error {
+	draft := d.draft
+	if draft == nil {
+		var err error
+		if draft, err = d.settings.Composer.Draft(d.job); err != nil {
+			return err
+		}
+	}
+	for i, f := range d.attachments() {
+		if err := draft.Admits(i, f); err != nil {
+			return at(i, err)
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -46,6 +47,8 @@ type Payload struct {
 	// Size is the exact number of bytes Open's reader yields.
 	Size int64
 	Open func(ctx context.Context) (io.ReadCloser, error)
+	// AdmittedAt is when the right to the request was given.
+	AdmittedAt time.Time
 }
 
 // Parcel is one file on its way to Redox's blob store.

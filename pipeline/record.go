@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/chartpost/chartpost/pipeline/guard"
@@ -85,10 +86,14 @@ type FileRecord struct {
 	ContentType string `json:"content_type,omitempty"`
 	// OwnType says that ContentType is not the name the file leaves as: that is
 	// the caller's own, and in the job.
-	OwnType  bool             `json:"own_type,omitempty"`
-	Transfer schemas.Transfer `json:"transfer,omitempty"`
-	SHA256   string           `json:"sha256,omitempty"`
-	SHA1     []byte           `json:"sha1,omitempty"`
+	OwnType bool `json:"own_type,omitempty"`
+	// Charset is the one that was stated for a text, a name that many know.
+	Charset string `json:"charset,omitempty"`
+	// TypeSource says who said as what the file leaves: job, bytes or store.
+	TypeSource string           `json:"type_source,omitempty"`
+	Transfer   schemas.Transfer `json:"transfer,omitempty"`
+	SHA256     string           `json:"sha256,omitempty"`
+	SHA1       []byte           `json:"sha1,omitempty"`
 	// URL names the file at Redox once it is uploaded.
 	URL string `json:"url,omitempty"`
 }
@@ -105,9 +110,14 @@ func (f FileRecord) MarshalJSON() ([]byte, error) {
 // recall puts said, what the caller says of the file's type, back into a record
 // from the ledger, so that every try sends the same.
 func (f *FileRecord) recall(said string) {
-	if f.OwnType && said != octetStream {
-		f.ContentType, f.OwnType = said, false
+	if name, _, _ := strings.Cut(said, ";"); f.OwnType && name != "" {
+		f.ContentType, f.OwnType = name, false
 	}
+}
+
+// mediaType is the type with its charset.
+func (f *FileRecord) mediaType() string {
+	return guard.Verdict{ContentType: f.ContentType, Charset: f.Charset}.String()
 }
 
 // Journal keeps the record of the one job in hand.
@@ -129,7 +139,7 @@ func (r *Record) EventFiles() []schemas.EventFile {
 			continue
 		}
 		files = append(files, schemas.EventFile{
-			Index: i, Size: f.Pin.Size, SHA256: f.SHA256, ContentType: guard.Shown(f.ContentType), Transfer: f.Transfer,
+			Index: i, Size: f.Pin.Size, SHA256: f.SHA256, ContentType: guard.Shown(f.ContentType), TypeSource: f.TypeSource, Transfer: f.Transfer,
 		})
 	}
 	return files

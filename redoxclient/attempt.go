@@ -25,6 +25,8 @@ type call struct {
 	url    *url.URL
 	header http.Header
 	body   Body
+	// destination is who a message is for, for the Throttle alone.
+	destination string
 	// unasked: it is sent without a wait for "100 Continue", whatever its size.
 	unasked bool
 }
@@ -39,6 +41,8 @@ type answer struct {
 	readErr error
 	// whole is whether the request's body had been handed over completely.
 	whole bool
+	// ruling is whose limit it was, where status is 429.
+	ruling Ruling
 	// cancelled is the caller's reason to stop, if it came before the end.
 	cancelled error
 }
@@ -60,13 +64,19 @@ func (c *Client) do(ctx context.Context, k call) (*answer, error) {
 			if err := throttled(ctx, c.cfg.Throttle, k.op); err != nil {
 				return nil, err
 			}
+			k.body.PermittedAt = c.cfg.Now()
 		}
 		ans, failed := c.attempt(ctx, k, token)
 		if failed != nil {
 			return nil, failed
 		}
-		if c.cfg.Throttle != nil {
-			c.cfg.Throttle.Heard(rateLimit(ans.header), ans.status == http.StatusTooManyRequests, retryAfter(ans.header, c.cfg.Now()))
+		ans.ruling = hear(c.cfg.Throttle, LimitSaid{
+			Op: k.op, Destination: k.destination, Limit: rateLimit(ans.header),
+			Refused: ans.status == http.StatusTooManyRequests, RetryAfter: retryAfter(ans.header, c.cfg.Now()),
+		})
+		if ans.status == http.StatusMisdirectedRequest {
+			// It may be repeated over another connection alone (RFC 9110, 15.5.20).
+			c.transport.CloseIdleConnections()
 		}
 		switch {
 		case k.refusedExpect(ans):
@@ -116,6 +126,7 @@ type attempt struct {
 	limits    Timeouts
 	connected atomic.Bool
 	expect    expectation
+	left      func() // the head of the request was written
 
 	mu     sync.Mutex
 	stream *stream // the current opening of the body
@@ -126,7 +137,8 @@ type attempt struct {
 func (c *Client) attempt(ctx context.Context, k call, token string) (*answer, *Error) {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(errAttemptOver)
-	a := &attempt{call: k, caller: ctx, cancel: cancel, limits: c.cfg.Timeouts}
+	a := &attempt{call: k, caller: ctx, cancel: cancel, limits: c.cfg.Timeouts,
+		left: func() { left(c.cfg.Throttle, k.body.PermittedAt, c.cfg.Now()) }}
 	a.dog = newWatchdog(c.cfg.Timeouts.Stall, cancel, a.why)
 	defer a.dog.stop()
 	a.expect.informed = make(chan struct{})
@@ -170,6 +182,7 @@ func (a *attempt) request(body io.ReadCloser, token, agent string) *http.Request
 	}).WithContext(a.ctx)
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/fhir+json, application/json;q=0.9")
+	req.Header.Set("Accept-Encoding", "identity") // without it any coding is welcome (RFC 9110, 12.5.3)
 	req.Header.Set("User-Agent", agent)
 	if a.expects() {
 		req.Header.Set("Expect", "100-continue")
@@ -236,11 +249,7 @@ func (a *attempt) read(resp *http.Response, limit int64) *answer {
 	// An answer may not trickle for ever either.
 	late := time.AfterFunc(a.limits.Answer, func() { a.cancel(errAnswerTimeout) })
 	defer late.Stop()
-	r := io.LimitReader(&movingReader{resp.Body, a.dog.moved}, limit+1)
-	ans.body, ans.readErr = io.ReadAll(r)
-	if int64(len(ans.body)) > limit {
-		ans.body, ans.readErr = ans.body[:limit], errTooLong
-	}
+	ans.body, ans.readErr = readAnswer(resp.Header, &movingReader{resp.Body, a.dog.moved}, limit)
 	if ans.readErr == nil && endsWithConnection(resp) && len(bytes.TrimSpace(ans.body)) == 0 {
 		ans.readErr = errNoEnd
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // Body is a request body of known size that can be opened again for another
@@ -17,6 +18,9 @@ type Body struct {
 	// Open starts at the first byte. A Read of what it returns must end when
 	// ctx does. It is called once an attempt, after a token is at hand.
 	Open func(ctx context.Context) (io.ReadCloser, error)
+	// PermittedAt is when the caller got the right to the request, for
+	// Throttle.Sent; zero says nothing.
+	PermittedAt time.Time
 }
 
 // Bytes is a Body in memory.

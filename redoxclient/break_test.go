@@ -65,7 +65,7 @@ func TestBreaks(t *testing.T) {
 		"oversized": {answer(true, "HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n{}"+strings.Repeat(" ", 2000000-2)),
 			10, UnknownOutcome, Retryable, CodeAnswerTooLarge, WhileReading},
 		"early 2xx":           {answer(false, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), large, UnknownOutcome, Retryable, CodeEarlyAnswer, Answered},
-		"switching protocols": {answer(true, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nCANARY"), 10, Permanent, Permanent, CodeStatus, Answered},
+		"switching protocols": {answer(true, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nCANARY"), 10, UnknownOutcome, Retryable, CodeStatus, Answered},
 		"cut refusal":         {answer(true, "HTTP/1.1 422 CANARY\r\nContent-Length: 100\r\n\r\nCANARY"), 10, Permanent, Permanent, CodeStatus, Answered},
 	}
 	for name, tc := range cases {

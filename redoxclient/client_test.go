@@ -64,11 +64,11 @@ func TestExpectOnlyForLargeBodies(t *testing.T) {
 
 func TestStatuses(t *testing.T) {
 	kinds := map[int]Kind{
-		400: Permanent, 402: Permanent, 403: Permanent, 404: Permanent, 405: Permanent, 406: Permanent, 407: Permanent,
+		400: Permanent, 402: Permanent, 403: Permanent, 404: Permanent, 405: Permanent, 406: Permanent, 407: Retryable,
 		408: Retryable, 409: Permanent, 410: Permanent, 413: TooLarge, 415: Permanent, 416: Permanent, 422: Permanent,
-		429: RateLimited, 451: Permanent, 500: Retryable, 502: Retryable, 503: Retryable,
+		429: RateLimited, 451: Permanent, 500: Retryable, 501: Permanent, 502: Retryable, 503: Retryable,
 		// Told apart by operation below.
-		501: "", 504: "", 507: "", 524: "", 599: "",
+		504: "", 524: "", 599: "",
 	}
 	bodies := map[string]string{
 		"empty": "", "html": "<html>CANARY</html>", "plain": "CANARY", "detail": `{"errorDetail":"CANARY"}`,

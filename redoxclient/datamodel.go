@@ -5,6 +5,9 @@ import "context"
 // DataModelRequest is one message of the Data Model API. The message itself
 // names its source (Meta.Source.ID) and destinations (Meta.Destinations).
 type DataModelRequest struct {
+	// Destination names whom the message is for, in any way that is the same each
+	// time. Only Config.Throttle is told; the message says where it goes.
+	Destination string
 	// Body is the JSON message. Redox documents a limit of 40 MB a request.
 	Body Body
 }
@@ -21,5 +24,5 @@ func (c *Client) SendDataModel(ctx context.Context, r DataModelRequest) (*Receip
 	if err != nil {
 		return nil, invalid(OpSendDataModel, err)
 	}
-	return c.post(ctx, call{op: OpSendDataModel, url: c.endpoint("endpoint"), header: header, body: r.Body})
+	return c.post(ctx, call{op: OpSendDataModel, url: c.endpoint("endpoint"), header: header, body: r.Body, destination: r.Destination})
 }

@@ -93,6 +93,8 @@ type Error struct {
 	// Code is a stable snake_case word for what happened; see the Code constants.
 	Code string
 	Reply
+	// Ruling is whose limit a RateLimited was of, as the Throttle has it.
+	Ruling Ruling
 	// hint is one sentence for an operator, made of configuration alone.
 	hint  string
 	cause error

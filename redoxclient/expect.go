@@ -39,6 +39,7 @@ func (k call) refusedExpect(ans *answer) bool {
 func (a *attempt) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn:              func(httptrace.GotConnInfo) { a.connected.Store(true); a.dog.moved() },
+		WroteHeaders:         a.left,
 		GotFirstResponseByte: func() { a.expect.answering.Store(true) },
 		Got1xxResponse: func(int, textproto.MIMEHeader) error {
 			if a.expect.interim.Add(1) > maxInterim {

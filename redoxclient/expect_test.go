@@ -14,8 +14,9 @@ import (
 // countedThrottle lets everything through.
 type countedThrottle struct{ takes, heard atomic.Int64 }
 
-func (c *countedThrottle) Take(context.Context) error           { c.takes.Add(1); return nil }
-func (c *countedThrottle) Heard(_ int, _ bool, _ time.Duration) { c.heard.Add(1) }
+func (c *countedThrottle) Take(context.Context) error { c.takes.Add(1); return nil }
+func (c *countedThrottle) Sent(time.Duration)         {}
+func (c *countedThrottle) Heard(LimitSaid) Ruling     { c.heard.Add(1); return Ruling{} }
 
 // TestExpectationIsRefused tells by the statuses, in order, what the servers
 // answered: a 417 costs one more request without "Expect", and no other is ever

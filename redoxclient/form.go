@@ -35,7 +35,7 @@ func (f form) around(file Body) Body {
 		inner := &stream{src: src, size: file.Size, moved: func(bool) {}}
 		return formReader{io.MultiReader(strings.NewReader(f.head), inner, strings.NewReader(f.tail)), inner}, nil
 	}
-	return Body{Size: int64(len(f.head)) + file.Size + int64(len(f.tail)), Open: open}
+	return Body{Size: int64(len(f.head)) + file.Size + int64(len(f.tail)), Open: open, PermittedAt: file.PermittedAt}
 }
 
 type formReader struct {

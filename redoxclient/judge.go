@@ -11,33 +11,6 @@ import (
 	"time"
 )
 
-// judgeStatus is what a status other than 2xx means, by Redox's list of
-// status codes. whole is whether the request's body had been handed over.
-func judgeStatus(op Op, status int, whole bool) Kind {
-	taken := op.Message() && whole
-	switch status {
-	case http.StatusRequestEntityTooLarge:
-		return TooLarge
-	case http.StatusTooManyRequests:
-		return RateLimited
-	case http.StatusUnauthorized:
-		return Credentials
-	case http.StatusRequestTimeout, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable:
-		return Retryable
-	}
-	switch {
-	case status >= 500 && taken:
-		// 504 by Redox's own word ("took too long"); the others are not
-		// listed by Redox, and come from proxies that may have passed the
-		// message on (our inference).
-		return UnknownOutcome
-	case status >= 500:
-		return Retryable
-	}
-	return Permanent
-}
-
 // replyError judges an answer. It takes the codes of its body and no text.
 func (c *Client) replyError(op Op, ans *answer, kind Kind, code string, cause error) *Error {
 	v := parseAnswer(ans.body)
@@ -61,7 +34,12 @@ func (c *Client) statusError(op Op, ans *answer) *Error {
 	case ans.status >= 300 && ans.status < 400:
 		return c.replyError(op, ans, Permanent, CodeRedirect, nil)
 	}
-	return c.replyError(op, ans, judgeStatus(op, ans.status, ans.whole), CodeStatus, ans.readErr)
+	e := c.replyError(op, ans, judgeStatus(op, ans.status, ans.whole), CodeStatus, ans.readErr)
+	e.hint = statusHint(ans.status)
+	if e.Ruling = ans.ruling; e.Ruling.OfDestination {
+		e.hint = "the limit is taken for that of this destination alone"
+	}
+	return e
 }
 
 // unreadError judges a 2xx whose body could not be read whole.
@@ -83,6 +61,8 @@ func (c *Client) unreadError(op Op, ans *answer) *Error {
 		code = CodeStalled
 	case errors.Is(ans.readErr, errAnswerTimeout):
 		code = CodeAnswerTimeout
+	case errors.Is(ans.readErr, errCoding):
+		code = CodeAnswerUnreadable
 	}
 	e := c.replyError(op, ans, kind, code, cause)
 	e.Where = WhileReading

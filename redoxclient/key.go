@@ -1,12 +1,11 @@
 package redoxclient
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -25,13 +24,15 @@ type signingKey struct {
 	key any
 }
 
-// parseKey reads a PEM file (PKCS#1, PKCS#8, SEC1), a JWK or a JWK set. kid
-// chooses from a set and must agree with a JWK's own; it may be empty where the
-// JWK, or the only private key of a set, has one. Errors never quote the file.
+// parseKey reads a PEM file (PKCS#1, PKCS#8, SEC1), a JWK or a JWK set, in any
+// form that plainKeyText knows. kid chooses from a set and must agree with a
+// JWK's own; it may be empty where the JWK, or the only private key of a set,
+// has one. Errors never quote the file.
 func parseKey(data []byte, kid string) (*signingKey, error) {
 	var key any
 	var err error
-	if looksLikeJSON(data) {
+	data = plainKeyText(data)
+	if bytes.HasPrefix(data, []byte("{")) {
 		key, kid, err = parseJWK(data, kid)
 	} else {
 		key, err = parsePEM(data)
@@ -72,45 +73,6 @@ func algorithm(key any) (jose.SignatureAlgorithm, error) {
 	return "", errors.New("the key is neither an RSA nor an EC private key")
 }
 
-func looksLikeJSON(data []byte) bool {
-	for _, c := range data {
-		switch c {
-		case ' ', '\t', '\r', '\n':
-		default:
-			return c == '{'
-		}
-	}
-	return false
-}
-
-func parsePEM(data []byte) (any, error) {
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			return nil, errors.New("no private key in the file: neither PEM nor JWK")
-		}
-		data = rest
-		var key any
-		var err error
-		switch block.Type {
-		case "RSA PRIVATE KEY":
-			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-		case "EC PRIVATE KEY":
-			key, err = x509.ParseECPrivateKey(block.Bytes)
-		case "PRIVATE KEY":
-			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-		case "ENCRYPTED PRIVATE KEY":
-			return nil, errors.New("the private key is encrypted, which is not supported")
-		default:
-			continue // parameters, certificates, public keys
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the PEM block %q cannot be read", block.Type)
-		}
-		return key, nil
-	}
-}
-
 func parseJWK(data []byte, kid string) (any, string, error) {
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(data, &set); err != nil || len(set.Keys) == 0 {
@@ -124,18 +86,25 @@ func parseJWK(data []byte, kid string) (any, string, error) {
 		}
 	}
 	var found []jose.JSONWebKey
+	public := false
 	for _, k := range set.Keys {
-		if !k.IsPublic() && (kid == "" || k.KeyID == kid) {
+		switch {
+		case kid != "" && k.KeyID != kid:
+		case k.IsPublic():
+			public = true
+		default:
 			found = append(found, k)
 		}
 	}
 	switch {
+	case len(found) == 0 && public:
+		return nil, "", errPublicKey
 	case len(found) == 0 && kid != "":
-		return nil, "", fmt.Errorf("no private key with the id %q in the file", kid)
+		return nil, "", fmt.Errorf("no private key with the id %q", kid)
 	case len(found) == 0:
-		return nil, "", errors.New("no private key in the file")
+		return nil, "", errors.New("no private key")
 	case len(found) > 1:
-		return nil, "", errors.New("several private keys in the file fit: name one by its key id")
+		return nil, "", errors.New("several private keys fit: name one by its key id")
 	}
 	return found[0].Key, found[0].KeyID, nil
 }
@@ -159,7 +128,7 @@ func (f *keyFile) refresh() (again bool, err error) {
 	if f.fault = f.look(); f.fault == nil {
 		return false, nil
 	}
-	err = fmt.Errorf("key file: %w", f.fault)
+	err = fmt.Errorf("key file %q: %w", f.path, f.fault)
 	return was != nil && was.Error() == f.fault.Error() && sameFile(before, f.looked), err
 }
 
@@ -209,8 +178,7 @@ func readFile(path string) ([]byte, error) {
 	return data, err
 }
 
-// withoutPath keeps what happened and drops where: paths belong to the
-// operator's configuration, which he has.
+// withoutPath keeps what happened: refresh names the file.
 func withoutPath(err error) error {
 	if p, ok := errors.AsType[*os.PathError](err); ok {
 		return p.Err

@@ -8,8 +8,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -70,7 +74,9 @@ func TestParseKey(t *testing.T) {
 		"set, none named":      {file: jwkSet(jwk(rsaKey(), "a"), jwk(ecKey(), "b")), fault: "several"},
 		"set, unknown kid":     {file: jwkSet(jwk(rsaKey(), "a")), kid: "x", fault: "no private key with the id"},
 		"JWK of another kid":   {file: jwk(rsaKey(), "a"), kid: "x", fault: "no private key with the id"},
-		"public JWK":           {file: jwk(rsaKey().Public(), "a"), fault: "no private key"},
+		"public JWK":           {file: jwk(rsaKey().Public(), "a"), fault: "a public key"},
+		"public JWK by its id": {file: jwk(rsaKey().Public(), "a"), kid: "a", fault: "a public key"},
+		"public JWK set":       {file: jwkSet(jwk(rsaKey().Public(), "a"), jwk(ecKey().Public(), "b")), kid: "b", fault: "a public key"},
 		"RSA 1024 PEM":         {file: pkcs8(weakKey()), kid: "a", fault: "1024 bits"},
 		"RSA 1024 JWK":         {file: jwk(weakKey(), "a"), kid: "a", fault: "1024 bits"},
 		"P-256":                {file: pkcs8(p256), kid: "a", fault: "P-384"},
@@ -78,13 +84,19 @@ func TestParseKey(t *testing.T) {
 		"Ed25519":              {file: pkcs8(ed), kid: "a", fault: "neither"},
 		"no kid":               {file: pkcs8(ecKey()), fault: "requires a kid"},
 		"odd kid":              {file: pkcs8(ecKey()), kid: "a\nb", fault: "printable"},
-		"public PEM":           {file: pemOf("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(ecKey().Public()))), kid: "a", fault: "no private key"},
-		"encrypted":            {file: pemOf("ENCRYPTED PRIVATE KEY", []byte("x")), kid: "a", fault: "encrypted"},
-		"rubbish in PEM":       {file: pemOf("PRIVATE KEY", []byte("CANARY")), kid: "a", fault: "cannot be read"},
-		"symmetric JWK":        {file: []byte(`{"kty":"oct","k":"Q0FOQVJZ","kid":"a"}`), kid: "a", fault: "neither"},
-		"broken JSON":          {file: []byte(`{"kty":"RSA","n":"CANARY`), kid: "a", fault: "cannot be read"},
-		"text":                 {file: []byte("CANARY"), kid: "a", fault: "no private key"},
-		"empty":                {kid: "a", fault: "no private key"},
+		"public PEM":           {file: pemOf("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(ecKey().Public()))), kid: "a", fault: "a public key"},
+		"public PKCS#1":        {file: pemOf("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(rsaKey().Public().(*rsa.PublicKey))), kid: "a", fault: "a public key"},
+		"public, then private": {file: append(pemOf("PUBLIC KEY", []byte("x")), sec1...), kid: "a", alg: jose.ES384},
+		"certificate":          {file: pemOf("CERTIFICATE", []byte("x")), kid: "a", fault: "a certificate"},
+		"OpenSSH":              {file: pemOf("OPENSSH PRIVATE KEY", []byte("x")), kid: "a", fault: "OpenSSH"},
+		"encrypted, old form": {file: pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: []byte("x"),
+			Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}}), kid: "a", fault: "encrypted"},
+		"encrypted":      {file: pemOf("ENCRYPTED PRIVATE KEY", []byte("x")), kid: "a", fault: "encrypted"},
+		"rubbish in PEM": {file: pemOf("PRIVATE KEY", []byte("CANARY")), kid: "a", fault: "cannot be read"},
+		"symmetric JWK":  {file: []byte(`{"kty":"oct","k":"Q0FOQVJZ","kid":"a"}`), kid: "a", fault: "neither"},
+		"broken JSON":    {file: []byte(`{"kty":"RSA","n":"CANARY`), kid: "a", fault: "cannot be read"},
+		"text":           {file: []byte("CANARY"), kid: "a", fault: "no private key"},
+		"empty":          {kid: "a", fault: "no private key"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -102,6 +114,80 @@ func TestParseKey(t *testing.T) {
 				t.Fatalf("got %s with kid %q, want %s with %q", key.alg, key.id, tc.alg, want)
 			}
 		})
+	}
+}
+
+// What editors and secret stores make of a key that is good.
+func TestKeysInOtherForms(t *testing.T) {
+	wide := func(mark string, order binary.AppendByteOrder) func([]byte) []byte {
+		return func(b []byte) []byte {
+			out := []byte(mark)
+			for _, c := range b {
+				out = order.AppendUint16(out, uint16(c))
+			}
+			return out
+		}
+	}
+	forms := map[string]func([]byte) []byte{
+		"UTF-8 mark":    func(b []byte) []byte { return append([]byte("\xef\xbb\xbf"), b...) },
+		"UTF-16, low":   wide("\xff\xfe", binary.LittleEndian),
+		"UTF-16, high":  wide("\xfe\xff", binary.BigEndian),
+		"CR LF":         func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) },
+		"blank lines":   func(b []byte) []byte { return append(append([]byte("\n \t\n"), b...), "\n\n"...) },
+		"no last break": bytes.TrimSpace,
+	}
+	oneLine := map[string]func([]byte) []byte{
+		"one line":      func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte(`\n`)) },
+		"one line, CR":  func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte(`\r\n`)) },
+		"one line, end": func(b []byte) []byte { return append(bytes.ReplaceAll(b, []byte("\n"), []byte(`\n`)), '\n') },
+		"quoted": func(b []byte) []byte {
+			return append(append([]byte(`"`), bytes.ReplaceAll(b, []byte("\n"), []byte(`\n`))...), '"')
+		},
+		"mark, one line": func(b []byte) []byte {
+			return append([]byte("\xef\xbb\xbf"), bytes.ReplaceAll(b, []byte("\n"), []byte(`\n`))...)
+		},
+		"single quotes": func(b []byte) []byte { return append(append([]byte("'"), b...), '\'', '\n') },
+	}
+	keys := map[string][]byte{
+		"PKCS#1": pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey())),
+		"PKCS#8": pkcs8(ecKey()), "JWK": jwk(ecKey(), "a"), "JWK set": jwkSet(jwk(ecKey(), "a")),
+	}
+	for name, key := range keys {
+		for form, change := range forms {
+			if _, err := parseKey(change(key), "a"); err != nil {
+				t.Errorf("%s, %s: %v", name, form, err)
+			}
+		}
+		for form, change := range oneLine {
+			if _, err := parseKey(change(key), "a"); err != nil && !strings.HasPrefix(name, "JWK") {
+				t.Errorf("%s, %s: %v", name, form, err)
+			}
+		}
+	}
+	public := pemOf("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(ecKey().Public())))
+	for form, change := range oneLine {
+		if _, err := parseKey(change(public), "a"); !errors.Is(err, errPublicKey) {
+			t.Errorf("a public key, %s: %v", form, err)
+		}
+	}
+}
+
+// An error of a key names its file.
+func TestKeyErrorsNameTheFile(t *testing.T) {
+	folder := t.TempDir()
+	for name, data := range map[string][]byte{"text.pem": []byte("CANARY"), "none.pem": nil, "public.pem": pemOf("PUBLIC KEY", []byte("x"))} {
+		path := filepath.Join(folder, name)
+		if data != nil {
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := NewTokenSource(TokenConfig{ClientID: "client-1", KeyID: "a", KeyFile: path})
+		if err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		noCanary(t, err)
 	}
 }
 

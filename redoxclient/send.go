@@ -62,6 +62,8 @@ func (c *Client) sendCall(r SendRequest) (call, error) {
 		url:    c.endpoint("fhir", "R4", r.Destination, c.cfg.Environment, resource, operation),
 		header: header,
 		body:   r.Body,
+
+		destination: r.Destination,
 	}, nil
 }
 

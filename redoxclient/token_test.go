@@ -30,6 +30,7 @@ type tokenServer struct {
 	jtis   map[string]bool
 	delay  time.Duration
 	answer func(n int) (int, string) // nil: a good token "token-n" of 300 s
+	gzip   bool                      // answers are gzipped, though nobody asked for it
 }
 
 func (s *tokenServer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -52,7 +53,12 @@ func (s *tokenServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if status == 0 {
 		return nil, errors.New("CANARY broken")
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+	header := http.Header{}
+	if s.gzip {
+		header.Set("Content-Encoding", "gzip")
+		body = string(gzipped([]byte(body)))
+	}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
 func (s *tokenServer) verify(form url.Values) {
@@ -81,7 +87,7 @@ func (s *tokenServer) verify(form url.Values) {
 	if c.Iss != "client-1" || c.Sub != "client-1" || c.Aud != DefaultTokenURL || head.ExtraHeaders["typ"] != "JWT" {
 		s.t.Errorf("claims %+v, header %+v", c, head)
 	}
-	if c.Exp <= c.Iat || c.Exp > c.Iat+300 || c.Iat != time.Now().Unix() {
+	if c.Exp <= c.Iat || c.Exp > c.Iat+300 || c.Iat != time.Now().Add(-assertionSkew).Unix() {
 		s.t.Errorf("iat %d exp %d", c.Iat, c.Exp)
 	}
 	if s.jtis[c.Jti] || c.Jti == "" {
@@ -309,7 +315,7 @@ func TestInvalidateOnlyTheCurrent(t *testing.T) {
 }
 
 func TestTokenConfigFaults(t *testing.T) {
-	_, err := NewTokenSource(TokenConfig{TokenURL: "http://user:CANARY@example.org", KeyFile: "/nowhere/CANARY", Timeout: -1})
+	_, err := NewTokenSource(TokenConfig{TokenURL: "http://user:CANARY@example.org", KeyFile: "/nowhere/key.pem", Timeout: -1})
 	if err == nil {
 		t.Fatal("no error")
 	}

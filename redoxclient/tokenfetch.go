@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"slices"
@@ -21,8 +22,13 @@ import (
 )
 
 const (
-	// assertionLife is below the 300 s that Redox allows, for clocks that differ.
+	// assertionLife is between iat and exp: below the 300 s that Redox allows.
 	assertionLife = 4 * time.Minute
+	// assertionSkew is how far iat lies in the past. A server that takes no iat of
+	// the future, not even one of the next second, then takes that of a worker
+	// whose clock is up to a minute fast; exp leaves three minutes to one whose
+	// clock is slow. What Redox allows is not documented (our inference).
+	assertionSkew = time.Minute
 	// unsaidLife is assumed when an answer has no usable expires_in. Redox
 	// documents 300 s; a minute is safe for anything near it.
 	unsaidLife = time.Minute
@@ -42,6 +48,9 @@ func (s *TokenSource) fetch() (*grant, os.FileInfo, *Error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
 	defer cancel()
 	asked := s.cfg.Now()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { left(s.cfg.Throttle, asked, s.cfg.Now()) },
+	})
 	key, info := s.signingKey()
 	assertion, err := s.assertion(key, asked)
 	if err != nil {
@@ -57,14 +66,15 @@ func (s *TokenSource) fetch() (*grant, os.FileInfo, *Error) {
 		return nil, info, s.tokenError(key.id, Retryable, code, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
-	if s.cfg.Throttle != nil {
-		s.cfg.Throttle.Heard(rateLimit(resp.Header), resp.StatusCode == http.StatusTooManyRequests, retryAfter(resp.Header, s.cfg.Now()))
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, tokenAnswerLimit+1))
-	if err == nil && len(body) > tokenAnswerLimit {
-		err = errTooLong
-	}
+	ruling := hear(s.cfg.Throttle, LimitSaid{
+		Op: OpToken, Limit: rateLimit(resp.Header),
+		Refused: resp.StatusCode == http.StatusTooManyRequests, RetryAfter: retryAfter(resp.Header, s.cfg.Now()),
+	})
+	body, err := readAnswer(resp.Header, resp.Body, tokenAnswerLimit)
 	got, refused := s.judge(key.id, resp, body, err, asked)
+	if refused != nil {
+		refused.Ruling = ruling
+	}
 	return got, info, refused
 }
 
@@ -97,12 +107,13 @@ func (s *TokenSource) assertion(key *signingKey, now time.Time) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	issued := now.Add(-assertionSkew)
 	claims, err := json.Marshal(map[string]any{
 		"iss": s.cfg.ClientID,
 		"sub": s.cfg.ClientID,
 		"aud": s.cfg.Audience,
-		"iat": now.Unix(),
-		"exp": now.Add(assertionLife).Unix(),
+		"iat": issued.Unix(),
+		"exp": issued.Add(assertionLife).Unix(),
 		"jti": uuid.NewString(), // a repeated one may be refused
 	})
 	if err != nil {
@@ -133,9 +144,10 @@ func (s *TokenSource) request(ctx context.Context, assertion string) *http.Reque
 		Body:          io.NopCloser(strings.NewReader(body)),
 		ContentLength: int64(len(body)),
 		Header: http.Header{
-			"Content-Type": {"application/x-www-form-urlencoded"},
-			"Accept":       {"application/json"},
-			"User-Agent":   {DefaultUserAgent},
+			"Content-Type":    {"application/x-www-form-urlencoded"},
+			"Accept":          {"application/json"},
+			"Accept-Encoding": {"identity"},
+			"User-Agent":      {DefaultUserAgent},
 		},
 	}).WithContext(ctx)
 }
@@ -178,6 +190,9 @@ func (s *TokenSource) judge(kid string, resp *http.Response, body []byte, readEr
 		ContentType: safeMediaType(resp.Header.Get("Content-Type")),
 		Length:      int64(len(body)),
 	}
+	if kind == Retryable {
+		e.hint = statusHint(resp.StatusCode)
+	}
 	if slices.Contains(oauthErrors, ans.Error) {
 		e.IssueCodes = []string{ans.Error}
 	}
@@ -185,13 +200,13 @@ func (s *TokenSource) judge(kid string, resp *http.Response, body []byte, readEr
 }
 
 // judgeTokenStatus: which status goes with which error is not documented, so
-// every refusal is a fault of configuration.
+// every refusal that does not pass is a fault of configuration.
 func judgeTokenStatus(status int, oauthError string) Kind {
+	kind := judgeStatus(OpToken, status, true)
 	switch {
-	case status == http.StatusTooManyRequests:
-		return RateLimited
-	case status == http.StatusRequestTimeout, status >= 500,
-		oauthError == "server_error", oauthError == "temporarily_unavailable":
+	case kind == RateLimited, kind == Retryable:
+		return kind
+	case oauthError == "server_error", oauthError == "temporarily_unavailable":
 		return Retryable
 	}
 	return Credentials

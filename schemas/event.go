@@ -83,8 +83,10 @@ type EventFile struct {
 	SHA256 string `json:"sha256,omitempty"`
 	// ContentType is a widely known name: the one the file was sent with, or the
 	// one that falls under.
-	ContentType string   `json:"content_type,omitempty"`
-	Transfer    Transfer `json:"transfer,omitempty"`
+	ContentType string `json:"content_type,omitempty"`
+	// TypeSource is who said so: job, bytes or store.
+	TypeSource string   `json:"type_source,omitempty"`
+	Transfer   Transfer `json:"transfer,omitempty"`
 }
 
 // Receipt is what Redox answered when it took the message.

@@ -64,7 +64,8 @@ type File struct {
 	Key       string `json:"key"`
 	VersionID string `json:"version_id,omitempty"`
 	ETag      string `json:"etag,omitempty"`
-	// ContentType defaults to the object's own.
+	// ContentType may have a charset, and no other parameter. It defaults to what
+	// the bytes say, and for a text to the object's own.
 	ContentType string `json:"content_type,omitempty"`
 	// Title defaults to the last element of the key.
 	Title string `json:"title,omitempty"`

@@ -50,8 +50,20 @@ func isPin(s string) bool {
 }
 
 func isMIMEType(s string) bool {
-	kind, sub, ok := strings.Cut(s, "/")
-	return ok && len(s) <= 255 && isMIMEName(kind) && isMIMEName(sub)
+	bare, parameter, more := strings.Cut(s, ";")
+	kind, sub, ok := strings.Cut(bare, "/")
+	return ok && len(s) <= 255 && isMIMEName(kind) && isMIMEName(sub) && (!more || isCharset(strings.TrimPrefix(parameter, " ")))
+}
+
+// isCharset is the parameter charset with a name of up to 40 characters (RFC
+// 2978, 2.3).
+func isCharset(s string) bool {
+	const key = "charset="
+	if len(s) <= len(key) || len(s) > len(key)+40 || !strings.EqualFold(s[:len(key)], key) {
+		return false
+	}
+	return plain(s[len(key)]) && s[len(key)] != '-' &&
+		every(s[len(key):], func(c byte) bool { return plain(c) || strings.IndexByte("_:.+", c) >= 0 })
 }
 
 // isMIMEName is RFC 6838's restricted-name without its length.

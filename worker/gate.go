@@ -15,13 +15,13 @@ func (b Backoff) wait(opened int, jitter float64) time.Duration {
 	return Patience{First: b.First, Longest: b.Longest}.wait(opened, jitter)
 }
 
-// rest is the wait, or what the other side asked for, within ten times Longest:
-// one answer must not stop everything for a day.
+// rest is the wait, or what the other side asked for, within thirty times Longest
+// (15 minutes): one answer must not stop everything for a day.
 func (b Backoff) rest(opened int, jitter float64, asked time.Duration) time.Duration {
 	return max(b.wait(opened, jitter), min(asked, b.longestRest()))
 }
 
-func (b Backoff) longestRest() time.Duration { return 10 * b.Longest }
+func (b Backoff) longestRest() time.Duration { return 30 * b.Longest }
 
 // gate stops this worker from taking any job while what every job needs is
 // broken: the token endpoint, the upload endpoint, the object store, the

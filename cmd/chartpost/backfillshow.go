@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/show"
 )
 
 // lanesShown is how many lanes a person is shown; --json has all.
@@ -110,9 +111,9 @@ func showLine(std streams, text func() string) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				fmt.Fprintf(std.err, format, text())
+				fmt.Fprintf(show.Raw(std.err), format, show.Clean(text()))
 			case <-done:
-				fmt.Fprint(std.err, end)
+				fmt.Fprint(show.Raw(std.err), end)
 				return
 			}
 		}

@@ -121,8 +121,8 @@ func (a *aviary) mistakes() {
 		a.do(exitUsage, "send", "--to", "good-health", "--patient", patient, "--upload", missing, "--bucket", "reports")
 	}
 	a.do(exitUsage, "status", canary+".pdf")
-	a.do(exitUsage, "dead", "show", canary+"/x")
-	a.do(exitUsage, "dead", "drop", canary+"/x", "--reason", "a test", "--yes")
+	a.do(exitUsage, "dead", "show", canary+"/x/y")
+	a.do(exitUsage, "dead", "drop", canary+"/x/y", "--reason", "a test", "--yes")
 	a.do(exitUsage, "backfill", "plan", missing, "--template", junk)
 	a.do(exitUsage, "backfill", "pause", canary+"/x")
 }

@@ -19,7 +19,8 @@ import (
 	"github.com/chartpost/chartpost/worker"
 )
 
-// TestDeadResolve decides about two jobs of unknown outcome as an operator does.
+// TestDeadResolve decides about jobs of unknown outcome as an operator does. Two of
+// them have one id, at two destinations.
 func TestDeadResolve(t *testing.T) {
 	url := devtest.NATS(t, devstack.NATSOptions{LazySync: true}).URL()
 	command := func(want int, args ...string) string {
@@ -41,22 +42,22 @@ func TestDeadResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	lane := schemas.Lane{Class: schemas.Live, Destination: "good-health"}
-	for _, id := range []string{"a", "b"} {
+	for _, key := range []schemas.JobKey{schemas.KeyOf(lane, "a"), schemas.KeyOf(lane, "b"), schemas.KeyOf(lane, "c"), {Destination: "clinic", ID: "c"}} {
 		data := fmt.Appendf(nil, `{"id":%q,"operation":"documentreference-create","requested_at":"2026-11-20T10:00:00Z","expires_at":"2099-01-01T00:00:00Z",
-			"destination":{"slug":"good-health","environment":"Development"},"files":[{"bucket":"reports","key":"Zebedee.pdf"}],
-			"message":{"patient":{"resourceType":"Patient"},"resource":{"resourceType":"DocumentReference"}}}`, id)
+			"destination":{"slug":%q,"environment":"Development"},"files":[{"bucket":"reports","key":"Zebedee.pdf"}],
+			"message":{"patient":{"resourceType":"Patient"},"resource":{"resourceType":"DocumentReference"}}}`, key.ID, key.Destination)
 		sum := sha256.Sum256(data)
 		reason := schemas.Reason{Kind: "unknown_outcome", Code: "no_answer"}
 		record := pipeline.Record{Phase: pipeline.Held, Attempt: 1, Digest: hex.EncodeToString(sum[:]), Reason: &reason, UpdatedAt: time.Now()}
-		if _, _, err := ledger.New(bucket, ledger.Patience).Open(t.Context(), id, record); err != nil {
+		if _, _, err := ledger.New(bucket, ledger.Patience).Open(t.Context(), key, record); err != nil {
 			t.Fatal(err)
 		}
-		letter := worker.DeadLetter{Lane: lane, Data: data, Key: "dead/" + id, JobID: id, Status: schemas.StatusUnknown, Reason: reason}
+		letter := worker.DeadLetter{Lane: schemas.Lane{Class: schemas.Live, Destination: key.Destination}, Data: data, Key: "dead/" + key.String(), JobID: key.ID, Status: schemas.StatusUnknown, Reason: reason}
 		if err := queue.Outbox().Bury(t.Context(), letter); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if said := command(exitOK, "dead", "ls", "--status", "unknown"); strings.Count(said, "no_answer") != 2 || strings.Contains(said, "Zebedee") {
+	if said := command(exitOK, "dead", "ls", "--status", "unknown"); strings.Count(said, "no_answer") != 4 || strings.Contains(said, "Zebedee") {
 		t.Error(said)
 	}
 	for _, c := range []struct {
@@ -67,6 +68,9 @@ func TestDeadResolve(t *testing.T) {
 		{exitOK, "a --resend --yes", "a: is on its way again; its dead letter is removed\n"},
 		{exitNothing, "a --resend --yes", "chartpost: job a: there is no dead letter of this job\n"},
 		{exitOK, "b --accepted --yes", "b: counts as accepted; its dead letter is removed\n"},
+		{exitFailed, "c --accepted --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{exitFailed, "c --resend --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{exitOK, "clinic/c --accepted --yes", "clinic/c: counts as accepted; its dead letter is removed\n"},
 	} {
 		if said := command(c.code, append([]string{"dead", "resolve"}, strings.Fields(c.args)...)...); said != c.want {
 			t.Errorf("%s: %s", c.args, said)
@@ -75,7 +79,7 @@ func TestDeadResolve(t *testing.T) {
 	if said := command(exitOK, "lane", "ls"); !strings.Contains(said, "good-health  1 ") {
 		t.Error(said)
 	}
-	record, _, err := ledger.New(bucket, ledger.Patience).Find(t.Context(), "b")
+	record, _, err := ledger.New(bucket, ledger.Patience).Find(t.Context(), schemas.KeyOf(lane, "b"))
 	if err != nil || record.Phase != pipeline.Accepted || !strings.HasPrefix(record.Owner, "operator ") {
 		t.Errorf("%+v, %v", record, err)
 	}

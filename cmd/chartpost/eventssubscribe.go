@@ -31,7 +31,8 @@ type eventsSubscribeCmd struct {
 	subscriptionName `embed:""`
 	eventSelector    `embed:""`
 
-	Since string `placeholder:"TIME" help:"Begin with the events from then on: 0s (now), 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z; empty is all that are kept." group:"Events"`
+	Since string `placeholder:"TIME" help:"Begin with the events from then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z; empty is all that are kept." group:"Events"`
+	New   bool   `help:"Begin with the next event that is published." group:"Events"`
 
 	auditFlags `embed:""`
 
@@ -46,7 +47,7 @@ func (eventsSubscribeCmd) Help() string {
 	return `Examples:
 
   chartpost events subscribe journal --final --reason "the billing team's journal"
-  chartpost events subscribe clinic --destination good-health --since 0s
+  chartpost events subscribe clinic --destination good-health --new
   chartpost events subscribe alarms --class live --status failed,unknown
 
 A subscription is a durable pull consumer of the stream of events. It remembers how far its watcher has come, gives what was not acknowledged again after a minute, and stays until it is removed, however long nobody reads. Events older than --events-age are gone all the same.
@@ -64,6 +65,9 @@ func (c *eventsSubscribeCmd) check(*kong.Context) error {
 			faults = append(faults, fmt.Errorf("--since: %w", err))
 		}
 	}
+	if c.New && c.Since != "" {
+		faults = append(faults, errors.New("--new: begins with the next event; leave --since out"))
+	}
 	return errors.Join(faults...)
 }
 
@@ -75,7 +79,10 @@ func (c *eventsSubscribeCmd) parameters() map[string]string {
 		statuses = append(statuses, string(status))
 	}
 	all["statuses"] = strings.Join(statuses, ",")
-	if !c.since.IsZero() {
+	switch {
+	case c.New:
+		all["since"] = "new"
+	case !c.since.IsZero():
 		all["since"] = c.since.UTC().Format(time.RFC3339)
 	}
 	for name, value := range all {
@@ -89,7 +96,7 @@ func (c *eventsSubscribeCmd) parameters() map[string]string {
 func (c *eventsSubscribeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	edit := subscriptionEdit{c.subscriptionName, c.NATS, c.auditFlags, c.JSON}
 	return edit.run(ctx, std, cli, schemas.EventsSubscribe, c.parameters(), func(ctx context.Context, queue *natsq.Conn) (string, error) {
-		made, err := queue.Subscribe(ctx, c.Name, c.selection(), c.since)
+		made, err := queue.Subscribe(ctx, c.Name, c.selection(), natsq.Beginning{New: c.New, Since: c.since})
 		if errors.Is(err, natsq.ErrOtherSubscription) {
 			return "", fmt.Errorf("%w; remove it with `chartpost events unsubscribe %s`, or take another name", err, c.Name)
 		}

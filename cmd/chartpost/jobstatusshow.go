@@ -87,12 +87,12 @@ func stateOf(j *timeline.Job) string {
 
 func printStatus(std streams, j *timeline.Job, now time.Time) error {
 	s := statusJSON(j)
-	state := sentence(s, j, now)
+	state := show.Clean(sentence(s, j, now))
 	if show.Colour(std.outTerminal, os.Getenv) {
 		state = show.Paint(schemas.Status(s.State), state)
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s: %s\n\n", j.ID, state)
+	fmt.Fprintf(&out, "%s: %s\n\n", show.Clean(j.ID), state)
 	twice, receipt := "", ""
 	if s.PossibleDuplicate {
 		twice = "POSSIBLE DUPLICATE: Redox may have the message twice"
@@ -119,7 +119,7 @@ func printStatus(std streams, j *timeline.Job, now time.Time) error {
 	if j.NoAudit {
 		fmt.Fprintln(std.err, "(the audit could not be read: what operators did is left out)")
 	}
-	_, err := io.WriteString(std.out, out.String())
+	_, err := io.WriteString(show.Raw(std.out), out.String()) // clean, but for the colour
 	return err
 }
 

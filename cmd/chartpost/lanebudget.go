@@ -43,13 +43,16 @@ type budgetJSON struct {
 	Live          int     `json:"live"`
 	Backfill      int     `json:"backfill"`
 	Out           int     `json:"out"`
-	Effective     int     `json:"effective_limit"`
-	Limit         int     `json:"limit"`
-	Stated        bool    `json:"limit_stated_by_redox"`
-	Reserve       float64 `json:"reserve"`
-	Workers       int     `json:"workers"`
-	HeldSeconds   float64 `json:"held_seconds"`
-	AgeSeconds    float64 `json:"age_seconds"`
+	// Assumed requests count although nobody is known to have sent them.
+	Assumed        int     `json:"assumed"`
+	AssumedSeconds float64 `json:"assumed_seconds"`
+	Effective      int     `json:"effective_limit"`
+	Limit          int     `json:"limit"`
+	Stated         bool    `json:"limit_stated_by_redox"`
+	Reserve        float64 `json:"reserve"`
+	Workers        int     `json:"workers"`
+	HeldSeconds    float64 `json:"held_seconds"`
+	AgeSeconds     float64 `json:"age_seconds"`
 }
 
 func (c *laneBudgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
@@ -70,6 +73,7 @@ func (c *laneBudgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if c.JSON {
 		return json.NewEncoder(std.out).Encode(budgetJSON{
 			Scope: c.Budget.Scope, Known: known, WindowSeconds: c.Budget.Window.Seconds(), Live: s.Live, Backfill: s.Backfill, Out: s.Out,
+			Assumed: s.Assumed, AssumedSeconds: s.AssumedFor.Seconds(),
 			Effective: s.Effective, Limit: s.Limit, Stated: s.Stated, Reserve: c.Budget.Reserve, Workers: s.Workers,
 			HeldSeconds: s.Held.Seconds(), AgeSeconds: s.Age.Seconds(),
 		})
@@ -106,6 +110,10 @@ func (c *laneBudgetCmd) print(std streams, s app.Spending) error {
 	}
 	fmt.Fprintf(w, "used\t%d\t%d live, %d backfill, %d that workers hold; %.1f of %.1f a second\n",
 		s.Live+s.Backfill+s.Out, s.Live, s.Backfill, s.Out, s.Made, s.Allowed)
+	if s.Assumed > 0 {
+		fmt.Fprintf(w, "assumed\t%d\tof before the record was made: what was sent then is unknown, so the window is taken to have been full; over in %s\n",
+			s.Assumed, s.AssumedFor.Round(time.Second))
+	}
 	fmt.Fprintf(w, "kept\t%.0f %%\tfor live jobs\n", 100*c.Budget.Reserve)
 	return w.Flush()
 }

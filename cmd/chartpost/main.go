@@ -123,6 +123,19 @@ type streams struct {
 	libraries *stdlog.Gag
 }
 
+// guarded makes what others wrote visible where a terminal would obey it; a pipe or
+// file gets every byte as it is. done shows what is left.
+func (s streams) guarded() (guarded streams, done func()) {
+	out, err := show.NewVisible(s.out), show.NewVisible(s.err)
+	if s.outTerminal {
+		s.out = out
+	}
+	if s.errTerminal {
+		s.err = err
+	}
+	return s, func() { _, _ = out.Close(), err.Close() }
+}
+
 // fail tells every fault on a line of its own.
 func (s streams) fail(err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -180,6 +193,8 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 			code = exitFailed
 		}
 	}()
+	std, done := std.guarded()
+	defer done()
 	var cli CLI
 	exited := -1
 	parser, settings, err := newParser(&cli,

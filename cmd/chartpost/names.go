@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -21,6 +22,10 @@ type namesCmd struct {
 
 func (c *namesCmd) check(*kong.Context) error { return c.NATS.Check() }
 
+// offered are the names that a shell takes for nothing but a word: bash expands
+// the words of a completion, so that $(...) in a name would be run.
+var offered = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
+
 const (
 	namesTime = 2 * time.Second
 	mostNames = 500
@@ -36,7 +41,7 @@ func (c *namesCmd) Run(ctx context.Context, std streams) error {
 	defer queue.Close()
 	seen := map[string]bool{}
 	say := func(name string) bool {
-		if name != "" && !seen[name] {
+		if offered.MatchString(name) && !seen[name] {
 			seen[name] = true
 			fmt.Fprintln(std.out, name)
 		}

@@ -92,8 +92,12 @@ func (o *office) bury(id, expires string) {
 	}
 }
 
+// count is how many messages a stream holds, once due jobs are in their lanes.
 func (o *office) count(stream string) uint64 {
 	o.t.Helper()
+	if stream == "JOBS" {
+		devtest.Arrived(o.t, o.js, "chartpost")
+	}
 	s, err := o.js.Stream(o.t.Context(), "CHARTPOST_"+stream)
 	if err != nil {
 		o.t.Fatal(err)

@@ -43,7 +43,7 @@ func (sendCmd) Help() string {
   chartpost send --to good-health --redox-environment Development \
       --patient patient.json --file s3://reports/2026/11/a.pdf --json
 
-The job is checked as the worker checks it before anything is uploaded or published. It is then followed to its end: exit code 0 when it was accepted, 3 when it ended otherwise, 4 when --wait was over first.
+The job is checked as the worker checks it before anything is uploaded or published. Destination and id name it: what was accepted under that name is not sent again, and what failed is, at once. It is then followed to its end: exit code 0 when it was accepted, 3 when it ended otherwise, 4 when --wait was over first.
 
 A traceparent in the variable TRACEPARENT goes with the job, so that its trace holds the delivery.
 
@@ -152,7 +152,8 @@ func (p publication) publish(ctx context.Context) error {
 
 var errWaited = errors.New("the wait is over")
 
-// follow publishes the job and prints its events until the last one. The wait
+// follow publishes the job and prints its events until the last one. Events of an
+// earlier run of the job are not among them. The wait
 // begins with the publish: it cannot end with a job that is not on its way.
 func (p publication) follow(ctx context.Context, wait time.Duration, print func(schemas.Event) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -160,7 +161,7 @@ func (p publication) follow(ctx context.Context, wait time.Duration, print func(
 	var published bool
 	var written error
 	var last schemas.Status
-	err := p.queue.Watch(ctx, &p.lane, time.Now().Add(-time.Second),
+	err := p.queue.Watch(ctx, &p.lane, time.Time{},
 		func() error {
 			if err := p.submit(ctx); err != nil {
 				return err

@@ -11,14 +11,16 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/natsq"
 )
 
 type setupCmd struct {
 	NATS    app.NATS    `embed:"" group:"NATS"`
 	Streams app.Streams `embed:"" group:"Streams"`
 
-	Lease  time.Duration `placeholder:"DURATION" help:"Make this the fleet's lease, the worker's --lease. Stop all workers first. Empty leaves it: the first worker's is the fleet's." group:"Streams"`
-	DryRun bool          `help:"Show what would be done, and change nothing." group:"Streams"`
+	Lease        time.Duration `placeholder:"DURATION" help:"Make this the fleet's lease, the worker's --lease. Stop all workers first. Empty leaves it: the first worker's is the fleet's." group:"Streams"`
+	DryRun       bool          `help:"Show what would be done, and change nothing." group:"Streams"`
+	BudgetBucket string        `name:"budget-bucket" placeholder:"NAME" help:"KV bucket of the shared count, for deployments with different prefixes behind one egress address; setup makes it. Empty is the deployment's own." group:"Budget"`
 
 	JSON bool `name:"json" help:"Print JSON, one stream or bucket a line."`
 }
@@ -29,7 +31,7 @@ func (setupCmd) Help() string {
 }
 
 func (c *setupCmd) check(*kong.Context) error {
-	return errors.Join(c.NATS.Check(), c.Streams.Check())
+	return errors.Join(c.NATS.Check(), c.Streams.Check(), app.CheckBudgetBucket(c.BudgetBucket))
 }
 
 // Run also tells what was done before it failed.
@@ -47,6 +49,12 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err == nil && c.Lease > 0 && !c.DryRun {
 		err = queue.SetLease(ctx, c.Lease)
 	}
+	if err == nil && c.BudgetBucket != "" {
+		var change natsq.Change
+		if change, err = queue.SetupSharedBudget(ctx, c.BudgetBucket, c.Streams.Replicas, c.DryRun); err == nil {
+			changes = append(changes, change)
+		}
+	}
 	if c.JSON {
 		lines := jsonLines(std.out)
 		for _, change := range changes {
@@ -60,7 +68,10 @@ func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		if c.DryRun && did != "unchanged" {
 			did = "would be " + did
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", change.Name, did, strings.Join(change.Fields, "; "))
+		if len(change.Fields) > 0 {
+			did += "\t" + strings.Join(change.Fields, "; ")
+		}
+		fmt.Fprintf(table, "%s\t%s\n", change.Name, did)
 	}
 	table.Flush()
 	return err

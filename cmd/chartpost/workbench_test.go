@@ -144,7 +144,7 @@ func (b *bench) eventsOf(id string) map[string]nats.Header {
 			b.t.Fatal(err)
 		}
 		if event.Data.JobID == id {
-			found[strings.TrimPrefix(event.ID, id+"/")] = m.Header
+			found[strings.TrimPrefix(event.ID, event.Data.Destination+"/"+id+"/")] = m.Header
 		}
 	})
 	return found

@@ -75,6 +75,49 @@ func TestADeadDestination(t *testing.T) {
 	w.drained()
 }
 
+// TestADestinationThatLimits: a 429 to the messages of one destination, which asks
+// for a day, shuts its lane alone. The shared budget and the worker's own gate stay
+// as they are, and the jobs of others are delivered at the first attempt.
+func TestADestinationThatLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.inject(redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: http.StatusTooManyRequests, Header: map[string]string{"Retry-After": "86400"},
+		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "limited"}})
+	w.worker()
+	file := w.put("a.pdf", document(2000, "a"))
+	for i := range 5 {
+		w.publish(w.job(fmt.Sprintf("limited-%d", i), []schemas.File{file}, to("limited")))
+	}
+	devtest.Until(t, "the breaker is open", patienceOfTests, func() bool {
+		s := w.lane("limited")
+		return s.Breaker != nil && s.Breaker.Reason.Code == "redox_rate_limited"
+	})
+	if wait := time.Until(w.lane("limited").Breaker.Until); wait < 10*time.Minute || wait > 15*time.Minute {
+		t.Errorf("the lane is shut for %s more, want a quarter of an hour", wait)
+	}
+	began := time.Now()
+	for i := range 100 {
+		w.publish(w.job(fmt.Sprintf("well-%d", i), []schemas.File{file}, to("well")))
+	}
+	for i := range 100 {
+		id := fmt.Sprintf("well-%d", i)
+		if e := w.final(id); e.Data.Status != schemas.StatusAccepted || e.Data.Attempt != 1 {
+			t.Errorf("%s: %s", id, w.statuses(id))
+		}
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("100 jobs of another destination took %s", took)
+	}
+	if spent, _, err := w.settings.Budget.Look(t.Context(), w.queue); err != nil || spent.Held != 0 || spent.Effective != spent.Limit {
+		t.Errorf("the budget was cut: %+v, %v", spent, err)
+	}
+	for i := range 5 {
+		if got := w.statuses(fmt.Sprintf("limited-%d", i)); strings.Contains(got, string(schemas.StatusFailed)) {
+			t.Errorf("limited-%d: %s", i, got)
+		}
+	}
+}
+
 // TestSlowDestinations: jobs whose answers take long keep no slots, so that those
 // of others are delivered meanwhile although every slot would be taken.
 func TestSlowDestinations(t *testing.T) {

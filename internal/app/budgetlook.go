@@ -18,6 +18,10 @@ type Spending struct {
 	// refusal. Stated tells that the limit is Redox's own word.
 	Live, Backfill, Out, Effective, Limit int
 	Stated                                bool
+	// Assumed are requests of the window before the record was made: nobody is known
+	// to have sent them, and they count, for AssumedFor at the most.
+	Assumed    int
+	AssumedFor time.Duration
 	// Workers is how many share it now.
 	Workers int
 	// Held is how long nothing is sent because Redox refused a request, Age how old
@@ -31,7 +35,7 @@ func (b Budget) Look(ctx context.Context, queue *natsq.Conn) (s Spending, known 
 	if b.Requests == 0 {
 		return s, false, nil
 	}
-	store, err := queue.Budget(ctx, b.Scope)
+	store, err := b.record(ctx, queue)
 	if err != nil {
 		return s, false, err
 	}
@@ -42,6 +46,6 @@ func (b Budget) Look(ctx context.Context, queue *natsq.Conn) (s Spending, known 
 	return Spending{
 		Made: float64(state.Live+state.Backfill) / b.Window.Seconds(), Allowed: float64(state.Effective) / b.Window.Seconds(),
 		Live: state.Live, Backfill: state.Backfill, Out: state.Out, Effective: state.Effective, Limit: state.Requests, Stated: state.Stated,
-		Workers: state.Workers, Held: state.Held, Age: state.Age,
+		Assumed: state.Assumed, AssumedFor: state.AssumedFor, Workers: state.Workers, Held: state.Held, Age: state.Age,
 	}, true, nil
 }

@@ -90,6 +90,28 @@ var conditions = map[string]condition{
 		w.publish(w.files("many", 150)...)
 		return before, w.until("many wait", 155, "chartpost_lane_jobs")
 	}},
+	"a subject that cannot be read": {fires: []string{"ChartpostLanesRefused", "ChartpostWorkerNotReady"}, ownQueue: true, cause: func(w *world, _ func()) (before, after metrics) {
+		w.worker()
+		before = w.scrape()
+		w.publishRaw("chartpost.jobs.live.a>b", []byte("{}"))
+		w.until("it is told of", 1, "chartpost_jobs_unservable")
+		return before, w.scrape()
+	}},
+	"more lanes than consumers": {fires: []string{"ChartpostLanesWaitLong"}, also: []string{"ChartpostJobTooOld", "ChartpostAnswersSlow"}, ownQueue: true, cause: func(w *world, _ func()) (before, after metrics) {
+		layout := natsq.Layout{Replicas: 1, EventsAge: time.Hour, DeadAge: time.Hour, LedgerAge: time.Hour, Duplicates: 10 * time.Minute, Lanes: 1}
+		if _, err := w.queue.Setup(w.t.Context(), layout); err != nil {
+			w.t.Fatal(err)
+		}
+		w.inject(toMessages(redoxsim.Fault{Action: redoxsim.Hang}))
+		w.worker()
+		for i := range 3 {
+			job := w.files(fmt.Sprint("job-", i), 1)[0]
+			job.Destination.Slug = fmt.Sprint("clinic-", i)
+			w.publish(job)
+		}
+		before = w.until("others wait for their turn", 1, "chartpost_lanes_unserved", "why=turn")
+		return before, w.scrape()
+	}},
 	"answers are slow": {fires: []string{"ChartpostAnswersSlow"}, also: []string{"ChartpostJobTooOld"}, cause: func(w *world, _ func()) (before, after metrics) {
 		w.inject(toMessages(redoxsim.Fault{Action: redoxsim.Hang}))
 		w.worker()

@@ -74,7 +74,7 @@ type Message struct {
 // Files says which files may leave; docs/content-guard.md has the rules.
 type Files struct {
 	AllowedTypes []string `placeholder:"TYPE" help:"MIME types of the files that may leave. Empty is documents, images, texts, sound and film; none of them runs code."`
-	WaivedRules  []string `placeholder:"CODE" help:"Rules to turn off: file_encrypted, file_truncated, file_type_contradicted."`
+	WaivedRules  []string `placeholder:"CODE" help:"Rules to turn off: file_encrypted, file_truncated, file_type_contradicted, file_charset."`
 }
 
 // Check reports every fault of the settings.

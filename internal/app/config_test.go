@@ -23,7 +23,7 @@ func sound(t *testing.T) (Settings, Streams) {
 				Lease: 3 * time.Second, Stall: time.Second, AnswerTimeout: time.Second},
 			Budget: Budget{Requests: 7500, Window: 5 * time.Minute, Scope: "a", Reserve: 0.2},
 		}, Streams{
-			Replicas: 3, EventsAge: time.Hour, DeadAge: time.Hour, AuditAge: time.Hour, LedgerAge: time.Hour, LedgerOpenAge: time.Hour, Duplicates: 2 * time.Minute,
+			Replicas: 3, EventsAge: time.Hour, DeadAge: time.Hour, AuditAge: time.Hour, LedgerAge: time.Hour, LedgerOpenAge: time.Hour, Duplicates: 2 * time.Minute, Lanes: 1,
 		}
 }
 
@@ -114,6 +114,8 @@ func TestFaults(t *testing.T) {
 		"audit age":        {"audit-age", func(_ *Settings, s *Streams) { s.AuditAge = 0 }},
 		"ledger age":       {"ledger-age", func(_ *Settings, s *Streams) { s.LedgerAge = -1 }},
 		"ledger open age":  {"ledger-open-age", func(_ *Settings, s *Streams) { s.LedgerAge = 2 * time.Hour }},
+		"lanes none":       {"lanes", func(_ *Settings, s *Streams) { s.Lanes = 0 }},
+		"lanes too many":   {"lanes", func(_ *Settings, s *Streams) { s.Lanes = 10_001 }},
 		"dedup":            {"dedup-window", func(_ *Settings, s *Streams) { s.Duplicates = time.Minute }},
 		"events bytes":     {"events-bytes", func(_ *Settings, s *Streams) { s.EventsBytes = -1 }},
 	} {

@@ -93,13 +93,13 @@ func TestResolving(t *testing.T) {
 	}
 	w.drained()
 
-	if _, err := desk.Resend(t.Context(), "resent"); err != nil {
+	if _, err := desk.Resend(t.Context(), schemas.JobKey{ID: "resent"}); err != nil {
 		t.Fatal(err)
 	}
 	if event := w.await("resent", isAccepted); !event.Data.PossibleDuplicate || event.Data.Attempt != 2 || event.Data.Receipt == nil {
 		t.Errorf("%+v", event.Data)
 	}
-	if _, err := desk.Accept(t.Context(), "found"); err != nil {
+	if _, err := desk.Accept(t.Context(), schemas.JobKey{Destination: "good-health", ID: "found"}); err != nil {
 		t.Fatal(err)
 	}
 	if event := w.await("found", isAccepted); event.Data.PossibleDuplicate || event.Data.Attempt != 1 || event.Data.Reason.Code != deadletter.CodeResolved {

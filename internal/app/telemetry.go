@@ -132,7 +132,7 @@ func aboutTheQueue(about *health.Health, queue *natsq.Conn) telemetry.Parts {
 func (r *requests) standing() telemetry.Budget {
 	s := r.State()
 	return telemetry.Budget{
-		Limit: s.Requests, Effective: s.Effective, Live: s.Live, Backfill: s.Backfill, Out: s.Out,
+		Limit: s.Requests, Effective: s.Effective, Live: s.Live, Backfill: s.Backfill, Out: s.Out, Assumed: s.Assumed,
 		WaitingLive: r.Waiting(budget.Live), WaitingBackfill: r.Waiting(budget.Backfill), Held: s.Held, Age: s.Age,
 	}
 }

@@ -149,8 +149,7 @@ func (w *world) eventTraces(id string) map[string]schemas.Trace {
 			w.t.Fatal(err)
 		}
 		if event.Data.JobID == id {
-			_, key, _ := strings.Cut(event.ID, "/")
-			traces[key] = schemas.ParseTrace(raw.Header.Get(schemas.HeaderTrace))
+			traces[strings.TrimPrefix(event.ID, event.Data.Destination+"/"+id+"/")] = schemas.ParseTrace(raw.Header.Get(schemas.HeaderTrace))
 		}
 	}
 	return traces

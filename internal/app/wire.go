@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -109,8 +110,8 @@ func (r Redox) trust() (*tls.Config, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("--redox-tls-ca: the file holds no PEM certificate")
+	if !pool.AppendCertsFromPEM(bytes.TrimPrefix(pem, []byte("\xef\xbb\xbf"))) {
+		return nil, fmt.Errorf("--redox-tls-ca: %s holds no PEM certificate", r.TLSCA)
 	}
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
@@ -214,6 +215,7 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	about.Add("redox", func() health.Check { return wayOf(w.Shut()) })
 	about.Add("lanes", func() health.Check { return lanesCheck(intake.Standing()) })
 	watching.Watch(telemetry.Parts{Worker: lookAtAll(w.Look, intake.Standing), Unserved: unservedLanes(intake.Standing), Shut: w.Shut, Oldest: queue.Oldest, Token: tokens.Times, Budget: requests.standing})
+	open.push("ledger's archive", archiving(queue, intake, log))
 	about.Enter(health.Working)
 	defer context.AfterFunc(ctx, func() { about.Enter(health.Stopping) })()
 	ready()

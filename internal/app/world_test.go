@@ -317,12 +317,16 @@ func (w *world) dead() []*nats.Msg {
 // drained waits until the queue holds no job and no schedule.
 func (w *world) drained() {
 	w.t.Helper()
-	devtest.Until(w.t, "the queue is empty", patienceOfTests, func() bool {
-		stream, err := w.js.Stream(w.t.Context(), "CHARTPOST_JOBS")
+	empty := func(name string) bool {
+		stream, err := w.js.Stream(w.t.Context(), name)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		return stream.CachedInfo().State.Msgs == 0
+	}
+	devtest.Until(w.t, "the queue is empty", patienceOfTests, func() bool {
+		// A job moves from one stream to the other, both ways.
+		return empty("CHARTPOST_DUE") && empty("CHARTPOST_JOBS") && empty("CHARTPOST_DUE")
 	})
 }
 

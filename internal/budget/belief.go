@@ -85,7 +85,7 @@ func (b *belief) move(by int64) {
 func (b *belief) bound(rules rules, written int64) {
 	b.RiseAt, b.CutAt = min(b.RiseAt, written), min(b.CutAt, written)
 	b.Quiet = min(b.Quiet, written+mostQuiet*int64(rules.window))
-	b.Hold = min(b.Hold, written+int64(rules.window+rules.lag))
+	b.Hold = min(b.Hold, written+int64(rules.longestHold()+rules.lag))
 }
 
 // growth is the part of the limit that a cut has grown by, some windows after
@@ -121,6 +121,9 @@ const (
 // holdBase [5 s] is the pause after a refusal that names no time.
 func (r rules) holdBase() time.Duration { return r.window / 60 }
 
+// longestHold [15 min] is the longest pause.
+func (r rules) longestHold() time.Duration { return min(3*r.window, longestWait) }
+
 // learn takes an answer in. spent is what is in the window.
 func (b *belief) learn(rules rules, a Answer, spent int, now int64) {
 	before := b.limit(rules)
@@ -141,7 +144,7 @@ func (b *belief) learn(rules rules, a Answer, spent int, now int64) {
 		b.cut(rules, limit, spent, now)
 		pause <<= min(b.Row-1, 3)
 	}
-	pause = min(max(pause, a.RetryAfter), rules.window)
+	pause = min(max(pause, a.RetryAfter), rules.longestHold())
 	// now may be earlier than it really is.
 	b.Hold = max(b.Hold, now+int64(pause+rules.lag))
 }

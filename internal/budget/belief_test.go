@@ -64,8 +64,8 @@ func TestARefusalCuts(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	b.learn(rules, Answer{Refused: true, RetryAfter: time.Hour}, 5000, at0+base/2)
-	if b.Hold != at0+base/2+window+lag {
-		t.Error("nobody waits longer than a window")
+	if b.Hold != at0+base/2+int64(15*time.Minute)+lag {
+		t.Error("nobody waits longer than a quarter of an hour")
 	}
 	// It stands for two windows, then grows.
 	for windows, want := range map[int64]int{2: 4750, 3: 4825, 4: 4975, 20: 7500} {

@@ -85,6 +85,8 @@ type Budget struct {
 	desk  desk
 	trip  trip
 	clock storeClock
+	// refusals tell whose limit a 429 is of.
+	refusals refusals
 }
 
 // New makes a budget; it spends nothing before Run. now is the process's clock
@@ -108,7 +110,7 @@ func New(settings Settings, store Store, now func() time.Time, jitter func() flo
 	return &Budget{
 		rules: rules, worker: settings.Worker, store: store, now: now, jitter: jitter, log: log,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
-		clock: storeClock{base: now(), span: rules.valid / 4},
+		clock: storeClock{base: now(), span: rules.valid / 4}, refusals: refusals{window: rules.window},
 	}, nil
 }
 
@@ -217,20 +219,26 @@ type Answer struct {
 	// Refused: it was a 429. RetryAfter is what it asked for, if anything.
 	Refused    bool
 	RetryAfter time.Duration
+	// Destination is whom a message was for; empty for a file and a token.
+	Destination string
 }
 
-// Heard corrects the belief by an answer of the API whose limit is counted. It
-// may be called for every answer: one that says nothing new costs nothing.
-func (b *Budget) Heard(a Answer) {
-	if b.off() {
-		return
-	}
+// Heard corrects the belief by an answer of the API whose limit is counted, and
+// rules whose limit it was where that was a refusal. It may be called for every
+// answer: one that says nothing new costs nothing. A budget that is off rules all
+// the same.
+func (b *Budget) Heard(a Answer) Ruling {
 	b.mu.Lock()
-	news := b.desk.hear(a, b.now(), b.rules)
-	b.mu.Unlock()
-	if news {
+	defer b.mu.Unlock()
+	var ruling Ruling
+	if a.Refused {
+		ruling = b.refusals.judge(a, b.now())
+		a.Refused, a.RetryAfter = !ruling.OfDestination, ruling.Wait
+	}
+	if !b.off() && b.desk.hear(a, b.now(), b.rules) {
 		b.stir()
 	}
+	return ruling
 }
 
 // stir makes Run look at what is due.

@@ -119,7 +119,7 @@ func (d *desk) hear(a Answer, now time.Time, rules rules) bool {
 	if a.Refused {
 		d.heard++
 		d.news.Refused, d.pressing = true, true
-		d.news.RetryAfter = min(max(d.news.RetryAfter, a.RetryAfter), rules.window)
+		d.news.RetryAfter = min(max(d.news.RetryAfter, a.RetryAfter), rules.longestHold())
 		if until := now.Add(max(rules.holdBase(), d.news.RetryAfter)); until.After(d.frozen) {
 			d.frozen = until
 		}

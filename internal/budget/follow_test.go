@@ -55,7 +55,7 @@ func TestFollow(t *testing.T) {
 	r = opening(rules)
 	r.Belief = belief{Rise: 1, RiseAt: old, Cut: 1, CutAt: old, Quiet: old, Hold: old}
 	r.follow(rules, at0)
-	want := belief{Rise: 1, RiseAt: at0, Cut: 1, CutAt: at0, Quiet: at0 + mostQuiet*window, Hold: at0 + window + int64(rules.lag)}
+	want := belief{Rise: 1, RiseAt: at0, Cut: 1, CutAt: at0, Quiet: at0 + mostQuiet*window, Hold: at0 + int64(rules.longestHold()+rules.lag)}
 	if r.Belief != want {
 		t.Errorf("%+v, want %+v", r.Belief, want)
 	}

@@ -16,6 +16,11 @@ type State struct {
 	// Live and Backfill are spent and still count; Out is how many permits
 	// workers hold.
 	Live, Backfill, Out int
+	// Assumed is how many more count as spent although nobody is known to have
+	// spent them: those of the window before a record that was made anew.
+	// AssumedFor is until when any of them count, from now on.
+	Assumed    int
+	AssumedFor time.Duration
 	// Workers is how many hold or want permits.
 	Workers int
 	// Held is until when nothing is sent because Redox refused a request, from
@@ -28,7 +33,7 @@ type State struct {
 }
 
 // Used is what counts against the limit.
-func (s State) Used() int { return s.Live + s.Backfill + s.Out }
+func (s State) Used() int { return s.Live + s.Backfill + s.Out + s.Assumed }
 
 // State is what this worker saw at its last visit; an idle one visits nothing
 // and says what it saw then.
@@ -89,8 +94,14 @@ func (r *record) state(rules rules, at int64) State {
 		if slot < first || live+backfill == 0 {
 			continue
 		}
-		if s.Live+s.Backfill == 0 {
-			s.Next = max(time.Duration((slot+1)*int64(rules.slot)+int64(rules.window)-at), 0)
+		end := max(time.Duration((slot+1)*int64(rules.slot)+int64(rules.window)-at), 0)
+		if s.Live+s.Backfill+s.Assumed == 0 {
+			s.Next = end
+		}
+		if slot < r.Opened {
+			s.Assumed += live + backfill
+			s.AssumedFor = end
+			continue
 		}
 		s.Live += live
 		s.Backfill += backfill

@@ -107,6 +107,28 @@ func TestReplayTakesOlderOnesAlong(t *testing.T) {
 	w.want("the newest", 1, 0, 1)
 }
 
+// TestReplayKeepsTheLine: what a run published stays the run's when a person sends it
+// again, marked so that it goes on after the run was cancelled.
+func TestReplayKeepsTheLine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	data := job("a", "1")
+	if err := w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{
+		Lane: lane, Data: data, Key: fmt.Sprintf("dead/7/%s/4/failed", digest(data)[:16]), JobID: "a", Status: schemas.StatusFailed, Line: worker.Line{Run: "r", Number: 7},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if l := w.letterOf("a").Line; l != (worker.Line{Run: "r", Number: 7}) {
+		t.Errorf("the letter is of %+v", l)
+	}
+	if _, err := w.desk("ann").Replay(t.Context(), w.letterOf("a"), Terms{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.jobs()[0].Header.Get(natsq.HeaderBackfill); got != "r/7/replayed" {
+		t.Errorf("the job goes on with the line %q", got)
+	}
+}
+
 // TestReplayGoesOnWithTheTrace of the job, so that its spans hang together.
 func TestReplayGoesOnWithTheTrace(t *testing.T) {
 	t.Parallel()

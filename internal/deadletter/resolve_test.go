@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
 )
 
 func TestResend(t *testing.T) {
@@ -141,6 +143,48 @@ func TestRefusals(t *testing.T) {
 			w.want(name, c.jobs, c.ev, c.stays)
 		})
 	}
+}
+
+// TestAnIDOfTwoDestinations names two jobs: a decision that names the id alone is
+// refused and names both, and one that names the destination is of that job alone.
+func TestAnIDOfTwoDestinations(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.held("a")
+	other := schemas.Lane{Class: schemas.Live, Destination: "clinic"}
+	data := []byte(strings.Replace(string(job("a", "1")), "good-health", "clinic", 1))
+	there := schemas.KeyOf(other, "a")
+	if _, _, err := w.ledger.Open(t.Context(), there, pipeline.Record{Phase: pipeline.Held, Attempt: 4, Sequence: 8, Digest: digest(data), Owner: "w-1", UpdatedAt: time.Now().UTC()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{Lane: other, Data: data, Key: "dead/8/x/4/unknown", JobID: "a", Status: schemas.StatusUnknown}); err != nil {
+		t.Fatal(err)
+	}
+	if stacks := Stacks(w.letters()); len(stacks) != 2 {
+		t.Errorf("%d stacks, want one per destination", len(stacks))
+	}
+	for name, decide := range map[string]func(context.Context, schemas.JobKey) (Outcome, error){"resend": w.desk("ann").Resend, "accept": w.desk("ann").Accept} {
+		_, err := decide(t.Context(), schemas.JobKey{ID: "a"})
+		refused, ok := errors.AsType[*Refusal](err)
+		if !ok || refused.Code != "ambiguous" || !strings.Contains(err.Error(), "clinic/a, good-health/a") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.want("refused", 0, 0, 2)
+	if _, err := w.desk("ann").Accept(t.Context(), there); err != nil {
+		t.Fatal(err)
+	}
+	w.want("accepted at one", 0, 1, 1)
+	if record, _, err := w.ledger.Find(t.Context(), there); err != nil || record.Phase != pipeline.Accepted {
+		t.Errorf("%+v, %v", record, err)
+	}
+	if r := w.found("a"); r.Phase != pipeline.Held {
+		t.Errorf("the job of the other destination changed: %+v", r)
+	}
+	if _, err := w.desk("ann").Resend(t.Context(), schemas.JobKey{ID: "a"}); err != nil {
+		t.Errorf("the one that is left: %v", err)
+	}
+	w.want("resent at the other", 1, 1, 0)
 }
 
 // TestTheNewestUnknown is meant where a job has several letters.

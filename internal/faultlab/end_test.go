@@ -21,12 +21,17 @@ func (l *lab) rest(ctx context.Context) (Rest, error) {
 	if err != nil {
 		return Rest{}, err
 	}
-	// The consumers first: what they settle meanwhile is gone from the stream.
-	var r Rest
-	leased := map[string]uint64{} // by subject
+	due, err := l.js.Stream(ctx, stream("DUE"))
+	if err != nil {
+		return Rest{}, err
+	}
+	// The due jobs first, then the consumers: what comes from there or is settled
+	// meanwhile is seen later, or gone.
+	r := Rest{Messages: due.CachedInfo().State.Msgs, Schedules: due.CachedInfo().State.Msgs}
+	leased, served := map[string]uint64{}, map[string]bool{} // by subject
 	list := s.ListConsumers(ctx)
 	for c := range list.Info() {
-		leased[c.Config.FilterSubject] = uint64(c.NumAckPending)
+		leased[c.Config.FilterSubject], served[c.Config.FilterSubject] = uint64(c.NumAckPending), true
 		r.Pending += c.NumPending
 	}
 	if err := list.Err(); err != nil {
@@ -36,10 +41,10 @@ func (l *lab) rest(ctx context.Context) (Rest, error) {
 	if err != nil {
 		return Rest{}, err
 	}
-	r.Messages = info.State.Msgs
+	r.Messages += info.State.Msgs
 	for subject, n := range info.State.Subjects {
-		if strings.HasPrefix(subject, prefix+".later.") {
-			r.Schedules += n
+		if !served[subject] { // whoever makes its consumer is given all of them
+			r.Pending += n
 		}
 		// After a kill a consumer may have leases of messages that are gone, until
 		// it is asked again.

@@ -47,6 +47,7 @@ var house = map[string]room{
 	"internal/budget":   {shut: network},
 	"internal/redoxsim": ground,
 	"internal/samples":  ground,
+	"internal/guardlab": {rooms: []string{"internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
 	"internal/stdlog":   {shut: network},
 	"internal/health":   {rooms: []string{"internal/stdlog"}},
 	"internal/floors":   ground,
@@ -55,8 +56,9 @@ var house = map[string]room{
 	"internal/release":          ground,
 
 	// Pure: what we say to Redox.
-	"pipeline/compose": {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"pipeline/guard":   {rooms: []string{"internal/fault"}, shut: network},
+	"pipeline/filetype": {shut: network},
+	"pipeline/compose":  {rooms: []string{"schemas", "internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
+	"pipeline/guard":    {rooms: []string{"internal/fault", "pipeline/filetype"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
 	"pipeline": {rooms: []string{"schemas", "internal/fault", "pipeline/compose", "pipeline/guard"}, shut: network},
 	"worker":   {rooms: []string{"schemas", "internal/fault", "pipeline"}, shut: network},
@@ -64,8 +66,11 @@ var house = map[string]room{
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist"}},
-	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "pipeline", "worker"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist", "internal/ledger/archive"}},
+	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/ledger/archive", "pipeline", "worker"}},
+	// What leaves the ledger's bucket, packed.
+	"internal/ledger/archive": {shut: network},
+	"internal/ledger/measure": {rooms: []string{"internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "pipeline", "schemas"}},
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
 	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "pipeline"}, shut: network},
@@ -85,7 +90,7 @@ var house = map[string]room{
 	// The wiring.
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
-		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",

@@ -17,6 +17,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/ledger/archive"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -33,6 +34,8 @@ type Ledger struct {
 	// ended writes the records of jobs that have ended; nil where the bucket
 	// makes no difference.
 	ended endedWriter
+	// archive has the records that have left the bucket; nil where none leave it.
+	archive archived
 }
 
 // endedWriter is a bucket that keeps the records of jobs that have ended for
@@ -43,12 +46,34 @@ type endedWriter interface {
 	UpdateEnded(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
 }
 
+// archived is a bucket whose records of accepted jobs go to an archive after a
+// while.
+type archived interface {
+	// Archived looks for a record that has left the bucket. An error of type
+	// *archive.Unreadable will not pass by itself.
+	Archived(ctx context.Context, key string) (value []byte, ok bool, err error)
+	// Discard removes exactly one revision of a key from the bucket; one that has
+	// gone is no error.
+	Discard(ctx context.Context, key string, revision uint64) error
+}
+
+// Accepted reports whether value is the record of a job that was accepted. Nothing
+// changes such a record any more: it may go to the archive.
+func Accepted(value []byte) bool {
+	var record struct {
+		Phase pipeline.Phase `json:"phase"`
+	}
+	return json.Unmarshal(value, &record) == nil && record.Phase == pipeline.Accepted
+}
+
 // New keeps records in bucket and tries each operation for as long as patience.
 // Where bucket has CreateEnded and UpdateEnded, the records of jobs that have
-// ended (pipeline.Phase.Final) are written by these.
+// ended (pipeline.Phase.Final) are written by these. Where it has Archived and
+// Discard, records are looked for there too.
 func New(bucket jetstream.KeyValue, patience time.Duration) *Ledger {
 	ended, _ := bucket.(endedWriter)
-	return &Ledger{bucket: bucket, patience: patience, ended: ended}
+	archive, _ := bucket.(archived)
+	return &Ledger{bucket: bucket, patience: patience, ended: ended, archive: archive}
 }
 
 func (l *Ledger) create(ctx context.Context, key string, value []byte, phase pipeline.Phase) (uint64, error) {
@@ -75,9 +100,9 @@ type page struct {
 }
 
 // Open implements worker.Ledger. Making the record comes first: a new job is
-// the common case, and it costs one round trip.
+// the common case.
 func (l *Ledger) Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Record) (worker.Page, bool, error) {
-	p := &page{ledger: l, key: job.Tokens(), record: fresh}
+	p := &page{ledger: l, key: job.Tokens()}
 	value, err := json.Marshal(fresh)
 	if err != nil {
 		return nil, false, unavailable(err)
@@ -86,21 +111,52 @@ func (l *Ledger) Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Re
 	err = l.insist(ctx, func(ctx context.Context, again bool) error {
 		revision, err := l.create(ctx, p.key, value, fresh.Phase)
 		if err == nil {
-			p.revision, created = revision, true
-			return nil
+			p.record, p.revision, created = fresh, revision, true
+			return l.recall(ctx, p, &created)
 		}
 		if !conflict(err) {
 			return err
 		}
 		found, err := l.read(ctx, p)
+		if err != nil {
+			return err
+		}
 		// A try that seemed to fail may have written our own record.
-		created = again && err == nil && bytes.Equal(found, value)
-		return err
+		created = again && bytes.Equal(found, value)
+		return l.recall(ctx, p, &created)
 	})
 	if err != nil {
 		return nil, false, err
 	}
 	return p, created, nil
+}
+
+// recall asks the archive, where the bucket does not say that the job has ended.
+// What the archive has is the truth, and the record in the bucket goes: somebody
+// made it after the job's own had left.
+//
+// It is asked after the record was made. A record is in the archive before it
+// leaves the bucket, so whoever could make one for a job that was accepted finds
+// the job there, however long he stood still in between. And where he ends before
+// he has asked, whoever opens the job next asks.
+func (l *Ledger) recall(ctx context.Context, p *page, created *bool) error {
+	if l.archive == nil || !*created && p.record.Phase.Final() {
+		return nil
+	}
+	value, ok, err := l.archive.Archived(ctx, p.key)
+	if err != nil || !ok {
+		return archiveFault(err)
+	}
+	record, err := decode(value)
+	if err != nil {
+		return err
+	}
+	if err := l.archive.Discard(ctx, p.key, p.revision); err != nil {
+		return err
+	}
+	// No record of this key is in the bucket: that is what a save is compared with.
+	p.record, p.revision, *created = record, 0, false
+	return nil
 }
 
 // Find reads the record of a job without touching it; ok is false where the
@@ -109,13 +165,22 @@ func (l *Ledger) Find(ctx context.Context, job schemas.JobKey) (record pipeline.
 	p := &page{ledger: l, key: job.Tokens()}
 	err = l.insist(ctx, func(ctx context.Context, _ bool) error {
 		_, err := l.read(ctx, p)
-		if errors.Is(err, jetstream.ErrKeyNotFound) {
+		ok = err == nil
+		if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
+			return err
+		}
+		if l.archive == nil || ok && p.record.Phase.Final() {
 			return nil
 		}
+		value, there, err := l.archive.Archived(ctx, p.key)
+		if err != nil || !there {
+			return archiveFault(err)
+		}
+		p.record, err = decode(value)
 		ok = err == nil
 		return err
 	})
-	return p.record, ok, err
+	return p.record, ok && err == nil, err
 }
 
 func (l *Ledger) read(ctx context.Context, p *page) ([]byte, error) {
@@ -123,15 +188,23 @@ func (l *Ledger) read(ctx context.Context, p *page) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var record pipeline.Record
-	if err := json.Unmarshal(entry.Value(), &record); err != nil {
-		return nil, unreadable(err)
-	}
-	if record.Phase == "" {
-		return nil, unreadable(errNoPhase)
+	record, err := decode(entry.Value())
+	if err != nil {
+		return nil, err
 	}
 	p.record, p.revision = record, entry.Revision()
 	return entry.Value(), nil
+}
+
+// decode reads a record; an error is judged.
+func decode(value []byte) (record pipeline.Record, err error) {
+	if err := json.Unmarshal(value, &record); err != nil {
+		return pipeline.Record{}, unreadable(err)
+	}
+	if record.Phase == "" {
+		return pipeline.Record{}, unreadable(errNoPhase)
+	}
+	return record, nil
 }
 
 // Record implements worker.Page.
@@ -217,6 +290,16 @@ var errNoPhase = errors.New("the record has no phase")
 func unreadable(err error) error {
 	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unreadable",
 		Text: "the job's record is not one of this version; mend or delete it, and the job goes on", Cause: err}
+}
+
+// archiveFault judges a part of the archive that is damaged; other errors, and
+// nil, stay as they are.
+func archiveFault(err error) error {
+	if _, is := errors.AsType[*archive.Unreadable](err); !is {
+		return err
+	}
+	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unreadable",
+		Text: "a part of the ledger's archive is damaged or missing, and may have the job's record; nothing is sent", Cause: err}
 }
 
 // conflict tells a lost compare-and-set.

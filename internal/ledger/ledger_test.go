@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"flag"
 	"reflect"
 	"strings"
 	"sync"
@@ -20,7 +21,17 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-func TestMain(m *testing.M) { devtest.Main(m) }
+// TestMain lets more tests run at once than there are processors, unless it is
+// told how many: they wait for servers more than they work.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	told := false
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
+	if !told {
+		flag.Set("test.parallel", "8")
+	}
+	devtest.Main(m)
+}
 
 // limit is how long a test waits for what must happen.
 const limit = 3 * time.Minute
@@ -207,6 +218,31 @@ func TestFindKnowsNothing(t *testing.T) {
 		}
 		wantFault(t, p.Save(t.Context(), fresh("w")), fault.Superseded, fault.Job, "superseded")
 		p = open(t, l, "a", fresh("w2"), true)
+	}
+}
+
+// TestAnIDOfTwoDestinations is two records.
+func TestAnIDOfTwoDestinations(t *testing.T) {
+	t.Parallel()
+	l := New(newBucket(t), limit)
+	here := open(t, l, "a", fresh("here"), true)
+	for _, destination := range []string{"clinic", "good.health", "good-health.a"} {
+		key := schemas.JobKey{Destination: destination, ID: "a"}
+		page, created, err := l.Open(t.Context(), key, fresh(destination))
+		if err != nil || !created || page.Record().Owner != destination {
+			t.Fatalf("%s: created %v, %v", key, created, err)
+		}
+		ended := page.Record()
+		ended.Phase = pipeline.Accepted
+		if err := page.Save(t.Context(), ended); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := here.Save(t.Context(), fresh("still here")); err != nil {
+		t.Errorf("the others took the record: %v", err)
+	}
+	if r, ok, err := l.Find(t.Context(), keyOf("a")); err != nil || !ok || r.Phase != pipeline.Working || r.Owner != "still here" {
+		t.Errorf("%+v %v %v", r, ok, err)
 	}
 }
 

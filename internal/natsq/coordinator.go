@@ -110,6 +110,7 @@ func (c *coordinator) serve(ctx context.Context) {
 	c.begin()
 	c.in.conn.log.Info("this worker looks after the lanes now")
 	for ctx.Err() == nil && c.renew(ctx) {
+		began := time.Now()
 		c.cycle(ctx)
 		select {
 		case <-ctx.Done():
@@ -117,8 +118,15 @@ func (c *coordinator) serve(ctx context.Context) {
 		case <-c.states.changed:
 		case <-time.After(c.pause()):
 		}
+		// Many new lanes at once are one cycle's.
+		if rest := cycleEvery - time.Since(began); rest > 0 {
+			time.Sleep(rest)
+		}
 	}
 }
+
+// cycleEvery is the least time between two cycles.
+const cycleEvery = 20 * time.Millisecond
 
 // begin forgets what was known in an earlier tenure.
 func (c *coordinator) begin() {
@@ -410,7 +418,7 @@ const makeTime = 250 * time.Millisecond
 // It gives as many errors as it has come to lanes.
 func atOnce(lanes []schemas.Lane, do func(schemas.Lane) error) []error {
 	end := time.Now().Add(makeTime)
-	errs := make([]error, 0, len(lanes))
+	errs, begun := make([]error, len(lanes)), 0
 	free := make(chan struct{}, makers)
 	var all sync.WaitGroup
 	for i, lane := range lanes {
@@ -418,14 +426,14 @@ func atOnce(lanes []schemas.Lane, do func(schemas.Lane) error) []error {
 			break
 		}
 		free <- struct{}{}
-		errs = errs[:i+1]
+		begun++
 		all.Go(func() {
 			errs[i] = do(lane)
 			<-free
 		})
 	}
 	all.Wait()
-	return errs
+	return errs[:begun]
 }
 
 // handStrays has misaddressed jobs buried, a few at a time.

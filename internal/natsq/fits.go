@@ -58,8 +58,8 @@ func fitsDue(cfg jetstream.StreamConfig) error {
 
 func fitsBucket(cfg jetstream.StreamConfig) error {
 	switch {
-	case cfg.MaxMsgsPerSubject != 1:
-		return errors.New("it must keep one value per key")
+	case cfg.MaxMsgsPerSubject < 1:
+		return errors.New("it must limit the values that it keeps per key (max_msgs_per_subject)")
 	case losesMessages(cfg):
 		return errors.New("it has a limit that removes records (discard old)")
 	}

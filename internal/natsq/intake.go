@@ -42,6 +42,7 @@ type Intake struct {
 	// standing is what the coordinator knows; nil where another worker's does.
 	standing atomic.Pointer[Standing]
 	control  *Control
+	tenure   *tenure
 	// background are the goroutines that end with the intake.
 	background sync.WaitGroup
 }
@@ -75,7 +76,9 @@ func (c *Conn) intake(settings LaneSettings, capacity int, pace pace) (*Intake, 
 		return nil, fmt.Errorf("subscribing for the lanes: %w", err)
 	}
 	in.background.Go(in.sweep)
-	in.background.Go(newCoordinator(in).run)
+	lanes := newCoordinator(in)
+	in.tenure = lanes.tenure
+	in.background.Go(lanes.run)
 	in.background.Go(func() { <-in.done; offers.Unsubscribe() })
 	return in, nil
 }
@@ -114,6 +117,10 @@ func (in *Intake) Ask(lane schemas.Lane, n int, wait time.Duration) (uint64, err
 	}
 	return number, nil
 }
+
+// HasTenure reports whether this worker is the one that does what only one of the
+// fleet should do.
+func (in *Intake) HasTenure() bool { return in.tenure.mine(time.Now()) }
 
 // Offer implements worker.Intake.
 func (in *Intake) Offer() worker.Offer { return in.board.depths() }

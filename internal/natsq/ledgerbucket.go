@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/ledger/archive"
 )
 
 // ledgerBucket notes how the ledger's reads and writes end: on a full disk the
@@ -22,10 +24,11 @@ type ledgerBucket struct {
 	// refuses is set when the bucket has refused a TTL: it was made anew, by hand,
 	// after it was opened. It holds until the bucket is opened again.
 	refuses *atomic.Bool
+	archive *archive.Archive
 }
 
 func (c *Conn) ledgerBucket(kv jetstream.KeyValue, cfg jetstream.StreamConfig) ledgerBucket {
-	return ledgerBucket{KeyValue: kv, conn: c, endedAge: endedAge(cfg), refuses: new(atomic.Bool)}
+	return ledgerBucket{KeyValue: kv, conn: c, endedAge: endedAge(cfg), refuses: new(atomic.Bool), archive: c.Archive(nil, 0, 0)}
 }
 
 // endedAge reads what Setup wrote. A bucket of an older Setup has no such age
@@ -119,6 +122,20 @@ func (b ledgerBucket) Get(ctx context.Context, key string) (jetstream.KeyValueEn
 	entry, err := b.KeyValue.Get(ctx, key)
 	b.tried("reading the ledger", key, began, err)
 	return entry, err
+}
+
+// Archived looks for a record that has left the bucket. An error of type
+// *archive.Unreadable will not pass by itself.
+func (b ledgerBucket) Archived(ctx context.Context, key string) (value []byte, ok bool, err error) {
+	return b.conn.lookUp(ctx, b.archive, key)
+}
+
+// Discard removes exactly one revision, and leaves no mark in its place.
+func (b ledgerBucket) Discard(ctx context.Context, key string, revision uint64) error {
+	began := time.Now()
+	err := archiveBucket{b.conn, b.Bucket()}.remove(ctx, revision)
+	b.tried("writing the ledger", key, began, err)
+	return err
 }
 
 // tried takes the bucket's "no" for an answer.

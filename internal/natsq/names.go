@@ -13,6 +13,7 @@ const (
 	events  = "EVENTS"
 	dead    = "DEAD"
 	ledger  = "LEDGER"
+	ended   = "ENDED"
 	control = "CONTROL"
 	audit   = "AUDIT"
 )
@@ -37,7 +38,7 @@ const (
 // StreamNames are the streams of this prefix that delivery needs, in the order of
 // setup.
 func (c *Conn) StreamNames() []string {
-	return []string{c.stream(dueJobs), c.stream(jobs), c.stream(events), c.stream(dead)}
+	return []string{c.stream(dueJobs), c.stream(jobs), c.stream(events), c.stream(dead), c.stream(ended)}
 }
 
 // BucketNames are the key-value buckets of this prefix.

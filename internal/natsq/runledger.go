@@ -14,16 +14,20 @@ import (
 
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/ledger/archive"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // RunLedger reads many of the ledger's records at once.
-type RunLedger struct{ conn *Conn }
+type RunLedger struct {
+	conn    *Conn
+	archive *archive.Archive
+}
 
 var _ backfill.Ledger = (*RunLedger)(nil)
 
 // RunLedger gives the ledger to runs, for reading.
-func (c *Conn) RunLedger() *RunLedger { return &RunLedger{conn: c} }
+func (c *Conn) RunLedger() *RunLedger { return &RunLedger{conn: c, archive: c.Archive(nil, 0, 0)} }
 
 // mostAtOnce is fewer than the 1,024 that the server answers to one question.
 const mostAtOnce = 512
@@ -34,12 +38,28 @@ const leaderAtOnce = 32
 // readingLedger is what is tried, to the log and to Troubles.
 const readingLedger = "reading the ledger"
 
-// Records implements backfill.Ledger.
+// Records implements backfill.Ledger. The bucket is asked first: a record leaves it
+// only when the archive has it.
 func (l *RunLedger) Records(ctx context.Context, jobs []schemas.JobKey, newest bool) (map[schemas.JobKey][]byte, error) {
 	records := make(map[schemas.JobKey][]byte, len(jobs))
+	read := l.fromAny
 	if newest {
-		return records, l.fromLeader(ctx, jobs, records)
+		read = l.fromLeader
 	}
+	if err := read(ctx, jobs, records); err != nil {
+		return nil, err
+	}
+	var left []schemas.JobKey
+	for _, key := range jobs {
+		if records[key] == nil {
+			left = append(left, key)
+		}
+	}
+	return records, l.fromArchive(ctx, left, records)
+}
+
+// fromAny asks any server of the bucket.
+func (l *RunLedger) fromAny(ctx context.Context, jobs []schemas.JobKey, records map[schemas.JobKey][]byte) error {
 	for len(jobs) > 0 {
 		some := jobs[:min(len(jobs), mostAtOnce)]
 		jobs = jobs[len(some):]
@@ -50,10 +70,10 @@ func (l *RunLedger) Records(ctx context.Context, jobs []schemas.JobKey, newest b
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("reading the ledger: %w", err)
+			return fmt.Errorf("reading the ledger: %w", err)
 		}
 	}
-	return records, nil
+	return nil
 }
 
 func (l *RunLedger) stream() string { return "KV_" + l.conn.stream(ledger) }
@@ -105,6 +125,39 @@ func (l *RunLedger) many(ctx context.Context, jobs []schemas.JobKey, records map
 
 // fromLeader asks the leader for each record.
 func (l *RunLedger) fromLeader(ctx context.Context, jobs []schemas.JobKey, records map[schemas.JobKey][]byte) error {
+	return l.each(jobs, records, func(key schemas.JobKey) (value []byte, err error) {
+		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+			began := time.Now()
+			msg, err := l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(key.Tokens())})
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				l.conn.tried(readingLedger, key.String(), began, nil)
+				return nil
+			}
+			l.conn.tried(readingLedger, key.String(), began, err)
+			if err == nil {
+				value = valueOf(msg.Header, msg.Data)
+			}
+			return err
+		})
+		return value, err
+	})
+}
+
+// fromArchive looks for records that have left the bucket.
+func (l *RunLedger) fromArchive(ctx context.Context, jobs []schemas.JobKey, records map[schemas.JobKey][]byte) error {
+	final := func(err error) bool { return unreadable(err) || hopeless(err) }
+	return l.each(jobs, records, func(key schemas.JobKey) (value []byte, err error) {
+		err = insist.Do(ctx, final, func(ctx context.Context) error {
+			var err error
+			value, _, err = l.conn.lookUp(ctx, l.archive, key.Tokens())
+			return err
+		})
+		return value, err
+	})
+}
+
+// each reads records one by one, several at once.
+func (l *RunLedger) each(jobs []schemas.JobKey, records map[schemas.JobKey][]byte, read func(schemas.JobKey) ([]byte, error)) error {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var failed error
@@ -113,27 +166,14 @@ func (l *RunLedger) fromLeader(ctx context.Context, jobs []schemas.JobKey, recor
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			var msg *jetstream.RawStreamMsg
-			err := insist.Do(ctx, missing, func(ctx context.Context) (err error) {
-				began := time.Now()
-				msg, err = l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(key.Tokens())})
-				if errors.Is(err, jetstream.ErrMsgNotFound) {
-					l.conn.tried(readingLedger, key.String(), began, nil)
-					return err
-				}
-				l.conn.tried(readingLedger, key.String(), began, err)
-				return err
-			})
+			value, err := read(key)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
-			case errors.Is(err, jetstream.ErrMsgNotFound):
 			case err != nil:
 				failed = fmt.Errorf("reading the ledger: %w", err)
-			default:
-				if value := valueOf(msg.Header, msg.Data); value != nil {
-					records[key] = value
-				}
+			case value != nil:
+				records[key] = value
 			}
 		})
 	}

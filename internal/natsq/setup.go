@@ -1,9 +1,12 @@
 package natsq
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/internal/ledger/archive"
 )
 
 // Layout is how the streams and buckets are kept.
@@ -80,10 +83,37 @@ func (c *Conn) buckets(l Layout) []jetstream.StreamConfig {
 	// No mark is left in place of what has expired: the key is gone.
 	records.AllowMsgTTL = true
 	records.Metadata = map[string]string{metaEndedAge: l.LedgerAge.String()}
+	// Records leave for the archive without a mark in their place: each key of a
+	// bucket costs the server memory, and a mark as much as a record.
+	records.DenyDelete = false
 	return []jetstream.StreamConfig{
 		records,
 		bucketConfig(c.stream(control), "Chartpost: lane settings, request budget, backfill runs", 0, l.Replicas),
 	}
+}
+
+// archive is the stream to which the records of accepted jobs go.
+func (c *Conn) archive(l Layout) jetstream.StreamConfig {
+	cfg := jetstream.StreamConfig{
+		Name:              c.stream(ended),
+		Description:       "Chartpost: records of jobs that were accepted, packed",
+		Subjects:          []string{c.archivePrefix() + ".chunk.*.*", c.archivePrefix() + ".page.*"},
+		MaxMsgsPerSubject: 1,
+		Storage:           jetstream.FileStorage,
+		Replicas:          l.Replicas,
+		Duplicates:        2 * time.Minute,
+		// Nothing consumes it.
+		MaxConsumers: 4,
+		// A lookup is a question for the leader: a replica that lags would let a
+		// job be sent twice.
+		AllowDirect: false,
+		DenyPurge:   true,
+	}
+	// Where ended records have no age of their own, they have that of all.
+	if age := cmp.Or(l.LedgerAge, l.LedgerOpenAge); age > 0 {
+		cfg.MaxAge = age + archive.Slack
+	}
+	return cfg
 }
 
 // metaEndedAge is on the ledger's stream and tells the writers of records how

@@ -17,7 +17,7 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 	t.Parallel()
 	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
 	w := dial(t, "", stack.InProcess())
-	names := []string{"CHARTPOST_DUE", "CHARTPOST_JOBS", "CHARTPOST_EVENTS", "CHARTPOST_DEAD", "CHARTPOST_AUDIT", "CHARTPOST_LEDGER", "CHARTPOST_CONTROL"}
+	names := []string{"CHARTPOST_DUE", "CHARTPOST_JOBS", "CHARTPOST_EVENTS", "CHARTPOST_DEAD", "CHARTPOST_AUDIT", "CHARTPOST_LEDGER", "CHARTPOST_CONTROL", "CHARTPOST_ENDED"}
 
 	err := w.Verify(t.Context())
 	if err == nil {
@@ -38,14 +38,14 @@ func TestSetupCreatesOnceAndUpdates(t *testing.T) {
 		layout Layout
 		did    []string
 	}{
-		{testLayout, []string{"created", "created", "created", "created", "created", "created", "created"}},
-		{testLayout, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
-		{larger, []string{"unchanged", "unchanged", "updated", "updated", "updated", "updated", "unchanged"}},
-		{larger, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
-		{testLayout, []string{"unchanged", "unchanged", "updated", "updated", "updated", "updated", "unchanged"}},
-		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "updated", "unchanged"}},
-		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
-		{shorter, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "updated", "unchanged"}},
+		{testLayout, []string{"created", "created", "created", "created", "created", "created", "created", "created"}},
+		{testLayout, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
+		{larger, []string{"unchanged", "unchanged", "updated", "updated", "updated", "updated", "unchanged", "updated"}},
+		{larger, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
+		{testLayout, []string{"unchanged", "unchanged", "updated", "updated", "updated", "updated", "unchanged", "updated"}},
+		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "updated", "unchanged", "unchanged"}},
+		{longer, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "unchanged"}},
+		{shorter, []string{"unchanged", "unchanged", "unchanged", "unchanged", "unchanged", "updated", "unchanged", "updated"}},
 	} {
 		changes, err := w.Setup(t.Context(), step.layout)
 		if err != nil {
@@ -136,6 +136,7 @@ func TestLayoutOnTheServer(t *testing.T) {
 	}
 	for name, age := range map[string]time.Duration{
 		"CHARTPOST_EVENTS": 30 * day, "CHARTPOST_DEAD": 90 * day, "CHARTPOST_AUDIT": 400 * day, "KV_CHARTPOST_LEDGER": 14 * day, "KV_CHARTPOST_CONTROL": 0,
+		"CHARTPOST_ENDED": 14*day + time.Hour,
 	} {
 		if configs[name].MaxAge != age {
 			t.Errorf("%s keeps for %s, want %s", name, configs[name].MaxAge, age)
@@ -144,8 +145,14 @@ func TestLayoutOnTheServer(t *testing.T) {
 	if c := configs["CHARTPOST_AUDIT"]; !c.DenyDelete || !c.DenyPurge || c.Retention != jetstream.LimitsPolicy || !slices.Equal(c.Subjects, []string{"chartpost.audit.*"}) {
 		t.Errorf("the audit can be taken back, or is kept otherwise: %+v", c)
 	}
+	if c := configs["CHARTPOST_ENDED"]; c.AllowDirect || c.MaxMsgsPerSubject != 1 || c.MaxConsumers <= 0 || !c.DenyPurge {
+		t.Errorf("a lagging replica may say what is in the ledger's archive, or it is kept otherwise: %+v", c)
+	}
 	for _, name := range w.StreamNames() {
 		want := 10 * time.Minute
+		if name == "CHARTPOST_ENDED" {
+			continue // nothing in it has an id
+		}
 		if name == "CHARTPOST_JOBS" { // whose ids anybody can use up
 			want = jobsWindow
 		}

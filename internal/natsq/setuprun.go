@@ -40,7 +40,7 @@ func (c *Conn) PlanSetup(ctx context.Context, layout Layout) ([]Change, error) {
 }
 
 func (c *Conn) setup(ctx context.Context, layout Layout, dry bool) ([]Change, error) {
-	all := slices.Concat(c.streams(layout), c.buckets(layout))
+	all := slices.Concat(c.streams(layout), c.buckets(layout), []jetstream.StreamConfig{c.archive(layout)})
 	if err := c.refuseOldLayout(ctx); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,8 @@ func owned(existing, want jetstream.StreamConfig) jetstream.StreamConfig {
 	cfg.MaxMsgsPerSubject = unlimited(want.MaxMsgsPerSubject)
 	cfg.NoAck, cfg.SubjectTransform, cfg.RePublish = want.NoAck, want.SubjectTransform, want.RePublish
 	cfg.AllowDirect, cfg.AllowMsgSchedules, cfg.AllowMsgTTL = want.AllowDirect, want.AllowMsgSchedules, want.AllowMsgTTL
-	cfg.DenyDelete, cfg.DenyPurge = want.DenyDelete, want.DenyPurge
+	// The server takes no denial back.
+	cfg.DenyDelete, cfg.DenyPurge = want.DenyDelete || existing.DenyDelete, want.DenyPurge || existing.DenyPurge
 	// NATS: schedules turn rollups on.
 	cfg.AllowRollup = want.AllowRollup || want.AllowMsgSchedules
 	if want.MaxBytes > 0 {

@@ -61,10 +61,17 @@ var (
 	errSubscriptionName = fmt.Errorf("a subscription's name must have 1 to %d letters, digits, _ and -", mostSubscriptionName)
 )
 
-// Subscribe makes a subscription that begins with the first event stored at since or
-// later; zero is the first that is kept. It stays until Unsubscribe, however long
-// nobody reads. One that selects the same events is left as it is, and made is false.
-func (c *Conn) Subscribe(ctx context.Context, name string, of EventSelection, since time.Time) (made bool, err error) {
+// Beginning says with which event a subscription begins: with the next one that is
+// published, where New is set; else with the first stored at Since or later, by the
+// server's clock; the zero value with the first that is kept.
+type Beginning struct {
+	New   bool
+	Since time.Time
+}
+
+// Subscribe makes a subscription. It stays until Unsubscribe, however long nobody
+// reads. One that selects the same events is left as it is, and made is false.
+func (c *Conn) Subscribe(ctx context.Context, name string, of EventSelection, at Beginning) (made bool, err error) {
 	if !ValidSubscription(name) {
 		return false, errSubscriptionName
 	}
@@ -72,23 +79,24 @@ func (c *Conn) Subscribe(ctx context.Context, name string, of EventSelection, si
 		Durable: name, Description: subscriptionMark, FilterSubjects: of.subjects(c.prefix),
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: subscriptionWait, MaxAckPending: subscriptionInHand, MaxDeliver: -1,
 	}
-	if !since.IsZero() {
-		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	switch {
+	case at.New:
+		config.DeliverPolicy = jetstream.DeliverNewPolicy
+	case !at.Since.IsZero():
+		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &at.Since
 	}
 	final := func(err error) bool {
 		return errors.Is(err, ErrOtherSubscription) || errors.Is(err, jetstream.ErrStreamNotFound) || hopeless(err)
 	}
-	tried := false
 	err = insist.Do(ctx, final, func(ctx context.Context) error {
 		found, err := c.js.Consumer(ctx, c.stream(events), name)
-		if err == nil {
-			made = tried && made
+		if err == nil { // made before, or by an earlier try whose answer was lost
 			return sameSubscription(found.CachedInfo(), config.FilterSubjects)
 		}
 		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return err
 		}
-		tried, made = true, true
+		made = true
 		_, err = c.js.CreateConsumer(ctx, c.stream(events), config)
 		return err
 	})

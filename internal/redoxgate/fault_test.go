@@ -90,6 +90,46 @@ func TestFaults(t *testing.T) {
 	safe(t, f)
 }
 
+// A 429's scope and wait are as they were ruled; no Retry-After binds for longer
+// than a quarter of an hour.
+func TestRefusalsForTooManyRequests(t *testing.T) {
+	ofDestination := redoxclient.Ruling{OfDestination: true, Wait: 10 * time.Second}
+	for _, tc := range []struct {
+		kind   redoxclient.Kind
+		op     redoxclient.Op
+		ruling redoxclient.Ruling
+		asked  time.Duration
+		scope  fault.Scope
+		wait   time.Duration
+	}{
+		{redoxclient.RateLimited, redoxclient.OpSend, ofDestination, 0, fault.Destination, 10 * time.Second},
+		{redoxclient.RateLimited, redoxclient.OpSendDataModel, ofDestination, 0, fault.Destination, 10 * time.Second},
+		{redoxclient.RateLimited, redoxclient.OpSend, redoxclient.Ruling{Wait: time.Minute}, time.Minute, fault.Redox, time.Minute},
+		{redoxclient.RateLimited, redoxclient.OpSend, redoxclient.Ruling{}, 24 * time.Hour, fault.Redox, 15 * time.Minute},
+		{redoxclient.RateLimited, redoxclient.OpUpload, redoxclient.Ruling{Wait: 15 * time.Minute}, 24 * time.Hour, fault.Redox, 15 * time.Minute},
+		{redoxclient.RateLimited, redoxclient.OpToken, redoxclient.Ruling{Wait: 15 * time.Minute}, 24 * time.Hour, fault.Redox, 15 * time.Minute},
+		{redoxclient.Retryable, redoxclient.OpSend, redoxclient.Ruling{}, 24 * time.Hour, fault.Destination, 15 * time.Minute},
+	} {
+		e := &redoxclient.Error{Kind: tc.kind, Op: tc.op, Code: redoxclient.CodeStatus, Ruling: tc.ruling,
+			Reply: redoxclient.Reply{Status: http.StatusTooManyRequests, RetryAfter: tc.asked}}
+		if f := fault.Of(faultOf(e)); f.Kind != fault.Retryable || f.Scope != tc.scope || f.RetryAfter != tc.wait {
+			t.Errorf("%s to %s, %+v: %s %s, wait %s", tc.kind, tc.op, tc.ruling, f.Kind, f.Scope, f.RetryAfter)
+		}
+	}
+}
+
+// What the network between asks for concerns whatever is sent.
+func TestTheNetworkBetweenIsEverybodys(t *testing.T) {
+	for _, status := range []int{http.StatusProxyAuthRequired, http.StatusNetworkAuthenticationRequired} {
+		for _, op := range []redoxclient.Op{redoxclient.OpSend, redoxclient.OpSendDataModel, redoxclient.OpUpload, redoxclient.OpUploadBlob, redoxclient.OpToken} {
+			e := &redoxclient.Error{Kind: redoxclient.Retryable, Op: op, Code: redoxclient.CodeStatus, Reply: redoxclient.Reply{Status: status}}
+			if f := fault.Of(faultOf(e)); f.Scope != fault.Redox || f.Kind != fault.Retryable {
+				t.Errorf("%d to %s: %s %s", status, op, f.Kind, f.Scope)
+			}
+		}
+	}
+}
+
 var codeShape = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // safe looks at all that leaves: codes, texts and places.

@@ -4,9 +4,12 @@
 package redoxgate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
@@ -66,7 +69,7 @@ func (g *Gate) Upload(ctx context.Context, p pipeline.Parcel) (string, error) {
 }
 
 func (g *Gate) upload(ctx context.Context, p pipeline.Parcel) (*redoxclient.Upload, error) {
-	body := redoxclient.Body{Size: p.Size, Open: p.Open}
+	body := redoxclient.Body{Size: p.Size, Open: p.Open, PermittedAt: p.AdmittedAt}
 	if p.DataModel {
 		return g.client.UploadBlob(ctx, redoxclient.BlobRequest{
 			SourceID: p.SourceID, FileName: p.FileName, ContentType: p.ContentType, Body: body,
@@ -87,9 +90,9 @@ func (g *Gate) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, er
 // send posts a letter. One of the Data Model says inside from whom and to whom
 // it goes.
 func (g *Gate) send(ctx context.Context, l pipeline.Letter) (*redoxclient.Receipt, error) {
-	body := redoxclient.Body{Size: l.Size, Open: l.Open}
+	body := redoxclient.Body{Size: l.Size, Open: l.Open, PermittedAt: l.AdmittedAt}
 	if l.DataModel {
-		return g.client.SendDataModel(ctx, redoxclient.DataModelRequest{Body: body})
+		return g.client.SendDataModel(ctx, redoxclient.DataModelRequest{Destination: l.Destination.Address(), Body: body})
 	}
 	return g.client.Send(ctx, redoxclient.SendRequest{
 		Destination: l.Destination.Slug, Path: l.Path, SourceID: l.SourceID, ContentType: l.ContentType, Body: body,
@@ -109,7 +112,7 @@ func faultOf(err error) error {
 	if inner, ok := errors.AsType[*fault.Fault](e.Unwrap()); ok && e.Kind != redoxclient.UnknownOutcome {
 		return inner
 	}
-	f := &fault.Fault{Kind: kindOf(e), Scope: scopeOf(e), Code: codeOf(e), Text: e.Error(), RetryAfter: e.RetryAfter, Cause: err}
+	f := &fault.Fault{Kind: kindOf(e), Scope: scopeOf(e), Code: codeOf(e), Text: e.Error(), RetryAfter: waitOf(e), Cause: err}
 	f.Acknowledged = f.Kind == fault.UnknownOutcome && e.Status >= 200 && e.Status < 300
 	if e.Code == redoxclient.CodeSource || e.Code == redoxclient.CodeSourceSize || e.Code == redoxclient.CodeSourceStalled {
 		f.Scope = fault.Store
@@ -139,10 +142,14 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 	switch {
 	case e.Kind == redoxclient.Interrupted:
 		return fault.Job // wherever it was, this process alone has stopped
+	case e.Kind == redoxclient.RateLimited && e.Ruling.OfDestination:
+		return fault.Destination
 	case e.Op == redoxclient.OpToken, e.Kind == redoxclient.RateLimited:
 		return fault.Redox
 	case e.Kind == redoxclient.Permanent, e.Kind == redoxclient.TooLarge:
 		return fault.Job
+	case e.Status == http.StatusProxyAuthRequired, e.Status == http.StatusNetworkAuthenticationRequired:
+		return fault.Redox // the network between, for whatever is sent
 	case e.Code == redoxclient.CodeDNS, e.Code == redoxclient.CodeConnect, e.Code == redoxclient.CodeCertificate:
 		// Messages go to one host for all destinations.
 		return fault.Redox
@@ -150,6 +157,15 @@ func scopeOf(e *redoxclient.Error) fault.Scope {
 		return fault.Uploads
 	}
 	return fault.Destination
+}
+
+// longestWait is how long a Retry-After is obeyed at the most: it may stop a lane,
+// or all of them.
+const longestWait = 15 * time.Minute
+
+// waitOf is the least wait: as it was ruled for a 429, else as it was asked for.
+func waitOf(e *redoxclient.Error) time.Duration {
+	return min(cmp.Or(e.Ruling.Wait, e.RetryAfter), longestWait)
 }
 
 // codeOf names the fault for events. What the pipeline itself answers to, a

@@ -11,7 +11,8 @@ import (
 
 const (
 	assertionLife = 300 * time.Second
-	// clockSkew is how far in the future iat may lie (our assumption).
+	// clockSkew is how far in the future iat may lie (our assumption), unless
+	// Config.StrictClock allows nothing.
 	clockSkew = 5 * time.Second
 )
 
@@ -52,6 +53,10 @@ func (s *Server) authenticate(assertion, audience string) (*client, *answer) {
 // judge checks verified claims and remembers the jti; the caller holds the lock.
 func (s *Server) judge(c jwt.Claims, audience string) string {
 	now := s.cfg.Now()
+	latest := now.Add(clockSkew)
+	if s.cfg.StrictClock {
+		latest = now
+	}
 	switch {
 	case c.Subject != c.Issuer:
 		return "assertion-sub"
@@ -63,9 +68,9 @@ func (s *Server) judge(c jwt.Claims, audience string) string {
 		return "assertion-lives-too-long"
 	case !c.Expiry.Time().After(now):
 		return "assertion-expired"
-	case c.IssuedAt.Time().After(now.Add(clockSkew)):
+	case c.IssuedAt.Time().After(latest):
 		return "assertion-iat-in-future"
-	case c.NotBefore != nil && c.NotBefore.Time().After(now.Add(clockSkew)):
+	case c.NotBefore != nil && c.NotBefore.Time().After(latest):
 		return "assertion-nbf"
 	case c.ID == "":
 		return "assertion-jti-missing"

@@ -49,6 +49,9 @@ type Config struct {
 	// the URL the request was made to: scheme, Host header and path. It can
 	// be set later by Server.SetAudience.
 	Audience string
+	// StrictClock refuses an assertion whose iat or nbf lies in the future by any
+	// time at all; otherwise five seconds are allowed.
+	StrictClock bool
 	// TokenLifetime is what expires_in says; default 300 s.
 	TokenLifetime time.Duration
 	// BlobBase is the https URL below which uploaded files get their address.

@@ -48,7 +48,7 @@
 // none; the type batch-response of a FHIR answer, whose entry was seen from
 // Redox's sandbox only; the shape of identifiers in answers; that requests
 // refused by the window are not counted in it, and that it is counted by remote
-// address; five seconds of clock skew for iat; that a multipart upload of a
+// address; five seconds of clock skew for iat, or none by setting; that a multipart upload of a
 // client with several sources may be named by each of them; that an Attachment
 // may point to https addresses of other hosts, while Data Model file fields may
 // not; that Results[].Status is required, as the schemas have it; that a file

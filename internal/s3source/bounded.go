@@ -1,8 +1,10 @@
 package s3source
 
 import (
+	"compress/gzip"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -19,8 +21,9 @@ const (
 // the object's key in the URL. Here a redirect is an answer like any other, for
 // judge to name.
 //
-// It cuts the bodies of errors, in length and in time. What is cut is no XML: the
-// HTTP status decides then.
+// It cuts the bodies of errors, in length and in time, and decodes those that a
+// proxy between has gzipped unasked: the error code stands in them. What is cut is
+// no XML: the HTTP status decides then.
 type bounded struct {
 	transport *http.Transport
 	stall     time.Duration
@@ -32,9 +35,28 @@ func (b bounded) Do(r *http.Request) (*http.Response, error) {
 	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
 		whole := resp.Body
 		late := time.AfterFunc(b.stall, func() { _ = whole.Close() })
-		resp.Body = &cutBody{Reader: io.LimitReader(whole, maxError), whole: whole, late: late}
+		body := io.LimitReader(whole, maxError)
+		if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+			body = io.LimitReader(&gunzip{coded: body}, maxError)
+		}
+		resp.Body = &cutBody{Reader: body, whole: whole, late: late}
 	}
 	return resp, err
+}
+
+// gunzip decodes from the first Read on.
+type gunzip struct {
+	coded io.Reader
+	plain *gzip.Reader
+}
+
+func (g *gunzip) Read(p []byte) (n int, err error) {
+	if g.plain == nil {
+		if g.plain, err = gzip.NewReader(g.coded); err != nil {
+			return 0, err
+		}
+	}
+	return g.plain.Read(p)
 }
 
 type cutBody struct {

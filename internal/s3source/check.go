@@ -41,8 +41,11 @@ func listFault(ctx context.Context, err error) *fault.Fault {
 		return nil
 	}
 	f := judge(ctx, err)
-	if f.Code == fileForbidden.code {
-		return listForbidden.fault(f.Cause)
+	switch f.Code {
+	case fileForbidden.code:
+		return listForbidden.as(f)
+	case keyMissing.code:
+		return rejected.as(f)
 	}
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -32,9 +33,14 @@ var (
 	fileUnpinned   = ofFile("file_unpinned", "the store gives the object neither a version nor a strong ETag, so that nobody can tell whether a later read has the same bytes")
 	keyInvalid     = ofFile("key_invalid", "a key must not hold a zero byte, nor . or .. between slashes; give the object another key")
 	notAllowed     = ofFile("bucket_not_allowed", "jobs may not name this bucket or prefix; it is not among the allowed buckets")
-	fileForbidden  = ofFile("file_forbidden", "S3 does not let us read the object; s3:GetObject is needed, and s3:GetObjectVersion in buckets that keep versions; "+
+	fileForbidden  = ofFile("file_forbidden", "S3 does not let us read the object; s3:GetObject is needed, s3:GetObjectVersion in buckets that keep versions, "+
+		"and kms:Decrypt on the key of an object that AWS KMS encrypts: S3 does not say which is missing; "+
 		"without s3:ListBucket AWS says the same of an object that does not exist")
-	putForbidden  = ofFile("put_forbidden", "S3 does not let us store the object; s3:PutObject is needed")
+	keyMissing = ofFile("file_encrypted_by_store", "S3 does not give the object out to a plain read; most likely it was stored with a key of its owner's own (SSE-C), "+
+		"which Chartpost never has; store it with SSE-S3 or SSE-KMS")
+	keyUnusable   = ofFile("file_key_unusable", "the KMS key of the object is disabled, deleted, or not one that encrypts; enable or restore it before the job is sent again")
+	rejected      = ofFile("s3_rejected", "S3 takes no such request, now or later; see its error code, and what is between the worker and the store")
+	putForbidden  = ofFile("put_forbidden", "S3 does not let us store the object; s3:PutObject is needed, and kms:GenerateDataKey where AWS KMS encrypts the bucket")
 	listForbidden = ofFile("list_forbidden", "S3 takes our credentials, but does not let us list; s3:ListBucket is not needed to read files, but without it a missing file looks like a forbidden one")
 	fileExists    = ofFile("file_exists", "there is an object of this key already")
 )
@@ -63,54 +69,6 @@ func ofStore(code, text string) verdict { return verdict{fault.Retryable, fault.
 
 func (v verdict) fault(cause error) *fault.Fault {
 	return &fault.Fault{Kind: v.kind, Scope: v.scope, Code: v.code, Text: v.text, Cause: cause}
-}
-
-// verdicts is by S3's error code (AWS, "Error responses"). NotFound and
-// Forbidden are not here: the SDK makes them up for a 404 or 403 that names no
-// code, which comes from a proxy or a wrong endpoint, and no job should end on
-// that. S3 itself names a code wherever its answer may have a body.
-var verdicts = map[string]verdict{
-	"NoSuchKey":          fileMissing,
-	"KeyTooLongError":    fileMissing,
-	"NoSuchBucket":       bucketMissing,
-	"InvalidBucketName":  bucketMissing,
-	"NoSuchVersion":      fileChanged,
-	"PreconditionFailed": fileChanged,
-	"InvalidRange":       fileChanged, // only a resumed read asks for a range
-	"AccessDenied":       fileForbidden,
-	"AllAccessDisabled":  fileForbidden,
-	"InvalidObjectState": fileArchived,
-
-	"InvalidAccessKeyId":                 credentials,
-	"SignatureDoesNotMatch":              credentials,
-	"ExpiredToken":                       credentials,
-	"InvalidToken":                       credentials,
-	"TokenRefreshRequired":               credentials,
-	"RequestTimeTooSkewed":               credentials,
-	"RequestExpired":                     credentials,
-	"InvalidSecurity":                    credentials,
-	"NotSignedUp":                        credentials,
-	"AccountProblem":                     credentials,
-	"UnauthorizedAccess":                 credentials,
-	"MissingSecurityHeader":              credentials,
-	"XAdminUserNotFound":                 credentials, // versitygw's word for an unknown access key, with 404
-	"PermanentRedirect":                  wrongRegion,
-	"TemporaryRedirect":                  wrongRegion,
-	"Redirect":                           wrongRegion,
-	"AuthorizationHeaderMalformed":       wrongRegion, // signed for another region
-	"IllegalLocationConstraintException": wrongRegion,
-
-	"SlowDown":               throttled,
-	"ServiceUnavailable":     throttled,
-	"Throttling":             throttled,
-	"ThrottlingException":    throttled,
-	"RequestThrottled":       throttled,
-	"RequestLimitExceeded":   throttled,
-	"TooManyRequests":        throttled,
-	"BandwidthLimitExceeded": throttled,
-	"InternalError":          unavailable,
-	"RequestTimeout":         unavailable,
-	"OperationAborted":       unavailable,
 }
 
 // statusVerdict is for answers whose code is unknown.
@@ -149,26 +107,53 @@ func judge(ctx context.Context, err error) *fault.Fault {
 		return credentials.fault(err)
 	}
 	answer, _ := errors.AsType[*smithyhttp.ResponseError](err)
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		if v, known := verdicts[api.ErrorCode()]; known {
-			return answered(v, answer, err)
-		}
+	if v, known := verdicts[codeOf(err)]; known {
+		return v.answered(answer, err)
 	}
 	if answer == nil || answer.HTTPStatusCode() == 0 {
 		return unavailable.fault(err)
 	}
-	f := answered(statusVerdict(answer.HTTPStatusCode()), answer, err)
-	f.Text += fmt.Sprintf(" (HTTP %d)", answer.HTTPStatusCode())
-	return f
+	return statusVerdict(answer.HTTPStatusCode()).answered(answer, err)
 }
 
-// maxRetryAfter bounds the store's wish, so that a wrong header cannot put a
-// job to sleep for days.
-const maxRetryAfter = 3600 // seconds
+// codeOf is S3's error code in err, or empty.
+func codeOf(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
+}
 
-// answered adds the least wait the store asked for.
-func answered(v verdict, answer *smithyhttp.ResponseError, err error) *fault.Fault {
+// as is the same answer under another verdict.
+func (v verdict) as(f *fault.Fault) *fault.Fault {
+	answer, _ := errors.AsType[*smithyhttp.ResponseError](f.Cause)
+	return v.answered(answer, f.Cause)
+}
+
+// said is what may be shown of an answer: its error code where that is one of
+// the table's, since any other may be text of unknown content, and its status.
+func said(answer *smithyhttp.ResponseError, err error) string {
+	var parts []string
+	if code := codeOf(err); verdicts[code].code != "" {
+		parts = append(parts, code)
+	}
+	if answer != nil && answer.HTTPStatusCode() != 0 {
+		parts = append(parts, fmt.Sprintf("HTTP %d", answer.HTTPStatusCode()))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (S3: " + strings.Join(parts, ", ") + ")"
+}
+
+// maxRetryAfter bounds the store's wish, so that a wrong header cannot stop
+// every job that reads from it for hours.
+const maxRetryAfter = 15 * 60 // seconds
+
+// answered adds what S3 said, and the least wait it asked for.
+func (v verdict) answered(answer *smithyhttp.ResponseError, err error) *fault.Fault {
 	f := v.fault(err)
+	f.Text += said(answer, err)
 	if v.kind != fault.Retryable || answer == nil || answer.Response == nil {
 		return f
 	}

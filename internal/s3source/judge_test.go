@@ -31,9 +31,10 @@ func TestVerdictsOnAnswers(t *testing.T) {
 		{404, "NoSuchVersion", fault.Permanent, fault.Job, "file_changed"},
 		{412, "PreconditionFailed", fault.Permanent, fault.Job, "file_changed"},
 		{412, "", fault.Permanent, fault.Job, "file_changed"},
-		{405, "MethodNotAllowed", fault.Retryable, fault.Job, "s3_refused"}, // no version was asked for
+		{405, "MethodNotAllowed", fault.Permanent, fault.Job, "s3_rejected"}, // no version was asked for
 		{403, "AccessDenied", fault.Permanent, fault.Job, "file_forbidden"},
 		{403, "InvalidObjectState", fault.Permanent, fault.Job, "file_archived"},
+		{400, "InvalidRequest", fault.Permanent, fault.Job, "file_encrypted_by_store"},
 		{403, "SignatureDoesNotMatch", fault.Retryable, fault.Store, "s3_credentials"},
 		{403, "InvalidAccessKeyId", fault.Retryable, fault.Store, "s3_credentials"},
 		{400, "ExpiredToken", fault.Retryable, fault.Store, "s3_credentials"},
@@ -82,7 +83,7 @@ func saysNothing(t *testing.T, err error, file schemas.File) {
 func TestRetryAfterIsBounded(t *testing.T) {
 	file := schemas.File{Bucket: "bucket", Key: "k"}
 	for header, want := range map[string]time.Duration{
-		"99999999": time.Hour, "-5": 0, "soon": 0, "0": 0, "99999999999999999999": 0,
+		"99999999": 15 * time.Minute, "-5": 0, "soon": 0, "0": 0, "99999999999999999999": 0,
 	} {
 		proxy := newCrook(t, times(3, answers(503, "SlowDown", "Retry-After: "+header))...)
 		_, err := source(t, proxy.URL).Open(t.Context(), file, nil)

@@ -2,13 +2,11 @@ package s3source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
@@ -187,15 +185,14 @@ func (s *Source) get(ctx context.Context, w want, offset int64) (answer, bodyRea
 // judge knows what judge alone cannot: that a version was asked for.
 func (w want) judge(ctx context.Context, err error) error {
 	f := judge(ctx, err)
-	api, ok := errors.AsType[smithy.APIError](f.Cause)
-	if !ok || w.versionID == "" {
+	if w.versionID == "" {
 		return f
 	}
-	switch api.ErrorCode() {
+	switch codeOf(f.Cause) {
 	case "InvalidArgument":
-		return versionInvalid.fault(f.Cause)
+		return versionInvalid.as(f)
 	case "MethodNotAllowed": // that version is a delete marker
-		return fileMissing.fault(f.Cause)
+		return fileMissing.as(f)
 	}
 	return f
 }

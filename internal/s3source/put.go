@@ -50,9 +50,11 @@ func (s *Source) Put(ctx context.Context, u Upload) (pipeline.Pin, error) {
 func putFault(f *fault.Fault) *fault.Fault {
 	switch f.Code {
 	case fileChanged.code:
-		return fileExists.fault(f.Cause)
+		return fileExists.as(f)
 	case fileForbidden.code:
-		return putForbidden.fault(f.Cause)
+		return putForbidden.as(f)
+	case keyMissing.code:
+		return rejected.as(f)
 	}
 	return f
 }

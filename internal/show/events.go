@@ -34,13 +34,13 @@ func (t *Events) Add(e schemas.Event) error {
 		}
 		t.headed = true
 	}
-	status := fmt.Sprintf("%-9s", e.Data.Status)
+	status := oneLine(fmt.Sprintf("%-9s", e.Data.Status))
 	if t.colour {
 		status = Paint(e.Data.Status, status)
 	}
-	line := fmt.Sprintf(row, e.Time.Local().Format(time.TimeOnly), e.Data.JobID, status,
-		fmt.Sprint(e.Data.Attempt), files(e.Data.Files), Detail(e.Data))
-	_, err := fmt.Fprintln(t.w, strings.TrimRight(line, " "))
+	line := fmt.Sprintf(row, e.Time.Local().Format(time.TimeOnly), oneLine(e.Data.JobID), status,
+		fmt.Sprint(e.Data.Attempt), oneLine(files(e.Data.Files)), oneLine(Detail(e.Data)))
+	_, err := fmt.Fprintln(Raw(t.w), strings.TrimRight(line, " ")) // clean, but for the colour
 	return err
 }
 

@@ -75,7 +75,7 @@ func columns(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = cmp.Or(strings.Map(onlyPrintable, cell), "-")
+			row[i] = cmp.Or(oneLine(cell), "-")
 		}
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
@@ -83,6 +83,9 @@ func columns(w io.Writer, rows [][]string) error {
 	_, err := io.WriteString(w, text.String())
 	return err
 }
+
+// oneLine is text without what cannot be printed.
+func oneLine(text string) string { return strings.Map(onlyPrintable, text) }
 
 func onlyPrintable(r rune) rune {
 	if unicode.IsPrint(r) {
@@ -107,7 +110,7 @@ func Pairs(w io.Writer, pairs [][2]string) error {
 	var text strings.Builder
 	for _, p := range pairs {
 		if p[1] != "" {
-			fmt.Fprintf(&text, "%-*s  %s\n", width, p[0], strings.Map(onlyPrintable, p[1]))
+			fmt.Fprintf(&text, "%-*s  %s\n", width, p[0], oneLine(p[1]))
 		}
 	}
 	_, err := io.WriteString(w, text.String())

@@ -48,6 +48,9 @@ type Budget struct {
 	// Live and Backfill are spent and still count, Out are permits in workers'
 	// hands.
 	Live, Backfill, Out int
+	// Assumed count too: nobody is known to have spent them, before the record of
+	// the budget was made.
+	Assumed int
 	// WaitingLive and WaitingBackfill wait for their permit in this worker.
 	WaitingLive, WaitingBackfill int
 	// Held is how long nothing is sent because Redox refused a request.
@@ -118,7 +121,7 @@ var (
 
 	budgetLimitDesc     = lone("chartpost_budget_limit_requests", "Requests that Redox is believed to take in a window, for all workers of the scope.")
 	budgetEffectiveDesc = lone("chartpost_budget_effective_limit_requests", "Requests that may be in the window now: less than the limit after a refusal.")
-	budgetUsedDesc      = lone("chartpost_budget_used_requests", "Requests that count against the limit, of all workers of the scope: spent for live or backfill, or held as permits.", "by")
+	budgetUsedDesc      = lone("chartpost_budget_used_requests", "Requests that count against the limit, of all workers of the scope: spent for live or backfill, held as permits, or assumed because the record is new.", "by")
 	budgetWaitingDesc   = lone("chartpost_budget_waiting_requests", "Requests of this worker that wait for their permit.", "class")
 	budgetHeldDesc      = lone("chartpost_budget_held_seconds", "How long nothing is sent from now on because Redox refused a request.")
 	budgetAgeDesc       = lone("chartpost_budget_age_seconds", "How long ago this worker read the shared count.")

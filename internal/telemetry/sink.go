@@ -44,6 +44,7 @@ func (s sink) budget(b Budget) {
 	s.gauge(budgetUsedDesc, float64(b.Live), "live")
 	s.gauge(budgetUsedDesc, float64(b.Backfill), "backfill")
 	s.gauge(budgetUsedDesc, float64(b.Out), "permits")
+	s.gauge(budgetUsedDesc, float64(b.Assumed), "assumed")
 	s.gauge(budgetWaitingDesc, float64(b.WaitingLive), "live")
 	s.gauge(budgetWaitingDesc, float64(b.WaitingBackfill), "backfill")
 	s.gauge(budgetHeldDesc, b.Held.Seconds())

@@ -44,6 +44,7 @@ func full(t *testing.T) (*Telemetry, *tracetest.InMemoryExporter) {
 		Budget: func() Budget {
 			return Budget{Limit: 100, Effective: 90, Live: 1, Backfill: 2, Out: 3, WaitingLive: 4, WaitingBackfill: 5, Held: time.Second, Age: time.Second}
 		},
+		Unserved: func() Unserved { return Unserved{Waiting: 2, Failed: 1, Jobs: 3} },
 		Queue: func() Queue {
 			return Queue{Connected: true, Reconnects: 2, Troubles: 1, Streams: []Stream{{"jobs", 3, 1000}, {"dead", 2, 500}}}
 		},

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/chartpost/chartpost/pipeline/filetype"
 )
 
 // fileMembers are those of a FHIR Attachment that only the file can say. The
@@ -81,22 +83,27 @@ func (b *bundle) attachmentList(key string, of func(element *node, where path, p
 	return slots
 }
 
+// admitAttachment refuses a file that no Attachment can name.
+func admitAttachment(s slot, file int, a Attachment, p *problems) {
+	where := at("files").index(file)
+	if s.stated.ContentType == "" && !isMIMEType(a.ContentType) {
+		p.add(codeMissing, where.to("content_type"), "the store names no MIME type for this file; give it in the job")
+	}
+	checkSize(a, where, p)
+}
+
 // fillAttachment adds what is known of a file to its Attachment: contentType,
 // title, size, the SHA-1 as hash, and exactly one of url and data (Redox docs,
-// DocumentReference; FHIR R4, Attachment).
-func fillAttachment(s slot, file int, a Attachment, p *problems) {
-	where := at("files").index(file)
-	if s.node.get("contentType") == nil {
-		if !isMIMEType(a.ContentType) {
-			p.add(codeMissing, where.to("content_type"), "the store names no MIME type for this file; give it in the job")
-		}
+// DocumentReference; FHIR R4, Attachment). contentType is bound to registered
+// names (FHIR R4, BCP 13), see betterType.
+func fillAttachment(s slot, file int, a Attachment) {
+	if s.stated.ContentType == "" {
 		s.node.add("contentType", text(a.ContentType))
+	} else if better := betterType(s.stated.ContentType, a.ContentType); better != "" {
+		s.node.put("contentType", text(better))
 	}
 	if title := cleanTitle(a.Title); title != "" && s.node.get("title") == nil {
 		s.node.add("title", text(title))
-	}
-	if !checkSize(a, where, p) {
-		return
 	}
 	s.node.add("size", &node{kind: kindOther, raw: strconv.AppendInt(nil, a.Size, 10)})
 	if a.SHA1 != nil {
@@ -109,14 +116,35 @@ func fillAttachment(s slot, file int, a Attachment, p *problems) {
 	}
 }
 
+// betterType gives what stands in place of a contentType of the caller's: the
+// file's own for one that says nothing or only how the file is packed, the
+// registered name for an alias; "" where it stays as it is.
+func betterType(stated, own string) string {
+	name, rest, _ := strings.Cut(stated, ";")
+	name = filetype.Bare(name)
+	switch kind := filetype.Canonical(name); {
+	case kind == filetype.Unknown, name == "binary/octet-stream", kind == filetype.Zip, kind == filetype.OLE:
+		if isMIMEType(own) && filetype.Canonical(filetype.Bare(own)) != kind {
+			return own
+		}
+		return ""
+	}
+	registered := filetype.Registered(name)
+	switch {
+	case registered == name:
+		return ""
+	case rest != "":
+		return registered + ";" + rest
+	}
+	return registered
+}
+
 // checkSize asks for what FHIR R4's unsignedInt can say. No message of Redox's
 // comes near it.
-func checkSize(a Attachment, where path, p *problems) bool {
+func checkSize(a Attachment, where path, p *problems) {
 	if a.Size < 1 || a.Size > math.MaxInt32 {
 		p.add(codeInvalid, where, "a file has 1 to 2147483647 bytes")
-		return false
 	}
-	return true
 }
 
 // isMIMEType asks for type/subtype with well-formed parameters.

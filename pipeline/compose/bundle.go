@@ -55,7 +55,7 @@ func fhirMessage(complete mainBuilder) builder {
 			b.carried(r.node, r.at, "")
 		}
 		b.completeHeader()
-		return draft{root: b.assemble, slots: slots, fill: fillAttachment}
+		return draft{root: b.assemble, slots: slots, admits: admitAttachment, fill: fillAttachment}
 	}
 }
 

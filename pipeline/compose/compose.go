@@ -6,11 +6,12 @@
 // stream.go.
 //
 // What the caller gives is kept byte for byte: unknown members, extensions,
-// key order, the digits of numbers and the escapes of strings. Only three
+// key order, the digits of numbers and the escapes of strings. Only five
 // things differ in the message that leaves: whitespace between tokens is
-// dropped, members of ours come at the end of their object, and in FHIR the
-// strings of references to resources of the message are set to those
-// resources' fullUrl.
+// dropped, members of ours come at the end of their object, a null where ours
+// belongs gives way to it, and in FHIR the strings of references to resources of
+// the message are set to those resources' fullUrl, and a contentType that is an
+// unregistered name, or says nothing, to the registered one.
 package compose
 
 import (
@@ -97,17 +98,31 @@ func (d *Draft) Compose(files []Attachment) (*Message, error) {
 	}
 	var p problems
 	for i, f := range files {
+		d.admits(d.slots[i], i, f, &p)
 		if f.SHA1 != nil && len(f.SHA1) != sha1Size {
 			return nil, fmt.Errorf("compose: attachment %d has a SHA-1 of %d bytes", i, len(f.SHA1))
 		}
-		d.fill(d.slots[i], i, f, &p)
 	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	for i, f := range files {
+		d.fill(d.slots[i], i, f)
+	}
 	m := &Message{API: d.op.API, ContentType: d.op.ContentType, Path: d.op.Path}
 	m.render(d.root(), files)
 	return m, nil
+}
+
+// Admits refuses what Compose would refuse of one file, before any of its bytes
+// are sent: only its URL and its hash may be missing yet.
+func (d *Draft) Admits(file int, a Attachment) error {
+	if file < 0 || file >= len(d.slots) {
+		return fmt.Errorf("compose: no place for file %d", file)
+	}
+	var p problems
+	d.admits(d.slots[file], file, a, &p)
+	return p.err()
 }
 
 // Draft is the message of a job that lacks only its files.
@@ -123,11 +138,15 @@ type draft struct {
 	root func() *node
 	// slots are the places of the files, in the job's order.
 	slots []slot
-	// fill puts what is known of a file into its slot.
-	fill filler
+	// admits refuses a file that the message cannot name, and fill puts what is
+	// known of a file into its slot.
+	admits admitter
+	fill   filler
 }
 
-type filler func(s slot, file int, a Attachment, p *problems)
+type admitter func(s slot, file int, a Attachment, p *problems)
+
+type filler func(s slot, file int, a Attachment)
 
 // slot is the object that receives one file.
 type slot struct {

@@ -9,19 +9,30 @@ import (
 type model struct{ request }
 
 // fileBuilder checks and completes the part of a Data Model message that
-// carries the files. It gives their places and what fills one.
-type fileBuilder func(m *model) (slots []slot, fill filler)
+// carries the files, and gives their places.
+type fileBuilder func(m *model) []slot
+
+// place is how a message of the Data Model takes its files.
+type place struct {
+	build  fileBuilder
+	admits admitter
+	fill   func(m *model, s slot, file int, a Attachment)
+}
 
 // dataModelMessage makes the builder of a Data Model operation: the caller's
 // message with Meta and the file fields completed (Redox docs, Data Model
 // API). Members that this package does not know stay where they are.
-func dataModelMessage(files fileBuilder) builder {
+func dataModelMessage(files place) builder {
 	return func(r request) draft {
 		m := &model{request: r}
 		m.meta()
 		m.patient()
-		slots, fill := files(m)
-		return draft{root: func() *node { return r.message }, slots: slots, fill: fill}
+		slots := files.build(m)
+		m.carried(r.message, at("message"))
+		return draft{
+			root: func() *node { return r.message }, slots: slots, admits: files.admits,
+			fill: func(s slot, file int, a Attachment) { files.fill(m, s, file, a) },
+		}
 	}
 }
 
@@ -82,11 +93,20 @@ func (m *model) same(n *node, where path, key, want string) {
 	}
 }
 
+// sameOrNull is same for a member that may be null.
+func (m *model) sameOrNull(n *node, where path, key, want string) {
+	if n.given(key) == nil {
+		n.put(key, text(want))
+		return
+	}
+	m.same(n, where, key, want)
+}
+
 // eventDateTime is the time of the job where the caller names none.
 func (m *model) eventDateTime(meta *node, where path) {
-	given := meta.get("EventDateTime")
+	given := meta.given("EventDateTime")
 	if given == nil {
-		meta.add("EventDateTime", text(m.job.RequestedAt.UTC().Format(dateTime)))
+		meta.put("EventDateTime", text(m.job.RequestedAt.UTC().Format(dateTime)))
 		return
 	}
 	s, ok := given.text()
@@ -109,10 +129,10 @@ func (m *model) source(meta *node, where path) {
 	if s == nil {
 		return
 	}
-	given := s.get("ID")
+	given := s.given("ID")
 	if given == nil {
 		if fromJob {
-			s.add("ID", text(want))
+			s.put("ID", text(want))
 		}
 		return
 	}
@@ -147,9 +167,9 @@ func (m *model) destinations(meta *node, where path) {
 		return
 	}
 	d, where := given.elems[0], where.index(0)
-	m.same(d, where, "ID", want.ID)
+	m.sameOrNull(d, where, "ID", want.ID)
 	if want.Name != "" {
-		m.same(d, where, "Name", want.Name)
+		m.sameOrNull(d, where, "Name", want.Name)
 	}
 }
 
@@ -191,6 +211,15 @@ func (m *model) refuse(n *node, where path, keys ...string) {
 	for _, key := range keys {
 		if n.get(key) != nil {
 			m.p.add(codeAttachment, where.to(key), "the file itself decides this; name the file in /files and leave it out")
+		}
+	}
+}
+
+// refuseGiven is refuse for members that may be null.
+func (m *model) refuseGiven(n *node, where path, keys ...string) {
+	for _, key := range keys {
+		if n.given(key) != nil {
+			m.refuse(n, where, key)
 		}
 	}
 }

@@ -5,8 +5,9 @@ import "strings"
 // elementNames are the names that a path may show where the caller chose them:
 // a key that only looks like an element's may be a patient's name or number.
 // They are elements of FHIR R4 below which a reference, an attachment or a URL
-// can stand, in the resources that travel with documents and reports, and the
-// names that the rules of this package look for.
+// can stand, in the resources that travel with documents and reports, the objects
+// of the Data Model that carry files, and the names that the rules of this package
+// look for.
 var elementNames = elementsOf(`
 	contained extension modifierExtension meta text id resourceType
 	data url reference identifier assigner subject patient note authorReference signature who onBehalfOf
@@ -23,10 +24,11 @@ var elementNames = elementsOf(`
 	replaces requester locationReference insurance supportingInfo relevantHistory
 	recorder asserter report complicationDetail focalDevice manipulated usedReference evidence detail stage assessment
 	operator series instance referrer interpreter procedureReference definition owner
-	attester party section entry targetReference agent entity what reaction manufacturer
+	attester party section div udiCarrier carrierAIDC query hash entry targetReference agent entity what reaction manufacturer
 	medicationReference ingredient itemReference informationSource dispenseRequest priorPrescription eventHistory detectedIssue
 	coverage policyHolder subscriber beneficiary payor contract guarantor
-	provision verification verifiedWith sourceAttachment sourceReference slot`,
+	provision verification verifiedWith sourceAttachment sourceReference slot
+	Meta Patient Note Media Orders Results Provider Extensions`,
 	// The types of an extension's value[x].
 	`Address Age Annotation Attachment Base64Binary Boolean Canonical Code CodeableConcept Coding ContactDetail ContactPoint
 	Contributor Count DataRequirement Date DateTime Decimal Distance Dosage Duration Expression HumanName Id Identifier

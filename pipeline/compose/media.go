@@ -7,32 +7,33 @@ var mediaFields = []string{"FileContents", "FileName", "FileType"}
 var availabilities = []string{"Available", "Unavailable", "Obsolete", "Deleted", "Cancelled"}
 
 // newMedia builds Media New: one file, in Media (Redox docs, Media).
-func newMedia(m *model) ([]slot, filler) {
-	media, where := m.document("Media", mediaFields)
+func newMedia(m *model) []slot {
+	media, where := m.document("Media", mediaFields, nil)
 	if media == nil {
-		return nil, nil
+		return nil
 	}
 	checkCode(media, where, "Availability", availabilities, m.p)
-	return []slot{{node: media, at: where}}, fillMedia
+	return []slot{{node: media, at: where}}
 }
 
 // replacedMedia builds Media Replace.
-func replacedMedia(m *model) ([]slot, filler) {
-	slots, fill := newMedia(m)
+func replacedMedia(m *model) []slot {
+	slots := newMedia(m)
 	m.original("Media")
-	return slots, fill
+	return slots
 }
 
-// fillMedia adds a file to its Media, which must have a FileName.
-func fillMedia(s slot, file int, a Attachment, p *problems) {
-	where := at("files").index(file)
-	title := cleanTitle(a.Title)
-	if title == "" {
-		p.add(codeMissing, where.to("title"), "Media needs a file name; give the file a title")
+// admitMedia also asks for the FileName that Media must have.
+func admitMedia(s slot, file int, a Attachment, p *problems) {
+	if cleanTitle(a.Title) == "" {
+		p.add(codeMissing, at("files").index(file).to("title"), "Media needs a file name; give the file a title")
 	}
-	s.node.add("FileName", text(title))
-	s.node.add("FileType", fileType(file, a, p))
-	if checkSize(a, where, p) {
-		s.node.add("FileContents", contents(file, a))
-	}
+	admitModel(s, file, a, p)
+}
+
+// fillMedia adds a file to its Media.
+func fillMedia(_ *model, s slot, file int, a Attachment) {
+	s.node.add("FileName", text(cleanTitle(a.Title)))
+	s.node.add("FileType", modelType(a))
+	s.node.add("FileContents", contents(file, a))
 }

@@ -16,7 +16,7 @@ func TestNamespace(t *testing.T) {
 		t.Errorf("the namespace is %s, want %s", compose.Namespace, want)
 	}
 	job := baseJob()
-	doc := message(t, job.ID)
+	doc := message(t, job.Destination.Address(), job.ID)
 	for _, role := range []string{"bundle", "document", "header", "patient", "resource", "entries/0"} {
 		if want := uuid.NewSHA1(uuid.MustParse(compose.Namespace), []byte(job.Destination.Address()+"/"+job.ID+"/"+role)).String(); !strings.Contains(doc, want) {
 			t.Errorf("the identifier of %s is not in the message", role)
@@ -24,31 +24,34 @@ func TestNamespace(t *testing.T) {
 	}
 }
 
-// message composes the base message under another job id.
-func message(t *testing.T, id string) string {
+// message composes the base message for another destination and job id.
+func message(t *testing.T, destination, id string) string {
 	t.Helper()
 	job := baseJob()
-	job.ID = id
+	job.Destination.Slug, job.ID = destination, id
 	files := baseFiles()
 	files[0].URL = "https://blob.redoxengine.com/0"
 	return string(mustCompose(t, job, files).Parts()[0].Literal)
 }
 
 func TestJobsShareNoIdentifier(t *testing.T) {
-	fullURLs := func(id string) map[string]bool {
+	fullURLs := func(destination, id string) map[string]bool {
 		found := map[string]bool{}
-		for _, part := range strings.Split(message(t, id), `"fullUrl":"`)[1:] {
+		for _, part := range strings.Split(message(t, destination, id), `"fullUrl":"`)[1:] {
 			found[part[:len("urn:uuid:")+36]] = true
 		}
 		return found
 	}
-	one, two := fullURLs("job-1"), fullURLs("job-2")
-	if len(one) != 4 || len(two) != 4 {
-		t.Fatalf("%d and %d fullUrls, want 4", len(one), len(two))
-	}
-	for url := range one {
-		if two[url] {
-			t.Errorf("%s is in the messages of two jobs", url)
+	seen := map[string]bool{}
+	for _, urls := range []map[string]bool{fullURLs("good-health", "job-1"), fullURLs("good-health", "job-2"), fullURLs("clinic", "job-1")} {
+		if len(urls) != 4 {
+			t.Fatalf("%d fullUrls, want 4", len(urls))
+		}
+		for url := range urls {
+			if seen[url] {
+				t.Errorf("%s is in the messages of two jobs", url)
+			}
+			seen[url] = true
 		}
 	}
 }

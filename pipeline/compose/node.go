@@ -226,6 +226,27 @@ func (n *node) add(key string, value *node) {
 	n.members = append(n.members, member{name: quote(key), key: key, value: value})
 }
 
+// given is get for a member that Redox's schemas type as a value or null: null
+// says as little as no member.
+func (n *node) given(key string) *node {
+	v := n.get(key)
+	if v.is(kindOther) && string(v.raw) == "null" {
+		return nil
+	}
+	return v
+}
+
+// put sets a member, in its place where it is there.
+func (n *node) put(key string, value *node) {
+	for i := range n.members {
+		if n.members[i].key == key {
+			n.members[i].value = value
+			return
+		}
+	}
+	n.add(key, value)
+}
+
 // object makes an object of ours; with adds to it.
 func object() *node { return &node{kind: kindObject} }
 

@@ -4,29 +4,29 @@ package compose
 var noteFields = []string{"FileContents", "FileName", "FileType"}
 
 // newNote builds Notes New: one file, in Note (Redox docs, Notes).
-func newNote(m *model) ([]slot, filler) {
-	note, where := m.document("Note", noteFields)
+func newNote(m *model) []slot {
+	note, where := m.document("Note", nil, noteFields)
 	if note == nil {
-		return nil, nil
+		return nil
 	}
 	if given := note.get("ContentType"); given != nil {
 		if s, ok := given.text(); !ok || s != base64Encoded {
 			m.p.add(codeInvalid, where.to("ContentType"), "the ContentType of a file is Base64 Encoded; leave it out to have it set")
 		}
 	}
-	return []slot{{node: note, at: where}}, m.fillNote
+	return []slot{{node: note, at: where}}
 }
 
 // replacedNote builds Notes Replace.
-func replacedNote(m *model) ([]slot, filler) {
-	slots, fill := newNote(m)
+func replacedNote(m *model) []slot {
+	slots := newNote(m)
 	m.original("Note")
-	return slots, fill
+	return slots
 }
 
 // fillNote adds a file to its Note. What is embedded is base64 whatever the
 // settings say: as plain text a chart would show it so.
-func (m *model) fillNote(s slot, file int, a Attachment, p *problems) {
+func fillNote(m *model, s slot, file int, a Attachment) {
 	if s.node.get("ContentType") == nil {
 		kind := base64Encoded
 		if a.URL != "" {
@@ -35,25 +35,25 @@ func (m *model) fillNote(s slot, file int, a Attachment, p *problems) {
 		s.node.add("ContentType", text(kind))
 	}
 	if title := cleanTitle(a.Title); title != "" {
-		s.node.add("FileName", text(title))
+		s.node.put("FileName", text(title))
 	}
-	s.node.add("FileType", fileType(file, a, p))
-	if checkSize(a, at("files").index(file), p) {
-		s.node.add("FileContents", contents(file, a))
-	}
+	s.node.put("FileType", modelType(a))
+	s.node.put("FileContents", contents(file, a))
 }
 
 // document checks what Note and Media share, and gives the object its stable
 // DocumentID where the caller gave none: derived from the job's id, so that a
-// document sent twice is recognised as one. It gives nil where there is no
-// such object.
-func (m *model) document(key string, fileFields []string) (*node, path) {
+// document sent twice is recognised as one. fileFields are those that only the
+// file can say, nullable such of them as may be null. It gives nil where there is
+// no such object.
+func (m *model) document(key string, fileFields, nullable []string) (*node, path) {
 	where := at("message", key)
 	doc := m.required(m.message, where, key, "the message needs this object: it carries the file")
 	if doc == nil {
 		return nil, where
 	}
 	m.refuse(doc, where, fileFields...)
+	m.refuseGiven(doc, where, nullable...)
 	checkText(doc, where, "DocumentType", "DocumentType is required: what kind of document it is", m.p)
 	if doc.get("DocumentID") == nil {
 		doc.add("DocumentID", text(derive(m.job.Key(), "document")))

@@ -46,18 +46,24 @@ const pageRules = `
 - What the caller gives is kept as it is: unknown members, extensions, the order of keys, the digits of numbers. An element that is filled in
   where it is absent is kept where it is given, unless it contradicts the job: then the job is refused.
 - What only the file can say is refused when the caller gives it (` + "`attachment_given`" + `).
+- What no message can name is refused before the first byte of a file is sent: a type without a FileType, a Media without a file name.
+- A ` + "`contentType`" + ` of the caller's that is an unregistered name, such as ` + "`image/jpg`" + `, is replaced by the registered one, and ` + "`application/octet-stream`" + ` by the file's own ([content guard](content-guard.md#as-what-type-a-file-leaves)).
 - All identifiers that are made derive from the job's id, so that a message sent twice is recognised by them.
 - A file travels as base64 inside the message, or is uploaded first and its URL stands in its place.
-- **FHIR**: ` + "`patient`, `resource`, `entries` and `header`" + ` become a Bundle of type message. References to a resource of the message, by
-  ` + "`Type/id` or `urn:uuid:`" + `, are set to its ` + "`fullUrl`" + `; one that leads nowhere is refused. The subject of the resource is the patient of the message.
+- **FHIR**: ` + "`patient`" + `, ` + "`resource`" + `, ` + "`entries`" + ` and ` + "`header`" + ` become a Bundle of type message. References to a resource of the message, by
+  ` + "`Type/id`" + ` or ` + "`urn:uuid:`" + `, are set to its ` + "`fullUrl`" + `; one that leads nowhere is refused. The subject of the resource is the patient of the message.
 - **FHIR**, documents of the caller's own: only the job's files are judged, so no other may travel (` + "`attachment_given`" + `). Refused are a ` + "`Binary`" + `
   in ` + "`entries`" + ` or inside a resource, a string ` + "`data`" + ` at any depth, unless it is that of a SampledData or a Signature (the element that holds it is
-  called ` + "`…SampledData`, `signature` or `…Signature`" + ` and states no ` + "`contentType`" + `), and a ` + "`url`" + ` that begins with ` + "`data:`" + `. Name the file in ` + "`files`" + ` instead.
+  called ` + "`…SampledData`" + `, ` + "`signature`" + ` or ` + "`…Signature`" + ` and states no ` + "`contentType`" + `), any ` + "`…Base64Binary`" + `, and an element for URLs or URIs that begins with ` + "`data:`" + `. Name the file in ` + "`files`" + ` instead.
+  The bytes of a signature are judged like a file: a text (JWS, XML), a picture or ASN.1 in DER may travel. SampledData holds numbers. A device's ` + "`carrierAIDC`" + `, an audit event's ` + "`query`" + ` and a ` + "`hash`" + ` may be anything that is no file.
+- **FHIR**, narratives: a ` + "`div`" + ` with scripts, handlers of events, frames, objects, forms or links to scripts is refused (` + "`element_invalid`" + `), as FHIR's rules for narratives have it, and one with a picture inside of it (` + "`data:`" + `) as a document of the caller's own.
+- **FHIR**, the patient's identifiers: each has a ` + "`value`" + `, and one of them a ` + "`system`" + ` too. That one Redox matches on; local numbers without a system may stand beside it.
   Outside of the files' places an Attachment may have another ` + "`url`" + `: it names a document and does not carry it.
 - **FHIR**, one patient: refused as ` + "`subject_mismatch`" + ` are a ` + "`Bundle`" + ` or ` + "`Parameters`" + ` in ` + "`entries`" + `; these and a ` + "`Patient`" + ` inside a resource; and at any
   depth a ` + "`subject`" + ` or ` + "`patient`" + ` whose reference is a URL of a Patient, or any URL beside the type Patient.
 - **Data Model**: ` + "`message`" + ` is the Data Model message itself. ` + "`Meta.Source.ID`" + ` is filled in where the job or the worker names a source;
-  ` + "`Meta.Destinations`" + ` holds the job's destination alone.
+  ` + "`Meta.Destinations`" + ` holds the job's destination alone. Where Redox's schemas type a member that is filled in as a value or null, null is taken for absent: ` + "`EventDateTime`" + `, ` + "`Source.ID`" + `, ` + "`ID`" + ` and ` + "`Name`" + ` of the destination, ` + "`FileName`" + `, ` + "`FileType`" + ` and ` + "`FileContents`" + ` of a
+  Note, ` + "`FileType`" + ` of a result. In its extensions bytes of the caller's own are refused as in FHIR.
 `
 
 // page renders the table for its readers.

@@ -24,6 +24,8 @@ func checkPatient(r resource, p *problems) {
 	}
 }
 
+// checkIdentifiers asks for one identifier that Redox can match on. A second one
+// may lack its system, as local numbers do: FHIR R4 asks for none.
 func checkIdentifiers(list *node, where path, p *problems) {
 	if list == nil || list.is(kindArray) && len(list.elems) == 0 {
 		p.add(codeMissing, where, "Redox matches patients by identifiers and demographics; give at least one, with system and value")
@@ -33,15 +35,22 @@ func checkIdentifiers(list *node, where path, p *problems) {
 		p.add(codeInvalid, where, "identifier must be an array")
 		return
 	}
+	const rule = "an identifier needs a system and a value to match on; give both for at least one"
+	found := false
 	for i, id := range list.elems {
 		here := where.index(i)
 		if !id.is(kindObject) {
 			p.add(codeInvalid, here, "an identifier must be an object")
 			continue
 		}
-		for _, key := range []string{"system", "value"} {
-			checkText(id, here, key, "an identifier needs a system and a value to match on; give both", p)
+		checkText(id, here, "value", rule, p)
+		if id.get("system") != nil {
+			checkText(id, here, "system", rule, p)
+			found = true
 		}
+	}
+	if first := list.elems[0]; !found && first.is(kindObject) {
+		checkText(first, where.index(0), "system", rule, p)
 	}
 }
 

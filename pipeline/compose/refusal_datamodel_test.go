@@ -35,7 +35,10 @@ func TestRefusalsOfMeta(t *testing.T) {
 		{"another model", `"DataModel": "`, `"DataModel": "Zqxcanary`, "header_conflict", meta + "/DataModel"},
 		{"model is null", `"DataModel": `, `"DataModel": null, "x": `, "header_conflict", meta + "/DataModel"},
 		{"another event", `"EventType": "`, `"EventType": "Zqxcanary`, "header_conflict", meta + "/EventType"},
-		{"time is null", when, `null`, "element_invalid", meta + "/EventDateTime"},
+		{"time is null", when, `null`, "", ""},
+		{"source's id is null", `"0f8fad5b-d9cb-469f-a165-70867728950e"`, `null`, "", ""},
+		{"destination of a null id", `"dest-1"`, `null`, "", ""},
+		{"destination of a null name", `"Good Health"`, `null`, "", ""},
 		{"time of another zone", when, `"2026-11-19T10:00:00+01:00"`, "element_invalid", meta + "/EventDateTime"},
 		{"time without zone", when, `"2026-11-19T10:00:00"`, "element_invalid", meta + "/EventDateTime"},
 		{"time of no day", when, `"2026-02-30T10:00:00Z"`, "element_invalid", meta + "/EventDateTime"},
@@ -87,9 +90,14 @@ func TestRefusalsOfDocuments(t *testing.T) {
 			{"provider with a number", `"Provider": {"ID": "Zqxcanary"`, `"Provider": {"ID": 471100815`, "element_invalid", where + "/Provider/ID"},
 		}
 		for _, field := range []string{"FileContents", "FileName", "FileType"} {
+			// Redox's schemas have null in a Note, and not in Media.
+			code, path := "attachment_given", where+"/"+field
+			if key == "Note" {
+				code, path = "", ""
+			}
 			cases = append(cases,
 				refusal{"with " + field, open, open + `"` + field + `": "Zqxcanary", `, "attachment_given", where + "/" + field},
-				refusal{"with null " + field, open, open + `"` + field + `": null, `, "attachment_given", where + "/" + field})
+				refusal{"with null " + field, open, open + `"` + field + `": null, `, code, path})
 		}
 		checkRefusals(t, cases, operations...)
 		checkRefusals(t, []refusal{
@@ -131,6 +139,10 @@ func TestRefusalsOfResults(t *testing.T) {
 		{"a file of the caller's", second, `"ValueType": "Encapsulated Data", "Value": "Zqxcanary"`, "attachment_given", order + "/Results/1/Value"},
 		{"a null file of the caller's", second, `"ValueType": "Encapsulated Data", "Value": null`, "attachment_given", order + "/Results/1/Value"},
 		{"a file type of the caller's", first, strings.Replace(first, `}`, `, "FileType": "PDF"}`, 1), "attachment_given", result + "/FileType"},
+		{"a null file type", first, strings.Replace(first, `}`, `, "FileType": null}`, 1), "", ""},
+		{"bytes in an extension", first, strings.Replace(first, `}`, `, "Extensions": {"x": {"valueBase64Binary": "TVqQAA=="}}}`, 1), "attachment_given", result + "/Extensions/*/valueBase64Binary"},
+		{"an attachment in an extension", first, strings.Replace(first, `}`, `, "Extensions": {"x": {"valueAttachment": {"data": "TVqQAA=="}}}}`, 1), "attachment_given", result + "/Extensions/*/valueAttachment/data"},
+		{"a document for a URL", first, strings.Replace(first, `}`, `, "Extensions": {"x": {"valueUrl": "data:text/html,x"}}}`, 1), "attachment_given", result + "/Extensions/*/valueUrl"},
 		{"neither marked nor valued", second, `"x": 1`, "element_missing", order + "/Results/1/Value"},
 		{"three for two files", second, `"ValueType": "Encapsulated Data"`, "content_mismatch", "/message/Orders"},
 		{"one for two files", first, strings.Replace(first, `"Encapsulated Data"`, `"String", "Value": "Zqxcanary"`, 1), "content_mismatch", "/message/Orders"},

@@ -91,6 +91,8 @@ func fhirOperations() (names []string) {
 
 // TestRefusalsOfDocumentsBeside: what no guard has judged does not travel.
 func TestRefusalsOfDocumentsBeside(t *testing.T) {
+	// program is the start of a program for Windows.
+	const program = "TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	const given, pat, entry, contained = "attachment_given", "/message/patient", "/message/entries/0", "/message/resource/contained/0"
 	first := func(s string) (old, new string) { return `"entries": [`, `"entries": [` + s + `, ` }
 	in := func(name, members, code, path string) refusal {
@@ -115,7 +117,33 @@ func TestRefusalsOfDocumentsBeside(t *testing.T) {
 		{"the header's extension", `"source": {`, `"extension": [{"valueAttachment": {"data": "Zqxcanary"}}], "source": {`, given, "/message/header/extension/0/valueAttachment/data"},
 
 		in("SampledData", `"valueSampledData": {"origin": {"value": 0}, "period": 1, "dimensions": 1, "data": "1 2 E"}`, "", ""),
-		in("a signature", `"signature": [{"when": "2026-11-20T10:00:00Z", "who": {"display": "x"}, "data": "Zqxcanary"}]`, "", ""),
+		in("a signature", `"signature": [{"when": "2026-11-20T10:00:00Z", "who": {"display": "x"}, "data": "ZXlKaGJHY2lPaUpGVXpJMU5pSjkuLk1FVUNJUUQ="}]`, "", ""),
+		in("a signature in XML", `"signature": {"data": "PGRzOlNpZ25hdHVyZSB4bWxuczpkcz0ieCI+PC9kczpTaWduYXR1cmU+"}`, "", ""),
+		in("a program as a signature", `"signature": [{"data": "`+program+`"}]`, given, entry+"/signature/0/data"),
+		in("a program as an extension's signature", `"extension": [{"url": "x", "valueSignature": {"data": "`+program+`"}}]`, given, entry+"/extension/0/valueSignature/data"),
+		in("an archive as a signature", `"signature": [{"data": "UEsDBBQAAAAIAAAAIQAAAAAAAAAAAAAAAAAAAAAA"}]`, given, entry+"/signature/0/data"),
+		in("a script as a signature", `"signature": [{"data": "IyEvYmluL3NoCnJtIC1yZiAvCg=="}]`, given, entry+"/signature/0/data"),
+		in("a signature that is no base64", `"signature": [{"data": "Zqxcanary"}]`, "element_invalid", entry+"/signature/0/data"),
+		in("words as SampledData", `"valueSampledData": {"data": "`+program+`"}`, "element_invalid", entry+"/valueSampledData/data"),
+		in("bytes in an extension", `"extension": [{"url": "x", "valueBase64Binary": "`+program+`"}]`, given, entry+"/extension/0/valueBase64Binary"),
+		in("bytes deeper down", `"performer": [{"extension": [{"extension": [{"valueBase64Binary": "AAAA"}]}]}]`, given, entry+"/performer/0/extension/0/extension/0/valueBase64Binary"),
+		in("bytes in an element of another version", `"valueBase64Binary": "AAAA"`, given, entry+"/valueBase64Binary"),
+		in("a program as a barcode", `"udiCarrier": [{"carrierAIDC": "`+program+`"}]`, given, entry+"/udiCarrier/0/carrierAIDC"),
+		in("a program as a hash", `"photo": [{"url": "https://x.example/1", "hash": "`+program+`"}]`, given, entry+"/photo/0/hash"),
+		in("a hash", `"photo": [{"url": "https://x.example/1", "hash": "2jmj7l5rSw0yVb/vlWAYkK/YBwk="}]`, "", ""),
+		in("a handler in a field of a form", `"text": {"div": "<div><textarea><img src='x' onerror='y()'/></textarea></div>"}`, "element_invalid", entry+"/text/div"),
+		in("a style sheet", `"text": {"div": "<div><style>@import url(data:text/css,x)</style></div>"}`, "element_invalid", entry+"/text/div"),
+		in("a barcode", `"udiCarrier": [{"carrierAIDC": "MDEwMDg0NDU4ODAwMzI4OB0xNzE0MTEyMA=="}]`, "", ""),
+		in("a document for a URI", `"extension": [{"url": "x", "valueUri": " data:application/pdf;base64,JVBERi0="}]`, given, entry+"/extension/0/valueUri"),
+		in("a narrative", `"text": {"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>Onset = 3 days, one=two</p><img src=\"#photo\"/></div>"}`, "", ""),
+		in("a script in a narrative", `"text": {"div": "<div><script>alert(1)</script></div>"}`, "element_invalid", entry+"/text/div"),
+		in("a handler in a narrative", `"text": {"div": "<div><p ONCLICK='x()'>x</p></div>"}`, "element_invalid", entry+"/text/div"),
+		in("a script for a link", `"text": {"div": "<div><a href='java&#115;cript:x()'>x</a></div>"}`, "element_invalid", entry+"/text/div"),
+		in("a frame in a narrative", `"text": {"div": "<div><iframe src='x'></iframe></div>"}`, "element_invalid", entry+"/text/div"),
+		in("a form in a narrative", `"text": {"div": "<div><form><input/></form></div>"}`, "element_invalid", entry+"/text/div"),
+		in("a picture in a narrative", `"text": {"div": "<div><img src='da&#x74;a:image/png;base64,iVBORw0KGgo='/></div>"}`, given, entry+"/text/div"),
+		in("a picture in a style", `"text": {"div": "<div style=\"background: url( 'data:image/png;base64,iVBORw0KGgo=')\">x</div>"}`, given, entry+"/text/div"),
+		in("a contained narrative", `"contained": [{"resourceType": "Location", "text": {"div": "<div><script>1</script></div>"}}]`, "element_invalid", entry+"/contained/0/text/div"),
 		in("data of another kind", `"provision": {"data": [{"meaning": "instance"}]}`, "", ""),
 		in("an Attachment that names", `"photo": {"url": "https://x.example/1"}`, "", ""),
 	}, fhirOperations()...)

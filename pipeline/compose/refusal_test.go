@@ -107,6 +107,8 @@ func TestRefusals(t *testing.T) {
 		{"identifier is no object", `"identifier": [`, `"identifier": [1, `, "element_invalid", pat + "/identifier/0"},
 		{"second identifier without value", `"value": "Zqxcanary"}]`, `"value": "Zqxcanary"}, {"system": "x"}]`, "element_missing", pat + "/identifier/1/value"},
 		{"identifier without system", `"system": "urn:zqxcanary", `, ``, "element_missing", pat + "/identifier/0/system"},
+		{"second identifier without system", `"value": "Zqxcanary"}]`, `"value": "Zqxcanary"}, {"value": "4711", "type": {"text": "local"}}]`, "", ""},
+		{"first identifier without system", `"identifier": [`, `"identifier": [{"value": "4711"}, `, "", ""},
 		{"identifier with empty system", `"urn:zqxcanary"`, `""`, "element_invalid", pat + "/identifier/0/system"},
 		{"no name", `"name": [{"family": "Zqxcanary"}],`, ``, "element_missing", pat + "/name"},
 		{"empty name", `"name": [{"family": "Zqxcanary"}]`, `"name": []`, "element_missing", pat + "/name"},

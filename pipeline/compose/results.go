@@ -10,7 +10,7 @@ var valueTypes = []string{"Numeric", "String", "Date", "Time", "DateTime", "Code
 // results builds Results messages, whose orders are named by the member
 // orderID. The files go into the results that wait for one, in order.
 func results(orderID string) fileBuilder {
-	return func(m *model) ([]slot, filler) {
+	return func(m *model) []slot {
 		before := m.p.total
 		w := &waiting{model: m}
 		where := at("message")
@@ -22,7 +22,7 @@ func results(orderID string) fileBuilder {
 			m.p.add(codeContent, where.to("Orders"), "as many results without a Value as there are files must be here, to take them in their order; "+
 				"mark them by the ValueType "+encapsulated)
 		}
-		return slots, fillResult
+		return slots
 	}
 }
 
@@ -77,19 +77,17 @@ func (w *waiting) choose() []slot {
 		}
 	}
 	for _, s := range chosen {
-		w.refuse(s.node, s.at, "FileType")
+		w.refuseGiven(s.node, s.at, "FileType")
 	}
 	return chosen
 }
 
 // fillResult adds a file to its result. The Data Model has no place for the
 // file's title here.
-func fillResult(s slot, file int, a Attachment, p *problems) {
+func fillResult(_ *model, s slot, file int, a Attachment) {
 	if s.node.get("ValueType") == nil {
 		s.node.add("ValueType", text(encapsulated))
 	}
-	s.node.add("FileType", fileType(file, a, p))
-	if checkSize(a, at("files").index(file), p) {
-		s.node.add("Value", contents(file, a))
-	}
+	s.node.put("FileType", modelType(a))
+	s.node.add("Value", contents(file, a))
 }

@@ -38,42 +38,42 @@ func dataModelOperations() []Operation {
 	}
 
 	return []Operation{
-		dataModelRow(schemas.NotesNew, "Notes", "New", 1, newNote, About{
+		dataModelRow(schemas.NotesNew, "Notes", "New", 1, place{newNote, admitModel, fillNote}, About{
 			File:      "`Note.FileContents`",
 			Required:  modelElements(note),
 			Filled:    modelElementsMade(noteMade),
 			Notes:     []string{oneFile},
 			Uncertain: []string{noteContent, noteType, fileTypes},
 		}),
-		dataModelRow(schemas.NotesReplace, "Notes", "Replace", 1, replacedNote, About{
+		dataModelRow(schemas.NotesReplace, "Notes", "Replace", 1, place{replacedNote, admitModel, fillNote}, About{
 			File:      "`Note.FileContents`",
 			Required:  modelElements(note, "Note.OriginalDocumentID"),
 			Filled:    modelElementsMade(noteMade),
 			Notes:     []string{oneFile, newID},
 			Uncertain: []string{noteContent, noteType, fileTypes},
 		}),
-		dataModelRow(schemas.MediaNew, "Media", "New", 1, newMedia, About{
+		dataModelRow(schemas.MediaNew, "Media", "New", 1, place{newMedia, admitMedia, fillMedia}, About{
 			File:      "`Media.FileContents`",
 			Required:  modelElements(media),
 			Filled:    modelElementsMade(mediaMade),
 			Notes:     []string{oneFile, "Redox prefers Notes for files."},
 			Uncertain: []string{fileTypes},
 		}),
-		dataModelRow(schemas.MediaReplace, "Media", "Replace", 1, replacedMedia, About{
+		dataModelRow(schemas.MediaReplace, "Media", "Replace", 1, place{replacedMedia, admitMedia, fillMedia}, About{
 			File:      "`Media.FileContents`",
 			Required:  modelElements(media, "Media.OriginalDocumentID"),
 			Filled:    modelElementsMade(mediaMade),
 			Notes:     []string{oneFile, newID, "Redox prefers Notes for files."},
 			Uncertain: []string{fileTypes},
 		}),
-		dataModelRow(schemas.ResultsNew, "Results", "New", maxFiles, results("ID"), About{
+		dataModelRow(schemas.ResultsNew, "Results", "New", maxFiles, place{results("ID"), admitModel, fillResult}, About{
 			File:      "`Orders[].Results[].Value`",
 			Required:  modelElements(result, "Orders[].ID"),
 			Filled:    modelElementsMade(resultMade),
 			Notes:     resultRules,
 			Uncertain: resultDoubt,
 		}),
-		dataModelRow(schemas.ResultsNewUnsolicited, "Results", "NewUnsolicited", maxFiles, results("ApplicationOrderID"), About{
+		dataModelRow(schemas.ResultsNewUnsolicited, "Results", "NewUnsolicited", maxFiles, place{results("ApplicationOrderID"), admitModel, fillResult}, About{
 			File:      "`Orders[].Results[].Value`",
 			Required:  modelElements(result, "Orders[].ApplicationOrderID"),
 			Filled:    modelElementsMade(resultMade),
@@ -83,7 +83,7 @@ func dataModelOperations() []Operation {
 	}
 }
 
-func dataModelRow(name, model, event string, files int, build fileBuilder, about About) Operation {
+func dataModelRow(name, model, event string, files int, build place, about About) Operation {
 	return Operation{
 		Name:        name,
 		API:         DataModel,

@@ -1,116 +1,103 @@
 // Package guard says whether a file may leave for a patient's chart, and as
 // what type, before the first byte of it is sent.
 //
-// It is pure: it looks at the first bytes of a file, at one more range of it
-// where a rule needs that, and at its size, its names and its declared type.
-// It never looks inside compressed content, and it is no virus scanner: what
-// it cannot see is listed in docs/content-guard.md.
+// It is pure: it asks for parts of a file, within bounds that do not grow with
+// the file, and knows its size, its names and what job and store say of its
+// type. It is no virus scanner: what it does not see is listed in
+// docs/content-guard.md.
 package guard
 
 import (
 	"github.com/chartpost/chartpost/internal/fault"
-)
-
-const (
-	// HeadSize is the number of first bytes of a file that Judge reads. It is
-	// what the library of signatures reads at most.
-	HeadSize = 4096
-	// TailSize is the most bytes of a file that Judge reads beside its head. A
-	// zip's end record lies within the last 65,557 bytes (APPNOTE 6.3.10,
-	// 4.3.16: 22 bytes and a comment of up to 65,535).
-	TailSize = 66 << 10
+	"github.com/chartpost/chartpost/pipeline/filetype"
 )
 
 // File is what is known of a file before it is sent.
 type File struct {
-	// Names are those the file goes by: its title, its key, or their last
-	// elements. They are patient data and never come back in an error.
-	Names []string
-	// Declared is the MIME type that somebody gave, or "".
-	Declared string
+	// Key names the file for machines: its last element has an ending. Titles are
+	// free text for people. Both are patient data and never come back in an error.
+	Key    string
+	Titles []string
+	// Job is the media type that the message or the job states, Store the
+	// store's; "" where none is.
+	Job, Store string
 	// Size is that of the whole file, in bytes. An empty file is none of this
 	// package's business.
 	Size int64
-	// Head holds the first HeadSize bytes, or all of a smaller file. It may
-	// hold more: a file that is here whole needs no Part.
-	Head []byte
-	// Part holds the bytes that Needs asked for.
-	Part []byte
+	// Read gives parts of the file. It is called ReadsLimit times at most, for
+	// ReadLimit bytes in all.
+	Read Read
 }
 
-// Range names bytes of a file. A Range of no length asks for nothing.
-type Range struct{ Offset, Length int64 }
-
-// Needs says which bytes Judge wants in File.Part. It reads everything of f
-// but Part. A file that its head condemns needs nothing more.
-func (p Policy) Needs(f File) Range {
-	v := newView(f)
-	if v.whole() || v.short() {
-		return Range{}
-	}
-	if _, err := p.early(v); err != nil {
-		return Range{}
-	}
-	return v.range2()
+// Verdict is as what a file may leave.
+type Verdict struct {
+	// ContentType is bare and in lower case.
+	ContentType string
+	// Charset is the one that was stated for a text, or "".
+	Charset string
+	// Source is who said so.
+	Source Source
 }
 
-// Judge gives the MIME type f may leave as: the declared one where the bytes
-// bear it out, else the detected one. The error is a *fault.Fault without a
-// Path: Permanent with one of this package's codes, or Retryable with
-// CodeNotRead where f lacks bytes that Needs asked for.
-func (p Policy) Judge(f File) (contentType string, err error) {
+// String gives the media type with its charset.
+func (v Verdict) String() string { return statement{v.ContentType, v.Charset}.String() }
+
+// Judge says as what f may leave. The error is one of f.Read, or a *fault.Fault
+// without a Path: Permanent with one of this package's codes, or Retryable with
+// CodeNotRead where f.Read gave less than it was asked for.
+func (p Policy) Judge(f File) (Verdict, error) {
 	v := newView(f)
-	if v.short() {
-		return "", notRead()
+	verdict, err := p.judge(v)
+	if v.err != nil {
+		return Verdict{}, v.err
 	}
-	detected, err := p.early(v)
+	return verdict, err
+}
+
+func (p Policy) judge(v *view) (Verdict, error) {
+	if err := judgeNames(v.file); err != nil {
+		return Verdict{}, err
+	}
+	v.open()
+	detected := v.detect()
+	if v.err != nil {
+		return Verdict{}, v.err
+	}
+	if err := p.early(v, detected); err != nil {
+		return Verdict{}, err
+	}
+	detected, err := p.late(v, detected)
 	if err != nil {
-		return "", err
-	}
-	if !v.take() {
-		return "", notRead()
-	}
-	if detected, err = p.late(v, detected); err != nil {
-		return "", err
+		return Verdict{}, err
 	}
 	return p.settle(v, detected)
 }
 
-// early applies what names and head can tell.
-func (p Policy) early(v *view) (detected string, err error) {
-	if err := judgeNames(v.file.Names); err != nil {
-		return "", err
+// early applies what key and head can tell.
+func (p Policy) early(v *view, detected string) error {
+	if err := judgeKey(v.file.Key, detected); err != nil {
+		return err
 	}
-	detected = v.detect()
 	if code := dangerOf(detected); code != "" && detected != zipType {
-		return "", refuse(code, detected)
-	}
-	if detected == unknownType {
-		if code := unknownByName(v.file.Names); code != "" {
-			return "", refuse(code, "")
-		}
-	}
-	if isText(detected) {
-		if err := judgeTextNames(v.file.Names); err != nil {
-			return "", err
-		}
+		return refuse(code, detected)
 	}
 	if detected == zipType || detected == oleType {
-		return detected, nil
+		return nil
 	}
-	_, err = p.settle(v, detected)
-	return detected, err
+	_, err := p.settle(v, detected)
+	return err
 }
 
-// late applies what the whole of the view can tell.
+// late applies what the other parts of the file can tell.
 func (p Policy) late(v *view, detected string) (string, error) {
+	v.take(pads(detected))
 	switch {
 	case isZip(detected):
 		return p.judgeZip(v, detected)
 	case isOLE(detected):
 		return p.judgeOLE(v, detected)
 	}
-	if v.hidesArchive() {
+	if v.hidesArchive(detected) {
 		return "", refuse(CodeHiddenArchive, detected)
 	}
 	switch {
@@ -125,42 +112,85 @@ func (p Policy) late(v *view, detected string) (string, error) {
 	return detected, nil
 }
 
-// settle brings the declared and the detected type together and holds the
-// outcome to the list of allowed types.
-func (p Policy) settle(v *view, detected string) (string, error) {
-	if code := dangerOf(canonical(v.declared)); code != "" && (detected == unknownType || isText(detected)) {
-		return "", refuse(code, "")
+// pads reports whether zeros behind the end of a file of this type mean
+// nothing. In recordings and pictures without an end mark they may be its data.
+func pads(detected string) bool {
+	switch detected {
+	case pdfType, filetype.JPEG, filetype.PNG, filetype.GIF, filetype.WebP:
+		return true
+	}
+	return isText(detected)
+}
+
+// settle brings what is stated and what was detected together, and holds the
+// outcome to the list of allowed types. The job is believed where the bytes bear
+// it out, the store where the bytes leave it open.
+func (p Policy) settle(v *view, detected string) (Verdict, error) {
+	if code := dangerOf(v.stated().name); code != "" && (detected == unknownType || isText(detected)) {
+		return Verdict{}, refuse(code, "")
 	}
 	if detected == unknownType {
 		return p.settleUnknown(v)
 	}
-	leaves, fits := reconcile(v.declared, detected)
-	if !fits && p.holds(CodeContradicted) {
-		return "", refuse(CodeContradicted, detected)
+	verdict := Verdict{ContentType: detected, Source: ByBytes}
+	switch job, store := v.job.name, v.store.name; {
+	case job != "" && fits(job, detected):
+		if !containerOf(job, detected) {
+			verdict = Verdict{ContentType: filetype.Registered(job), Source: ByJob}
+		}
+	case job != "" && p.holds(CodeContradicted):
+		return Verdict{}, refuse(CodeContradicted, detected)
+	case job == "" && store != "" && canonical(store) == canonical(detected):
+		verdict.ContentType = filetype.Registered(store)
+	case job == "" && store != "" && refines(store, detected):
+		verdict = Verdict{ContentType: shown(filetype.Registered(store)), Source: ByStore}
+	case detected == hl7Type:
+		verdict.ContentType = textType // what nobody called HL7 v2
 	}
-	if nothings[v.declared] && byHabit[detected] && !p.allows(detected) {
-		leaves = textType
+	if v.job.name == "" && verdict.Source == ByBytes && isLoose(detected) && !p.allows(detected) {
+		verdict.ContentType = textType
 	}
-	if !p.allows(leaves) || !isText(detected) && !p.allows(detected) {
-		return "", refuse(CodeNotAllowed, canonical(leaves))
+	if !p.allows(verdict.ContentType) || !isText(detected) && !p.allows(detected) {
+		return Verdict{}, refuse(CodeNotAllowed, canonical(verdict.ContentType))
 	}
-	return leaves, nil
+	var err error
+	verdict.Charset, err = p.charsetOf(v, verdict, detected)
+	return verdict, err
+}
+
+// charsetOf gives the charset that was stated for a text. The bytes are held to
+// it later, by judgeText.
+func (p Policy) charsetOf(v *view, verdict Verdict, detected string) (string, error) {
+	if name := canonical(verdict.ContentType); !isText(detected) || name == jsonType || name == ndjsonType {
+		return "", nil // JSON is UTF-8 (RFC 8259, 8.1)
+	}
+	said := v.stated().charset
+	switch {
+	case said == "", v.dropsCharset:
+		return "", nil
+	case charsets[said] != 0:
+		return said, nil
+	case v.job.charset != "" && p.holds(CodeCharset):
+		return "", refuse(CodeCharset, "")
+	}
+	return "", nil
 }
 
 // settleUnknown is settle for bytes of no known type: no type that has a
 // signature can be theirs.
-func (p Policy) settleUnknown(v *view) (string, error) {
+func (p Policy) settleUnknown(v *view) (Verdict, error) {
+	job, store := v.job.name, v.store.name
 	switch {
 	case !p.allows(unknownType):
-		return "", refuse(CodeUnknown, "")
-	case nothings[v.declared]:
-		return unknownType, nil
-	case known(canonical(v.declared)) && p.holds(CodeContradicted):
-		return "", refuse(CodeContradicted, "")
-	case known(canonical(v.declared)):
-		return unknownType, nil
+		return Verdict{}, refuse(CodeUnknown, "")
+	case job != "" && known(canonical(job)) && p.holds(CodeContradicted):
+		return Verdict{}, refuse(CodeContradicted, "")
+	case job != "" && !known(canonical(job)):
+		return Verdict{ContentType: job, Source: ByJob}, nil
+	case job == "" && store != "" && !known(canonical(store)):
+		return Verdict{ContentType: shown(store), Source: ByStore}, nil
 	}
-	return v.declared, nil
+	return Verdict{ContentType: unknownType, Source: ByBytes}, nil
 }
 
 func refuse(code, detected string) error {

@@ -169,6 +169,16 @@ func hostiles(t testing.TB) []hostile {
 		{"a.txt", textType, join("\xff\xfe", strings.Repeat("a\x00\x00\xdc", 50)), CodeUnknown},
 		{"a.txt", textType, join("\xfe\xff", strings.Repeat("\xd8\x00\x00a", 50)), CodeUnknown},
 		{"a.txt", textType, []byte("a\x00b"), CodeUnknown},
+		// not in the charset that is stated
+		{"a.txt", "text/plain; charset=utf-8", []byte("M\xfcller"), CodeCharset},
+		{"a.txt", "text/plain; charset=us-ascii", []byte("M\xc3\xbcller"), CodeCharset},
+		{"a.txt", "text/plain; charset=windows-1252", []byte("M\xfcller \x81"), CodeCharset},
+		{"a.txt", "text/plain; charset=utf-16", []byte("plain"), CodeUnknown},
+		{"a.txt", "text/plain; charset=kanarienvogel", []byte("plain"), CodeCharset},
+		{"a.txt", "text/plain; charset=iso-8859-1", utf16("plain"), CodeCharset},
+		// behind the bounds
+		{"a.docx", docxType, makeOffice("word/document.xml", numbered("word/media/", 14_000)...), CodeBeyond},
+		{"a.doc", docType, makeOLEIn(0, 12, nil, append([]string{"WordDocument"}, numbered("a", 3000)...)...), CodeBeyond},
 		{"cod\u202efdp.exe", "", pdf, CodeNameDeceptive},
 	}
 	return append(list, hostileFromModules(t)...)

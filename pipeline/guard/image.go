@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// imageCut tells whether the end of an image is missing, for the formats that
+// imageCut reports whether the end of an image is missing, for the formats that
 // say where it is.
 func imageCut(v *view, t string) bool {
 	switch t {
@@ -21,7 +21,7 @@ func imageCut(v *view, t string) bool {
 	return false
 }
 
-// jpegCut tells whether no end mark is seen (ITU-T T.81, B.1.1.3). Inside the
+// jpegCut reports whether no end mark is seen (ITU-T T.81, B.1.1.3). Inside the
 // coded picture a 0xFF has a zero behind it, so that a picture cut off has
 // none. Phones put a film behind the picture, and its last bytes are no sign.
 func jpegCut(v *view) bool {
@@ -36,7 +36,7 @@ func jpegCut(v *view) bool {
 	return true
 }
 
-// tiffCut tells whether the first directory lies behind the end (TIFF 6.0,
+// tiffCut reports whether the first directory lies behind the end (TIFF 6.0,
 // section 2).
 func tiffCut(v *view) bool {
 	b := v.head
@@ -54,11 +54,24 @@ func tiffCut(v *view) bool {
 	return v.cutBehind(int64(order.Uint32(b[4:])))
 }
 
+// isBMP knows a bitmap by the sizes of its second header, of which OS/2 has its
+// own (16 and 64 bytes; 12 in the oldest).
+func isBMP(b []byte) bool {
+	if len(b) < 26 || b[0] != 'B' || b[1] != 'M' || binary.LittleEndian.Uint32(b[6:]) != 0 {
+		return false
+	}
+	switch binary.LittleEndian.Uint32(b[14:]) {
+	case 12, 16, 40, 52, 56, 64, 108, 124:
+		return true
+	}
+	return false
+}
+
 func isTIFF(b []byte) bool {
 	return bytes.HasPrefix(b, []byte("II*\x00")) || bytes.HasPrefix(b, []byte("MM\x00*"))
 }
 
-// isDICOM tells a DICOM file by its prefix (PS3.10, 7.1) or, as older
+// isDICOM knows a DICOM file by its prefix (PS3.10, 7.1) or, as older
 // modalities write them, by its first data elements.
 func isDICOM(b []byte) bool {
 	if len(b) >= 132 && string(b[128:132]) == "DICM" {

@@ -1,11 +1,17 @@
 package guard
 
 import (
+	"cmp"
+	"path"
+	"slices"
 	"strings"
+	"unicode"
+
+	"github.com/chartpost/chartpost/pipeline/filetype"
 )
 
 // programNames are endings that Windows, macOS or Linux start as programs, and
-// those of documents with macros. No bytes make such a name welcome.
+// those of documents with macros.
 var programNames = endings(CodeExecutable, "exe dll scr pif cpl sys ocx drv msc lnk jar class apk app elf so dylib wasm hta chm scf gadget")
 
 // packageNames are endings of installers.
@@ -41,37 +47,79 @@ func ending(name string) string {
 	return strings.ToLower(name[i+1:])
 }
 
-func judgeNames(list []string) error {
-	for _, name := range list {
-		if strings.ContainsAny(name, "\u202e\u202d\x00") {
-			return refuse(CodeNameDeceptive, "")
-		}
-		e := ending(name)
-		for _, table := range []map[string]string{programNames, packageNames, macroNames} {
-			if code := table[e]; code != "" {
-				return refuse(code, "")
-			}
-		}
+// judgeNames refuses what hides its real ending, in titles too.
+func judgeNames(f File) error {
+	hides := func(name string) bool { return strings.ContainsAny(name, "\u202e\u202d\x00") }
+	if hides(f.Key) || slices.ContainsFunc(f.Titles, hides) {
+		return refuse(CodeNameDeceptive, "")
 	}
-	return nil
-}
-
-func judgeTextNames(list []string) error {
-	for _, name := range list {
-		if code := scriptNames[ending(name)]; code != "" {
+	for _, title := range f.Titles {
+		if code := secondEnding(title); code != "" {
 			return refuse(code, "")
 		}
 	}
 	return nil
 }
 
-func unknownByName(list []string) string {
-	for _, name := range list {
-		for _, table := range []map[string]string{archiveNames, scriptNames} {
-			if code := table[ending(name)]; code != "" {
-				return code
-			}
+// words are endings of programs that also end titles and names of people.
+var words = map[string]bool{"so": true, "app": true, "class": true, "elf": true, "msc": true, "sys": true, "pkg": true, "rpm": true, "msi": true}
+
+// secondEnding gives the code of a title that has a document's ending, such as
+// .pdf, and behind it that of a program: no person is called so. Endings that
+// are also words and names (so, app, class) do not count.
+func secondEnding(title string) string {
+	e := ending(title)
+	code := cmp.Or(programNames[e], packageNames[e], macroNames[e])
+	if code == "" || words[e] {
+		return ""
+	}
+	stem := strings.ToLower(title)
+	stem = stem[:strings.LastIndex(stem, "."+e)]
+	for _, part := range strings.Split(stem, ".")[1:] {
+		n := strings.IndexFunc(part, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+		if n < 0 {
+			n = len(part)
+		}
+		if documentEndings[part[:n]] {
+			return code
 		}
 	}
 	return ""
+}
+
+// documentEndings are those of types that leave.
+var documentEndings = func() map[string]bool {
+	m := map[string]bool{}
+	for _, t := range filetype.Table() {
+		for _, e := range t.Endings {
+			m[e] = m[e] || t.Rule == filetype.Leaves
+		}
+	}
+	return m
+}()
+
+// judgeKey judges the ending of the object's key. What the bytes are counts for
+// more: a key with blanks in it is a title, and its end no ending, where the
+// bytes have a signature of their own or the ending is also a word. Titles have none
+// (secondEnding is the exception).
+func judgeKey(key, detected string) error {
+	base := path.Base(key)
+	e := ending(base)
+	open := detected == unknownType || isText(detected)
+	tables := []map[string]string{programNames, packageNames, macroNames}
+	blank := strings.ContainsAny(strings.TrimRight(base, " .\t\r\n\u00a0"), " \u00a0")
+	switch {
+	case blank && (!open || words[e]):
+		return nil
+	case detected == unknownType:
+		tables = append(tables, archiveNames, scriptNames)
+	case open:
+		tables = append(tables, scriptNames)
+	}
+	for _, table := range tables {
+		if code := table[e]; code != "" {
+			return refuse(code, "")
+		}
+	}
+	return nil
 }

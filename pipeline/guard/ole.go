@@ -1,140 +1,215 @@
 package guard
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "encoding/binary"
 
-const (
-	oleEntry = 128 // bytes of a directory entry, [MS-CFB] 2.6.1
-	mailOLE  = "application/vnd.ms-outlook"
-	installs = "application/x-ms-installer"
-)
+const oleEntry = 128 // bytes of a directory entry, [MS-CFB] 2.6.1
 
-func isOLE(t string) bool {
-	switch t {
-	case oleType, docType, xlsType, pptType, mailOLE, "application/vnd.ms-publisher":
-		return true
-	}
-	return false
+// compound is a compound file ([MS-CFB]).
+type compound struct {
+	*view
+	// shift is the binary logarithm of a sector's size.
+	shift  uint
+	mini   uint32 // first sector of the mini FAT
+	cutoff int64  // streams smaller than this lie in the mini stream
+	// entries are those of the directory, in its order.
+	entries []byte
+	// minis is the mini stream and its FAT, once they were read.
+	minis *[2][]byte
+	// beyond: what was asked for lies behind the bounds of reading.
+	beyond bool
 }
 
-// oleDirectory gives the offset of the directory of a compound file ([MS-CFB]
-// 2.2): the sector that its header names.
-func oleDirectory(head []byte) (offset int64, ok bool) {
-	if len(head) < 512 || !bytes.HasPrefix(head, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")) {
-		return 0, false
+// lastSector is the greatest number of a sector ([MS-CFB] 2.1).
+const lastSector = 0xFFFFFFFA
+
+// openCompound reads header and directory, wherever its sectors lie. ok is false
+// where the file does not hold them.
+func openCompound(v *view) (c *compound, ok bool) {
+	if len(v.head) < 512 {
+		return nil, false
 	}
-	shift := binary.LittleEndian.Uint16(head[30:])
+	shift := uint(binary.LittleEndian.Uint16(v.head[30:]))
 	if shift != 9 && shift != 12 {
+		return nil, false
+	}
+	c = &compound{view: v, shift: shift, mini: binary.LittleEndian.Uint32(v.head[60:]), cutoff: int64(binary.LittleEndian.Uint32(v.head[56:]))}
+	if c.cutoff == 0 {
+		c.cutoff = 4096
+	}
+	first := binary.LittleEndian.Uint32(v.head[48:])
+	whole := c.chain(first, DirectoryLimit, func(b []byte) bool {
+		c.entries = append(c.entries, b...)
+		return true
+	})
+	if c.beyond {
+		return c, true
+	}
+	return c, whole && len(c.entries) >= oleEntry && c.entries[66] == 5
+}
+
+// sector gives the bytes of a sector; the last one of a file may be cut.
+func (c *compound) sector(n uint32) []byte {
+	b := c.at((int64(n)+1)<<c.shift, 1<<c.shift)
+	if b == nil && c.over {
+		c.beyond = true
+	}
+	return b
+}
+
+// next gives the sector that follows n by the FAT.
+func (c *compound) next(n uint32) (uint32, bool) {
+	per := uint32(1) << (c.shift - 2)
+	index := n / per
+	var fat uint32
+	if index < 109 {
+		at := 76 + 4*int(index)
+		if at+4 > len(c.head) {
+			return 0, false
+		}
+		fat = binary.LittleEndian.Uint32(c.head[at:])
+	} else {
+		// Sectors of the DIFAT hold the rest, and the number of the next in their
+		// last place.
+		index -= 109
+		at := binary.LittleEndian.Uint32(c.head[68:])
+		for ; index >= per-1; index -= per - 1 {
+			b := c.sector(at)
+			if len(b) < 1<<c.shift {
+				return 0, false
+			}
+			at = binary.LittleEndian.Uint32(b[len(b)-4:])
+		}
+		b := c.sector(at)
+		if len(b) < 4*int(index)+4 {
+			return 0, false
+		}
+		fat = binary.LittleEndian.Uint32(b[4*index:])
+	}
+	if fat > lastSector {
 		return 0, false
 	}
-	return (int64(binary.LittleEndian.Uint32(head[48:])) + 1) << shift, true
+	b := c.sector(fat)
+	place := 4 * int(n%per)
+	if len(b) < place+4 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint32(b[place:]), true
 }
 
-// judgeOLE looks through the directory of a compound file as far as its
-// sectors follow each other. A file whose directory is missing is refused
-// whatever the Policy waives.
-func (p Policy) judgeOLE(v *view, detected string) (string, error) {
-	offset, ok := oleDirectory(v.head)
-	if !ok || offset+oleEntry > v.at+int64(len(v.tail)) {
-		return "", refuse(CodeTruncated, detected)
+// chain visits the sectors that follow each other from n on, as far as limit
+// bytes. It gives false where they do not come to their end.
+func (c *compound) chain(n uint32, limit int64, visit func([]byte) bool) bool {
+	for seen := int64(0); n <= lastSector; seen += 1 << c.shift {
+		if seen >= limit {
+			c.beyond = true
+			return false
+		}
+		b := c.sector(n)
+		if b == nil {
+			return false
+		}
+		if !visit(b) {
+			return true
+		}
+		following, ok := c.next(n)
+		if !ok || following == n {
+			return false
+		}
+		n = following
 	}
-	entries := v.tail[offset-v.at:]
-	seen := map[string]bool{}
-	everyEntry(entries, func(name string) { seen[name] = true })
-	top := rootNames(entries)
-	if kind := oleKind(top); kind != "" {
-		detected = kind
+	return true
+}
+
+// stream gives the first bytes of an entry's stream, at most limit. What cannot
+// be read is left out.
+func (c *compound) stream(e []byte, limit int64) []byte {
+	if len(e) < oleEntry {
+		return nil
 	}
-	switch {
-	case seen["<installer>"]:
-		return "", refuse(CodeInstaller, installs)
-	case seen["_VBA_PROJECT"], seen["_VBA_PROJECT_CUR"], seen["VBA"], v.has(wide("_VBA_PROJECT")):
-		return "", refuse(CodeMacros, detected)
-	case top["EncryptedPackage"] || top["EncryptionInfo"]:
-		if p.holds(CodeEncrypted) {
-			return "", refuse(CodeEncrypted, "")
+	start, size := binary.LittleEndian.Uint32(e[116:]), int64(binary.LittleEndian.Uint32(e[120:]))
+	limit = min(limit, size)
+	if limit <= 0 {
+		return nil
+	}
+	beyond := c.beyond
+	defer func() { c.beyond = beyond }() // of a stream less is enough
+	if size < c.cutoff {
+		return c.small(start, limit)
+	}
+	return c.gather(start, limit)
+}
+
+func (c *compound) gather(start uint32, limit int64) []byte {
+	var b []byte
+	c.chain(start, limit, func(s []byte) bool {
+		b = append(b, s...)
+		return int64(len(b)) < limit
+	})
+	return b[:min(int64(len(b)), limit)]
+}
+
+// small reads a stream from the mini stream, whose sectors are of 64 bytes.
+func (c *compound) small(start uint32, limit int64) []byte {
+	if c.minis == nil {
+		const miniLimit = 256 << 10
+		root := c.entries[:oleEntry]
+		c.minis = &[2][]byte{
+			c.gather(binary.LittleEndian.Uint32(root[116:]), min(miniLimit, int64(binary.LittleEndian.Uint32(root[120:])))),
+			c.gather(c.mini, miniLimit/16),
 		}
 	}
-	return detected, nil
-}
-
-func oleKind(top map[string]bool) string {
-	switch {
-	case top["WordDocument"]:
-		return docType
-	case top["Workbook"], top["Book"]:
-		return xlsType
-	case top["PowerPoint Document"]:
-		return pptType
-	case top["__properties_version1.0"]:
-		return mailOLE
-	}
-	return ""
-}
-
-// everyEntry visits the names of entries for as long as they look like some.
-func everyEntry(b []byte, visit func(name string)) {
-	for ; len(b) >= oleEntry; b = b[oleEntry:] {
-		switch kind := b[66]; {
-		case kind == 0:
-			continue
-		case kind == 5 && bytes.Equal(b[80:96], installerClass):
-			visit("<installer>")
-		case kind > 5:
-			return
+	whole, fat := c.minis[0], c.minis[1]
+	var b []byte
+	for n := start; n <= lastSector && int64(len(b)) < limit; {
+		at := int(n) * 64
+		if at < 0 || at >= len(whole) {
+			break
 		}
-		visit(oleName(b))
+		b = append(b, whole[at:min(at+64, len(whole))]...)
+		if int(n)*4+4 > len(fat) || int(n)*4 < 0 {
+			break
+		}
+		n = binary.LittleEndian.Uint32(fat[n*4:])
 	}
+	return b[:min(int64(len(b)), limit)]
 }
 
-// installerClass is the class {000C1084-0000-0000-C000-000000000046} of
-// Windows Installer packages.
-var installerClass = []byte{0x84, 0x10, 0x0C, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0x46}
-
-// oleName gives the name of an entry, "?" for what is not ASCII.
+// oleName gives the name of an entry in capitals, "?" for what is not ASCII.
 func oleName(b []byte) string {
 	n := min(int(binary.LittleEndian.Uint16(b[64:])), 64)
 	var name []byte
 	for i := 0; i+1 < n-1; i += 2 {
-		if b[i+1] != 0 {
-			name = append(name, '?')
-			continue
+		c := b[i]
+		switch {
+		case b[i+1] != 0:
+			c = '?'
+		case 'a' <= c && c <= 'z':
+			c -= 0x20
 		}
-		name = append(name, b[i])
+		name = append(name, c)
 	}
 	return string(name)
 }
 
-// rootNames gives the names directly below the root, so that a document inside
-// another does not speak for it. Its tree is followed as far as it is seen.
-func rootNames(b []byte) map[string]bool {
-	found := map[string]bool{}
-	if len(b) < oleEntry || b[66] != 5 {
-		return found
-	}
+// top gives the entries directly below the root by their names, so that a
+// document inside another does not speak for it.
+func (c *compound) top() map[string][]byte {
+	found := map[string][]byte{}
 	visited := map[uint32]bool{}
-	todo := []uint32{binary.LittleEndian.Uint32(b[76:])}
+	todo := []uint32{binary.LittleEndian.Uint32(c.entries[76:])}
 	for len(todo) > 0 {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if visited[id] || int64(id) >= int64(len(b)/oleEntry) {
+		if visited[id] || int64(id) >= int64(len(c.entries)/oleEntry) {
 			continue
 		}
 		visited[id] = true
-		e := b[int(id)*oleEntry:][:oleEntry]
-		found[oleName(e)] = true
+		e := c.entries[int(id)*oleEntry:][:oleEntry]
+		if e[66] == 0 || e[66] > 5 {
+			continue
+		}
+		found[oleName(e)] = e
 		todo = append(todo, binary.LittleEndian.Uint32(e[68:]), binary.LittleEndian.Uint32(e[72:]))
 	}
 	return found
-}
-
-// wide gives s in UTF-16, as names in compound files are.
-func wide(s string) []byte {
-	out := make([]byte, 0, 2*len(s))
-	for i := range len(s) {
-		out = append(out, s[i], 0)
-	}
-	return out
 }

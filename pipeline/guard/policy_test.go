@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -65,7 +66,7 @@ func TestPolicies(t *testing.T) {
 		{lax, "a.exe", pdfType, makePDF(9, ""), "", CodeExecutable},
 		{Policy{Allowed: []string{textType}}, "a", "", []byte("a,b\n1,2\n3,4\n"), textType, ""},
 		{Policy{Allowed: []string{textType}}, "a", "text/csv", []byte("a,b\n1,2\n3,4\n"), "", CodeNotAllowed},
-		{Policy{Allowed: []string{"image/jpg"}}, "a", "image/pjpeg", makeJPEG(), "image/pjpeg", ""},
+		{Policy{Allowed: []string{"image/jpg"}}, "a", "image/pjpeg", makeJPEG(), "image/jpeg", ""},
 		{Policy{Allowed: []string{"image/jpg"}}, "a", "", makePNG(), "", CodeNotAllowed},
 	} {
 		got, err := judge(c.policy, c.name, c.declared, c.data)
@@ -75,57 +76,102 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// TestNeeds: one range at most, inside the file, and none for what the head
-// condemns.
-func TestNeeds(t *testing.T) {
-	far := makeOLE(50, nil, "WordDocument")
-	far = join(far, noise(300_000))
-	for _, c := range []struct {
-		name string
-		data []byte
-		want Range
-	}{
-		{"a.pdf", makePDF(10, ""), Range{}},
-		{"a.pdf", makePDF(4096, ""), Range{0, int64(len(makePDF(4096, "")))}},
-		{"a.pdf", makePDF(200_000, ""), Range{int64(len(makePDF(200_000, ""))) - TailSize, TailSize}},
-		{"a.exe", makePDF(200_000, ""), Range{}},
-		{"a.bin", noise(9000), Range{}},
-		{"a.pdf", append(makePE(), noise(90_000)...), Range{}},
-		{"a.doc", far, Range{51 * 512, TailSize}},
-		{"a.docx", makeZipWith(80_000, "[Content_Types].xml", "word/document.xml"), Range{int64(len(makeZipWith(80_000, "[Content_Types].xml", "word/document.xml"))) - TailSize, TailSize}},
+// TestReadsAreBounded: whatever a file says of itself, no more is read of it than
+// the bounds allow, and nothing outside of it.
+func TestReadsAreBounded(t *testing.T) {
+	const size = 30_000_000
+	long := func(b []byte) []byte { return append(b, make([]byte, size-len(b))...) }
+	for name, data := range map[string][]byte{
+		"text":           bytes.Repeat([]byte("all is well. "), size/13),
+		"xml":            append(append([]byte("<!--"), bytes.Repeat([]byte("licence "), size/8)...), "--><a></a>"...),
+		"pdf":            makePDF(size, ""),
+		"padded pdf":     long(makePDF(9000, "")),
+		"docx":           makeZipWith(size/2, "[Content_Types].xml", "word/document.xml"),
+		"doc":            join(makeOLE(50, nil, "WordDocument"), noise(size)),
+		"scattered doc":  makeOLEIn(0, 12, nil, append([]string{"WordDocument"}, numbered("a", 4000)...)...),
+		"jpeg":           long(makeJPEG()),
+		"dicom":          long(makeDICOM(true)),
+		"of no type":     noise(size),
+		"large xls, VBA": makeOLEIn(9000, 40, nil, append([]string{"Workbook"}, numbered("b", 300)...)...),
 	} {
-		f := File{Names: []string{c.name}, Size: int64(len(c.data)), Head: c.data[:min(len(c.data), HeadSize)]}
-		if got := (Policy{}).Needs(f); got != c.want {
-			t.Errorf("%s of %d bytes: %v, want %v", c.name, len(c.data), got, c.want)
+		var reads, total int64
+		f := fileOf("a", "", "", data)
+		read := f.Read
+		f.Read = func(offset, length int64) ([]byte, error) {
+			if offset < 0 || length <= 0 || offset+length > f.Size {
+				t.Errorf("%s: %d bytes at %d of %d", name, length, offset, f.Size)
+			}
+			reads, total = reads+1, total+length
+			return read(offset, length)
+		}
+		_, err := Policy{}.Judge(f)
+		if err != nil {
+			safe(t, err)
+		}
+		if total > ReadLimit || reads > ReadsLimit || total == 0 {
+			t.Errorf("%s: %d reads of %d bytes", name, reads, total)
 		}
 	}
 }
 
-// TestTooLittleRead: what was not read is not judged.
+// TestTooLittleRead: what was not read is not judged, and an error of the reading
+// is the caller's own.
 func TestTooLittleRead(t *testing.T) {
 	data := makePDF(200_000, "")
-	whole := File{Size: int64(len(data)), Head: data[:HeadSize], Part: data[len(data)-TailSize:]}
-	if _, err := (Policy{}).Judge(whole); err != nil {
-		t.Fatal(err)
-	}
-	for name, spoil := range map[string]func(*File){
-		"no part": func(f *File) { f.Part = nil }, "short part": func(f *File) { f.Part = f.Part[1:] },
-		"long part": func(f *File) { f.Part = data }, "short head": func(f *File) { f.Head = f.Head[1:] }, "no head": func(f *File) { f.Head = nil },
-	} {
-		f := whole
-		spoil(&f)
-		got, err := Policy{}.Judge(f)
-		if ff := fault.Of(err); ff == nil || ff.Code != CodeNotRead || ff.Kind != fault.Retryable || got != "" {
-			t.Errorf("%s: %q, %v", name, got, err)
+	for at := range 3 {
+		for name, spoil := range map[string]func([]byte) ([]byte, error){
+			"short": func(b []byte) ([]byte, error) { return b[1:], nil },
+			"none":  func([]byte) ([]byte, error) { return nil, nil },
+			"fails": func([]byte) ([]byte, error) { return nil, errSpoiled },
+		} {
+			f, n := fileOf("a", "", "", data), 0
+			read := f.Read
+			f.Read = func(offset, length int64) ([]byte, error) {
+				if n++; n == at+1 {
+					return spoil(data[offset : offset+length])
+				}
+				return read(offset, length)
+			}
+			got, err := Policy{}.Judge(f)
+			switch ff := fault.Of(err); {
+			case n <= at && err == nil: // no such read was needed
+			case name == "fails" && errors.Is(err, errSpoiled):
+			case name != "fails" && ff != nil && ff.Code == CodeNotRead && ff.Kind == fault.Retryable && got == Verdict{}:
+			default:
+				t.Errorf("read %d %s: %v, %v", at, name, got, err)
+			}
 		}
 	}
 }
 
-// TestEveryNameIsJudged: title and key both speak.
-func TestEveryNameIsJudged(t *testing.T) {
-	f := File{Names: []string{"Report", "2026/run.ps1"}, Size: 3, Head: []byte("abc")}
+var errSpoiled = errors.New("spoiled")
+
+// TestTheKeyHasAnEnding, and titles have none, except a second one.
+func TestTheKeyHasAnEnding(t *testing.T) {
+	f := fileOf("2026/run.ps1", "", "", []byte("abc"))
 	if _, err := (Policy{}).Judge(f); codeOf(err) != CodeScript {
 		t.Error(err)
+	}
+	for key, code := range map[string]string{"2026/Notiz Dr.So": "", "2026/Ergometry 60.rpm": "", "2026/set up.exe": CodeExecutable, "2026/run me.ps1": CodeScript, "2026/lib.so": CodeExecutable} {
+		f.Key = key
+		if _, err := (Policy{}).Judge(f); codeOf(err) != code {
+			t.Errorf("a text %q: %v, want %q", key, err, code)
+		}
+	}
+	pdf := fileOf("2026/in voice.exe", "", "", makePDF(9, ""))
+	if _, err := (Policy{}).Judge(pdf); err != nil {
+		t.Error(err)
+	}
+	f.Key = "2026/4711"
+	for title, code := range map[string]string{
+		"run.ps1": "", "Arztbrief Dr.So": "", "K-RAS.MSI": "", "J.Doe.MSc": "", "Lap.App.": "", "60.rpm": "", "Befund.pdf Dr.So": "", "Bericht vom 3.4.com": "",
+		"invoice.pdf.exe": CodeExecutable, "invoice.PDF.Exe . .": CodeExecutable, `a.pdf"; filename="run.exe`: CodeExecutable, "list.xls.docm": CodeMacros, "a.jpg   .scr": CodeExecutable,
+		"cod\u202efdp.exe": CodeNameDeceptive, "a\x00.pdf": CodeNameDeceptive,
+	} {
+		f.Titles = []string{"Report", title}
+		if _, err := (Policy{}).Judge(f); codeOf(err) != code {
+			t.Errorf("%q: %v, want %q", title, err, code)
+		}
 	}
 }
 
@@ -149,7 +195,7 @@ func allText() map[string]bool {
 	return all
 }
 
-// safe tells whether an error says nothing but codes, texts and known types.
+// safe checks that an error says nothing but codes, texts and known types.
 func safe(t *testing.T, err error) {
 	t.Helper()
 	f, ok := errors.AsType[*fault.Fault](err)
@@ -217,25 +263,68 @@ func FuzzJudge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, declared string, data []byte, more int64) {
 		size := int64(len(data)) + max(0, more%(1<<40))
 		for _, p := range policies {
-			file := File{Names: []string{name}, Declared: declared, Size: size, Head: data}
-			if r := p.Needs(file); r.Length > 0 {
-				if r.Offset < 0 || r.Length > TailSize || r.Offset+r.Length > size {
-					t.Fatalf("asks for %v of %d bytes", r, size)
+			reads, total := 0, int64(0)
+			file := File{Key: name, Titles: []string{name}, Job: declared, Size: size, Read: func(offset, length int64) ([]byte, error) {
+				if offset < 0 || length <= 0 || offset+length > size {
+					t.Fatalf("asks for %d bytes at %d of %d", length, offset, size)
 				}
-				part := make([]byte, r.Length)
-				copy(part[int(r.Length)-min(int(r.Length), len(data)):], data)
-				file.Part = part
-			}
-			got, err := p.Judge(file)
-			if err != nil {
-				safe(t, err)
-				continue
-			}
-			if got == "" || !p.allows(got) && !p.allows(unknownType) {
-				t.Fatalf("leaves as %q", got)
+				reads, total = reads+1, total+length
+				part := make([]byte, length)
+				if offset < int64(len(data)) {
+					copy(part, data[offset:])
+				}
+				return part, nil
+			}}
+			for _, file.Store = range []string{"", declared} {
+				reads, total = 0, 0
+				got, err := p.Judge(file)
+				if reads > ReadsLimit || total > ReadLimit {
+					t.Fatalf("%d reads of %d bytes", reads, total)
+				}
+				if err != nil {
+					safe(t, err)
+					continue
+				}
+				if got.ContentType == "" || !p.allows(got.ContentType) && !p.allows(unknownType) {
+					t.Fatalf("leaves as %q", got)
+				}
+				file.Job = ""
 			}
 		}
 	})
+}
+
+// TestMemoryDoesNotGrow: what is allocated for a file of 30 MB is within the
+// bounds, and no more than for one of 3 MB.
+func TestMemoryDoesNotGrow(t *testing.T) {
+	of := func(make func(size int) []byte, size int) float64 {
+		f := fileOf("a", "", "", make(size))
+		read := f.Read
+		f.Read = func(offset, length int64) ([]byte, error) {
+			b, err := read(offset, length)
+			return bytes.Clone(b), err
+		}
+		r := testing.Benchmark(func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := (Policy{}).Judge(f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		return float64(r.AllocedBytesPerOp())
+	}
+	for name, make := range map[string]func(int) []byte{
+		"text": func(n int) []byte { return bytes.Repeat([]byte("all is well. "), n/13) },
+		"pdf":  func(n int) []byte { return makePDF(n, "") },
+		"doc":  func(n int) []byte { return join(makeOLE(50, nil, "WordDocument"), noise(n)) },
+		"docx": func(n int) []byte { return makeZipWith(n/2, "[Content_Types].xml", "word/document.xml") },
+	} {
+		small, large := of(make, 3_000_000), of(make, 30_000_000)
+		if large > small*1.1+10_000 || large > ReadLimit {
+			t.Errorf("%s: %.0f bytes for 3 MB, %.0f for 30 MB", name, small, large)
+		}
+	}
 }
 
 func BenchmarkJudge(b *testing.B) {
@@ -250,11 +339,18 @@ func BenchmarkJudge(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		data []byte
-	}{{"pdf", makePDF(1<<20, "")}, {"text", []byte(strings.Repeat("all is well. ", 20_000))}, {"pptx", big}, {"jpeg", makeJPEG()}, {"many end records", worst}} {
+	}{
+		{"pdf of 50 KB", makePDF(50_000, "")}, {"text of 50 KB", []byte(strings.Repeat("all is well. ", 4000))}, {"CDA of 50 KB", []byte(cda[:len(cda)-20] + strings.Repeat("<text>all is well</text>\n", 2000) + "</ClinicalDocument>")},
+		{"jpeg", makeJPEG()}, {"doc of 50 KB", makeOLEIn(2, 9, nil, append([]string{"WordDocument"}, numbered("a", 20)...)...)}, {"docx", makeOffice("word/document.xml", numbered("word/", 20)...)},
+		{"pdf of 30 MB", makePDF(30_000_000, "")}, {"text of 30 MB", []byte(strings.Repeat("all is well. ", 2_300_000))}, {"doc of 30 MB", join(makeOLEIn(2, 9, nil, append([]string{"WordDocument"}, numbered("a", 20)...)...), make([]byte, 30_000_000))},
+		{"pptx of 1,200 parts", big}, {"many end records", worst},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				judge(Policy{}, "a", "", c.data)
+				if _, err := judge(Policy{}, "a", "", c.data); err != nil && c.name != "many end records" {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

@@ -23,13 +23,21 @@ import (
 	"github.com/chartpost/chartpost/internal/fault"
 )
 
-// judge asks as the pipeline does: the head, then what the guard needs.
-func judge(p Policy, name, declared string, data []byte) (string, error) {
-	f := File{Names: []string{name}, Declared: declared, Size: int64(len(data)), Head: data[:min(len(data), HeadSize)]}
-	if r := p.Needs(f); r.Length > 0 {
-		f.Part = data[r.Offset : r.Offset+r.Length]
+// judge asks with the key and the type that the job states, as the pipeline does,
+// and gives the type with its charset.
+func judge(p Policy, key, job string, data []byte) (string, error) {
+	v, err := p.Judge(fileOf(key, job, "", data))
+	if err != nil {
+		return "", err
 	}
-	return p.Judge(f)
+	return v.String(), nil
+}
+
+// fileOf is a file whose bytes are data.
+func fileOf(key, job, store string, data []byte) File {
+	return File{Key: key, Job: job, Store: store, Size: int64(len(data)), Read: func(offset, length int64) ([]byte, error) {
+		return data[offset : offset+length], nil
+	}}
 }
 
 func codeOf(err error) string {
@@ -162,18 +170,12 @@ func makeODF(kind string, more ...string) []byte {
 // names are those below the root, in a chain of right siblings, and behind an
 // empty one those deeper down.
 func makeOLE(gap int, class []byte, names ...string) []byte {
-	const none = 0xFFFFFFFF
-	head := make([]byte, 512)
-	copy(head, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
-	binary.LittleEndian.PutUint16(head[26:], 3)
-	binary.LittleEndian.PutUint16(head[28:], 0xFFFE)
-	binary.LittleEndian.PutUint16(head[30:], 9)
-	binary.LittleEndian.PutUint16(head[32:], 6)
-	binary.LittleEndian.PutUint32(head[48:], uint32(gap))
-	binary.LittleEndian.PutUint32(head[56:], 4096)
-	for i := 60; i < 512; i += 4 {
-		binary.LittleEndian.PutUint32(head[i:], none)
-	}
+	return makeOLEIn(gap, 0, class, names...)
+}
+
+// makeOLEIn has the sectors of its directory apart from each other by so many.
+func makeOLEIn(gap, apart int, class []byte, names ...string) []byte {
+	const none, end, taken = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 	entry := func(name string, kind byte, right, child uint32) []byte {
 		e := make([]byte, oleEntry)
 		copy(e, wide(name))
@@ -182,6 +184,7 @@ func makeOLE(gap int, class []byte, names ...string) []byte {
 		binary.LittleEndian.PutUint32(e[68:], none)
 		binary.LittleEndian.PutUint32(e[72:], right)
 		binary.LittleEndian.PutUint32(e[76:], child)
+		binary.LittleEndian.PutUint32(e[116:], end)
 		return e
 	}
 	root := entry("Root Entry", 5, none, 1)
@@ -197,7 +200,52 @@ func makeOLE(gap int, class []byte, names ...string) []byte {
 	for len(dir)%512 != 0 {
 		dir = append(dir, make([]byte, oleEntry)...)
 	}
-	return join(head, noise(gap*512), dir, noise(2048))
+	sectors := gap + len(dir)/512*(1+apart) + 4
+	fatSectors := (sectors + 127) / 128
+	sectors += fatSectors
+	fatSectors = (sectors + 127) / 128
+	body := noise(sectors * 512)
+	fat := bytes.Repeat([]byte{0xFF}, fatSectors*512)
+	next := func(sector int, to uint32) { binary.LittleEndian.PutUint32(fat[4*sector:], to) }
+	for i := 0; i < len(dir)/512; i++ {
+		at := gap + i*(1+apart)
+		copy(body[at*512:], dir[i*512:(i+1)*512])
+		next(at, uint32(at+1+apart))
+		if (i+1)*512 == len(dir) {
+			next(at, end)
+		}
+	}
+	head := make([]byte, 512)
+	copy(head, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+	binary.LittleEndian.PutUint16(head[26:], 3)
+	binary.LittleEndian.PutUint16(head[28:], 0xFFFE)
+	binary.LittleEndian.PutUint16(head[30:], 9)
+	binary.LittleEndian.PutUint16(head[32:], 6)
+	binary.LittleEndian.PutUint32(head[44:], uint32(fatSectors))
+	binary.LittleEndian.PutUint32(head[48:], uint32(gap))
+	binary.LittleEndian.PutUint32(head[56:], 4096)
+	binary.LittleEndian.PutUint32(head[60:], end)
+	binary.LittleEndian.PutUint32(head[68:], end)
+	for i := 76; i < 512; i += 4 {
+		binary.LittleEndian.PutUint32(head[i:], none)
+	}
+	for i := range fatSectors {
+		at := sectors - fatSectors + i
+		next(at, taken)
+		binary.LittleEndian.PutUint32(head[76+4*i:], uint32(at))
+	}
+	for i := range fatSectors {
+		copy(body[(sectors-fatSectors+i)*512:], fat[i*512:(i+1)*512])
+	}
+	return join(head, body)
+}
+
+func wide(s string) []byte {
+	out := make([]byte, 0, 2*len(s))
+	for i := range len(s) {
+		out = append(out, s[i], 0)
+	}
+	return out
 }
 
 func picture() image.Image {
@@ -291,4 +339,23 @@ func glob(t testing.TB, pattern ...string) []string {
 	}
 	slices.Sort(found)
 	return found
+}
+
+// makePackage gives a zip of names and what they hold in turn, packed.
+func makePackage(pairs ...string) []byte {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for i := 0; i < len(pairs); i += 2 {
+		f, err := w.Create(pairs[i])
+		if err == nil {
+			_, err = f.Write([]byte(pairs[i+1]))
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }

@@ -35,7 +35,7 @@ func TestWhatIsShownIsKnown(t *testing.T) {
 		for _, kind := range []string{"application/", "text/", "image/", "model/"} {
 			for _, end := range []string{"", "+xml", "+json", "+zip"} {
 				for _, bytes := range []string{"a text\n", "<?xml version=\"1.0\"?><a></a>", `{"a":1}`, "\x89PNG\r\n\x1a\n", "\x01\x02\x03\x04"} {
-					leaves, err := p.Judge(File{Declared: kind + canary + end, Size: int64(len(bytes)), Head: []byte(bytes)})
+					leaves, err := judge(p, "a", kind+canary+end, []byte(bytes))
 					if err != nil {
 						continue
 					}

@@ -2,76 +2,128 @@ package guard
 
 import (
 	"bytes"
+	"regexp"
+
+	"github.com/chartpost/chartpost/pipeline/filetype"
 )
 
-// clean tells whether b is text: no byte that text does not hold (WHATWG MIME
-// Sniffing, "binary data byte").
-func clean(b []byte) bool {
-	return controls(b) == 0
+// clean reports whether b holds no byte that no text holds.
+func clean(b []byte) bool { return controls(b) == 0 }
+
+func controls(b []byte) int64 {
+	var s scanner
+	s.ascii(b)
+	return s.controls
 }
 
-func controls(b []byte) (n int) {
-	for _, c := range b {
-		if c <= 0x08 || c == 0x0B || 0x0E <= c && c <= 0x1A || 0x1C <= c && c <= 0x1F {
-			n++
-		}
-	}
-	return n
-}
-
-// textKind refines what the library called a text.
-func (v *view) textKind(t string) string {
-	b := trimText(v.text)
+// textKind refines what the library called a text. b starts at its first
+// character.
+func (v *view) textKind(t string, b []byte) string {
+	said := filetype.Family(v.stated().name)
 	switch {
 	case startsScript(b):
 		return scriptType
 	case isHL7(b):
 		return hl7Type
-	case t == rtfType, dangerOf(t) != "", t == svgType:
+	case isMbox(b):
+		return filetype.Mbox
+	case isMail(b):
+		return mailType
+	case dangerOf(t) != "", t == svgType:
 		return t
+	case bytes.HasPrefix(b, []byte("BEGIN:VCARD")):
+		return filetype.VCard
+	case bytes.HasPrefix(b, []byte("BEGIN:VCALENDAR")):
+		return filetype.ICal
 	}
 	switch root, markup := rootOf(b); {
 	case root == "html" || strongHTML(b):
 		return htmlType
 	case root == "svg":
 		return svgType
-	case markup && (t == xmlType || t == htmlType && !htmlTags[root] || family(v.declared) == xmlType || bytes.Contains(b[:min(len(b), 1024)], []byte("xmlns"))):
+	case (root == "job" || root == "package") && foldedContains(b, "<script"):
+		return scriptType // Windows Script File
+	case markup && (t == xmlType || bytes.HasPrefix(b, []byte("<?xml")) || hasSubset(b) || said == xmlType || !htmlTags[root] || bytes.Contains(b[:min(len(b), 1024)], []byte("xmlns"))):
 		return xmlType
-	case markup && t == htmlType && canonical(v.declared) != textType:
+	case markup && v.job.name != "" && said == textType:
+		return textType
+	case markup:
 		return htmlType
+	case t == xmlType, bytes.HasPrefix(b, []byte("<!--")) && v.endsAsMarkup(b):
+		return xmlType // its first element lies behind the head
 	}
 	switch {
-	case t == mailType && (foldedContains(b, "mime-version:") || foldedContains(b, "message-id:")):
-		return mailType
-	case t == jsonType, t == ndjsonType, t == xmlType, t == "text/csv", t == "text/tab-separated-values", t == "text/vcard", t == "text/calendar":
+	case t == jsonType, t == ndjsonType, t == filetype.CSV, t == filetype.TSV:
 		return t
-	case family(v.declared) == jsonType && (bytes.HasPrefix(b, []byte("{")) || bytes.HasPrefix(b, []byte("["))):
+	case said == jsonType && (bytes.HasPrefix(b, []byte("{")) || bytes.HasPrefix(b, []byte("["))):
 		return jsonType
 	}
 	return textType
 }
 
+// endsAsMarkup reports whether the comment that b starts with goes on behind the
+// head: what the first element is lies farther than that.
+func (v *view) endsAsMarkup(b []byte) bool {
+	return !bytes.Contains(b, []byte("-->")) && v.size > int64(len(v.head))
+}
+
 // looseText saves texts that the library takes for binary: HL7 v2 within its
-// transport's frame bytes, and old print output that somebody declared as text.
-func (v *view) looseText() string {
-	b := trimText(v.text)
+// transport's frame bytes, and old print output that the job calls text.
+func (v *view) looseText(b []byte) string {
+	n := controls(b)
 	switch {
-	case bytes.IndexByte(b, 0) >= 0:
+	case len(b) == 0 || bytes.IndexByte(b, 0) >= 0:
 		return unknownType
-	case isHL7(b) && controls(b)*32 <= len(b):
+	case isHL7(b) && n*32 <= int64(len(b)):
 		return hl7Type
-	case clean(b) && len(b) > 0, controls(b)*32 <= len(b) && family(v.declared) == textType:
-		return v.textKind(textType)
+	case n == 0, n*32 <= int64(len(b)) && filetype.Family(v.job.name) == textType:
+		return v.textKind(textType, b)
 	}
 	return unknownType
 }
 
 // trimText takes away what frames a text: byte order mark, white space, the
-// frame bytes of MLLP and the end mark of MS-DOS.
+// frame bytes of MLLP, the end mark of MS-DOS and the zeros of C.
 func trimText(b []byte) []byte {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	return bytes.Trim(b, " \t\r\n\f\x0b\x1c\x1a")
+	return bytes.TrimRight(bytes.TrimLeft(b, " \t\r\n\f\x0b\x1c\x1a"), textEnd)
 }
+
+// textEnd are bytes that may stand behind a text.
+const textEnd = " \t\r\n\f\x0b\x1c\x1a\x00"
+
+// foreignStarts are how files of other formats start that begin with letters:
+// recordings and volumes whose header is text, print jobs, and what hides bytes
+// in letters.
+var foreignStarts = regexp.MustCompile(`^(?:NRRD000\d|SIMPLE  =|GDF [12]\.|ISHNE1\.0|MATLAB [4-7]\.\d MAT-file|# vtk DataFile|` +
+	`Brain ?Vision Data Exchange|P[1-6]\r?\n(?:#[^\n]*\n)*\d+\s+\d+\s|%!PS|\x1b%-12345X|@PJL|` +
+	`begin(?:-base64)? [0-7]{3} |=ybegin |-----BEGIN PGP MESSAGE|ID;P[\w;]*\r?\n[A-Z];|%FDF-|/\* XPM|ply\r?\nformat|` +
+	`TVqQAAMAAAAEAAAA|f0VMRg)`)
+
+// edfStart is the header of EDF and BDF recordings: version, patient and
+// recording of fixed width, then date, time and the header's length.
+var edfStart = regexp.MustCompile(`^(?:0       |\xffBIOSEMI)(?s:.{160})\d\d\.\d\d\.\d\d\d\d\.\d\d\.\d\d\d`)
+
+// foreign reports whether b starts as a file of a format that is no text.
+func foreign(b []byte) bool {
+	switch {
+	case len(b) < 4:
+		return false
+	case bytes.Contains(b, []byte("endobj")) && bytes.Contains(b, []byte(" obj")) && bytes.Contains(b, []byte("<<")):
+		return b[0] == '%' || b[0] >= '0' && b[0] <= '9' // a PDF without its first line
+	case b[0] == '0' || b[0] == 0xff:
+		return edfStart.Match(b)
+	}
+	return foreignFirst[b[0]] && foreignStarts.Match(b[:min(len(b), 512)])
+}
+
+// foreignFirst are the first bytes of foreignStarts, which most texts do not have.
+var foreignFirst = func() (m [256]bool) {
+	for _, c := range []byte("NSGIM#BPb=-%\x1b@/pTf") {
+		m[c] = true
+	}
+	return m
+}()
 
 // isHL7 tells an HL7 v2 message, or a batch of them, by its first segment and
 // the encoding characters behind it (HL7 v2.5.1, 2.5.4).
@@ -83,7 +135,7 @@ func isHL7(b []byte) bool {
 }
 
 // scriptStarts are first words of scripts, lower case.
-var scriptStarts = []string{"@echo off", "<?php", "<%@", "windows registry editor version", "regedit4", "[internetshortcut]", "[autorun]", "on error resume next", "<job"}
+var scriptStarts = []string{"@echo off", "<?php", "<%@", "windows registry editor version", "regedit4", "[internetshortcut]", "[autorun]", "on error resume next", "[desktop entry]", "#@~^"}
 
 func startsScript(b []byte) bool {
 	for _, s := range scriptStarts {
@@ -94,122 +146,99 @@ func startsScript(b []byte) bool {
 	return false
 }
 
-// strongHTML tells a page from a text that starts with a tag.
-func strongHTML(b []byte) bool {
-	for _, s := range []string{"<!doctype html", "<html", "<head", "<body", "<script", "<iframe"} {
-		if len(b) > len(s) && bytes.EqualFold(b[:len(s)], []byte(s)) && (b[len(s)] == '>' || b[len(s)] <= ' ') {
-			return true
-		}
-	}
-	return false
-}
-
-var htmlTags = map[string]bool{"h1": true, "div": true, "font": true, "table": true, "a": true, "style": true, "title": true, "b": true, "br": true, "p": true}
-
-// rootOf gives the local name of the first element of a text that starts as
-// markup, behind comments, instructions and a doctype.
-func rootOf(b []byte) (name string, ok bool) {
-	for bytes.HasPrefix(b, []byte("<")) {
-		end := []byte(">")
-		switch {
-		case bytes.HasPrefix(b, []byte("<!--")):
-			end = []byte("-->")
-		case bytes.HasPrefix(b, []byte("<?")):
-			end = []byte("?>")
-		case bytes.HasPrefix(b, []byte("<!")):
-			// An internal subset may hold ">": its last one ends it.
-			if i, j := bytes.IndexByte(b, '['), bytes.IndexByte(b, '>'); i >= 0 && i < j {
-				end = []byte("]>")
-			}
-		default:
-			n := bytes.IndexAny(b[1:], " \t\r\n/>")
-			if n <= 0 || !letter(b[1]) {
-				return "", false
-			}
-			tag := b[1 : n+1]
-			if i := bytes.IndexByte(tag, ':'); i >= 0 {
-				tag = tag[i+1:]
-			}
-			return string(bytes.ToLower(tag)), true
-		}
-		i := bytes.Index(b, end)
-		if i < 0 {
-			return "", false
-		}
-		b = bytes.TrimSpace(b[i+len(end):])
-	}
-	return "", false
-}
-
 func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c >= 0x80 }
 
 func foldedContains(b []byte, lower string) bool {
 	return bytes.Contains(bytes.ToLower(b), []byte(lower))
 }
 
-// judgeText applies the rules for what texts may hold.
+// judgeText holds a text to what texts may hold, from its first byte to
+// TextLimit and at its end.
 func (p Policy) judgeText(v *view, t string) error {
+	if t == rtfType {
+		return nil
+	}
+	if err := p.earn(v, t); err != nil {
+		return err
+	}
 	switch t {
 	case xmlType:
-		if bytes.Contains(v.text, []byte("<!ENTITY")) {
-			return refuse(CodeActive, t)
-		}
-		if bytes.Contains(v.text, []byte(`macrosPresent="yes"`)) {
-			return refuse(CodeMacros, t)
+		if err := p.judgeXML(v); err != nil {
+			return err
 		}
 	case htmlType, svgType:
 		if active(v.text) || active(v.tail) {
 			return refuse(CodeActive, t)
 		}
 	}
-	if p.holds(CodeTruncated) && canonical(v.declared) != textType && textCut(v, t) {
+	if p.holds(CodeTruncated) && canonical(v.job.name) != textType && textCut(v, t) {
 		return refuse(CodeTruncated, t)
 	}
 	return nil
 }
 
-// textCut tells whether a text lacks the last character its grammar asks for.
-func textCut(v *view, t string) bool {
-	last := bytes.TrimRight(v.tail, " \t\r\n\f\x00\x1a")
-	if len(last) == 0 {
-		return false
+// earn reads a text and holds its bytes to its charset.
+func (p Policy) earn(v *view, t string) error {
+	end := v.from + int64(len(v.tail))
+	for len(v.tail) > 0 && end > v.from && bytes.IndexByte([]byte(textEnd), v.tail[end-v.from-1]) >= 0 {
+		end--
 	}
-	switch c := last[len(last)-1]; t {
-	case xmlType:
-		return c != '>'
-	case jsonType:
-		return c != '}' && c != ']'
+	if v.order != nil {
+		end = v.from + int64(len(v.tail)) // a byte of these may be half a character
+		end += end % 2
+		end = min(end, v.size)
 	}
-	return false
+	s := scanner{order: v.order}
+	begin := int64(0)
+	for begin < int64(len(v.head)) && begin < end && (v.head[begin] == 0x0B || v.head[begin] == 0x1C) {
+		begin++ // the frame of MLLP
+	}
+	for at := begin; at < min(end, TextLimit); {
+		b := v.once(at, min(textStep, min(end, TextLimit)-at))
+		if b == nil {
+			return refuse(CodeBeyond, "") // unless the reading failed, see v.err
+		}
+		s.add(b)
+		at += int64(len(b))
+	}
+	if end > TextLimit {
+		s.kept, s.lead = 0, false
+		last := scanner{order: v.order}
+		last.ascii(v.tail[:max(0, end-v.from)])
+		if v.order == nil {
+			s.controls, s.nul = s.controls+last.controls, s.nul || last.nul
+		}
+	} else {
+		s.end()
+	}
+	if s.unpaired || s.controls > 0 && !tolerates(v, t, s.facts) {
+		return refuse(CodeUnknown, "")
+	}
+	if s.broken && bytes.HasPrefix(v.head, []byte("\xef\xbb\xbf")) {
+		return refuse(CodeUnknown, "") // its mark says that it is UTF-8
+	}
+	return p.heldTo(v, s.facts)
 }
 
-// active tells whether a page holds what runs when it is shown.
-func active(b []byte) bool {
-	b = bytes.ToLower(b)
-	for _, s := range []string{"<script", "javascript:", "vbscript:", "<iframe", "<object", "<embed", "<foreignobject", "<!entity"} {
-		if bytes.Contains(b, []byte(s)) {
-			return true
-		}
-	}
-	for i := bytes.IndexAny(b, "\"' \t\r\n/"); i >= 0 && i+3 < len(b); {
-		if b[i+1] == 'o' && b[i+2] == 'n' && handler(b[i+3:]) {
-			return true
-		}
-		n := bytes.IndexAny(b[i+1:], "\"' \t\r\n/")
-		if n < 0 {
-			break
-		}
-		i += 1 + n
-	}
-	return false
+// tolerates reports whether the control bytes of a text are those of old print
+// output, which the job calls text, or of a message's transport.
+func tolerates(v *view, t string, f facts) bool {
+	return !f.nul && f.controls*32 <= f.bytes && (t == hl7Type || filetype.Family(v.job.name) == textType)
 }
 
-// handler tells whether b goes on as an event attribute after "on".
-func handler(b []byte) bool {
-	n := 0
-	for n < len(b) && n < 32 && 'a' <= b[n] && b[n] <= 'z' {
-		n++
+// heldTo holds the bytes to the charset that was stated for them. The store's
+// is left out where it is not theirs.
+func (p Policy) heldTo(v *view, f facts) error {
+	said := v.stated().charset
+	coding := charsets[said]
+	wrong := coding == isASCII && f.high || coding == isUTF8 && f.broken || is1252(said) && f.gap ||
+		v.order == nil && coding >= isUTF16 || v.order != nil && coding != 0 && coding < isUTF16
+	switch {
+	case !wrong:
+		return nil
+	case v.job.charset != "" && p.holds(CodeCharset):
+		return refuse(CodeCharset, "")
 	}
-	rest := bytes.TrimLeft(b[n:min(len(b), n+8)], " \t\r\n")
-	return n >= 3 && len(rest) > 1 && rest[0] == '='
+	v.dropsCharset = true
+	return nil
 }

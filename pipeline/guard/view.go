@@ -7,86 +7,95 @@ import (
 
 // view is as much of a file as Judge looks at.
 type view struct {
-	file     File
-	declared string
-	head     []byte
-	// tail holds the last bytes of the file, or the range of an OLE directory,
-	// and starts at offset at.
-	tail []byte
-	at   int64
+	file File
+	window
+	// job and store are what each says of the file's type.
+	job, store statement
+	head       []byte
 	// text is the head as bytes of one-byte characters, its UTF-16 narrowed.
 	text []byte
-	kind string
+	// tail holds the last bytes of the file, or the last before the zeros that
+	// pad it, and starts at offset from.
+	tail []byte
+	from int64
+	// order is set where the text is UTF-16.
+	order binary.ByteOrder
+	// dropsCharset: the store's charset is not that of the bytes.
+	dropsCharset bool
 }
 
 func newView(f File) *view {
-	if int64(len(f.Head)) > f.Size {
-		f.Head = f.Head[:max(f.Size, 0)]
-	}
-	v := &view{file: f, declared: bare(f.Declared), head: f.Head[:min(len(f.Head), HeadSize)]}
-	v.text = narrow(v.head)
-	return v
+	return &view{file: f, window: window{size: f.Size, read: f.Read}, job: state(f.Job), store: state(f.Store)}
 }
 
-// whole tells whether the head that was given is all of the file.
-func (v *view) whole() bool { return int64(len(v.file.Head)) == v.file.Size }
-
-// short tells whether less was given than the head.
-func (v *view) short() bool { return int64(len(v.head)) < min(v.file.Size, HeadSize) }
-
-// range2 is the second range that the rules look at: the last bytes, or the
-// directory of an OLE document where the last bytes do not hold it.
-func (v *view) range2() Range {
-	size := v.file.Size
-	at := max(0, size-TailSize)
-	if dir, ok := oleDirectory(v.head); ok && dir < at {
-		at = dir
+// open reads the head; of a small file, all.
+func (v *view) open() {
+	n := int64(HeadSize)
+	if v.size <= WholeSize {
+		n = v.size
 	}
-	return Range{Offset: at, Length: min(TailSize, size-at)}
+	b := v.at(0, n)
+	v.head = b[:min(len(b), HeadSize)]
+	v.order = orderOf(v.head)
+	if v.order == nil {
+		switch charsets[v.stated().charset] {
+		case isUTF16LE, isUTF16:
+			v.order = binary.LittleEndian
+		case isUTF16BE:
+			v.order = binary.BigEndian
+		}
+	}
+	v.text = narrow(v.head, v.order)
 }
 
-// take fills the tail and tells whether the bytes for it are there.
-func (v *view) take() bool {
-	r := v.range2()
-	switch {
-	case v.whole():
-		v.at, v.tail = r.Offset, v.file.Head[r.Offset:r.Offset+r.Length]
-	case int64(len(v.file.Part)) == r.Length:
-		v.at, v.tail = r.Offset, v.file.Part
-	default:
-		return false
+// stated is what the job says, or else the store.
+func (v *view) stated() statement {
+	if v.job.name != "" {
+		return v.job
 	}
-	return true
+	return v.store
 }
 
-// cutBehind tells whether an offset that the file itself gives lies behind its
-// end.
-func (v *view) cutBehind(offset int64) bool { return offset >= v.file.Size }
+// take reads the tail. Zeros behind the end are left out where padded.
+func (v *view) take(padded bool) {
+	end := v.size
+	if padded {
+		end = min(v.size, v.contentEnd()+endSize) // an end record ends in zeros
+	}
+	v.from = max(0, end-TailSize)
+	v.tail = v.own(v.from, end-v.from)
+}
 
-// has tells whether what is seen of the file holds sep.
+// cutBehind reports whether an offset that the file itself gives lies behind
+// its end.
+func (v *view) cutBehind(offset int64) bool { return offset >= v.size }
+
+// has reports whether what is seen of the file's start and end holds sep.
 func (v *view) has(sep []byte) bool {
 	return bytes.Contains(v.head, sep) || bytes.Contains(v.tail, sep)
 }
 
-// narrow gives UTF-16 text with a byte order mark as one byte a character,
-// "?" for what does not fit, and everything else as it is. What has halves of
-// surrogate pairs is no text.
-func narrow(b []byte) []byte {
-	if len(b) < 2 {
-		return b
-	}
-	var order binary.ByteOrder
+// orderOf gives the byte order of UTF-16 by its mark.
+func orderOf(b []byte) binary.ByteOrder {
 	switch {
-	case b[0] == 0xFE && b[1] == 0xFF:
-		order = binary.BigEndian
-	case b[0] == 0xFF && b[1] == 0xFE && !bytes.HasPrefix(b, []byte{0xFF, 0xFE, 0, 0}):
-		order = binary.LittleEndian
-	default:
+	case bytes.HasPrefix(b, []byte{0xFE, 0xFF}):
+		return binary.BigEndian
+	case bytes.HasPrefix(b, []byte{0xFF, 0xFE}) && !bytes.HasPrefix(b, []byte{0xFF, 0xFE, 0, 0}):
+		return binary.LittleEndian
+	}
+	return nil
+}
+
+// narrow gives UTF-16 as one byte a character, "?" for what does not fit, and
+// everything else as it is. What has halves of characters is no text.
+func narrow(b []byte, order binary.ByteOrder) []byte {
+	if order == nil {
 		return b
 	}
 	out := make([]byte, 0, len(b)/2)
-	for i := 2; i+1 < len(b); i += 2 {
+	for i := 0; i+1 < len(b); i += 2 {
 		switch u := order.Uint16(b[i:]); {
+		case u == 0xFEFF && i == 0:
 		case u < 0x100:
 			out = append(out, byte(u))
 		case u >= 0xDC00 && u < 0xE000, u == 0xFFFF, u == 0xFFFE:
