@@ -90,10 +90,10 @@ type identities map[string]identity
 
 type identity struct{ seedFile, public string }
 
-func newIdentities(t *testing.T) identities {
+func newIdentities(t *testing.T, more ...string) identities {
 	t.Helper()
 	dir, all := t.TempDir(), identities{}
-	for _, role := range roles {
+	for _, role := range slices.Concat(roles, more) {
 		pair, err := nkeys.CreateUser()
 		must(t, err)
 		seed, err := pair.Seed()

@@ -37,7 +37,13 @@ const testBucket = "reports"
 
 func newSite(t *testing.T, prefix, settings string) *site {
 	t.Helper()
-	s := &site{t: t, prefix: prefix, ids: newIdentities(t), settings: settings, dir: t.TempDir()}
+	return newSiteOf(t, prefix, settings, newIdentities(t))
+}
+
+// newSiteOf is a site of these identities.
+func newSiteOf(t *testing.T, prefix, settings string, ids identities) *site {
+	t.Helper()
+	s := &site{t: t, prefix: prefix, ids: ids, settings: settings, dir: t.TempDir()}
 	s.nats = startNATS(t, filepath.Join(settings, "nats.conf"), s.ids.environment())
 	s.startRedox()
 	s.store, _ = policyStore(t)

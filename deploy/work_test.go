@@ -84,6 +84,15 @@ type seen struct {
 	live map[string]bool
 	// stop ends the following.
 	stop func()
+	// came is closed at the next event.
+	came chan struct{}
+}
+
+// more is closed when there is another event.
+func (e *seen) more() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.came
 }
 
 func (e *seen) hear(event schemas.Event) bool {
@@ -97,6 +106,8 @@ func (e *seen) add(event schemas.Event) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.all = append(e.all, event)
+	close(e.came)
+	e.came = make(chan struct{})
 	return true
 }
 
@@ -114,7 +125,7 @@ const subscription = "outcomes"
 func (s *site) watch() *seen {
 	s.t.Helper()
 	s.as(operator, 0, "events", "subscribe", subscription)
-	e := &seen{live: map[string]bool{}}
+	e := &seen{live: map[string]bool{}, came: make(chan struct{})}
 	queue, err := app.Queue(s.natsAs(watcher), "test", new(devtest.Log).Logger())
 	must(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -44,7 +44,6 @@ Without --live and --subscription it makes a consumer of its own, which takes th
 
 func (c *watchCmd) check(*kong.Context) error {
 	faults := []error{c.NATS.Check(), c.eventFilter.check()}
-	c.since = time.Now()
 	if c.Since != "" {
 		var err error
 		if c.since, err = parseTime(c.Since, time.Now()); err != nil {

@@ -27,7 +27,7 @@ func (c *Conn) WatchLive(ctx context.Context, of EventSelection, started func() 
 		}
 		defer sub.Unsubscribe()
 	}
-	if err := c.nc.FlushWithContext(ctx); err != nil {
+	if err := c.nc.FlushTimeout(apiTimeout); err != nil {
 		return fmt.Errorf("listening to the events: %w", err)
 	}
 	if err := started(); err != nil {
