@@ -264,7 +264,7 @@ func TestAHostileSubmitterHarmsNobody(t *testing.T) {
 	}
 	// One job waits for its next attempt, and one in a lane that is paused.
 	must(t, s.sim.Inject(redoxsim.Fault{
-		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "waits"}, Action: redoxsim.AnswerStatus, Status: 503, Times: 3,
+		Match: redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "waits"}, Action: redoxsim.AnswerStatus, Status: 503, Times: 16,
 	}))
 	s.as(operator, 0, "lane", "pause", "live", "paused", "--for", "1h", "--reason", "tried")
 	for _, destination := range []string{"waits", "paused"} {
