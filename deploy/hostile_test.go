@@ -255,9 +255,8 @@ func taken(destination, id string) []string {
 }
 
 // TestAHostileSubmitterHarmsNobody: a submitter that is given one destination tries all
-// that its connection lets it send.
+// that its connection lets it send. It measures delays, and so runs alone.
 func TestAHostileSubmitterHarmsNobody(t *testing.T) {
-	t.Parallel()
 	s := hostileSite(t)
 	s.as(operator, 0, "setup")
 	seen := s.watch()
@@ -358,8 +357,9 @@ const flood = 3000
 //
 // The last case is what a submitter of all destinations can do: it fills 3,000 lanes,
 // each of which has a turn of its own. Others lose nothing, and wait for one round.
+//
+// It measures delays, and so runs alone.
 func TestAFloodDelaysNobody(t *testing.T) {
-	t.Parallel()
 	for _, c := range []struct {
 		name, role string
 		subject    func(n int) string
