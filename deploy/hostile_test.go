@@ -139,7 +139,7 @@ func (v *victims) during(name string, do func()) {
 }
 
 // unharmed compares what became of the victims' jobs with what should have.
-func (v *victims) unharmed(late map[string]bool) {
+func (v *victims) unharmed(late map[string]bool, most time.Duration) {
 	v.s.t.Helper()
 	took := map[string]int{}
 	for _, m := range v.s.sim.Messages() {
@@ -147,6 +147,7 @@ func (v *victims) unharmed(late map[string]bool) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	longest := time.Duration(0)
 	for key, at := range v.published {
 		destination, id, _ := strings.Cut(key, "/")
 		accepted := time.Time{}
@@ -161,8 +162,10 @@ func (v *victims) unharmed(late map[string]bool) {
 				v.s.t.Errorf("%s: an event says %s: %+v", key, e.ID, e.Data.Reason)
 			}
 		}
-		if delay := accepted.Sub(at); accepted.IsZero() || !late[key] && delay > mostDelay {
+		if delay := accepted.Sub(at); accepted.IsZero() || !late[key] && delay > most {
 			v.s.t.Errorf("%s was accepted after %v", key, delay)
+		} else if !late[key] {
+			longest = max(longest, delay)
 		}
 	}
 	for document, n := range took {
@@ -170,7 +173,7 @@ func (v *victims) unharmed(late map[string]bool) {
 			v.s.t.Errorf("%s was sent %d times", document, n)
 		}
 	}
-	v.s.t.Logf("%d jobs of others, %d messages", len(v.published), len(took))
+	v.s.t.Logf("%d jobs of others, %d messages, the longest delay %v", len(v.published), len(took), longest)
 }
 
 // of are the events of one job.
@@ -252,9 +255,8 @@ func taken(destination, id string) []string {
 }
 
 // TestAHostileSubmitterHarmsNobody: a submitter that is given one destination tries all
-// that its connection lets it send.
+// that its connection lets it send. It measures delays, and so runs alone.
 func TestAHostileSubmitterHarmsNobody(t *testing.T) {
-	t.Parallel()
 	s := hostileSite(t)
 	s.as(operator, 0, "setup")
 	seen := s.watch()
@@ -343,19 +345,35 @@ func TestAHostileSubmitterHarmsNobody(t *testing.T) {
 	for _, id := range []string{"shared-before", "shared-waits", "shared-paused", "stored"} {
 		v.await("own", id)
 	}
-	v.unharmed(late)
+	v.unharmed(late, mostDelay)
 }
 
-// TestAFloodDelaysNobody: a submitter of all destinations publishes to 3,000 subjects
-// that are no destination's, and to 3,000 of destinations that Redox does not know.
+// flood is how many subjects a flood has.
+const flood = 3000
+
+// TestAFloodDelaysNobody: 3,000 jobs at once, from a submitter that is given one
+// destination to that, and from one that is given all of them to subjects that are no
+// destination's.
+//
+// The last case is what a submitter of all destinations can do: it fills 3,000 lanes,
+// each of which has a turn of its own. Others lose nothing, and wait for one round.
+//
+// It measures delays, and so runs alone.
 func TestAFloodDelaysNobody(t *testing.T) {
-	t.Parallel()
-	for name, subject := range map[string]string{
-		"misaddressed": "chartpost.jobs.live.no_such_%d",
-		"unknown":      "chartpost.jobs.live.unknown-%d",
+	for _, c := range []struct {
+		name, role string
+		subject    func(n int) string
+		// ended is how many jobs of the flood the others are watched for: those that
+		// are misaddressed are buried slowly, since nobody waits for them.
+		ended int
+		delay time.Duration
+	}{
+		{"one destination", hostile, func(int) string { return "own" }, flood, mostDelay},
+		{"misaddressed", submitter, func(n int) string { return fmt.Sprintf("no_such_%d", n) }, 100, mostDelay},
+		{"lanes", submitter, func(n int) string { return fmt.Sprintf("unknown-%d", n) }, flood, 2 * patience},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := newSite(t, "chartpost", "nats")
+		t.Run(c.name, func(t *testing.T) {
+			s := hostileSite(t)
 			s.as(operator, 0, "setup")
 			seen := s.watch()
 			log, _ := s.work()
@@ -365,25 +383,17 @@ func TestAFloodDelaysNobody(t *testing.T) {
 				}
 			}()
 			v := newVictims(s, seen)
-			const flood = 3000
-			js := s.stream(submitter)
-			v.during(name, func() {
-				var last jetstream.PubAckFuture
+			js := s.stream(c.role)
+			v.during(strings.ReplaceAll(c.name, " ", "-"), func() {
 				for n := range flood {
-					var err error
-					id := fmt.Sprintf("flood-%d", n)
-					last, err = js.PublishAsync(fmt.Sprintf(subject, n), v.job(id, fmt.Sprintf("unknown-%d", n)))
+					subject := c.subject(n)
+					_, err := js.PublishAsync("chartpost.jobs.live."+subject, v.job(fmt.Sprintf("flood-%d", n), strings.ReplaceAll(subject, "_", "-")))
 					must(t, err)
 				}
 				<-js.PublishAsyncComplete()
-				select {
-				case <-last.Ok():
-				case err := <-last.Err():
-					t.Error(err)
-				}
-				devtest.Until(t, "all jobs of the flood have ended", 2*patience, func() bool { return seen.ended("flood-") == flood })
+				devtest.Until(t, "jobs of the flood have ended", 2*patience, func() bool { return seen.ended("flood-") >= c.ended })
 			})
-			v.unharmed(nil)
+			v.unharmed(nil, c.delay)
 		})
 	}
 }

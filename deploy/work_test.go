@@ -66,6 +66,7 @@ func (s *site) doAll(unused string) {
 	s.look()
 	stop()
 	stopSecond()
+	s.as(operator, 0, "setup", "--lease", "30s")
 	if refused := s.nats.violations(); len(refused) > 0 {
 		s.t.Errorf("the server refused what a role needs:\n%s", strings.Join(refused, "\n"))
 	}
