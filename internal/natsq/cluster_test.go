@@ -87,8 +87,21 @@ func TestTheLeaderDies(t *testing.T) {
 			w.collect(ctx, intake, "held")
 		}
 	}
-	if n, m := w.stored(events, ">"), w.stored(dueJobs, ">")+w.stored(jobs, ">"); n != 1 || m != 0 {
-		t.Errorf("%d events and %d jobs are stored, want 1 and 0", n, m)
+	// A job may have a second copy, where the answer to its publisher was lost. A
+	// scheduled one leaves its own stream a moment after it was moved.
+	until(t, "no job is stored", func() bool {
+		select {
+		case a := <-intake.Answers():
+			if a.Delivery != nil {
+				ack(t, a.Delivery)
+			}
+		default:
+			_, _ = intake.Ask(lane1, 20, time.Second) // busy while it is asked
+		}
+		return w.stored(dueJobs, ">")+w.stored(jobs, ">") == 0
+	})
+	if n := w.stored(events, ">"); n != 1 {
+		t.Errorf("%d events are stored, want 1", n)
 	}
 	if about := w.consumer(lane1); about.NumAckPending != 0 {
 		t.Errorf("%d jobs are leased to nobody", about.NumAckPending)
