@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,10 +90,10 @@ type identities map[string]identity
 
 type identity struct{ seedFile, public string }
 
-func newIdentities(t *testing.T) identities {
+func newIdentities(t *testing.T, more ...string) identities {
 	t.Helper()
 	dir, all := t.TempDir(), identities{}
-	for _, role := range roles {
+	for _, role := range slices.Concat(roles, more) {
 		pair, err := nkeys.CreateUser()
 		must(t, err)
 		seed, err := pair.Seed()
@@ -205,12 +206,14 @@ func process(t *testing.T, cmd *exec.Cmd) (log *devtest.Log, ended <-chan struct
 	return log, done
 }
 
-// violations are the server's words for what it refused.
+// violations are the server's words for what it refused, each once.
 func (s *natsServer) violations() []string {
 	var found []string
 	for line := range strings.Lines(s.log.String()) {
-		if strings.Contains(line, "Violation") {
-			found = append(found, strings.TrimSpace(line))
+		if _, words, ok := strings.Cut(line, `" - `); ok && strings.Contains(words, " Violation - ") {
+			if words = strings.TrimSpace(words); !slices.Contains(found, words) {
+				found = append(found, words)
+			}
 		}
 	}
 	return found

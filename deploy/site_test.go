@@ -37,7 +37,13 @@ const testBucket = "reports"
 
 func newSite(t *testing.T, prefix, settings string) *site {
 	t.Helper()
-	s := &site{t: t, prefix: prefix, ids: newIdentities(t), settings: settings, dir: t.TempDir()}
+	return newSiteOf(t, prefix, settings, newIdentities(t))
+}
+
+// newSiteOf is a site of these identities.
+func newSiteOf(t *testing.T, prefix, settings string, ids identities) *site {
+	t.Helper()
+	s := &site{t: t, prefix: prefix, ids: ids, settings: settings, dir: t.TempDir()}
 	s.nats = startNATS(t, filepath.Join(settings, "nats.conf"), s.ids.environment())
 	s.startRedox()
 	s.store, _ = policyStore(t)
@@ -130,6 +136,9 @@ func (s *site) work() (log *devtest.Log, stop func()) {
 	case err := <-ended:
 		cancel()
 		s.t.Fatalf("the worker did not start: %v\n%s\n%s", err, log.Tail(), strings.Join(s.nats.violations(), "\n"))
+	case <-time.After(patience):
+		cancel()
+		s.t.Fatalf("the worker does not start\n%s\n%s", log.Tail(), strings.Join(s.nats.violations(), "\n"))
 	}
 	s.t.Cleanup(stop)
 	return log, stop

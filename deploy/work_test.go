@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,13 +11,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -45,13 +46,14 @@ func (s *site) doAll(unused string) {
 	s.t.Helper()
 	s.as(operator, 0, "setup")
 	s.as(operator, 0, "setup") // the audit, which is there, needs no change
-	s.as(operator, 0, "setup", "--events-age", "721h", "--dead-age", "2161h", "--ledger-age", "337h")
+	s.as(operator, 0, "setup", "--lease", "30s", "--events-age", "721h", "--dead-age", "2161h", "--ledger-age", "337h")
 	s.as(worker, 0, "check")
 	seen := s.watch()
 	log, stop := s.work()
+	second, stopSecond := s.work() // which finds what the first has written
 	defer func() {
 		if s.t.Failed() {
-			s.t.Log(s.report(log))
+			s.t.Log(s.report(log), s.report(second))
 		}
 	}()
 	s.deliver(seen)
@@ -59,10 +61,12 @@ func (s *site) doAll(unused string) {
 	s.holdLane(seen)
 	s.resolve(seen)
 	s.backfill()
-	s.consume()
+	s.consume(seen)
 	s.rarely()
 	s.look()
 	stop()
+	stopSecond()
+	s.as(operator, 0, "setup", "--lease", "30s")
 	if refused := s.nats.violations(); len(refused) > 0 {
 		s.t.Errorf("the server refused what a role needs:\n%s", strings.Join(refused, "\n"))
 	}
@@ -77,12 +81,34 @@ type seen struct {
 	mu   sync.Mutex
 	all  []schemas.Event
 	core []string
+	// live are the ids of the events that were heard as they were published.
+	live map[string]bool
+	// stop ends the following.
+	stop func()
+	// came is closed at the next event.
+	came chan struct{}
+}
+
+// more is closed when there is another event.
+func (e *seen) more() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.came
+}
+
+func (e *seen) hear(event schemas.Event) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.live[event.ID] = true
+	return true
 }
 
 func (e *seen) add(event schemas.Event) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.all = append(e.all, event)
+	close(e.came)
+	e.came = make(chan struct{})
 	return true
 }
 
@@ -92,27 +118,34 @@ func (e *seen) has(id string, status schemas.Status) bool {
 	return slices.ContainsFunc(e.all, func(x schemas.Event) bool { return x.Data.JobID == id && x.Data.Status == status })
 }
 
-// watch follows the events as a watcher, in both ways there are.
+// subscription is the one that roles/watcher.conf names.
+const subscription = "outcomes"
+
+// watch follows the events as a watcher, in all ways there are: from a subscription,
+// as they are published, and by a plain client.
 func (s *site) watch() *seen {
 	s.t.Helper()
-	e := &seen{}
+	s.as(operator, 0, "events", "subscribe", subscription)
+	e := &seen{live: map[string]bool{}, came: make(chan struct{})}
 	queue, err := app.Queue(s.natsAs(watcher), "test", new(devtest.Log).Logger())
 	must(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	started, ended := make(chan struct{}), make(chan error, 1)
+	started, ended := make(chan struct{}), make(chan error, 2)
+	go func() { ended <- queue.ReadSubscription(ctx, subscription, e.add) }()
 	go func() {
-		ended <- queue.Watch(ctx, nil, time.Now().Add(-time.Minute), func() error { close(started); return nil }, e.add)
+		ended <- queue.WatchLive(ctx, natsq.EventSelection{}, func() error { close(started); return nil }, e.hear)
 	}()
 	select {
 	case <-started:
 	case err := <-ended:
 		s.t.Fatalf("the watcher: %v\n%v", err, s.nats.violations())
 	}
-	s.t.Cleanup(func() {
+	e.stop = sync.OnceFunc(func() {
 		cancel()
-		must(s.t, <-ended)
+		must(s.t, errors.Join(<-ended, <-ended))
 		queue.Close()
 	})
+	s.t.Cleanup(e.stop)
 	plain := s.connect(watcher)
 	_, err = plain.Subscribe(s.prefix+".events.>", func(msg *nats.Msg) {
 		e.mu.Lock()
@@ -160,10 +193,10 @@ func (s *site) deliver(e *seen) {
 	// The copy is known from the ledger.
 	s.send("embedded-2", "good-health", "--transfer", "embed")
 	s.await(e, "embedded-2", schemas.StatusAccepted)
-	devtest.Until(s.t, "a plain subscription sees it", patience, func() bool {
+	devtest.Until(s.t, "those who listen hear it", patience, func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		return slices.Contains(e.core, s.prefix+".events.live.good-health.accepted")
+		return e.live["good-health/embedded/1/accepted"] && slices.Contains(e.core, s.prefix+".events.live.good-health.accepted")
 	})
 }
 
@@ -267,17 +300,16 @@ func (s *site) backfill() {
 	s.as(operator, 0, "backfill", "cancel", "second", "--reason", "tried", "--yes")
 }
 
-// consume: a program of somebody's own reads the events through a durable
-// consumer, by the library's own ways.
-func (s *site) consume() {
+// consume: an operator makes a subscription again, and a program of somebody's own
+// reads from it by the library's own ways.
+func (s *site) consume(e *seen) {
 	s.t.Helper()
+	e.stop()
+	s.as(operator, 0, "events", "unsubscribe", subscription, "--yes", "--reason", "tried")
+	s.as(operator, 0, "events", "subscribe", subscription, "--status", "accepted,failed", "--since", "1h")
 	js, err := jetstream.New(s.connect(watcher))
 	must(s.t, err)
-	stream, err := js.Stream(s.t.Context(), strings.ToUpper(s.prefix)+"_EVENTS")
-	must(s.t, err)
-	consumer, err := stream.CreateOrUpdateConsumer(s.t.Context(), jetstream.ConsumerConfig{
-		Durable: "archive", AckPolicy: jetstream.AckExplicitPolicy, FilterSubject: s.prefix + ".events.live.>",
-	})
+	consumer, err := js.Consumer(s.t.Context(), strings.ToUpper(s.prefix)+"_EVENTS", subscription)
 	must(s.t, err)
 	messages, err := consumer.Fetch(3)
 	must(s.t, err)
@@ -291,7 +323,9 @@ func (s *site) consume() {
 	if must(s.t, messages.Error()); n != 3 || info.AckFloor.Consumer != 3 {
 		s.t.Errorf("%d events came and %d are acknowledged, want 3", n, info.AckFloor.Consumer)
 	}
-	must(s.t, stream.DeleteConsumer(s.t.Context(), "archive"))
+	if out := s.as(operator, 0, "events", "subscriptions", "--json"); !strings.Contains(out, `"subscription":"outcomes"`) {
+		s.t.Errorf("the subscription is not listed:\n%s", out)
+	}
 }
 
 // look: what an operator and a watcher find out.
@@ -302,8 +336,8 @@ func (s *site) look() {
 		{operator, "nobody", "status nobody"},
 		{operator, s.ids[operator].public, "audit ls --json"},
 		{operator, "embedded", "events export"},
-		{watcher, "embedded", "events export"},
-		{watcher, "embedded", "events export --status accepted,failed --since 1h --format csv"},
+		{operator, "embedded", "events export --status accepted,failed --since 1h --format csv"},
+		{operator, "events-subscribe", "audit ls --action events-subscribe"},
 	} {
 		code := 0
 		if one.says == "nobody" {

@@ -50,8 +50,8 @@ type Operator struct {
 	NATSAccount string `json:"nats_account,omitempty"`
 }
 
-// Target is what was acted on: a lane, a job and the dead letter it was in, or a
-// run.
+// Target is what was acted on: a lane, a job and the dead letter it was in, a run,
+// or a subscription to the events.
 type Target struct {
 	Class       Class  `json:"class,omitempty"`
 	Destination string `json:"destination,omitempty"`
@@ -59,6 +59,8 @@ type Target struct {
 	// DeadLetter is a sequence of the stream of dead letters.
 	DeadLetter uint64 `json:"dead_letter,omitempty"`
 	Run        string `json:"run,omitempty"`
+	// Subscription is the name of a durable consumer of the events.
+	Subscription string `json:"subscription,omitempty"`
 }
 
 // Name is the target as CloudEvents' subject has it.
@@ -68,6 +70,8 @@ func (t Target) Name() string {
 		return "job/" + t.JobID
 	case t.Run != "":
 		return "run/" + t.Run
+	case t.Subscription != "":
+		return "subscription/" + t.Subscription
 	case t.DeadLetter != 0:
 		return "dead/" + strconv.FormatUint(t.DeadLetter, 10)
 	}
@@ -91,6 +95,9 @@ const (
 	BackfillResume Action = "backfill-resume"
 	BackfillCancel Action = "backfill-cancel"
 	BackfillForget Action = "backfill-forget"
+
+	EventsSubscribe   Action = "events-subscribe"
+	EventsUnsubscribe Action = "events-unsubscribe"
 )
 
 // Stage is when a record was written.

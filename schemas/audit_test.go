@@ -16,6 +16,7 @@ func audits(t *testing.T) []AuditData {
 		{Class: Backfill, Destination: Misaddressed, JobID: "lab_2026-1", DeadLetter: 1<<63 - 1},
 		{Class: Live, Destination: "a", DeadLetter: 1},
 		{Run: "y2019"},
+		{Subscription: "journal_1-a"},
 	}
 	var all []AuditData
 	for _, action := range constants(t, "audit.go", "Action") {
@@ -63,6 +64,7 @@ func TestNewAuditNames(t *testing.T) {
 	}
 	for want, target := range map[string]Target{
 		"dead/7": {Class: Live, Destination: "a", DeadLetter: 7}, "lane/live/a": {Class: Live, Destination: "a"}, "run/y": {Run: "y"},
+		"subscription/s": {Subscription: "s"},
 	} {
 		if got := target.Name(); got != want {
 			t.Errorf("%s, want %s", got, want)

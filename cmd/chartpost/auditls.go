@@ -22,7 +22,7 @@ type auditCmd struct {
 }
 
 type auditLsCmd struct {
-	Action    string `default:"" enum:",lane-pause,lane-resume,lane-limit,dead-replay,dead-resolve,dead-drop,dead-show,backfill-run,backfill-pause,backfill-resume,backfill-cancel,backfill-forget" placeholder:"ACTION" help:"Only this action, like lane-pause or dead-drop." group:"Events"`
+	Action    string `default:"" enum:",lane-pause,lane-resume,lane-limit,dead-replay,dead-resolve,dead-drop,dead-show,backfill-run,backfill-pause,backfill-resume,backfill-cancel,backfill-forget,events-subscribe,events-unsubscribe" placeholder:"ACTION" help:"Only this action, like lane-pause or dead-drop." group:"Events"`
 	Job       string `placeholder:"ID" help:"Only what was done with this job." group:"Events"`
 	timeFlags `embed:"" group:"Events"`
 

@@ -51,6 +51,10 @@ func (a *aviary) operator() {
 	a.do(exitOK, "dead", "drop", "--kind", "poison", "--reason", "a test", "--yes", "--json")
 	a.do(exitOK, "names", "dead")
 	a.do(exitOK, "names", "destinations")
+	a.do(exitOK, "events", "subscribe", "journal", "--reason", "a test")
+	a.do(exitOK, "events", "subscriptions", "--json")
+	a.do(exitOK, "names", "subscriptions")
+	a.do(exitOK, "events", "unsubscribe", "journal", "--yes", "--json")
 }
 
 // watch watches until it has said what became of a job.

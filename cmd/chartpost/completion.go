@@ -55,7 +55,8 @@ func bashScript(w io.Writer, root *kong.Node) {
 	// Asked for only where a name can stand, since it asks the deployment.
 	fmt.Fprintln(w, "  case \"$path$prev,$cur\" in\n    *,-*) ;;")
 	fmt.Fprintf(w, "    \"lane \"*\" live,\"*|\"lane \"*\" backfill,\"*|\"lane \"*\" both,\"*) words=$(%s names destinations 2>/dev/null) ;;\n", root.Name)
-	fmt.Fprintf(w, "    \"dead show show,\"*|\"dead replay replay,\"*|\"dead resolve resolve,\"*|\"dead drop drop,\"*) words=$(%s names dead 2>/dev/null) ;;\n  esac\n", root.Name)
+	fmt.Fprintf(w, "    \"dead show show,\"*|\"dead replay replay,\"*|\"dead resolve resolve,\"*|\"dead drop drop,\"*) words=$(%s names dead 2>/dev/null) ;;\n", root.Name)
+	fmt.Fprintf(w, "    \"events unsubscribe unsubscribe,\"*|*\" --subscription,\"*) words=$(%s names subscriptions 2>/dev/null) ;;\n  esac\n", root.Name)
 	fmt.Fprintf(w, "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _%s %s\n", root.Name, root.Name)
 }
 
@@ -105,7 +106,7 @@ func fishCommands(w io.Writer, root, parent *kong.Node, condition, seen string) 
 }
 
 // namesOf are the positional arguments that the deployment has names for.
-var namesOf = map[string]string{"destination": "destinations"}
+var namesOf = map[string]string{"destination": "destinations", "subscription": "subscriptions"}
 
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `\'`) + "'" }
 

@@ -8,21 +8,16 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// eventFilter selects events.
-type eventFilter struct {
-	Class       string            `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only events of this class: live or backfill." group:"Events"`
-	Destination string            `placeholder:"NAME" help:"Only events of this slug or id." group:"Events"`
-	Status      []string          `enum:"uploaded,accepted,retrying,failed,unknown,duplicate,cancelled" placeholder:"STATUS" help:"Only events of these statuses, separated by commas: uploaded, accepted, retrying, failed, unknown, duplicate or cancelled." group:"Events"`
-	Final       bool              `help:"Only events after which nothing more happens by itself." group:"Events"`
-	Job         string            `placeholder:"ID" help:"Only events of this job." group:"Events"`
-	Correlation map[string]string `mapsep:"," placeholder:"KEY=VALUE" help:"Only events of jobs with this correlation; several must all be there." group:"Events"`
+// eventSelector selects events by what their subjects say, which is the server's work.
+type eventSelector struct {
+	Class       string   `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only events of this class: live or backfill." group:"Events"`
+	Destination string   `placeholder:"NAME" help:"Only events of this slug or id." group:"Events"`
+	Status      []string `enum:"uploaded,accepted,retrying,failed,unknown,duplicate,cancelled" placeholder:"STATUS" help:"Only events of these statuses, separated by commas: uploaded, accepted, retrying, failed, unknown, duplicate or cancelled." group:"Events"`
+	Final       bool     `help:"Only events after which nothing more happens by itself." group:"Events"`
 }
 
-func (f *eventFilter) check() error {
+func (f *eventSelector) check() error {
 	var faults []error
-	if f.Job != "" && !schemas.ValidJobID(f.Job) {
-		faults = append(faults, errors.New("--job: must be the id of a job: 1 to 128 of letters, digits, _ and -"))
-	}
 	if f.Destination != "" && !schemas.ValidAddress(f.Destination) {
 		faults = append(faults, errors.New("--destination: must be a slug or id as jobs have it: 1 to 128 of letters, digits and . _ ~ -"))
 	}
@@ -32,8 +27,23 @@ func (f *eventFilter) check() error {
 	return errors.Join(faults...)
 }
 
-// selection is what the server can tell by the subject.
-func (f *eventFilter) selection() natsq.EventSelection {
+// eventFilter selects events.
+type eventFilter struct {
+	eventSelector `embed:""`
+
+	Job         string            `placeholder:"ID" help:"Only events of this job." group:"Events"`
+	Correlation map[string]string `mapsep:"," placeholder:"KEY=VALUE" help:"Only events of jobs with this correlation; several must all be there." group:"Events"`
+}
+
+func (f *eventFilter) check() error {
+	err := f.eventSelector.check()
+	if f.Job != "" && !schemas.ValidJobID(f.Job) {
+		err = errors.Join(errors.New("--job: must be the id of a job: 1 to 128 of letters, digits, _ and -"), err)
+	}
+	return err
+}
+
+func (f *eventSelector) selection() natsq.EventSelection {
 	s := natsq.EventSelection{Class: schemas.Class(f.Class), Destination: f.Destination}
 	for _, status := range eventStatuses {
 		if f.Final && status.Final() || slices.Contains(f.Status, string(status)) {
@@ -46,6 +56,11 @@ func (f *eventFilter) selection() natsq.EventSelection {
 var eventStatuses = []schemas.Status{
 	schemas.StatusUploaded, schemas.StatusAccepted, schemas.StatusRetrying, schemas.StatusFailed, schemas.StatusUnknown,
 	schemas.StatusDuplicate, schemas.StatusCancelled,
+}
+
+// filters reports whether anything is selected at all.
+func (f *eventFilter) filters() bool {
+	return f.Class != "" || f.Destination != "" || len(f.Status) > 0 || f.Final || f.Job != "" || len(f.Correlation) > 0
 }
 
 // wants is the rest, which only the event itself can tell.

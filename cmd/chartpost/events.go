@@ -15,9 +15,13 @@ import (
 	"github.com/chartpost/chartpost/internal/natsq"
 )
 
-// eventsCmd are the commands for the events that are there.
+// eventsCmd are the commands for the events that are there, and for those who read
+// them.
 type eventsCmd struct {
-	Export eventsExportCmd `cmd:"" help:"Write the events of a time to a file or to standard output."`
+	Export        eventsExportCmd        `cmd:"" help:"Write the events of a time to a file or to standard output."`
+	Subscribe     eventsSubscribeCmd     `cmd:"" help:"Make a subscription, from which a watcher reads events."`
+	Subscriptions eventsSubscriptionsCmd `cmd:"" help:"List the subscriptions, what waits in them, and when they were last used."`
+	Unsubscribe   eventsUnsubscribeCmd   `cmd:"" help:"Remove a subscription."`
 }
 
 type eventsExportCmd struct {

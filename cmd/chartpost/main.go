@@ -64,7 +64,7 @@ type CLI struct {
 	Send       sendCmd       `cmd:"" help:"Publish one job and follow it to its end."`
 	Status     jobStatusCmd  `cmd:"" help:"Tell all that is known of one job."`
 	Watch      watchCmd      `cmd:"" help:"Print events as they come."`
-	Events     eventsCmd     `cmd:"" help:"Take the events elsewhere."`
+	Events     eventsCmd     `cmd:"" help:"Export events, and say who may read them."`
 	Backfill   backfillCmd   `cmd:"" help:"Deliver an archive: many jobs, made of a manifest."`
 	Preview    previewCmd    `cmd:"" help:"Print the exact message of a job; send nothing."`
 	Lane       laneCmd       `cmd:"" help:"See and hold the lanes."`

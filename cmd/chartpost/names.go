@@ -16,7 +16,7 @@ import (
 // namesCmd is what completion scripts ask for names that only the deployment
 // knows. It says nothing where it cannot know: a person is waiting at a key.
 type namesCmd struct {
-	Of   string   `arg:"" enum:"destinations,dead" help:"destinations, or the jobs of dead letters."`
+	Of   string   `arg:"" enum:"destinations,dead,subscriptions" help:"destinations, the jobs of dead letters, or subscriptions to the events."`
 	NATS app.NATS `embed:"" group:"NATS"`
 }
 
@@ -49,6 +49,13 @@ func (c *namesCmd) Run(ctx context.Context, std streams) error {
 	}
 	if c.Of == "dead" {
 		queue.Letters(ctx, func(l natsq.Letter) bool { return say(l.JobID) })
+		return nil
+	}
+	if c.Of == "subscriptions" {
+		all, _ := queue.Subscriptions(ctx)
+		for _, s := range all {
+			say(s.Name)
+		}
 		return nil
 	}
 	control, err := queue.Control(ctx)

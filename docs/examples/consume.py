@@ -21,8 +21,8 @@ def apply(event):
 
 async def main():
     nc = await nats.connect("nats://127.0.0.1:4222")
-    subscription = await nc.jetstream().pull_subscribe(
-        "chartpost.events.*.*.*", durable="journal", stream="CHARTPOST_EVENTS"
+    subscription = await nc.jetstream().pull_subscribe_bind(
+        durable="outcomes", stream="CHARTPOST_EVENTS"
     )
     while True:
         try:

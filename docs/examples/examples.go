@@ -26,18 +26,11 @@ func Publish(ctx context.Context, js jetstream.JetStream, data []byte) error {
 	return err
 }
 
-// Consume hands events to apply until ctx ends. apply does its work and notes
-// event.ID in one transaction, and does nothing for an ID it has noted before:
-// an event may come more than once.
+// Consume hands the events of the subscription "outcomes" to apply until ctx ends.
+// apply does its work and notes event.ID in one transaction, and does nothing for an
+// ID it has noted before: an event may come more than once.
 func Consume(ctx context.Context, js jetstream.JetStream, apply func(context.Context, schemas.Event) error) error {
-	consumer, err := js.CreateOrUpdateConsumer(ctx, "CHARTPOST_EVENTS", jetstream.ConsumerConfig{
-		Durable:   "outcomes",
-		AckPolicy: jetstream.AckExplicitPolicy,
-		FilterSubjects: []string{
-			"chartpost.events.*.*.accepted", "chartpost.events.*.*.failed", "chartpost.events.*.*.unknown",
-			"chartpost.events.*.*.cancelled", "chartpost.events.*.*.duplicate",
-		},
-	})
+	consumer, err := js.Consumer(ctx, "CHARTPOST_EVENTS", "outcomes")
 	if err != nil {
 		return err
 	}

@@ -62,10 +62,11 @@ func (c *Conn) Events(ctx context.Context, of EventRange, each func(e StoredEven
 }
 
 // lastSequence is that of the newest message of a stream; 0 where none was ever
-// stored.
+// stored. A JetStream that does not answer, or does not let this user ask, is asked
+// for up to a minute.
 func (c *Conn) lastSequence(ctx context.Context, name string) (last uint64, err error) {
 	missing := func(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) || hopeless(err) }
-	err = insist.Do(ctx, missing, func(ctx context.Context) error {
+	err = c.await(ctx, startPatience, missing, func(ctx context.Context) error {
 		stream, err := c.js.Stream(ctx, c.stream(name))
 		if err == nil {
 			last = stream.CachedInfo().State.LastSeq
