@@ -363,6 +363,7 @@ func (s *site) rarely() {
 		{worker, "$JS.API.CONSUMER.INFO." + upper + "_JOBS.live-nobody", ""},
 		{worker, "$JS.API.CONSUMER.DELETE." + upper + "_JOBS.live-nobody", ""},
 		{worker, "$JS.API.STREAM.MSG.GET.KV_" + upper + "_CONTROL", `{"last_by_subj":"$KV.` + upper + `_CONTROL.fleet"}`},
+		{worker, "$JS.API.DIRECT.GET.KV_" + upper + "_CONTROL.$KV." + upper + "_CONTROL.fleet", ""},
 		{worker, "$KV." + upper + "_CONTROL.unserved", ""},
 		{worker, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
 		{worker, s.prefix + ".ended.chunk.0.0", ""},

@@ -190,10 +190,18 @@ func (l *lab) collectLeft() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := l.js.Stream(ctx, stream("JOBS"))
-	if err != nil {
-		l.t.Fatal(err)
+	for _, name := range []string{"DUE", "JOBS"} {
+		s, err := l.js.Stream(ctx, stream(name))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		l.leftIn(ctx, s)
 	}
+}
+
+// leftIn notes the jobs that a stream holds.
+func (l *lab) leftIn(ctx context.Context, s jetstream.Stream) {
+	l.t.Helper()
 	for next := uint64(1); ; {
 		msg, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(prefix+".>"))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {

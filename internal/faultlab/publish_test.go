@@ -15,7 +15,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // load is jobs to publish.
@@ -142,7 +141,7 @@ func (l *lab) publishOne(ctx context.Context, o order) error {
 	for {
 		o.Tries++
 		try, cancel := context.WithTimeout(ctx, 5*time.Second)
-		_, err := l.js.Publish(try, subject, data, jetstream.WithMsgID(o.ID))
+		_, err := l.js.Publish(try, subject, data)
 		cancel()
 		if err == nil {
 			break
