@@ -364,7 +364,7 @@ func TestAFloodDelaysNobody(t *testing.T) {
 		name, role string
 		subject    func(n int) string
 		// ended is how many jobs of the flood the others are watched for: those that
-		// are misaddressed are buried slowly, since nobody waits for them.
+		// are misaddressed are buried slowly, since no destination waits for them.
 		ended int
 		delay time.Duration
 	}{

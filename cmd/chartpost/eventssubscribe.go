@@ -50,7 +50,7 @@ func (eventsSubscribeCmd) Help() string {
   chartpost events subscribe clinic --destination good-health --new
   chartpost events subscribe alarms --class live --status failed,unknown
 
-A subscription is a durable pull consumer of the stream of events. It remembers how far its watcher has come, gives what was not acknowledged again after a minute, and stays until it is removed, however long nobody reads. Events older than --events-age are gone all the same.
+A subscription is a durable pull consumer of the stream of events. It remembers how far its watcher has come, delivers again after a minute what was not acknowledged, and stays until it is removed, however long nobody reads. Events older than --events-age are gone all the same.
 
 A watcher cannot make one: whoever can make a consumer can have jobs delivered to it. It may only read from the one that is named in its permissions, with any NATS client or with "chartpost watch --subscription NAME". docs/permissions.md shows the lines, docs/integrating.md the code.
 

@@ -119,7 +119,7 @@ func printStatus(std streams, j *timeline.Job, now time.Time) error {
 	if j.NoAudit {
 		fmt.Fprintln(std.err, "(the audit could not be read: what operators did is left out)")
 	}
-	_, err := io.WriteString(show.Raw(std.out), out.String()) // clean, but for the colour
+	_, err := io.WriteString(show.Raw(std.out), out.String()) // clean, except for the color
 	return err
 }
 

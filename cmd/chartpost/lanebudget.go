@@ -43,7 +43,7 @@ type budgetJSON struct {
 	Live          int     `json:"live"`
 	Backfill      int     `json:"backfill"`
 	Out           int     `json:"out"`
-	// Assumed requests count although nobody is known to have sent them.
+	// Assumed requests count, although no sender of them is known.
 	Assumed        int     `json:"assumed"`
 	AssumedSeconds float64 `json:"assumed_seconds"`
 	Effective      int     `json:"effective_limit"`

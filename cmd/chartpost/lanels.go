@@ -67,7 +67,7 @@ type laneJSON struct {
 	// Concurrency is what the queue allows; 0 where the lane has no consumer.
 	Concurrency int    `json:"concurrency"`
 	State       string `json:"state"`
-	// Unserved says why nobody can take a job of a lane in that state.
+	// Unserved says why no worker can take a job of a lane in that state.
 	Unserved string `json:"unserved,omitempty"`
 	worker.LaneState
 }

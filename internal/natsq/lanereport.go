@@ -23,7 +23,7 @@ type LaneReport struct {
 	// Concurrency is how many jobs the fleet may have in hand; 0 where the queue
 	// has no consumer for the lane.
 	Concurrency int
-	// Unserved says why nobody can take a job of the lane, although it is not shut;
+	// Unserved says why no worker can take a job of the lane, although it is not shut;
 	// empty where somebody can.
 	Unserved string
 }

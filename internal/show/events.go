@@ -40,7 +40,7 @@ func (t *Events) Add(e schemas.Event) error {
 	}
 	line := fmt.Sprintf(row, e.Time.Local().Format(time.TimeOnly), oneLine(e.Data.JobID), status,
 		fmt.Sprint(e.Data.Attempt), oneLine(files(e.Data.Files)), oneLine(Detail(e.Data)))
-	_, err := fmt.Fprintln(Raw(t.w), strings.TrimRight(line, " ")) // clean, but for the colour
+	_, err := fmt.Fprintln(Raw(t.w), strings.TrimRight(line, " ")) // clean, except for the color
 	return err
 }
 
