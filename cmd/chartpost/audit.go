@@ -25,7 +25,7 @@ const (
 // auditFlags say who acts, and why. Whoever embeds them calls complete.
 type auditFlags struct {
 	Operator string `aliases:"by" placeholder:"NAME" help:"Who acts; empty is USER@HOST of this system." group:"Audit"`
-	Reason   string `placeholder:"TEXT" help:"Why, in at most 200 characters that colleagues may read: no patients." group:"Audit"`
+	Reason   string `placeholder:"TEXT" help:"Why, in at most 200 characters that colleagues may read: no patients." group:"Audit" percall:""`
 }
 
 // complete fills in who acts and holds both to their bounds.
@@ -85,7 +85,7 @@ func (a *auditor) request(ctx context.Context, target schemas.Target) (*entry, e
 	return e, nil
 }
 
-var adviceAudit = "if the stream of the audit is missing, run `chartpost setup` as an administrator; else see " + flags("prefix", "nats-creds") + " and the permissions of this user"
+var adviceAudit = "if the stream of the audit is missing, run `chartpost setup` with an operator's user; else see " + flags("prefix", "nats-creds") + " and the permissions of this user"
 
 // end writes down what came of it, also where the command was interrupted, and
 // joins its own failure to err.

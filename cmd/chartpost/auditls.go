@@ -22,8 +22,8 @@ type auditCmd struct {
 }
 
 type auditLsCmd struct {
-	Action    string `default:"" enum:",lane-pause,lane-resume,lane-limit,dead-replay,dead-resolve,dead-drop,dead-show,backfill-run,backfill-pause,backfill-resume,backfill-cancel,backfill-forget,events-subscribe,events-unsubscribe" placeholder:"ACTION" help:"Only this action, like lane-pause or dead-drop." group:"Events"`
-	Job       string `placeholder:"ID" help:"Only what was done with this job." group:"Events"`
+	Action    string `default:"" enum:",lane-pause,lane-resume,lane-limit,dead-replay,dead-resolve,dead-drop,dead-show,backfill-run,backfill-pause,backfill-resume,backfill-cancel,backfill-forget,events-subscribe,events-unsubscribe" placeholder:"ACTION" help:"Only this action, like lane-pause or dead-drop." group:"Events" percall:""`
+	Job       string `placeholder:"ID" help:"Only what was done with this job." group:"Events" percall:""`
 	timeFlags `embed:"" group:"Events"`
 
 	JSON bool     `name:"json" help:"Print the records as JSON, one a line." group:"Output"`

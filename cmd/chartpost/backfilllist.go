@@ -16,9 +16,9 @@ import (
 
 // sizeFlags say where the sizes of files come from.
 type sizeFlags struct {
-	Head            bool     `help:"Ask S3 for the size of every file."`
-	List            []string `sep:"none" placeholder:"s3://BUCKET/PREFIX" help:"List these objects for the size of every file; repeatable."`
-	Inventory       []string `placeholder:"FILE" help:"S3 Inventory as CSV, a file or s3://BUCKET/KEY, that has the size of every file; repeatable."`
+	Head            bool     `help:"Ask S3 for the size of every file." percall:""`
+	List            []string `sep:"none" placeholder:"s3://BUCKET/PREFIX" help:"List these objects for the size of every file; repeatable." percall:""`
+	Inventory       []string `placeholder:"FILE" help:"S3 Inventory as CSV, a file or s3://BUCKET/KEY, that has the size of every file; repeatable." percall:""`
 	InventoryFields []string `name:"inventory-columns" default:"bucket,key,size" help:"Columns of the inventory in their order; bucket, key and size are read."`
 	InventoryKeys   string   `default:"url" enum:"url,plain" placeholder:"url" help:"How the inventory writes keys: url-encoded, as S3 does, or plain."`
 	HeadConcurrency int      `default:"64" help:"Questions to S3 at once."`

@@ -30,11 +30,11 @@ type reportCmd struct {
 	Name          string `arg:"" help:"Name of the run."`
 	manifestFlags `embed:"" group:"Manifest"`
 
-	Out        string `required:"" type:"path" placeholder:"FILE" help:"File for the rows, or - for standard output. Required." group:"Output"`
-	Force      bool   `help:"Write over the file of --out if it is there." group:"Output"`
+	Out        string `required:"" type:"path" placeholder:"FILE" help:"File for the rows, or - for standard output. Required." group:"Output" percall:""`
+	Force      bool   `help:"Write over the file of --out if it is there." group:"Output" percall:""`
 	OutFormat  string `default:"auto" enum:"auto,csv,ndjson" placeholder:"auto" help:"csv, ndjson, or auto: NDJSON where the name of --out ends in json, else CSV." group:"Output"`
 	JSON       bool   `name:"json" help:"Print the sums as JSON." group:"Output"`
-	AnyOutcome bool   `help:"Exit with code 0 whatever the outcomes are." group:"Output"`
+	AnyOutcome bool   `help:"Exit with code 0 whatever the outcomes are." group:"Output" percall:""`
 
 	Message app.Message `embed:"" group:"Message"`
 	NATS    app.NATS    `embed:"" group:"NATS"`

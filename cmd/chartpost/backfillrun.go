@@ -25,9 +25,9 @@ import (
 type runCmd struct {
 	manifestFlags `embed:"" group:"Manifest"`
 
-	ID          string        `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run"`
-	OnlyFailed  string        `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run"`
-	SkipFaulty  bool          `help:"Start although lines are no jobs; they count as failed." group:"Run"`
+	ID          string        `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run" percall:""`
+	OnlyFailed  string        `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run" percall:""`
+	SkipFaulty  bool          `help:"Start although lines are no jobs; they count as failed." group:"Run" percall:""`
 	Quick       bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; what breaks those fails at the worker. Takes less than half the time." group:"Run"`
 	Outstanding int64         `default:"10000" help:"Most jobs of the run that are published and have not ended." group:"Run"`
 	PerLane     int64         `default:"500" help:"Most such jobs of one destination." group:"Run"`

@@ -29,12 +29,12 @@ type deadCmd struct {
 
 // deadFilter selects dead letters.
 type deadFilter struct {
-	Destination string `placeholder:"NAME" help:"Only those of this slug or id." group:"Dead letters"`
-	Class       string `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only those of this class: live or backfill." group:"Dead letters"`
-	Code        string `placeholder:"CODE" help:"Only those with this code of the reason." group:"Dead letters"`
-	Kind        string `default:"" enum:",permanent,poison,unknown_outcome" placeholder:"KIND" help:"Only those with this kind of the reason: permanent, poison or unknown_outcome." group:"Dead letters"`
-	Status      string `default:"" enum:",failed,unknown,duplicate" placeholder:"STATUS" help:"Only those of jobs that ended so: failed, unknown or duplicate." group:"Dead letters"`
-	Limit       int    `default:"0" placeholder:"N" help:"Only the first N, the oldest first; 0 is all." group:"Dead letters"`
+	Destination string `placeholder:"NAME" help:"Only those of this slug or id." group:"Dead letters" percall:""`
+	Class       string `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only those of this class: live or backfill." group:"Dead letters" percall:""`
+	Code        string `placeholder:"CODE" help:"Only those with this code of the reason." group:"Dead letters" percall:""`
+	Kind        string `default:"" enum:",permanent,poison,unknown_outcome" placeholder:"KIND" help:"Only those with this kind of the reason: permanent, poison or unknown_outcome." group:"Dead letters" percall:""`
+	Status      string `default:"" enum:",failed,unknown,duplicate" placeholder:"STATUS" help:"Only those of jobs that ended so: failed, unknown or duplicate." group:"Dead letters" percall:""`
+	Limit       int    `default:"0" placeholder:"N" help:"Only the first N, the oldest first; 0 is all." group:"Dead letters" percall:""`
 	timeFlags   `embed:"" group:"Dead letters"`
 }
 
@@ -69,8 +69,8 @@ func (f *deadFilter) wants(l natsq.Letter) bool {
 type deadTarget struct {
 	Jobs []string `arg:"" optional:"" name:"job" help:"Jobs: an id, or DESTINATION/ID."`
 
-	Sequence   []uint64 `sep:"," placeholder:"N" help:"Those with these sequences, which ls --json shows." group:"Dead letters"`
-	All        bool     `help:"All dead letters." group:"Dead letters"`
+	Sequence   []uint64 `sep:"," placeholder:"N" help:"Those with these sequences, which ls --json shows." group:"Dead letters" percall:""`
+	All        bool     `help:"All dead letters." group:"Dead letters" percall:""`
 	deadFilter `embed:""`
 }
 

@@ -15,7 +15,7 @@ import (
 type deadDropCmd struct {
 	deadTarget `embed:""`
 
-	DryRun bool `help:"Say what would be removed, and remove nothing." group:"Dead letters"`
+	DryRun bool `help:"Say what would be removed, and remove nothing." group:"Dead letters" percall:""`
 
 	auditFlags `embed:""`
 	yesFlag    `embed:""`

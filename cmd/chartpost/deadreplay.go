@@ -16,10 +16,10 @@ import (
 type deadReplayCmd struct {
 	deadTarget `embed:""`
 
-	Unknown   bool          `help:"Also send again jobs of unknown outcome, which Redox may have already; their events say so." group:"Dead letters"`
-	ExpiresIn time.Duration `placeholder:"TIME" help:"Give the jobs this long from now, like 72h, in place of their own expires_at." group:"Dead letters"`
-	Rate      string        `default:"50/s" help:"Most jobs in a time: 50/s, 600/m or 1000/h." group:"Dead letters"`
-	DryRun    bool          `help:"Say of each what would be done, and do nothing." group:"Dead letters"`
+	Unknown   bool          `help:"Also send again jobs of unknown outcome, which Redox may have already; their events say so." group:"Dead letters" percall:""`
+	ExpiresIn time.Duration `placeholder:"TIME" help:"Give the jobs this long from now, like 72h, in place of their own expires_at." group:"Dead letters" percall:""`
+	Rate      string        `default:"50/s" help:"Most jobs in a time: 50/s, 600/m or 1000/h." group:"Dead letters" percall:""`
+	DryRun    bool          `help:"Say of each what would be done, and do nothing." group:"Dead letters" percall:""`
 
 	auditFlags `embed:""`
 	yesFlag    `embed:""`

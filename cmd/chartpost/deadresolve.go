@@ -17,8 +17,8 @@ import (
 type deadResolveCmd struct {
 	Job string `arg:"" help:"The job: its id, or DESTINATION/ID where several destinations have that id."`
 
-	Resend   bool `help:"Send the job again as it came; its events say that the message may be there twice." group:"Dead letters"`
-	Accepted bool `help:"The message was found at Redox: the job counts as accepted." group:"Dead letters"`
+	Resend   bool `help:"Send the job again as it came; its events say that the message may be there twice." group:"Dead letters" percall:""`
+	Accepted bool `help:"The message was found at Redox: the job counts as accepted." group:"Dead letters" percall:""`
 
 	auditFlags `embed:""`
 	yesFlag    `embed:""`

@@ -21,8 +21,8 @@ import (
 type deadShowCmd struct {
 	Job string `arg:"" optional:"" help:"The job: its id, or DESTINATION/ID."`
 
-	Sequence    uint64 `placeholder:"N" help:"The dead letter with this sequence, which ls --json shows." group:"Dead letters"`
-	ShowContent bool   `help:"Print the job as it came, and nothing else: it holds patient data. The audit names who did." group:"Dead letters"`
+	Sequence    uint64 `placeholder:"N" help:"The dead letter with this sequence, which ls --json shows." group:"Dead letters" percall:""`
+	ShowContent bool   `help:"Print the job as it came, and nothing else: it holds patient data. The audit names who did." group:"Dead letters" percall:""`
 
 	auditFlags `embed:""`
 

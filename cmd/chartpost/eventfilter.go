@@ -10,10 +10,10 @@ import (
 
 // eventSelector selects events by what their subjects say, which is the server's work.
 type eventSelector struct {
-	Class       string   `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only events of this class: live or backfill." group:"Events"`
-	Destination string   `placeholder:"NAME" help:"Only events of this slug or id." group:"Events"`
-	Status      []string `enum:"uploaded,accepted,retrying,failed,unknown,duplicate,cancelled" placeholder:"STATUS" help:"Only events of these statuses, separated by commas: uploaded, accepted, retrying, failed, unknown, duplicate or cancelled." group:"Events"`
-	Final       bool     `help:"Only events after which nothing more happens by itself." group:"Events"`
+	Class       string   `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only events of this class: live or backfill." group:"Events" percall:""`
+	Destination string   `placeholder:"NAME" help:"Only events of this slug or id." group:"Events" percall:""`
+	Status      []string `enum:"uploaded,accepted,retrying,failed,unknown,duplicate,cancelled" placeholder:"STATUS" help:"Only events of these statuses, separated by commas: uploaded, accepted, retrying, failed, unknown, duplicate or cancelled." group:"Events" percall:""`
+	Final       bool     `help:"Only events after which nothing more happens by itself." group:"Events" percall:""`
 }
 
 func (f *eventSelector) check() error {
@@ -31,8 +31,8 @@ func (f *eventSelector) check() error {
 type eventFilter struct {
 	eventSelector `embed:""`
 
-	Job         string            `placeholder:"ID" help:"Only events of this job." group:"Events"`
-	Correlation map[string]string `mapsep:"," placeholder:"KEY=VALUE" help:"Only events of jobs with this correlation; several must all be there." group:"Events"`
+	Job         string            `placeholder:"ID" help:"Only events of this job." group:"Events" percall:""`
+	Correlation map[string]string `mapsep:"," placeholder:"KEY=VALUE" help:"Only events of jobs with this correlation; several must all be there." group:"Events" percall:""`
 }
 
 func (f *eventFilter) check() error {

@@ -28,10 +28,10 @@ type eventsExportCmd struct {
 	eventFilter `embed:""`
 	timeFlags   `embed:"" group:"Events"`
 
-	FromSeq uint64   `placeholder:"N" help:"From this sequence of the stream on: one more than the last that was exported." group:"Events"`
-	Format  string   `default:"ndjson" enum:"ndjson,csv" placeholder:"ndjson" help:"ndjson (one JSON object a line) or csv." group:"Export"`
-	Out     string   `short:"o" type:"path" placeholder:"FILE" help:"File to write; it must not be there yet, unless --resume. Empty is standard output." group:"Export"`
-	Resume  bool     `help:"Go on behind the last whole line of --out." group:"Export"`
+	FromSeq uint64   `placeholder:"N" help:"From this sequence of the stream on: one more than the last that was exported." group:"Events" percall:""`
+	Format  string   `default:"ndjson" enum:"ndjson,csv" placeholder:"ndjson" help:"ndjson (one JSON object a line) or csv." group:"Export" percall:""`
+	Out     string   `short:"o" type:"path" placeholder:"FILE" help:"File to write; it must not be there yet, unless --resume. Empty is standard output." group:"Export" percall:""`
+	Resume  bool     `help:"Go on behind the last whole line of --out." group:"Export" percall:""`
 	NATS    app.NATS `embed:"" group:"NATS"`
 
 	// behind tells that lines are there already.

@@ -31,8 +31,8 @@ type eventsSubscribeCmd struct {
 	subscriptionName `embed:""`
 	eventSelector    `embed:""`
 
-	Since string `placeholder:"TIME" help:"Begin with the events from then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z; empty is all that are kept." group:"Events"`
-	New   bool   `help:"Begin with the next event that is published." group:"Events"`
+	Since string `placeholder:"TIME" help:"Begin with the events from then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z; empty is all that are kept." group:"Events" percall:""`
+	New   bool   `help:"Begin with the next event that is published." group:"Events" percall:""`
 
 	auditFlags `embed:""`
 

@@ -50,6 +50,30 @@ func flagsOf(t *testing.T) (list []*kong.Flag, commands map[string][]string) {
 	return list, commands
 }
 
+// settingsOf are the flags that a variable sets, each as "command flag".
+func settingsOf(t *testing.T) map[string]bool {
+	t.Helper()
+	parser, _, err := newParser(new(CLI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	note := func(command string) func(*kong.Flag) {
+		return func(f *kong.Flag) {
+			if f.Name != "help" && !perCall(f) {
+				all[command+" "+f.Name] = true
+			}
+		}
+	}
+	for _, f := range parser.Model.Node.Flags {
+		note(parser.Model.Node.Name)(f)
+	}
+	for _, node := range parser.Model.Children {
+		eachFlag(node, note(node.Name))
+	}
+	return all
+}
+
 // The variables are a contract: deployments name them.
 func TestVariables(t *testing.T) {
 	list, _ := flagsOf(t)
@@ -66,10 +90,12 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// Every flag is set by its variable in every command that has it: with all
-// decoders refusing everything, each variable is complained of by its name.
+// Every setting is set by its variable in every command that has it, and no flag that is
+// decided for each call: with all decoders refusing everything, each variable that is
+// read is complained of by its name.
 func TestEveryVariableIsRead(t *testing.T) {
-	list, commands := flagsOf(t)
+	list, _ := flagsOf(t)
+	settings := settingsOf(t)
 	for _, f := range list {
 		t.Setenv(app.EnvironmentName(f.Name), "not for "+f.Name)
 	}
@@ -90,7 +116,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		faults := errors.Join(s.faults...).Error()
 		for _, f := range list {
 			variable := app.EnvironmentName(f.Name)
-			ours := slices.Contains(commands[f.Name], command) || slices.Contains(commands[f.Name], "chartpost") && f.Name != "config"
+			ours := settings[command+" "+f.Name] || settings["chartpost "+f.Name] && f.Name != "config"
 			if said := strings.Contains("\n"+faults, "\n"+variable+": "); said != ours {
 				t.Errorf("%s: %s is read: %v, and should be: %v", command, variable, said, ours)
 			}
@@ -159,13 +185,8 @@ func configurationPage(t *testing.T) string {
 		if f.Group != nil {
 			group = f.Group.Title
 		}
-		// What is decided about lanes and dead letters is no setting; the help has it.
-		// So is what one command looks at or prints.
-		if slices.Contains([]string{"Lane", "Dead letters", "Audit", "Events", "Status", "Export"}, group) {
-			continue
-		}
-		// What describes one job is no setting; send --help has it.
-		if group == jobGroup && f.Name != "redox-environment" || slices.Contains([]string{"class", "wait", "json", "quick", "head", "faults"}, f.Name) || group == manifestGroup {
+		// What describes a manifest, and how a command prints: the help has it.
+		if perCall(f) || slices.Contains([]string{"class", "wait", "json", "quick", "faults"}, f.Name) || group == manifestGroup {
 			continue
 		}
 		if f.Name == "redox-environment" || f.Name == "redox-source-id" {
@@ -209,7 +230,7 @@ func readBy(commands []string) string {
 
 const configurationHead = `# Configuration
 
-Every setting is a flag, an environment variable and a key of a YAML file alike. A flag goes before its variable, the
+Each setting is a flag, an environment variable and a key of a YAML file. A flag goes before its variable, the
 variable before the file; an empty variable counts as none. The file is named by ` + "`--config`" + ` or ` + "`CHARTPOST_CONFIG`" + `.
 
 In the file, maps may be nested at any hyphen and ` + "`_`" + ` is as good as ` + "`-`" + `. These three are the same:
@@ -227,8 +248,9 @@ setting is an error, and everything that is wrong is told at once. ` + "`chartpo
 Secrets have no setting of their own: keys and credentials are files that a setting names, and S3 credentials come by the
 AWS SDK's own chain (environment, shared files, container or instance role).
 
-Left out are flags that describe one job or one manifest, that say what a command looks at or prints, or that decide about
-lanes and dead letters: the ` + "`--help`" + ` of each command has these.
+Some flags are decided for each call: what a command acts on, what it may do, and why (` + "`--yes`, `--all`, `--reason`, `--dry-run`" + ` and
+others). Neither a variable nor the file sets them, and a file that has such a key is refused. They are left out here, and so are
+flags that describe a manifest or say what a command prints: the ` + "`--help`" + ` of each command has these.
 
 The words in italics at the end of a line are the commands that read the setting. This page is made from the flags
 themselves by a test of ` + "`cmd/chartpost`" + `.

@@ -24,19 +24,19 @@ const jobGroup = "Job"
 
 // jobFlags make a job piece by piece, where no job file is given.
 type jobFlags struct {
-	To          string            `placeholder:"SLUG" help:"Destination slug."`
+	To          string            `placeholder:"SLUG" help:"Destination slug." percall:""`
 	Environment string            `name:"redox-environment" placeholder:"NAME" help:"Development, Staging or Production."`
 	Operation   string            `default:"documentreference-create" placeholder:"NAME" help:"What the message does; default documentreference-create."`
-	Patient     string            `type:"path" placeholder:"FILE" help:"FHIR Patient as JSON."`
-	Resource    string            `type:"path" placeholder:"FILE" help:"FHIR resource as JSON, without its attachment. Without it a DocumentReference with status current and today's date."`
-	Entry       []string          `type:"path" sep:"none" placeholder:"FILE" help:"Further FHIR resource as JSON; repeatable."`
-	File        []string          `sep:"none" placeholder:"s3://BUCKET/KEY" help:"File that is in S3 already; repeatable."`
-	Title       string            `placeholder:"TEXT" help:"Title of the file; default its name."`
-	ContentType string            `placeholder:"TYPE" help:"MIME type of the file; default what the object or its bytes say."`
+	Patient     string            `type:"path" placeholder:"FILE" help:"FHIR Patient as JSON." percall:""`
+	Resource    string            `type:"path" placeholder:"FILE" help:"FHIR resource as JSON, without its attachment. Without it a DocumentReference with status current and today's date." percall:""`
+	Entry       []string          `type:"path" sep:"none" placeholder:"FILE" help:"Further FHIR resource as JSON; repeatable." percall:""`
+	File        []string          `sep:"none" placeholder:"s3://BUCKET/KEY" help:"File that is in S3 already; repeatable." percall:""`
+	Title       string            `placeholder:"TEXT" help:"Title of the file; default its name." percall:""`
+	ContentType string            `placeholder:"TYPE" help:"MIME type of the file; default what the object or its bytes say." percall:""`
 	Transfer    string            `default:"auto" enum:"auto,upload,embed" placeholder:"auto" help:"auto, upload or embed; auto embeds small files."`
-	ID          string            `placeholder:"ID" help:"Job id, the idempotency key; default a new one."`
+	ID          string            `placeholder:"ID" help:"Job id, the idempotency key; default a new one." percall:""`
 	ExpiresIn   time.Duration     `default:"72h" help:"How long the job is tried."`
-	Correlation map[string]string `placeholder:"KEY=VALUE" help:"Echoed in every event; repeatable. Keep patients out of it."`
+	Correlation map[string]string `placeholder:"KEY=VALUE" help:"Echoed in every event; repeatable. Keep patients out of it." percall:""`
 }
 
 // withJob says what is missing where the flags make the job, and which flags
@@ -60,11 +60,23 @@ func (f *jobFlags) withJob(job string, k *kong.Context, beside ...string) error 
 	fault(f.To == "", "--to "+without+"the slug of the destination")
 	fault(f.Environment == "", "--redox-environment (%s) "+without+"Development, Staging or Production", app.EnvironmentName("redox-environment"))
 	fault(f.Patient == "", "--patient "+without+"a file with a FHIR Patient as JSON")
-	fault(f.Resource == "" && f.Operation != "documentreference-create", "--resource is required for this --operation: a file with a FHIR resource as JSON")
 	op, known := compose.Lookup(f.Operation)
+	fault(known && f.Resource == "" && f.Operation != "documentreference-create", "--resource is required for this --operation: a file with a FHIR resource as JSON")
+	fault(!known, "--operation: must be %s", alternatives(fhirOperations()))
 	fault(known && op.API != compose.FHIR, "--operation: these flags make FHIR messages only; write a job file for one of the Data Model")
 	fault(f.ExpiresIn <= 0, "--expires-in must be more than 0")
 	return errors.Join(faults...)
+}
+
+// fhirOperations are the names of the operations that flags can make a job of.
+func fhirOperations() []string {
+	var names []string
+	for _, op := range compose.Operations() {
+		if op.API == compose.FHIR {
+			names = append(names, op.Name)
+		}
+	}
+	return names
 }
 
 // newID is a job id that tells when it was made.

@@ -18,8 +18,8 @@ import (
 type jobStatusCmd struct {
 	Job string `arg:"" help:"The job: its id, which shows that of every destination, or DESTINATION/ID."`
 
-	Since   string   `placeholder:"TIME" help:"Read the events from then on (2h ago, 2026-11-20, 2026-11-20T18:00:00Z) instead of those around what the ledger says." group:"Status"`
-	Waiting int      `default:"1000" placeholder:"N" help:"How many of the oldest jobs in the lanes to look at for one that no worker has taken yet." group:"Status"`
+	Since   string   `placeholder:"TIME" help:"Read the events from then on (2h ago, 2026-11-20, 2026-11-20T18:00:00Z) instead of those around what the ledger says." group:"Status" percall:""`
+	Waiting int      `default:"1000" placeholder:"N" help:"How many of the oldest jobs in the lanes to look at for one that no worker has taken yet." group:"Status" percall:""`
 	JSON    bool     `name:"json" help:"Print JSON." group:"Output"`
 	NATS    app.NATS `embed:"" group:"NATS"`
 

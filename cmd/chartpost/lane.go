@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -69,6 +70,9 @@ func (e laneEdit) run(ctx context.Context, std streams, cli *CLI) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
+	if err := e.noteUnknown(ctx, std, control); err != nil {
+		return err
+	}
 	notes := e.audit.auditor(ctx, queue, e.nats.Prefix, e.action, e.parameters)
 	for _, lane := range e.lanes() {
 		target := schemas.Target{Class: lane.Class, Destination: lane.Destination}
@@ -76,6 +80,20 @@ func (e laneEdit) run(ctx context.Context, std streams, cli *CLI) error {
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// noteUnknown says that nothing is known of the destination, where that is so: its name
+// may be misspelled.
+func (e laneEdit) noteUnknown(ctx context.Context, std streams, control *natsq.Control) error {
+	reports, err := control.Report(ctx)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, adviceStreams)
+	}
+	known := slices.ContainsFunc(reports, func(r natsq.LaneReport) bool { return r.State.Lane.Destination == e.Destination })
+	if !known {
+		fmt.Fprintf(std.err, "note: no lane of %s holds a job or has a state now; `chartpost lane ls` shows the names that do\n", e.Destination)
 	}
 	return nil
 }
@@ -120,8 +138,8 @@ func change(ctx context.Context, control *natsq.Control, lane schemas.Lane, edit
 type lanePauseCmd struct {
 	laneTarget `embed:""`
 
-	For   time.Duration `placeholder:"TIME" help:"How long, like 30m or 2h." group:"Lane"`
-	Until string        `placeholder:"TIME" help:"Until when, like 2026-11-20T18:00:00Z." group:"Lane"`
+	For   time.Duration `placeholder:"TIME" help:"How long, like 30m or 2h." group:"Lane" percall:""`
+	Until string        `placeholder:"TIME" help:"Until when, like 2026-11-20T18:00:00Z." group:"Lane" percall:""`
 
 	auditFlags `embed:""`
 

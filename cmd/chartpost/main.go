@@ -53,8 +53,8 @@ func usage(err error) error {
 	return &failure{exitUsage, err}
 }
 
-// CLI is the whole command line. Every flag is also an environment variable
-// (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file.
+// CLI is the whole command line. Each flag without the tag percall is also an environment
+// variable (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file.
 type CLI struct {
 	Config string   `short:"c" type:"path" placeholder:"FILE" help:"YAML file of settings; its keys are the names of the flags. A flag goes before its variable, the variable before the file."`
 	Log    logFlags `embed:"" prefix:"log-"`
@@ -157,9 +157,9 @@ func newParser(cli *CLI, options ...kong.Option) (*kong.Kong, *settings, error) 
 	return parser, s, err
 }
 
-// helpOf is a flag's help with its variable.
+// helpOf is a flag's help with its variable, if it has one.
 func helpOf(v *kong.Value) string {
-	if v.Flag == nil || v.Name == "help" {
+	if v.Flag == nil || v.Name == "help" || perCall(v.Flag) {
 		return v.Help
 	}
 	return strings.TrimSuffix(v.Help, ".") + " ($" + app.EnvironmentName(v.Name) + ")."
@@ -167,7 +167,7 @@ func helpOf(v *kong.Value) string {
 
 // noSettings reminds whoever forgot them.
 func noSettings(config string) string {
-	if config != "" {
+	if config != "" || os.Getenv(app.EnvironmentName("config")) != "" {
 		return ""
 	}
 	return " No file of settings was read: see --config, or " + app.EnvironmentName("config") + "."

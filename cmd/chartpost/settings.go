@@ -60,21 +60,36 @@ func (s *settings) load(path string, root *kong.Node) {
 	s.file, faults = readYAML(kong.ExpandPath(path))
 	s.faults = append(s.faults, faults...)
 	s.unread = s.file == nil && len(faults) > 0
-	known := map[string]bool{}
-	eachFlag(root, func(f *kong.Flag) { known[f.Name] = f.Name != "help" && f.Name != "config" })
+	flags, settings := map[string]bool{}, map[string]bool{}
+	eachFlag(root, func(f *kong.Flag) {
+		flags[f.Name] = f.Name != "help" && f.Name != "config"
+		settings[f.Name] = settings[f.Name] || flags[f.Name] && !perCall(f)
+	})
 	for _, key := range slices.Sorted(maps.Keys(s.file)) {
-		if !known[key] {
+		switch {
+		case settings[key]:
+		case flags[key]:
+			s.faults = append(s.faults, fmt.Errorf("%s: is decided for each call: remove the key and write --%s where it is wanted", s.file[key].origin, key))
+		default:
 			s.faults = append(s.faults, fmt.Errorf("%s: is no setting; the keys are the names of the flags, without --", s.file[key].origin))
 		}
 	}
 }
 
+// perCall reports whether a flag is decided for each call: what a command acts on, what
+// it is allowed to do, and why. Neither a variable nor the file sets such a flag, so that
+// a forgotten one does not, for example, drop all dead letters without a question.
+func perCall(f *kong.Flag) bool { return f.Tag.Has("percall") }
+
 // Validate implements kong.Resolver; load has done it.
 func (s *settings) Validate(*kong.Application) error { return nil }
 
-// Resolve implements kong.Resolver. An empty variable counts as none, since
-// that is what templates make of a value that is not there.
+// Resolve implements kong.Resolver. An empty variable counts as none, because that is
+// what templates make of a value that is not there.
 func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, error) {
+	if perCall(f) {
+		return nil, nil
+	}
 	if text := os.Getenv(app.EnvironmentName(f.Name)); text != "" {
 		return setting{text: text, origin: app.EnvironmentName(f.Name)}, nil
 	}

@@ -19,7 +19,7 @@ type setupCmd struct {
 	Streams app.Streams `embed:"" group:"Streams"`
 
 	Lease        time.Duration `placeholder:"DURATION" help:"Make this the fleet's lease, the worker's --lease. Stop all workers first. Empty leaves it: the first worker's is the fleet's." group:"Streams"`
-	DryRun       bool          `help:"Show what would be done, and change nothing." group:"Streams"`
+	DryRun       bool          `help:"Show what would be done, and change nothing." group:"Streams" percall:""`
 	BudgetBucket string        `name:"budget-bucket" placeholder:"NAME" help:"KV bucket of the shared count, for deployments with different prefixes behind one egress address; setup makes it. Empty is the deployment's own." group:"Budget"`
 
 	JSON bool `name:"json" help:"Print JSON, one stream or bucket a line."`

@@ -8,8 +8,8 @@ import (
 
 // timeFlags bound what is looked at by time. Whoever embeds them calls parse.
 type timeFlags struct {
-	Since string `placeholder:"TIME" help:"Only from then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z."`
-	Until string `placeholder:"TIME" help:"Only before then, written like --since."`
+	Since string `placeholder:"TIME" help:"Only from then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z." percall:""`
+	Until string `placeholder:"TIME" help:"Only before then, written like --since." percall:""`
 
 	since, until time.Time
 }

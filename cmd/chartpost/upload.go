@@ -20,9 +20,9 @@ import (
 
 // uploadFlags bring a local file to S3 before its job is published.
 type uploadFlags struct {
-	Upload string `type:"path" placeholder:"FILE" help:"Local file to put into S3 first: to where the job file's first file is, or into --bucket."`
+	Upload string `type:"path" placeholder:"FILE" help:"Local file to put into S3 first: to where the job file's first file is, or into --bucket." percall:""`
 	Bucket string `placeholder:"BUCKET" help:"Bucket for --upload without a job file."`
-	Key    string `placeholder:"KEY" help:"Key for --upload without a job file; default outbox/<job id>/<file name>."`
+	Key    string `placeholder:"KEY" help:"Key for --upload without a job file; default outbox/<job id>/<file name>." percall:""`
 }
 
 // check holds the flags together. Whether a job file is given decides.

@@ -18,8 +18,8 @@ import (
 type watchCmd struct {
 	eventFilter `embed:""`
 
-	Since        string   `placeholder:"TIME" help:"From then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z; empty is from now on." group:"Events"`
-	Live         bool     `help:"Listen to events as they are published, without a consumer: what comes while the connection is lost is missed. For watchers." group:"Events"`
+	Since        string   `placeholder:"TIME" help:"From then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z; empty is from now on." group:"Events" percall:""`
+	Live         bool     `help:"Listen to events as they are published, without a consumer: what comes while the connection is lost is missed. For watchers." group:"Events" percall:""`
 	Subscription string   `placeholder:"NAME" help:"Read from this subscription and acknowledge what was printed: goes on where it was the last time. For watchers." group:"Events"`
 	JSON         bool     `name:"json" help:"Print the events as JSON, one a line." group:"Output"`
 	NATS         app.NATS `embed:"" group:"NATS"`
