@@ -28,9 +28,9 @@ func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (schemas.Job, erro
 // belongs refuses a job that came by a subject that is not its own, or that is
 // meant for another environment: a test must never reach production by a typo.
 func (p *Pipeline) belongs(lane schemas.Lane, job schemas.Job) error {
-	if lane.Stray() || job.Destination.Address() != lane.Destination {
+	if own := job.Destination.Address(); lane.Stray() || own != lane.Destination {
 		return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "subject_mismatch", Path: "/destination",
-			Text: "the job was published to the subject of another destination"}
+			Text: fmt.Sprintf("the job was published to the subject of another destination; the last token of its own subject is %s", schemas.Token(own))}
 	}
 	if job.Destination.Environment != p.settings.Environment {
 		return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "environment_mismatch", Path: "/destination/environment",

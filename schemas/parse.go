@@ -41,6 +41,7 @@ type outline struct {
 // parser reads a document, and notes what JSON itself allows but a contract
 // must not: a key twice, a nesting without end.
 type parser struct {
+	data []byte
 	dec  *jsontext.Decoder
 	path []step
 	// spots become the document's offsets.
@@ -63,7 +64,7 @@ func parse(data []byte, c *contract) (doc *outline, problems []Problem) {
 	if !utf8.Valid(data) {
 		return nil, []Problem{{Code: "not_utf8", Text: "is not UTF-8: encode the document as UTF-8 without a byte order mark"}}
 	}
-	p := &parser{contract: c, dec: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)), cuts: map[string]cut{}}
+	p := &parser{data: data, contract: c, dec: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)), cuts: map[string]cut{}}
 	root, ok := p.value(c.shape)
 	if !ok {
 		return nil, p.problems
@@ -214,12 +215,21 @@ func (p *parser) syntax(err error) (any, bool) {
 	if s, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		at = s.ByteOffset
 	}
-	text := fmt.Sprintf("is not valid JSON at byte %d", at)
+	line, column := position(p.data, at)
+	text := fmt.Sprintf("is not valid JSON at line %d, column %d (byte %d)", line, column, at)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		text = fmt.Sprintf("ends after %d bytes before its JSON does: send the whole document", at)
+		text = fmt.Sprintf("ends in line %d, after %d bytes, before its JSON does: send the whole document", line, at)
 	}
 	p.report(at, "not_json", text, "")
 	return nil, false
+}
+
+// position gives the line and the column of the byte at an offset, each from 1. The column
+// counts characters.
+func position(data []byte, at int64) (line, column int) {
+	before := data[:min(max(at, 0), int64(len(data)))]
+	line = bytes.Count(before, []byte("\n")) + 1
+	return line, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
 }
 
 func (p *parser) report(at int64, code, text, key string) {

@@ -147,10 +147,15 @@ func reasonOf(f *fault.Fault) schemas.Reason {
 	return schemas.Reason{Kind: string(f.Kind), Code: f.Code, Text: f.Text, Path: f.Path}
 }
 
-// overdue is the fault of a job that was taken after its deadline.
-func overdue() *fault.Fault {
-	return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codeExpired, Path: "/expires_at",
+// overdue is the fault of a job that was taken after its deadline. It names the member
+// that set the deadline.
+func overdue(job schemas.Job) *fault.Fault {
+	f := &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codeExpired, Path: "/expires_at",
 		Text: "the job was taken after its expires_at, and not tried any more"}
+	if job.ExpiresAt.IsZero() {
+		f.Path, f.Text = "/requested_at", "the job has no expires_at, so it expired 72 h after its requested_at; it was taken later, and not tried any more"
+	}
+	return f
 }
 
 // mostAbandoned is how often a job may be found in hands that let it fall: what

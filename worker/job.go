@@ -92,7 +92,7 @@ func (h *handling) run(ctx context.Context) {
 // try runs the job once and concludes it.
 func (h *handling) try(ctx context.Context, refusal error) {
 	if now, _ := h.queueNow(); refusal == nil && now.After(h.job.Deadline()) {
-		refusal = overdue()
+		refusal = overdue(h.job)
 	}
 	if refusal != nil {
 		h.conclude(ctx, fault.Of(refusal))

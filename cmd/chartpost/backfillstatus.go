@@ -156,7 +156,7 @@ func printEnd(std streams, name string, t backfill.Tally, followed bool) error {
 	if !followed && t.InFlight > 0 || t.Good() {
 		return nil
 	}
-	return &failure{exitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; `chartpost backfill report %s` tells which",
+	return &failure{exitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; `chartpost backfill report %s MANIFEST --out FILE` says which",
 		t.Lines-t.Counts[backfill.OutcomeAccepted]-t.Counts[backfill.OutcomeDuplicate], t.Lines, name)}
 }
 

@@ -33,7 +33,7 @@ const checkTime = 15 * time.Second
 // What an operator can do about a part that does not work.
 var (
 	adviceNATS    = "see " + flags("nats-url", "nats-creds", "nats-nkey", "nats-tls-ca") + ": is the server there, and does it let this user in?"
-	adviceStreams = "if they are missing, run `chartpost setup` as an administrator; if they exist, see " + flags("prefix", "nats-creds") + " and the permissions of this user"
+	adviceStreams = "if they are missing, run `chartpost setup` with an operator's user; if they exist, see " + flags("prefix", "nats-creds") + " and the permissions of this user"
 	adviceS3      = "see " + flags("s3-endpoint", "s3-region", "s3-path-style", "s3-buckets") + " and the credentials of the AWS SDK's own chain (AWS_ACCESS_KEY_ID, AWS_PROFILE, a role)"
 	adviceKey     = "see " + flags("redox-key-file", "redox-key-id", "redox-client-id", "redox-tls-ca")
 	adviceToken   = "see " + flags("redox-client-id", "redox-key-id", "redox-token-url", "redox-token-audience", "redox-tls-ca") + "; the dashboard of Redox shows which keys the client has"

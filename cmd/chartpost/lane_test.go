@@ -28,7 +28,7 @@ func TestLaneRow(t *testing.T) {
 		"broken":           {worker.LaneState{Breaker: broken}, show.Lane{State: "broken", Until: later, Reason: "status"}},
 		"probing":          {worker.LaneState{Breaker: &probing}, show.Lane{State: "probing", Until: later, Reason: "status", By: "w-1"}},
 		"paused":           {worker.LaneState{Pause: pause}, show.Lane{State: "paused", Until: pause.Until, Reason: "maintenance", By: "ann"}},
-		"both":             {worker.LaneState{Pause: pause, Breaker: broken}, show.Lane{State: "paused, broken", Until: pause.Until, Reason: "maintenance", By: "ann"}},
+		"both":             {worker.LaneState{Pause: pause, Breaker: broken}, show.Lane{State: "paused, broken", Until: pause.Until, Reason: "maintenance; broken: status", By: "ann"}},
 		"over":             {worker.LaneState{Pause: &over}, show.Lane{State: "open"}},
 		"over, yet broken": {worker.LaneState{Pause: &over, Breaker: broken}, show.Lane{State: "broken", Until: later, Reason: "status"}},
 	} {

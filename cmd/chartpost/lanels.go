@@ -102,10 +102,10 @@ func laneRow(r natsq.LaneReport, now time.Time) show.Lane {
 		}
 	}
 	if p := s.Pause; p != nil && p.Until.After(now) {
-		if row.State = "paused"; s.Breaker != nil {
-			row.State = "paused, broken"
+		row.State, row.Until, row.Reason, row.By = "paused", p.Until, p.Reason, p.By
+		if b := s.Breaker; b != nil {
+			row.State, row.Reason = "paused, broken", p.Reason+"; broken: "+b.Reason.Code
 		}
-		row.Until, row.Reason, row.By = p.Until, p.Reason, p.By
 	}
 	return row
 }

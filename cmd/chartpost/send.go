@@ -14,6 +14,7 @@ import (
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/s3source"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -67,6 +68,9 @@ func (c *sendCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err != nil {
 		return err
 	}
+	if err := c.sendable(job, time.Now()); err != nil {
+		return err
+	}
 	queue, err := app.Queue(c.NATS, "send", cli.Log.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
@@ -82,6 +86,27 @@ func (c *sendCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return p.submit(ctx)
 	}
 	return p.follow(ctx, c.Wait, c.printer(std))
+}
+
+// sendable refuses a job that a worker would end at once: it has expired, or it names a
+// file in a bucket that --s3-buckets does not allow.
+func (c *sendCmd) sendable(job schemas.Job, now time.Time) error {
+	if now.After(job.Deadline()) {
+		if job.ExpiresAt.IsZero() {
+			return usage(errors.New("the job would be refused:\n  /requested_at is more than 72 h ago, and a job without expires_at expires 72 h after it: set expires_at, or requested_at to the present time (expired)"))
+		}
+		return usage(errors.New("the job would be refused:\n  /expires_at has passed: set a later time (expired)"))
+	}
+	var faults []error
+	for i, file := range job.Files {
+		if err := s3source.Admit(c.S3.Buckets, file); err != nil {
+			faults = append(faults, fmt.Errorf("  /files/%d: %w", i, err))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return usage(fmt.Errorf("the job would be refused:\n%w", err))
+	}
+	return nil
 }
 
 // read gives the job's bytes.
@@ -183,7 +208,7 @@ func (p publication) follow(ctx context.Context, wait time.Duration, print func(
 	}
 	switch {
 	case err != nil && published:
-		return fmt.Errorf("%w\nthe job %s is published and goes on by itself", err, p.id)
+		return fmt.Errorf("%w\nthe job is published; `chartpost status %s` says where it is", err, p.id)
 	case err != nil:
 		if _, told := errors.AsType[*failure](err); told { // by submit
 			return err
@@ -194,7 +219,15 @@ func (p publication) follow(ctx context.Context, wait time.Duration, print func(
 	case last.Final():
 		return &failure{exitNotAccepted, fmt.Errorf("the job %s ended as %s", p.id, last)}
 	case errors.Is(context.Cause(ctx), errWaited):
-		return &failure{exitTimeout, fmt.Errorf("the job %s had not ended after %s; it goes on by itself", p.id, wait)}
+		return &failure{exitTimeout, fmt.Errorf("the job %s had not ended after %s%s; `chartpost status %s` says where it is", p.id, wait, unheard(last), p.id)}
 	}
-	return errors.New("interrupted; the job goes on by itself")
+	return fmt.Errorf("interrupted; the job is published, and `chartpost status %s` says where it is", p.id)
+}
+
+// unheard says that no worker told of the job, where none did.
+func unheard(last schemas.Status) string {
+	if last != "" {
+		return ""
+	}
+	return ", and no worker has told of it"
 }

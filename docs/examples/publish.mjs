@@ -24,6 +24,7 @@ const job = {
     "resource": { "resourceType": "DocumentReference", "status": "current" }
   },
   "requested_at": "2026-11-20T10:00:00Z",
+  "expires_at": "2099-12-31T00:00:00Z",
   "correlation": { "order": "4711" }
 };
 

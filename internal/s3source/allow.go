@@ -24,6 +24,19 @@ func parsePlaces(entries []string) ([]place, error) {
 	return places, nil
 }
 
+// Admit refuses a file that no request can name, or that is in none of the allowed buckets
+// (Config.Allowed). It asks no server.
+func Admit(allowed []string, file schemas.File) error {
+	places, err := parsePlaces(allowed)
+	if err != nil {
+		return err
+	}
+	if f := (&Source{allowed: places}).admit(file); f != nil {
+		return f
+	}
+	return nil
+}
+
 // admit refuses a file that no request can name, or that jobs may not name.
 func (s *Source) admit(file schemas.File) *fault.Fault {
 	switch {

@@ -30,7 +30,7 @@ var (
 	fileChanged    = ofFile("file_changed", "the object is not the one the job named or first read; it was replaced, or that version is gone")
 	versionInvalid = ofFile("version_invalid", "S3 does not take the version_id for one of its own")
 	fileArchived   = ofFile("file_archived", "the object is archived; restore it before the job is sent again")
-	fileUnpinned   = ofFile("file_unpinned", "the store gives the object neither a version nor a strong ETag, so that nobody can tell whether a later read has the same bytes")
+	fileUnpinned   = ofFile("file_unpinned", "the store gives the object neither a version nor a strong ETag, so a later read may have other bytes; put the object there through the S3 API, not by a copy into the server's folder")
 	keyInvalid     = ofFile("key_invalid", "a key must not hold a zero byte, nor . or .. between slashes; give the object another key")
 	notAllowed     = ofFile("bucket_not_allowed", "jobs may not name this bucket or prefix; it is not among the allowed buckets")
 	fileForbidden  = ofFile("file_forbidden", "S3 does not let us read the object; s3:GetObject is needed, s3:GetObjectVersion in buckets that keep versions, "+
