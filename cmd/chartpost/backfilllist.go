@@ -62,7 +62,7 @@ func (c *planCmd) inventory(ctx context.Context, source *s3source.Source, what, 
 		return false, err
 	}
 	defer from.Close()
-	reader, err := manifest.NewReader(from, manifest.Options{Format: manifest.CSV, Columns: c.InventoryFields})
+	reader, err := manifest.NewReader(from, manifest.Options{Format: manifest.CSV, Delimiter: ',', Columns: c.InventoryFields})
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", what, err)
 	}

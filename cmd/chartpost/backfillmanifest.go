@@ -26,6 +26,8 @@ type manifestFlags struct {
 
 	Template     string        `type:"path" placeholder:"FILE" help:"YAML or JSON file that makes a job of each line. Without it each line of an NDJSON manifest is a job."`
 	Format       string        `default:"auto" enum:"auto,csv,ndjson" placeholder:"auto" help:"csv, ndjson, or auto: NDJSON where the first byte is a brace."`
+	Delimiter    string        `default:"auto" enum:"auto,comma,semicolon,tab,bar" placeholder:"auto" help:"Between the fields of CSV: comma, semicolon, tab, bar, or auto: what a first line sep= says, else what stands most often in the first line."`
+	Encoding     string        `default:"auto" enum:"auto,utf-8,utf-16,windows-1252" placeholder:"auto" help:"utf-8, utf-16, windows-1252, or auto: UTF-8, or UTF-16 where its byte order mark is there."`
 	Columns      []string      `placeholder:"NAME" help:"Names of the columns, where the manifest has no header line."`
 	SizeColumn   string        `placeholder:"NAME" help:"Column with the size of a job's files, in bytes."`
 	ExpiresAfter time.Duration `default:"720h" help:"How long after the start of the run its jobs are tried, where they do not say so themselves."`
@@ -118,5 +120,23 @@ func (c *manifestFlags) options() manifest.Options {
 	if c.Format != "auto" {
 		o.Format = manifest.Format(c.Format)
 	}
+	if c.Encoding != "auto" {
+		o.Encoding = manifest.Encoding(c.Encoding)
+	}
+	o.Delimiter = map[string]byte{"comma": ',', "semicolon": ';', "tab": '\t', "bar": '|'}[c.Delimiter]
 	return o
+}
+
+// describe says how a manifest is read. Names of columns are shown on a terminal alone: they
+// can be patient data where a file lacks its header line.
+func describe(reader *manifest.Reader, terminal bool) string {
+	columns := reader.Columns()
+	text := fmt.Sprintf("the manifest is read as %s, with %d columns", reader.Format(), len(columns))
+	if d := reader.Delimiter(); d != 0 {
+		text = fmt.Sprintf("the manifest is read as CSV with the delimiter %q, and has %d columns", d, len(columns))
+	}
+	if terminal && len(columns) > 0 {
+		text += ": " + strings.Join(columns, ", ")
+	}
+	return text
 }

@@ -159,7 +159,7 @@ func (m *storedManifest) Close() error { return m.close() }
 // settings is a digest of what decides about jobs beside manifest and template.
 // Names of columns can be patient data: they are not kept.
 func (m *storedManifest) settings() string {
-	data, _ := json.Marshal([]any{m.flags.Format, m.flags.Columns, m.flags.SizeColumn, m.flags.ExpiresAfter})
+	data, _ := json.Marshal([]any{m.flags.Format, m.flags.Delimiter, m.flags.Encoding, m.flags.Columns, m.flags.SizeColumn, m.flags.ExpiresAfter})
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
@@ -176,7 +176,7 @@ func (m *storedManifest) same(run backfill.Run, plan *backfill.Plan) error {
 	refuse(plan.Manifest.SHA256 != run.Manifest.SHA256, "the manifest is")
 	refuse(differs(run.Template, m.template), "the template is")
 	refuse(differs(run.Only, m.onlySource), "the report of --only-failed is")
-	refuse(run.Settings != m.settings(), "--format, --columns, --size-column or --expires-after are")
+	refuse(run.Settings != m.settings(), "--format, --delimiter, --encoding, --columns, --size-column or --expires-after are")
 	if len(faults) == 0 {
 		refuse(plan.Lines != run.Lines || plan.Faulty != run.Faulty, "the rules that lines are held to are")
 	}

@@ -33,8 +33,9 @@ type Run struct {
 // Recipe makes jobs of the lines of one manifest. It is safe for concurrent
 // use; each goroutine takes a Maker.
 type Recipe struct {
-	format  Format
-	columns []string
+	format    Format
+	delimiter byte
+	columns   []string
 	// used are the columns that the template names.
 	used     map[string]bool
 	root     *node
@@ -47,7 +48,7 @@ type Recipe struct {
 // template takes each line of an NDJSON manifest as a job. All faults are in
 // the error: a column that the manifest does not have, a function used wrongly.
 func NewRecipe(t *Template, r *Reader, run Run) (*Recipe, error) {
-	recipe := &Recipe{format: r.format, columns: r.Columns(), run: run}
+	recipe := &Recipe{format: r.format, delimiter: r.delimiter, columns: r.Columns(), run: run}
 	for _, d := range []struct {
 		name string
 		at   time.Time
@@ -113,7 +114,7 @@ type Maker struct {
 
 // Maker gives a maker of its own to a goroutine.
 func (r *Recipe) Maker() *Maker {
-	row := newRow(r.columns)
+	row := newRow(r.columns, r.delimiter)
 	// A column that nobody asks for may hold what it likes.
 	maps.DeleteFunc(row.columns, func(name string, _ int) bool { return !r.used[name] })
 	return &Maker{recipe: r, row: row, render: renderer{defaults: r.defaults}}

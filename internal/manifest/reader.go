@@ -2,10 +2,12 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -22,6 +24,10 @@ const (
 type Options struct {
 	// Format is empty for NDJSON where the first byte is "{", else CSV.
 	Format Format
+	// Delimiter stands between the fields of a CSV manifest. 0 takes what a first line
+	// "sep=;" says, else what stands most often in the first record.
+	Delimiter byte
+	Encoding  Encoding
 	// Columns name the columns of a CSV manifest without a header line, and
 	// those of an NDJSON manifest whose first line does not have them all.
 	Columns []string
@@ -29,10 +35,11 @@ type Options struct {
 
 // Reader reads the lines of a manifest, in order. It is for one goroutine.
 type Reader struct {
-	format  Format
-	columns []string
-	text    *text
-	scan    *scanner
+	format    Format
+	delimiter byte
+	columns   []string
+	text      *text
+	scan      *scanner
 	// first is a record that was read to learn of the columns.
 	first *Record
 }
@@ -50,7 +57,7 @@ var (
 // NewReader reads as much of a manifest as tells its format and its columns.
 // from is read as stored: gzip is known by its first bytes.
 func NewReader(from io.Reader, o Options) (*Reader, error) {
-	t, err := openText(from)
+	t, err := openText(from, o.Encoding)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +66,6 @@ func NewReader(from io.Reader, o Options) (*Reader, error) {
 	}
 	head := r.scan.window
 	switch {
-	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
-		return nil, errUTF16
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
 		r.scan.cut(3)
 	case len(head) == 0:
@@ -69,16 +74,41 @@ func NewReader(from io.Reader, o Options) (*Reader, error) {
 		}
 		return nil, ErrEmpty
 	}
+	if err := r.detect(o); err != nil {
+		return nil, err
+	}
+	if len(r.columns) > 0 {
+		return r, nil
+	}
+	return r, r.learn()
+}
+
+// ErrArray is a manifest that is one JSON array.
+var ErrArray = errors.New("the manifest is a JSON array: write one object per line, without brackets and commas between them (NDJSON), for example with jq -c '.[]'")
+
+// detect finds the format and the delimiter where they are not given.
+func (r *Reader) detect(o Options) error {
+	if r.format != CSV && bytes.HasPrefix(bytes.TrimLeft(r.scan.window, " \t\r\n"), []byte("[")) {
+		return ErrArray
+	}
 	if r.format == "" {
 		r.format = CSV
 		if bytes.HasPrefix(r.scan.window, []byte("{")) {
 			r.format = NDJSON
 		}
 	}
-	if len(r.columns) > 0 {
-		return r, nil
+	if r.format != CSV {
+		return nil
 	}
-	return r, r.learn()
+	n, _ := r.scan.lineEnd(0)
+	said := stated(r.scan.window[:n])
+	if said != 0 {
+		r.scan.cut(n)
+		n, _ = r.scan.lineEnd(0)
+	}
+	r.delimiter = cmp.Or(o.Delimiter, said, delimiterOf(r.scan.window[:n]))
+	r.scan.delimiter = r.delimiter
+	return nil
 }
 
 // learn takes the columns from the first record.
@@ -91,7 +121,7 @@ func (r *Reader) learn() error {
 		return err
 	}
 	if r.format == CSV {
-		fields, fault := fieldsOf(first.raw, nil)
+		fields, fault := fieldsOf(first.raw, r.delimiter, nil)
 		if first.fault != nil || fault != nil {
 			return fmt.Errorf("%w: %w", ErrHeader, firstFault(first.fault, fault))
 		}
@@ -100,7 +130,7 @@ func (r *Reader) learn() error {
 	}
 	first.raw = bytes.Clone(first.raw)
 	r.first = &first
-	row := newRow(nil)
+	row := newRow(nil, r.delimiter)
 	if fault := row.readObject(first.raw, func(name string) int {
 		r.columns = append(r.columns, name)
 		return -1
@@ -121,6 +151,9 @@ func firstFault(faults ...*Fault) error {
 
 // Format is CSV or NDJSON.
 func (r *Reader) Format() Format { return r.format }
+
+// Delimiter stands between the fields of a CSV manifest; 0 of another.
+func (r *Reader) Delimiter() byte { return r.delimiter }
 
 // Columns are the names of the columns. They may be patient data, where a file
 // lacks its header line.
@@ -172,12 +205,12 @@ func (r *Reader) Digest() (digest string, size int64) {
 
 // fieldsOf cuts a CSV record into its fields. The record is one that measureCSV
 // took.
-func fieldsOf(raw []byte, into []string) ([]string, *Fault) {
+func fieldsOf(raw []byte, delimiter byte, into []string) ([]string, *Fault) {
 	into = into[:0]
 	line := string(raw)
 	for {
 		if len(line) == 0 || line[0] != '"' {
-			end := indexComma(line)
+			end := strings.IndexByte(line, delimiter)
 			if end < 0 {
 				into = append(into, line)
 				break

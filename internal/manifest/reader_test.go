@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"golang.org/x/text/encoding/unicode"
 )
 
 // rows reads a manifest to its end: a line for each record, with its number and
@@ -25,7 +27,7 @@ func rows(t testing.TB, from io.Reader, o Options) (lines []string, r *Reader) {
 	if err != nil {
 		return []string{err.Error()}, nil
 	}
-	row := newRow(r.Columns())
+	row := newRow(r.Columns(), r.Delimiter())
 	for {
 		record, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -61,7 +63,16 @@ func TestReader(t *testing.T) {
 		{"not UTF-8", "a,b\n1,\xff\n1,2\n", `2 not_utf8 #2|3 ["1" "2"]`},
 		{"too long", "a,b\n1," + long + "\n1,2\n", `2 line_too_long |3 ["1" "2"]`},
 		{"too long at the end", "a,b\n1,2\n1," + long + long + long, `2 ["1" "2"]|3 line_too_long `},
-		{"UTF-16", "\xff\xfea\x00", errUTF16.Error()},
+		{"UTF-16", "\xff\xfea\x00,\x00b\x00\r\x00\n\x00\xe9\x00,\x001\x00\n\x00", `2 ["é" "1"]`},
+		{"UTF-16, the other way round", "\xfe\xff\x00a\x00\n\x00\xe9", `2 ["é"]`},
+		{"semicolons", "a;b\r\n\"x;y\";2,5\n", `2 ["x;y" "2,5"]`},
+		{"tabs", "a\tb\n1,5\t2\n", `2 ["1,5" "2"]`},
+		{"bars", "a|b|c\n1|2|3\n", `2 ["1" "2" "3"]`},
+		{"commas inside quotes do not count", "\"a, b, c\";d\n1;2\n", `2 ["1" "2"]`},
+		{"a stated delimiter", "sep=;\r\na,b,c;d\r\n1;2\r\n", `3 ["1" "2"]`},
+		{"a column named like a statement", "sep=x\n1\n", `2 ["1"]`},
+		{"behind a quote, with semicolons", "a;b\n\"1\",2;3\n1;2\n", `2 csv_quote |3 ["1" "2"]`},
+		{"an array", " [{\"a\":1}]", ErrArray.Error()},
 		{"nothing", "", ErrEmpty.Error()},
 		{"only a mark", "\xef\xbb\xbf", ErrEmpty.Error()},
 		{"only a header", "a,b\n", ""},
@@ -92,6 +103,27 @@ func TestReader(t *testing.T) {
 			zipped, _ := rows(t, bytes.NewReader(zip(t, c.in)), Options{})
 			if !slices.Equal(zipped, lines) {
 				t.Errorf("as gzip: %q", zipped)
+			}
+		})
+	}
+}
+
+// TestEncoding reads what must be stated: nothing in the bytes tells of it.
+func TestEncoding(t *testing.T) {
+	for _, c := range []struct {
+		name, in string
+		encoding Encoding
+		want     string
+	}{
+		{"Windows-1252", "name,eur\nJos\xe9,\x80\n", Windows1252, `2 ["José" "€"]`},
+		{"UTF-16 without a mark", "a\x00\n\x00\xe9\x00", UTF16, `2 ["é"]`},
+		{"UTF-8", "a\n\xc3\xa9\n", UTF8, `2 ["é"]`},
+		{"a mark against the statement", "\xff\xfea\x00", Windows1252, "the manifest begins with the byte order mark of UTF-16, and was to be read as windows-1252"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lines, _ := rows(t, strings.NewReader(c.in), Options{Encoding: c.encoding})
+			if got := strings.Join(lines, "|"); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
 	}
@@ -187,7 +219,11 @@ func TestResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, from := range []io.Reader{file, strings.NewReader(text), iotest.HalfReader(strings.NewReader(text)), bytes.NewReader(zip(t, text))} {
+			wide, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, from := range []io.Reader{file, strings.NewReader(text), iotest.HalfReader(strings.NewReader(text)), bytes.NewReader(zip(t, text)), strings.NewReader(wide)} {
 				if rest := resumed(t, from, record.Next); !slices.Equal(rest, all[i+1:]) {
 					t.Errorf("%T behind line %d: %d lines, want %d", from, record.Number, len(rest), len(all)-i-1)
 				}
@@ -206,7 +242,7 @@ func resumed(t *testing.T, from io.Reader, at Position) (lines []string) {
 	if err := r.Resume(at); err != nil {
 		t.Fatal(err)
 	}
-	row := newRow(r.Columns())
+	row := newRow(r.Columns(), r.Delimiter())
 	for {
 		record, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -238,13 +274,18 @@ func FuzzReader(f *testing.F) {
 		if !slices.Equal(lines, slow) {
 			t.Fatalf("%q\n%q", lines, slow)
 		}
-		if r == nil || r.Format() != CSV || bytes.HasPrefix(data, []byte("\x1f\x8b")) {
+		if r == nil || r.Format() != CSV || bytes.HasPrefix(data, []byte("\x1f\x8b")) || bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 			return
 		}
 		if r.scan.at.Offset != int64(len(data)) {
 			t.Fatalf("%d of %d bytes", r.scan.at.Offset, len(data))
 		}
-		theirs := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+		plain := bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+		if bytes.HasPrefix(plain, []byte("sep=")) {
+			return
+		}
+		theirs := csv.NewReader(bytes.NewReader(plain))
+		theirs.Comma = rune(r.Delimiter())
 		records, err := theirs.ReadAll()
 		// encoding/csv drops a carriage return inside of quotes.
 		if err != nil || len(records) == 0 || bytes.ContainsRune(data, '\r') {

@@ -10,10 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-func indexComma(s string) int { return strings.IndexByte(s, ',') }
-
 // unquote reads the quoted field that line begins with; rest begins with the
-// comma behind it.
+// delimiter behind it.
 func unquote(line string) (field, rest string) {
 	line = line[1:]
 	end := strings.IndexByte(line, '"')
@@ -39,13 +37,14 @@ func unquote(line string) (field, rest string) {
 
 // row is one line's values, by column. It is used again for line after line.
 type row struct {
-	columns map[string]int
-	count   int
-	values  []string
+	columns   map[string]int
+	count     int
+	delimiter byte
+	values    []string
 }
 
-func newRow(columns []string) *row {
-	r := &row{columns: make(map[string]int, len(columns)), count: len(columns)}
+func newRow(columns []string, delimiter byte) *row {
+	r := &row{columns: make(map[string]int, len(columns)), count: len(columns), delimiter: delimiter}
 	for i, name := range columns {
 		r.columns[name] = i
 	}
@@ -75,7 +74,7 @@ func (r *row) read(format Format, record Record) *Fault {
 
 func (r *row) readCSV(raw []byte) *Fault {
 	var fault *Fault
-	if r.values, fault = fieldsOf(raw, r.values); fault != nil {
+	if r.values, fault = fieldsOf(raw, r.delimiter, r.values); fault != nil {
 		return fault
 	}
 	if len(r.values) != r.count {

@@ -19,7 +19,7 @@ type Row struct {
 // error is the last thing given.
 func Rows(r *Reader) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		row := newRow(r.columns)
+		row := newRow(r.columns, r.delimiter)
 		for {
 			record, err := r.Next()
 			if errors.Is(err, io.EOF) {

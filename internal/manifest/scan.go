@@ -16,10 +16,12 @@ type scanner struct {
 	space  []byte
 	at     Position
 	ended  error
+	// delimiter stands between the fields of a CSV record.
+	delimiter byte
 }
 
 func newScanner(from io.Reader) *scanner {
-	return &scanner{from: from, space: make([]byte, 256<<10), at: Position{Line: 1}}
+	return &scanner{from: from, space: make([]byte, 256<<10), at: Position{Line: 1}, delimiter: delimiters[0]}
 }
 
 // more reads on; false means that there is no more, or no more is to be held.
@@ -128,7 +130,7 @@ func measureLine(s *scanner) (int, *Fault) {
 
 var (
 	errQuoteInside = Fault{Code: "csv_quote", Text: "a quote stands inside a field that does not begin with one; such a field is put into quotes, and the quotes inside it doubled (RFC 4180)"}
-	errQuoteAfter  = Fault{Code: "csv_quote", Text: "a closing quote is followed by neither a comma nor the end of the line; a quote inside a quoted field is doubled (RFC 4180)"}
+	errQuoteAfter  = Fault{Code: "csv_quote", Text: "a closing quote is followed by neither a delimiter nor the end of the line; a quote inside a quoted field is doubled (RFC 4180)"}
 	errQuoteOpen   = Fault{Code: "csv_quote", Text: "a quoted field is not closed"}
 )
 
@@ -142,7 +144,7 @@ func measureCSV(s *scanner) (int, *Fault) {
 	if bytes.IndexByte(s.window[:first], '"') < 0 {
 		return first, nil
 	}
-	var q quotes
+	q := quotes{delimiter: s.delimiter}
 	for from, end := 0, first; ; {
 		if fault := q.read(s.window[from:end]); fault != nil {
 			return first, fault
@@ -161,6 +163,7 @@ func measureCSV(s *scanner) (int, *Fault) {
 
 // quotes follows RFC 4180 through a record.
 type quotes struct {
+	delimiter byte
 	// open is inside quotes; inside is behind the first byte of a field without.
 	open, inside bool
 }
@@ -178,7 +181,7 @@ func (q *quotes) read(line []byte) *Fault {
 			}
 			q.open = false
 			rest := bytes.TrimSuffix(bytes.TrimSuffix(line[i:], []byte("\n")), []byte("\r"))
-			if len(rest) > 0 && rest[0] != ',' {
+			if len(rest) > 0 && rest[0] != q.delimiter {
 				fault := errQuoteAfter
 				return &fault
 			}
@@ -186,7 +189,7 @@ func (q *quotes) read(line []byte) *Fault {
 			continue
 		}
 		switch c := line[i]; {
-		case c == ',':
+		case c == q.delimiter:
 			q.inside = false
 		case c == '"' && q.inside:
 			fault := errQuoteInside

@@ -26,59 +26,78 @@ func (s *stored) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// text is the manifest decompressed.
+// text is the manifest decompressed, in UTF-8.
 type text struct {
 	stored *stored
-	buffer *bufio.Reader
-	zip    *gzip.Reader
+	// buffer has the bytes as stored, and plain the same decompressed: it is buffer where
+	// the manifest is not gzip.
+	buffer, plain *bufio.Reader
+	// utf8 is plain decoded.
+	utf8 io.Reader
 	// skipped tells that bytes were left out: there is no digest then.
 	skipped bool
 }
 
-var (
-	errUTF16 = errors.New("the manifest is UTF-16: save it as UTF-8")
-	// ErrGzip is a manifest of which not all can be had.
-	ErrGzip = errors.New("the manifest is gzip and its end is missing or broken")
-)
+// ErrGzip is a manifest of which not all can be had.
+var ErrGzip = errors.New("the manifest is gzip and its end is missing or broken")
+
+// bufferSize is how much is read at once, in bytes.
+const bufferSize = 64 << 10
 
 // openText knows gzip by its first two bytes (RFC 1952), not by a name.
-func openText(from io.Reader) (*text, error) {
+func openText(from io.Reader, e Encoding) (*text, error) {
 	t := &text{stored: &stored{from: from, hash: sha256.New()}}
-	t.buffer = bufio.NewReaderSize(t.stored, 64<<10)
-	head, err := t.buffer.Peek(2)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading the manifest: %w", err)
+	t.buffer = bufio.NewReaderSize(t.stored, bufferSize)
+	t.plain = t.buffer
+	head, err := peek(t.buffer)
+	if err != nil {
+		return nil, err
 	}
-	if string(head) != "\x1f\x8b" {
-		return t, nil
+	if head == "\x1f\x8b" {
+		zip, err := gzip.NewReader(t.buffer)
+		if err != nil {
+			return nil, ErrGzip
+		}
+		t.plain = bufio.NewReaderSize(unzipped{zip}, bufferSize)
 	}
-	if t.zip, err = gzip.NewReader(t.buffer); err != nil {
-		return nil, ErrGzip
-	}
-	return t, nil
+	t.utf8, err = decoded(t.plain, e)
+	return t, err
 }
 
-// Read implements io.Reader. A gzip file that ends early is an error, and never
-// a shorter manifest.
-func (t *text) Read(p []byte) (int, error) {
-	if t.zip == nil {
-		return t.buffer.Read(p)
+// peek gives the first two bytes, or as many as there are.
+func peek(from *bufio.Reader) (string, error) {
+	head, err := from.Peek(2)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("reading the manifest: %w", err)
 	}
-	n, err := t.zip.Read(p)
+	return string(head), nil
+}
+
+// unzipped is what a gzip file holds. One that ends early is an error, and never a shorter
+// manifest.
+type unzipped struct{ zip *gzip.Reader }
+
+// Read implements io.Reader.
+func (u unzipped) Read(p []byte) (int, error) {
+	n, err := u.zip.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) {
 		err = ErrGzip
 	}
 	return n, err
 }
 
-// skip leaves out n bytes: by a seek where the manifest is plain and can.
+// Read implements io.Reader.
+func (t *text) Read(p []byte) (int, error) { return t.utf8.Read(p) }
+
+// skip leaves out n bytes of UTF-8: by a seek where the manifest is stored as such and
+// can.
 func (t *text) skip(n int64) error {
 	if n == 0 {
 		return nil
 	}
 	t.skipped = true
 	seeker, ok := t.stored.from.(io.Seeker)
-	if t.zip != nil || !ok || n < int64(t.buffer.Buffered()) {
+	if t.utf8 != io.Reader(t.buffer) || !ok || n < int64(t.buffer.Buffered()) {
 		if _, err := io.CopyN(io.Discard, t, n); err != nil {
 			return fmt.Errorf("reading the manifest up to where to resume: %w", err)
 		}
