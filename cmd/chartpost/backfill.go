@@ -144,7 +144,9 @@ func (c *planCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return usage(c.hidePath(err))
 	}
-	fmt.Fprintln(std.err, describe(reader, std.errTerminal))
+	if !c.JSON {
+		fmt.Fprintln(std.err, describe(reader, std.errTerminal))
+	}
 	start := time.Now()
 	run := manifest.Run{StartedAt: start, ExpiresAfter: c.ExpiresAfter, SizeColumn: c.SizeColumn}
 	if !c.Quick {

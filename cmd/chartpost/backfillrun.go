@@ -32,6 +32,8 @@ type runCmd struct {
 	Outstanding int64         `default:"10000" help:"Most jobs of the run that are published and have not ended." group:"Run"`
 	PerLane     int64         `default:"500" help:"Most such jobs of one destination." group:"Run"`
 	FeederLease time.Duration `default:"15s" help:"How long another feeder waits for a sign of this one before it takes the run over." group:"Run"`
+	Failures    string        `name:"stop-after-failures" default:"10%" placeholder:"10%" help:"Pause the run after so many failed jobs: a number, a percentage of those that have ended (from 100 on), or none." group:"Run"`
+	Pilot       int64         `placeholder:"N" help:"Publish N jobs, then pause the run for a look; backfill resume goes on." group:"Run" percall:""`
 	Follow      bool          `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
 
 	auditFlags `embed:""`
@@ -41,6 +43,8 @@ type runCmd struct {
 	HTTP    app.HTTP    `embed:"" group:"HTTP"`
 	NATS    app.NATS    `embed:"" group:"NATS"`
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
+
+	failures backfill.FailureLimit
 }
 
 // Help adds to the command's --help.
@@ -48,6 +52,9 @@ func (runCmd) Help() string {
 	return `Examples:
 
   chartpost backfill run archive.csv --template template.yaml --id y2019
+  chartpost backfill run archive.csv --template template.yaml --id y2019 \
+      --pilot 10
+  chartpost backfill resume y2019
   chartpost backfill status y2019
   chartpost backfill pause y2019
   chartpost backfill report y2019 archive.csv --template template.yaml \
@@ -74,6 +81,13 @@ func (c *runCmd) check(*kong.Context) error {
 		if one.value < 1 {
 			faults = append(faults, fmt.Errorf("--%s (%s) must be at least 1", one.flag, app.EnvironmentName(one.flag)))
 		}
+	}
+	var err error
+	if c.failures, err = backfill.ParseFailureLimit(c.Failures); err != nil {
+		faults = append(faults, fmt.Errorf("--stop-after-failures (%s): %w", app.EnvironmentName("stop-after-failures"), err))
+	}
+	if c.Pilot < 0 {
+		faults = append(faults, errors.New("--pilot: must not be negative"))
 	}
 	if c.FeederLease < time.Second {
 		faults = append(faults, fmt.Errorf("--feeder-lease (%s) must be at least 1s", app.EnvironmentName("feeder-lease")))
@@ -197,7 +211,7 @@ func (c *runCmd) feed(ctx context.Context, std streams, desk *desk, m *storedMan
 	host, _ := os.Hostname()
 	feeder := &backfill.Feeder{
 		Ports:  backfill.Ports{Bucket: desk.runs, Queue: desk.queue.RunJobs(), Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
-		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease},
+		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease, Failures: c.failures, Pilot: c.Pilot},
 		Run:    run, Survey: survey, Open: m.Open,
 		Name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:6])),
 		Say:  func(text string) { fmt.Fprintln(std.err, "chartpost:", text) },

@@ -45,6 +45,21 @@ func (b *Book) attach(s *Survey, perLane int64) {
 	b.lanes = s.lanes
 	b.lanes.perLane = perLane
 	b.lanes.count(b.lines)
+	b.wake()
+}
+
+// attached reports whether a feeder has the book.
+func (b *Book) attached() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lanes != nil
+}
+
+// published reports whether no line is claimed that was not published.
+func (b *Book) published() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.lanes.claimed) == 0
 }
 
 // choose decides about the next line of a pass, at most so many being open.

@@ -31,6 +31,10 @@ type Ports struct {
 type Limits struct {
 	// Outstanding are all jobs, PerLane those of one destination.
 	Outstanding, PerLane int64
+	// Failures pauses the run after too many failed jobs.
+	Failures FailureLimit
+	// Pilot pauses the run when so many of its jobs were published; 0 is never.
+	Pilot int64
 	// Lease is how long another feeder waits for this one; 0 is DefaultLease.
 	Lease time.Duration
 }
@@ -99,6 +103,9 @@ func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err er
 	all.Go(func() { stop(f.follow(ctx, caught)) })
 	all.Go(func() { stop(f.renew(ctx)) })
 	all.Go(func() { stop(f.obey(ctx)) })
+	if f.Failures != (FailureLimit{}) {
+		all.Go(func() { stop(f.stopAtFailures(ctx)) })
+	}
 	all.Go(func() { stop((&search{Feeder: f}).run(ctx)) })
 	err = f.feed(ctx, wait, caught, ready)
 	ended := err == nil

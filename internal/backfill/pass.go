@@ -83,6 +83,9 @@ func (p *passing) read(ctx context.Context, r *manifest.Reader) (again bool, err
 		if err := p.add(ctx, p.maker.Make(record)); err != nil {
 			return false, err
 		}
+		if err := p.countPilot(ctx); err != nil {
+			return false, err
+		}
 	}
 }
 
@@ -128,6 +131,23 @@ func (p *passing) add(ctx context.Context, line manifest.Line) error {
 		return nil
 	}
 	return p.flush(ctx)
+}
+
+// countPilot pauses the run behind the last job of its pilot.
+func (p *passing) countPilot(ctx context.Context) error {
+	if p.Pilot == 0 {
+		return nil
+	}
+	if p.Pilot--; p.Pilot > 0 {
+		return nil
+	}
+	if err := p.flush(ctx); err != nil {
+		return err
+	}
+	if err := p.book.await(ctx, p.book.published); err != nil {
+		return err
+	}
+	return p.pause(ctx, "its feeder: the pilot is published")
 }
 
 // flush hands the jobs to the publisher.
