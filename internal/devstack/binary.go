@@ -14,15 +14,9 @@ import (
 )
 
 // BuildNATSServer builds the genuine nats-server program, of the version this
-// module requires, into dir and gives its path. It must run inside the module,
-// as every test does.
-func BuildNATSServer(ctx context.Context, dir string) (string, error) {
-	program := filepath.Join(dir, "nats-server")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/nats-io/nats-server/v2")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("devstack: build of nats-server: %w: %s", err, out)
-	}
-	return program, nil
+// module requires, and gives its path; see Build.
+func BuildNATSServer(ctx context.Context) (string, error) {
+	return Build(ctx, "github.com/nats-io/nats-server/v2")
 }
 
 // InstallNATSServer fetches the genuine nats-server of another version, such as

@@ -130,7 +130,7 @@ func TestStartNATSSaysWhatIsWrong(t *testing.T) {
 // TestNATSProcesses runs one contract over both ways to have a separate
 // process: this program again, and the genuine nats-server.
 func TestNATSProcesses(t *testing.T) {
-	program, err := devstack.BuildNATSServer(t.Context(), t.TempDir())
+	program, err := devstack.BuildNATSServer(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

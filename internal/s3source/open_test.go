@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
@@ -56,25 +55,6 @@ func TestOpenReadsWhatWasStored(t *testing.T) {
 		if told.Pin != object.Pin || told.ContentType != object.ContentType || told.Body != nil {
 			t.Errorf("%d bytes: Stat says %+v", size, told)
 		}
-	}
-}
-
-// TestEmbeddedStore runs one read against the server inside this process.
-func TestEmbeddedStore(t *testing.T) {
-	options := s3dev.Options{Dir: t.TempDir()}
-	server, err := s3dev.Start(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	near := shelf{client: s3dev.Client(server.URL(), options), bucket: "bucket"}
-	if err := s3dev.Bucket(t.Context(), near.client, near.bucket, false); err != nil {
-		t.Fatal(err)
-	}
-	content := noise(100_000)
-	file := near.put(t, "k", content)
-	if got := read(t, open(t, source(t, server.URL()), file, nil)); !bytes.Equal(got, content) {
-		t.Error("other content")
 	}
 }
 
