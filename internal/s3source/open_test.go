@@ -81,7 +81,7 @@ func TestPinHoldsAnObjectWithoutVersions(t *testing.T) {
 }
 
 // TestPinsAreSent: the ETag is compared on both sides, so that a store that
-// honours it does not send thirty megabytes for nothing.
+// honors it does not send thirty megabytes for nothing.
 func TestPinsAreSent(t *testing.T) {
 	shelf, proxy := newShelf(t, false), newCrook(t, cutAt(500))
 	file, s := shelf.put(t, "k", noise(1000)), source(t, proxy.URL)
