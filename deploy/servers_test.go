@@ -38,7 +38,7 @@ var genuine = sync.OnceValues(func() (string, error) {
 	if named := os.Getenv("CHARTPOST_TEST_NATS_SERVER"); named != "" {
 		return named, nil
 	}
-	return devstack.BuildNATSServer(context.Background())
+	return devstack.Build(context.Background(), devstack.NATSServer)
 })
 
 // built builds a program of this module.

@@ -28,11 +28,7 @@ func TestMain(m *testing.M) { devtest.Main(m) }
 // hundreds. Tests that call run have it.
 func program(t testing.TB) string {
 	t.Helper()
-	path, err := devstack.Build(t.Context(), "cmd/chartpost")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return devtest.Program(t, "cmd/chartpost")
 }
 
 // TestScripts runs the commands as a user does, against real servers that all

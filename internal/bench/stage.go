@@ -82,7 +82,7 @@ func (s *stage) build(ctx context.Context) (err error) {
 	if s.pipe, err = devstack.Build(ctx, "internal/bench/pipe"); err != nil {
 		return err
 	}
-	s.nats, err = devstack.BuildNATSServer(ctx)
+	s.nats, err = devstack.Build(ctx, devstack.NATSServer)
 	return err
 }
 

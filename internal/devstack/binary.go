@@ -13,11 +13,9 @@ import (
 	"time"
 )
 
-// BuildNATSServer builds the genuine nats-server program, of the version this
-// module requires, and gives its path; see Build.
-func BuildNATSServer(ctx context.Context) (string, error) {
-	return Build(ctx, "github.com/nats-io/nats-server/v2")
-}
+// NATSServer is the genuine nats-server program, for Build: the version that this
+// module requires.
+const NATSServer = "github.com/nats-io/nats-server/v2"
 
 // InstallNATSServer fetches the genuine nats-server of another version, such as
 // "2.14.9", through the module proxy, keeps it below dir and gives its path. One
@@ -39,7 +37,7 @@ func InstallNATSServer(ctx context.Context, dir, version string) (string, error)
 	return program, nil
 }
 
-// StartNATSBinary runs a program that BuildNATSServer built. On Linux it dies
+// StartNATSBinary runs a nats-server program. On Linux it dies
 // with this process; elsewhere only Stop and Kill end it.
 func StartNATSBinary(ctx context.Context, program string, options NATSOptions) (*ServerProcess, error) {
 	if options.Dir == "" {

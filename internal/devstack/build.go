@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Build builds a program for tests and gives its path: a folder of this
@@ -20,12 +21,32 @@ import (
 // another module. The working directory must be in the repository.
 //
 // All processes of this user share what is built, so that each program is linked
-// once: the go command finds out whether it is still up to date. Programs are
-// static, as the image has them.
+// once. The go command finds out whether it is still up to date, and each process
+// asks it once. Programs are static, as the image has them.
 func Build(ctx context.Context, program string) (string, error) {
-	root, err := repository()
+	builds.Lock()
+	defer builds.Unlock()
+	if path, ok := builds.done[program]; ok {
+		return path, nil
+	}
+	path, err := build(ctx, program)
 	if err != nil {
 		return "", fmt.Errorf("devstack: build of %s: %w", program, err)
+	}
+	builds.done[program] = path
+	return path, nil
+}
+
+// builds are those that this process has asked for.
+var builds = struct {
+	sync.Mutex
+	done map[string]string
+}{done: map[string]string{}}
+
+func build(ctx context.Context, program string) (string, error) {
+	root, err := repository()
+	if err != nil {
+		return "", err
 	}
 	dir, pkg := root, program
 	if holds(filepath.Join(root, program, "go.mod")) {
@@ -35,11 +56,11 @@ func Build(ctx context.Context, program string) (string, error) {
 	}
 	built := filepath.Join(programsOf(root), strings.ReplaceAll(program, "/", "_"), baseOf(program))
 	if err := os.MkdirAll(filepath.Dir(built), 0o700); err != nil {
-		return "", fmt.Errorf("devstack: build of %s: %w", program, err)
+		return "", err
 	}
 	release, err := lock(built + ".lock")
 	if err != nil {
-		return "", fmt.Errorf("devstack: build of %s: %w", program, err)
+		return "", err
 	}
 	defer release()
 	// Without the commit in it, or each commit would make it be linked again.
@@ -47,7 +68,7 @@ func Build(ctx context.Context, program string) (string, error) {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("devstack: build of %s: %w: %s", program, err, out)
+		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return built, nil
 }

@@ -85,7 +85,7 @@ const ownVersion = "go.mod"
 func (p *programs) nats(t testing.TB, version string) string {
 	return p.get(t, "nats "+version, func() (string, error) {
 		if version == ownVersion {
-			return devstack.BuildNATSServer(context.Background())
+			return devstack.Build(context.Background(), devstack.NATSServer)
 		}
 		return devstack.InstallNATSServer(context.Background(), filepath.Join("..", "..", "bin"), version)
 	})

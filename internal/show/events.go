@@ -15,7 +15,7 @@ import (
 // fixed widths.
 type Events struct {
 	w      io.Writer
-	color bool
+	color  bool
 	headed bool
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 )
 
-// Main is a TestMain that lets the test binary be a NATS server and a server of
-// each further role:
+// Main is a TestMain that lets the test binary be a server of each role, and a NATS
+// server:
 //
 //	func TestMain(m *testing.M) { devtest.Main(m) }
 func Main(m *testing.M, roles ...devstack.Role) {
