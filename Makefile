@@ -2,6 +2,11 @@
 
 GO     ?= go
 BIN    := bin
+# The linters of .golangci.yml; their versions are those of .ci/lint/go.mod.
+GOLANGCI = $(GO) tool -modfile=$(CURDIR)/.ci/lint/go.mod golangci-lint
+# As the image has them. Tests build programs in the same way, so that nothing is
+# compiled twice.
+STATIC := CGO_ENABLED=0
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test test-nats soak lint vuln bench bench-micro build release clean
@@ -9,14 +14,16 @@ BIN    := bin
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## Build bin/chartpost and bin/chartpost-dev
-	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+build: ## Build bin/chartpost, bin/chartpost-dev and its S3 server
+	$(STATIC) $(GO) build -o $(BIN)/ ./cmd/...
+	cd internal/devstack/s3server && $(STATIC) $(GO) build -o ../../../$(BIN)/ .
 
 dev: build ## Run the whole world here: NATS, S3, a simulator of Redox, a worker, sample documents
 	@$(BIN)/chartpost-dev $(ARGS)
 
 test: ## Run every test with the race detector, and the messages against an independent FHIR checker
 	cd deploy/prometheus/check && $(GO) test ./...
+	cd internal/devstack/s3server && $(GO) test ./...
 	$(GO) test -race -p 4 -timeout 15m ./...
 	cd testdata/fhircheck && $(GO) test -count=1 ./...
 
@@ -28,10 +35,11 @@ test-nats: ## Test the queue against another nats-server: make test-nats NATS_SE
 soak: ## Run the fault laboratory at full length, for hours; make soak ARGS="-run TestChaos -lab.seed=7"
 	$(GO) test ./internal/faultlab -v -count=1 -timeout 0 -lab.long $(ARGS)
 
-lint: ## Check formatting, vet, staticcheck; the chart, the Compose file and the Dockerfile
+lint: ## Check formatting, vet, golangci-lint; the chart, the Compose file and the Dockerfile
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	$(GOLANGCI) run ./...
+	cd internal/devstack/s3server && $(GO) vet ./... && $(GOLANGCI) run ./...
 	cd testdata/fhircheck && $(GO) vet ./...
 	cd deploy/prometheus/check && $(GO) vet ./...
 	cd deploy/check && $(GO) vet ./... && $(GO) test -count=1 ./...

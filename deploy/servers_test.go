@@ -19,29 +19,14 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
-	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 )
 
-// programs is the folder of what these tests build.
-var programs string
-
 func TestMain(m *testing.M) {
-	devstack.ServeIfAsked(s3dev.Role())
 	os.Unsetenv("AWS_CA_BUNDLE") // every client of S3 would read it
 	// The AWS SDK's own chain is how a worker gets its credentials.
 	os.Setenv("AWS_ACCESS_KEY_ID", worker)
 	os.Setenv("AWS_SECRET_ACCESS_KEY", worker+"-secret")
-	os.Exit(tested(m))
-}
-
-func tested(m *testing.M) int {
-	var err error
-	if programs, err = os.MkdirTemp("", "chartpost-deploy-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(programs)
-	return m.Run()
+	os.Exit(m.Run())
 }
 
 // patience bounds every wait: far more than a slow machine needs.
@@ -53,20 +38,12 @@ var genuine = sync.OnceValues(func() (string, error) {
 	if named := os.Getenv("CHARTPOST_TEST_NATS_SERVER"); named != "" {
 		return named, nil
 	}
-	return devstack.BuildNATSServer(context.Background(), programs)
+	return devstack.Build(context.Background(), devstack.NATSServer)
 })
 
-// built builds a program of this module, once.
+// built builds a program of this module.
 func built(path string) func() (string, error) {
-	return sync.OnceValues(func() (string, error) {
-		program := filepath.Join(programs, filepath.Base(path))
-		cmd := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/chartpost/chartpost/"+path)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building %s: %w: %s", path, err, out)
-		}
-		return program, nil
-	})
+	return sync.OnceValues(func() (string, error) { return devstack.Build(context.Background(), path) })
 }
 
 var (

@@ -195,7 +195,7 @@ func TestTooLargeWithoutItsFiles(t *testing.T) {
 }
 
 // TestTheRightBytes: the digest that a job demands is held to in both ways of
-// travelling, and a wrong file never arrives.
+// traveling, and a wrong file never arrives.
 func TestTheRightBytes(t *testing.T) {
 	w := newWorld(t)
 	data := document(900, "a")

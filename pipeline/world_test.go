@@ -37,7 +37,7 @@ import (
 func TestMain(m *testing.M) {
 	os.Setenv("AWS_ACCESS_KEY_ID", s3dev.DefaultAccessKey)
 	os.Setenv("AWS_SECRET_ACCESS_KEY", s3dev.DefaultSecretKey)
-	devtest.Main(m, s3dev.Role())
+	devtest.Main(m)
 }
 
 const (

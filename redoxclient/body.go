@@ -173,8 +173,8 @@ func (s *stream) Close() error {
 
 // state is how far the stream came: bytes handed over, the source's fault, and
 // whether the source is being read at this moment.
-func (s *stream) state() (given int64, err error, inRead bool) {
+func (s *stream) state() (given int64, inRead bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.given, s.err, s.inRead
+	return s.given, s.inRead, s.err
 }

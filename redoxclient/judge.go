@@ -95,7 +95,7 @@ func (a *attempt) sourceFault() error {
 	if a.opened != nil || a.stream == nil {
 		return a.opened
 	}
-	_, err, _ := a.stream.state()
+	_, _, err := a.stream.state()
 	return err
 }
 
@@ -110,7 +110,7 @@ func (a *attempt) why(answering bool) error {
 	if s == nil {
 		return errSourceStalled // still opening the source
 	}
-	if _, _, inRead := s.state(); inRead {
+	if _, inRead, _ := s.state(); inRead {
 		return errSourceStalled
 	}
 	return errStalled

@@ -63,8 +63,9 @@ func (s Status) Final() bool {
 	switch s {
 	case StatusAccepted, StatusFailed, StatusUnknown, StatusDuplicate, StatusCancelled:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // Reason says why, in words that are safe to show to anyone.

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func (k *contract) check(doc *outline) []Problem {
 	if err == nil {
 		return nil
 	}
-	top, ok := err.(*jsonschema.ValidationError)
+	top, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if !ok {
 		return []Problem{{Code: "schema", Text: "could not be checked against the schema"}}
 	}

@@ -129,10 +129,10 @@ func TestCountsAreOfTheDocument(t *testing.T) {
 	for i := range 3 * maxKept {
 		fmt.Fprintf(&labels, `"label%d": "a", `, i)
 	}
-	labelled := strings.Replace(job, "{", `{"correlation": {`+labels.String()+`"z": "a"}, `, 1)
+	labeled := strings.Replace(job, "{", `{"correlation": {`+labels.String()+`"z": "a"}, `, 1)
 	for doc, want := range map[string]string{
 		files:    "not valid (job a): /files has 301 items and must have at most 10 (too_many)",
-		labelled: "not valid (job a): /correlation has 301 fields and must have at most 16 (too_many)",
+		labeled: "not valid (job a): /correlation has 301 fields and must have at most 16 (too_many)",
 	} {
 		if _, err := DecodeJob([]byte(doc)); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)

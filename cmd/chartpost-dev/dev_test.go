@@ -129,7 +129,7 @@ func TestOnceTwice(t *testing.T) {
 			}
 		}
 		if strings.Contains(out, "\x1b") {
-			t.Error("colours without a terminal")
+			t.Error("colors without a terminal")
 		}
 	}
 	for line := range strings.Lines(second) {

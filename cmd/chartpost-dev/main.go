@@ -1,7 +1,7 @@
-// Command chartpost-dev is the whole world of Chartpost in one process, to try
-// it, to develop against it, and to test one's own code: NATS, an S3 server
-// over a folder, a simulator of Redox, and a worker. Nothing of it belongs into
-// production.
+// Command chartpost-dev is the whole world of Chartpost, to try it, to develop
+// against it, and to test one's own code: NATS, a simulator of Redox and a worker
+// in this process, and an S3 server over a folder as its child. Nothing of it
+// belongs into production.
 package main
 
 import (
@@ -26,7 +26,7 @@ type CLI struct {
 	S3    s3Cmd    `cmd:"" name:"s3" help:"Run the S3 server alone."`
 }
 
-const description = `NATS, an S3 server, a simulator of Redox and a worker in one process, for trying and testing. Not for production.
+const description = `NATS, an S3 server, a simulator of Redox and a worker, for trying and testing. Not for production.
 
 Exit codes:
 

@@ -116,7 +116,7 @@ func (r *samplesRun) failure() error {
 }
 
 func (w *world) printAddresses(out io.Writer) {
-	fmt.Fprintf(out, `Chartpost, the whole world in one process. Everything here is a simulation; data lives in %s.
+	fmt.Fprintf(out, `Chartpost, the whole world on this machine. Everything here is a simulation; data lives in %s.
 
   NATS       %s
   S3         %s  (bucket %s)

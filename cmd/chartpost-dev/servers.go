@@ -98,7 +98,7 @@ var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 func (c *s3Cmd) Run(ctx context.Context, out io.Writer) error {
 	options := s3dev.Options{Dir: c.Dir, Port: c.Port}
-	server, err := s3dev.Start(options)
+	server, err := s3dev.StartProcess(ctx, options)
 	if err != nil {
 		return err
 	}

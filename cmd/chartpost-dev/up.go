@@ -100,7 +100,7 @@ func (c *upCmd) live(ctx context.Context, w *world, queue *natsq.Conn, log *slog
 		defer cancel()
 	}
 	samples := &samplesRun{world: w, queue: queue, run: time.Now(), open: map[string]bool{}}
-	table := show.NewEvents(out, show.Colour(show.IsTerminal(out), os.Getenv))
+	table := show.NewEvents(out, show.Color(show.IsTerminal(out), os.Getenv))
 	err := queue.Watch(watching, nil, samples.run, func() error { return samples.submit(watching) }, func(e schemas.Event) bool {
 		table.Add(e)
 		if samples.ended(e) {

@@ -101,7 +101,7 @@ func (w *world) startNATS(_ context.Context, p ports) error {
 // startS3 also puts the server's credentials where the AWS SDK looks for them.
 func (w *world) startS3(ctx context.Context, p ports) error {
 	options := s3dev.Options{Dir: filepath.Join(w.dir, "s3"), Port: freePort(p.S3)}
-	server, err := s3dev.Start(options)
+	server, err := s3dev.StartProcess(ctx, options)
 	if err != nil {
 		return fmt.Errorf("starting the S3 server: %w", err)
 	}

@@ -51,6 +51,7 @@ func readFailed(name string) (*backfill.Only, *backfill.Source, error) {
 			return nil, nil, fmt.Errorf("line %d: has no outcome", row.Number)
 		case backfill.OutcomeFailed:
 			only.Add(line, row.Values[at[1]])
+		default: // not to be sent again
 		}
 	}
 	if only.Len() == 0 {

@@ -88,7 +88,7 @@ func stateOf(j *timeline.Job) string {
 func printStatus(std streams, j *timeline.Job, now time.Time) error {
 	s := statusJSON(j)
 	state := show.Clean(sentence(s, j, now))
-	if show.Colour(std.outTerminal, os.Getenv) {
+	if show.Color(std.outTerminal, os.Getenv) {
 		state = show.Paint(schemas.Status(s.State), state)
 	}
 	var out strings.Builder

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -10,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,42 +21,14 @@ import (
 	"github.com/chartpost/chartpost/internal/samples"
 )
 
-// TestMain lets the test binary be the S3 server.
-func TestMain(m *testing.M) {
-	devstack.ServeIfAsked(s3dev.Role())
-	os.Unsetenv("AWS_CA_BUNDLE") // every client of S3 would read it
-	os.Exit(tested(m))
-}
-
-func tested(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "chartpost-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	built = sync.OnceValues(func() (string, error) {
-		program := filepath.Join(dir, "chartpost")
-		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%w: %s", err, out)
-		}
-		return program, nil
-	})
-	return m.Run()
-}
-
-var built func() (string, error)
+func TestMain(m *testing.M) { devtest.Main(m) }
 
 // program is chartpost as users have it. The race detector is not in it: it
 // makes a command of this size ten times as slow to begin, and these tests run
 // hundreds. Tests that call run have it.
 func program(t testing.TB) string {
 	t.Helper()
-	path, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return devtest.Program(t, "cmd/chartpost")
 }
 
 // TestScripts runs the commands as a user does, against real servers that all

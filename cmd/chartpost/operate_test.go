@@ -96,7 +96,7 @@ func (o *office) bury(id, expires string) {
 func (o *office) count(stream string) uint64 {
 	o.t.Helper()
 	if stream == "JOBS" {
-		devtest.Arrived(o.t, o.js, "chartpost")
+		devtest.InLane(o.t, o.js, "chartpost")
 	}
 	s, err := o.js.Stream(o.t.Context(), "CHARTPOST_"+stream)
 	if err != nil {

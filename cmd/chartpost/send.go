@@ -128,7 +128,7 @@ func (c *sendCmd) read(ctx context.Context, std streams, now time.Time) ([]byte,
 // printer shows one event.
 func (c *sendCmd) printer(std streams) func(schemas.Event) error {
 	if !c.JSON {
-		return show.NewEvents(std.out, show.Colour(std.outTerminal, os.Getenv)).Add
+		return show.NewEvents(std.out, show.Color(std.outTerminal, os.Getenv)).Add
 	}
 	encoder := json.NewEncoder(std.out)
 	encoder.SetEscapeHTML(false)

@@ -48,7 +48,7 @@ func eachFlag(n *kong.Node, do func(*kong.Flag)) {
 }
 
 // load reads the YAML file, if one is named, and refuses keys that no flag of
-// any command has: they are most likely misspelt.
+// any command has: they are most likely misspelled.
 func (s *settings) load(path string, root *kong.Node) {
 	if path == "" {
 		path = os.Getenv(app.EnvironmentName("config"))

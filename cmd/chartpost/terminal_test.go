@@ -35,7 +35,7 @@ func TestHostileTextOnATerminal(t *testing.T) {
 		{"names", "dead"},
 	} {
 		said := o.with(exitOK, terminal, args...)
-		// The program's own colours are the only escape sequences.
+		// The program's own colors are the only escape sequences.
 		plain := strings.NewReplacer("\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "").Replace(said)
 		if at := strings.IndexFunc(plain, func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }); at >= 0 {
 			t.Errorf("%v: %q", args, plain[max(at-20, 0):])

@@ -78,7 +78,7 @@ func (c *watchCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	}
 	defer queue.Close()
 	var written error
-	print := show.NewEvents(std.out, show.Colour(std.outTerminal, os.Getenv)).Add
+	print := show.NewEvents(std.out, show.Color(std.outTerminal, os.Getenv)).Add
 	if c.JSON {
 		encoder := jsonLines(std.out)
 		print = func(e schemas.Event) error { return encoder.Encode(e) }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,12 +13,14 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/chartpost/chartpost/internal/devstack"
 )
 
 // The rules and the dashboard that are tried here.
 const (
 	alertRules    = "../../deploy/prometheus/alerts.yml"
-	alertProgram  = "../../deploy/prometheus/check"
+	alertProgram  = "deploy/prometheus/check"
 	dashboardFile = "../../deploy/grafana/chartpost.json"
 	runbook       = "../../docs/operating.md"
 )
@@ -53,11 +54,9 @@ type tried struct {
 // buildCheck builds the program, which has Prometheus' own engine in it.
 func buildCheck(t *testing.T) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "check")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
-	cmd.Dir = alertProgram
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the check of alerts: %v\n%s", err, out)
+	program, err := devstack.Build(t.Context(), alertProgram)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return program
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/pipeline/compose"
@@ -124,9 +124,9 @@ func peakOfOperation(b *testing.B, program, operation string, how schemas.Transf
 
 func buildWorker(b *testing.B) string {
 	b.Helper()
-	program := filepath.Join(b.TempDir(), "chartpost")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "github.com/chartpost/chartpost/cmd/chartpost").CombinedOutput(); err != nil {
-		b.Fatalf("building the worker: %v\n%s", err, out)
+	program, err := devstack.Build(b.Context(), "cmd/chartpost")
+	if err != nil {
+		b.Fatal(err)
 	}
 	return program
 }

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	// The AWS SDK's own chain is how a worker gets its credentials.
 	os.Setenv("AWS_ACCESS_KEY_ID", s3dev.DefaultAccessKey)
 	os.Setenv("AWS_SECRET_ACCESS_KEY", s3dev.DefaultSecretKey)
-	devtest.Main(m, s3dev.Role())
+	devtest.Main(m)
 }
 
 // patienceOfTests bounds every wait: far more than a slow machine needs.

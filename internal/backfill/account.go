@@ -203,6 +203,7 @@ func (o *made) reason() string {
 		return reasonRefused
 	case Lost:
 		return reasonLost
+	default:
+		return ""
 	}
-	return ""
 }

@@ -65,6 +65,7 @@ func (l *Lanes) count(lines []LineState) {
 			l.all++
 		case Unfed:
 			l.unfed[lane]++
+		default: // has ended
 		}
 	}
 }

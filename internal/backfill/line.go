@@ -78,8 +78,10 @@ func (s LineState) Outcome(run State) Outcome {
 		if run == Cancelled {
 			return OutcomeCancelled
 		}
+		return OutcomePending
+	default:
+		return OutcomePending
 	}
-	return OutcomePending
 }
 
 // codeReused is the reason of a job that was not sent because another has its id.
@@ -106,8 +108,10 @@ func (s LineState) after(event schemas.EventData) (next LineState, ok bool) {
 		if !s.Ended() && event.Reason != nil && event.Reason.Code == codeReused {
 			return Blocked, true
 		}
+		return s, false
+	default:
+		return s, false
 	}
-	return s, false
 }
 
 // known says what the ledger's record means for a line about to be published.
@@ -127,8 +131,9 @@ func known(record *pipeline.Record, digest string) LineState {
 		return Doubtful
 	case pipeline.Failed, pipeline.Cancelled:
 		return Unfed
+	default:
+		return Blocked
 	}
-	return Blocked
 }
 
 func ofPhase(phase pipeline.Phase) LineState {
@@ -141,8 +146,9 @@ func ofPhase(phase pipeline.Phase) LineState {
 		return LineFailed
 	case pipeline.Cancelled:
 		return LineCancelled
+	default:
+		return Fed
 	}
-	return Fed
 }
 
 // digestOf is the digest that a worker keeps of the job.

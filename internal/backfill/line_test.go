@@ -109,14 +109,14 @@ func TestLabel(t *testing.T) {
 		if err != nil || string(got) != c.want {
 			t.Errorf("%v\n got %s\nwant %s", err, got, c.want)
 		}
-		var labelled schemas.Job
-		if err := json.Unmarshal(got, &labelled); err != nil {
+		var labeled schemas.Job
+		if err := json.Unmarshal(got, &labeled); err != nil {
 			t.Fatal(err)
 		}
-		if line, ok := lineOf(&schemas.Event{Data: schemas.EventData{Correlation: labelled.Correlation}}, "r"); line != 7 || !ok {
+		if line, ok := lineOf(&schemas.Event{Data: schemas.EventData{Correlation: labeled.Correlation}}, "r"); line != 7 || !ok {
 			t.Errorf("%s: line %d", got, line)
 		}
-		if _, ok := lineOf(&schemas.Event{Data: schemas.EventData{Correlation: labelled.Correlation}}, "other"); ok {
+		if _, ok := lineOf(&schemas.Event{Data: schemas.EventData{Correlation: labeled.Correlation}}, "other"); ok {
 			t.Error("the line of another run")
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/devstack"
-	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 )
 
 // options are the flags.
@@ -34,7 +33,7 @@ type options struct {
 }
 
 func main() {
-	devstack.ServeIfAsked(s3dev.Role(), receiverRole())
+	devstack.ServeIfAsked(receiverRole())
 	var o options
 	flag.IntVar(&o.runs, "runs", 5, "how often each row is measured")
 	flag.StringVar(&o.only, "rows", "", "rows to measure, separated by commas; a name that ends in * stands for all that begin so; empty is all")

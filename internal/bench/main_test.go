@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/devstack"
-	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 func TestMain(m *testing.M) {
-	devstack.ServeIfAsked(s3dev.Role(), receiverRole())
+	devstack.ServeIfAsked(receiverRole())
 	os.Exit(m.Run())
 }
 

@@ -75,16 +75,14 @@ func (s *stage) close() error {
 // build makes the programs that are not given.
 func (s *stage) build(ctx context.Context) (err error) {
 	if s.chartpost == "" {
-		s.chartpost = filepath.Join(s.dir, "chartpost")
-		if err := goBuild(ctx, s.chartpost, "github.com/chartpost/chartpost/cmd/chartpost"); err != nil {
+		if s.chartpost, err = devstack.Build(ctx, "cmd/chartpost"); err != nil {
 			return err
 		}
 	}
-	s.pipe = filepath.Join(s.dir, "pipe")
-	if err := goBuild(ctx, s.pipe, "github.com/chartpost/chartpost/internal/bench/pipe"); err != nil {
+	if s.pipe, err = devstack.Build(ctx, "internal/bench/pipe"); err != nil {
 		return err
 	}
-	s.nats, err = devstack.BuildNATSServer(ctx, s.dir)
+	s.nats, err = devstack.Build(ctx, devstack.NATSServer)
 	return err
 }
 

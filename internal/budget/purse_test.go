@@ -89,7 +89,7 @@ func TestADoubtfulVisitThatStandsIsTaken(t *testing.T) {
 	v.grant = grant{gone: true}
 	p.try(v)
 	if p.meet(entry{}, false, 24, noon) || p.told.seq != 0 {
-		t.Error("a visit that left no entry was not recognised")
+		t.Error("a visit that left no entry was not recognized")
 	}
 }
 

@@ -13,17 +13,9 @@ import (
 	"time"
 )
 
-// BuildNATSServer builds the genuine nats-server program, of the version this
-// module requires, into dir and gives its path. It must run inside the module,
-// as every test does.
-func BuildNATSServer(ctx context.Context, dir string) (string, error) {
-	program := filepath.Join(dir, "nats-server")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/nats-io/nats-server/v2")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("devstack: build of nats-server: %w: %s", err, out)
-	}
-	return program, nil
-}
+// NATSServer is the genuine nats-server program, for Build: the version that this
+// module requires.
+const NATSServer = "github.com/nats-io/nats-server/v2"
 
 // InstallNATSServer fetches the genuine nats-server of another version, such as
 // "2.14.9", through the module proxy, keeps it below dir and gives its path. One
@@ -45,7 +37,7 @@ func InstallNATSServer(ctx context.Context, dir, version string) (string, error)
 	return program, nil
 }
 
-// StartNATSBinary runs a program that BuildNATSServer built. On Linux it dies
+// StartNATSBinary runs a nats-server program. On Linux it dies
 // with this process; elsewhere only Stop and Kill end it.
 func StartNATSBinary(ctx context.Context, program string, options NATSOptions) (*ServerProcess, error) {
 	if options.Dir == "" {

@@ -94,21 +94,32 @@ func connect(t *testing.T, address string, options ...nats.Option) *nats.Conn {
 	return connection
 }
 
+// embedded is a server inside this process.
+func embedded(t *testing.T, options devstack.NATSOptions) *devstack.NATS {
+	t.Helper()
+	server, err := devstack.StartNATS(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server
+}
+
 func TestEmbeddedNATSKeepsItsStreams(t *testing.T) {
 	dir := t.TempDir()
-	first := devtest.NATS(t, devstack.NATSOptions{Dir: dir})
+	first := embedded(t, devstack.NATSOptions{Dir: dir})
 	store(t, connect(t, first.URL()))
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	second := devtest.NATS(t, devstack.NATSOptions{Dir: dir, Port: -1})
+	second := embedded(t, devstack.NATSOptions{Dir: dir, Port: -1})
 	if n := stored(t, connect(t, "", second.InProcess())); n != 1 {
 		t.Fatalf("%d messages kept, want 1", n)
 	}
 }
 
 func TestEmbeddedNATSMaxPayload(t *testing.T) {
-	server := devtest.NATS(t, devstack.NATSOptions{Port: -1, MaxPayload: 4096})
+	server := embedded(t, devstack.NATSOptions{Dir: t.TempDir(), Port: -1, MaxPayload: 4096})
 	if got := connect(t, "", server.InProcess()).MaxPayload(); got != 4096 {
 		t.Fatalf("max payload %d, want 4096", got)
 	}
@@ -130,7 +141,7 @@ func TestStartNATSSaysWhatIsWrong(t *testing.T) {
 // TestNATSProcesses runs one contract over both ways to have a separate
 // process: this program again, and the genuine nats-server.
 func TestNATSProcesses(t *testing.T) {
-	program, err := devstack.BuildNATSServer(t.Context(), t.TempDir())
+	program, err := devstack.Build(t.Context(), devstack.NATSServer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,12 +11,8 @@ import (
 	"sync"
 )
 
-// launchRole starts this program again and waits for its line.
-func launchRole(ctx context.Context, o order) (*running, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
+// launchRole starts a program that serves when asked, and waits for its line.
+func launchRole(ctx context.Context, program string, o order) (*running, error) {
 	raw, err := json.Marshal(o)
 	if err != nil {
 		return nil, err

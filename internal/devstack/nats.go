@@ -1,6 +1,6 @@
 // Package devstack runs the real servers that development and tests work
-// against: NATS with JetStream here, an S3 server in the package s3dev, each
-// either inside this process or as a process of its own that can be killed.
+// against: NATS with JetStream here, inside this process or as a process of its
+// own that can be killed; an S3 server in the package s3dev.
 //
 // The production binary never links it.
 package devstack

@@ -47,6 +47,16 @@ func StartProcess(ctx context.Context, role string, options any) (*ServerProcess
 	if _, asked := os.LookupEnv(roleVariable); asked {
 		return nil, errors.New("devstack: this process is to be a server itself: call ServeIfAsked before anything else")
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return StartProgram(ctx, program, role, options)
+}
+
+// StartProgram is StartProcess with another program, which must do as
+// ServeIfAsked does.
+func StartProgram(ctx context.Context, program, role string, options any) (*ServerProcess, error) {
 	raw, err := json.Marshal(options)
 	if err != nil {
 		return nil, fmt.Errorf("devstack: options: %w", err)
@@ -58,7 +68,7 @@ func StartProcess(ctx context.Context, role string, options any) (*ServerProcess
 		return nil, fmt.Errorf("devstack: options: %w", err)
 	}
 	return start(ctx, wanted.Port, func(ctx context.Context, port int) (*running, error) {
-		return launchRole(ctx, order{Role: role, Port: port, Options: raw})
+		return launchRole(ctx, program, order{Role: role, Port: port, Options: raw})
 	})
 }
 

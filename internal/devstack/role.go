@@ -69,7 +69,7 @@ func ServeIfAsked(roles ...Role) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	// The S3 server prints to os.Stdout, which must hold our one line alone.
+	// A server may print to os.Stdout, which must hold our one line alone.
 	out := os.Stdout
 	os.Stdout = os.Stderr
 	if err := serve(raw, os.Stdin, out, roles); err != nil {

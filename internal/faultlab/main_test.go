@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/devstack"
-	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 )
 
 // The flags of the laboratory. Without them every scenario runs in its short
@@ -33,7 +31,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	devstack.ServeIfAsked(s3dev.Role(), devstack.NATSRole())
+	devstack.ServeIfAsked(devstack.NATSRole())
 	flag.Parse()
 	if !*long {
 		// The short forms wait more than they work, each in a world of its own.
@@ -42,22 +40,13 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	dir, err := os.MkdirTemp("", "faultlab-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	binaries.dir = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 // binaries are the programs under judgement, each built once.
 var binaries = &programs{made: map[string]func() (string, error){}}
 
 type programs struct {
-	dir  string
 	mu   sync.Mutex
 	made map[string]func() (string, error)
 }
@@ -84,12 +73,7 @@ func (p *programs) chartpost(t testing.TB) string {
 		return *program
 	}
 	return p.get(t, "chartpost", func() (string, error) {
-		path := filepath.Join(p.dir, "chartpost")
-		out, err := exec.Command("go", "build", "-o", path, "github.com/chartpost/chartpost/cmd/chartpost").CombinedOutput()
-		if err != nil {
-			return "", fmt.Errorf("build of chartpost: %w: %s", err, out)
-		}
-		return path, nil
+		return devstack.Build(context.Background(), "cmd/chartpost")
 	})
 }
 
@@ -101,7 +85,7 @@ const ownVersion = "go.mod"
 func (p *programs) nats(t testing.TB, version string) string {
 	return p.get(t, "nats "+version, func() (string, error) {
 		if version == ownVersion {
-			return devstack.BuildNATSServer(context.Background(), p.dir)
+			return devstack.Build(context.Background(), devstack.NATSServer)
 		}
 		return devstack.InstallNATSServer(context.Background(), filepath.Join("..", "..", "bin"), version)
 	})

@@ -62,7 +62,7 @@ func survived(handler http.Handler, log *slog.Logger) http.Handler {
 			if value == nil {
 				return
 			}
-			if value != http.ErrAbortHandler {
+			if value != http.ErrAbortHandler { //nolint:errorlint // what net/http itself compares
 				log.Error("a panic while answering over HTTP", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 			}
 			panic(http.ErrAbortHandler)

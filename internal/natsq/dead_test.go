@@ -175,6 +175,7 @@ func TestReport(t *testing.T) {
 	w.put(worker.LaneState{Lane: lane2})
 	until(t, "the limit is the consumer's", func() bool { return w.consumer(lane1).Config.MaxAckPending == 3 })
 	look(t, in)
+	until(t, "no limit is left", func() bool { return w.consumer(lane2).Config.MaxAckPending == 5 })
 	reports, err := w.control().Report(t.Context())
 	if err != nil {
 		t.Fatal(err)

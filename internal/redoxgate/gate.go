@@ -128,10 +128,14 @@ func kindOf(e *redoxclient.Error) fault.Kind {
 		return fault.UnknownOutcome
 	case redoxclient.Interrupted:
 		return fault.Interrupted
+	case redoxclient.Retryable, redoxclient.RateLimited:
+		return fault.Retryable
+	case redoxclient.Credentials:
+		// An operator fixes a wrong key; until then it is no job's fault.
+		return fault.Retryable
+	default:
+		return fault.Retryable
 	}
-	// Retryable and RateLimited; and Credentials: a wrong key is mended by an
-	// operator, and until then it is no job's fault.
-	return fault.Retryable
 }
 
 // scopeOf tells whose fault it is. The token endpoint and the request budget are

@@ -118,7 +118,7 @@ type Match struct {
 	PathPrefix string `json:"path_prefix,omitzero"`
 }
 
-// Fault is one rule of misbehaviour. The first rule that matches and fires
+// Fault is one rule of misbehavior. The first rule that matches and fires
 // decides a request; at most one does.
 type Fault struct {
 	Match Match `json:"match,omitzero"`

@@ -135,7 +135,7 @@ func (a answer) object() *pipeline.Object {
 }
 
 // begins checks that an answer is of the whole of what was wanted, since not
-// every store honours If-Match, and can be pinned.
+// every store honors If-Match, and can be pinned.
 func (w want) begins(a answer) error {
 	switch {
 	case a.length == nil || *a.length < 0:

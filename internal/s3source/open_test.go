@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
@@ -59,25 +58,6 @@ func TestOpenReadsWhatWasStored(t *testing.T) {
 	}
 }
 
-// TestEmbeddedStore runs one read against the server inside this process.
-func TestEmbeddedStore(t *testing.T) {
-	options := s3dev.Options{Dir: t.TempDir()}
-	server, err := s3dev.Start(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	near := shelf{client: s3dev.Client(server.URL(), options), bucket: "bucket"}
-	if err := s3dev.Bucket(t.Context(), near.client, near.bucket, false); err != nil {
-		t.Fatal(err)
-	}
-	content := noise(100_000)
-	file := near.put(t, "k", content)
-	if got := read(t, open(t, source(t, server.URL()), file, nil)); !bytes.Equal(got, content) {
-		t.Error("other content")
-	}
-}
-
 func TestPinHoldsAnObjectWithoutVersions(t *testing.T) {
 	shelf, s := newShelf(t, false), source(t, storeURL)
 	file := shelf.put(t, "k", []byte("one"))
@@ -101,7 +81,7 @@ func TestPinHoldsAnObjectWithoutVersions(t *testing.T) {
 }
 
 // TestPinsAreSent: the ETag is compared on both sides, so that a store that
-// honours it does not send thirty megabytes for nothing.
+// honors it does not send thirty megabytes for nothing.
 func TestPinsAreSent(t *testing.T) {
 	shelf, proxy := newShelf(t, false), newCrook(t, cutAt(500))
 	file, s := shelf.put(t, "k", noise(1000)), source(t, proxy.URL)

@@ -16,7 +16,6 @@ import (
 	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/schemas"
@@ -29,7 +28,6 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	devstack.ServeIfAsked(s3dev.Role())
 	os.Exit(withStore(m))
 }
 

@@ -29,9 +29,10 @@ func Documents() []Document {
 	}
 }
 
-// Patient is the FHIR Patient of the samples, Practitioner the author that
-// their references name.
-func Patient() []byte      { return read("patient.json") }
+// Patient is the FHIR Patient of the samples.
+func Patient() []byte { return read("patient.json") }
+
+// Practitioner is the author that the samples' references name.
 func Practitioner() []byte { return read("practitioner.json") }
 
 func document(name, short, contentType, reference string) Document {

@@ -15,12 +15,12 @@ import (
 // fixed widths.
 type Events struct {
 	w      io.Writer
-	colour bool
+	color  bool
 	headed bool
 }
 
-// NewEvents writes to w, with colour only where the caller knows of a terminal.
-func NewEvents(w io.Writer, colour bool) *Events { return &Events{w: w, colour: colour} }
+// NewEvents writes to w, with color only where the caller knows of a terminal.
+func NewEvents(w io.Writer, color bool) *Events { return &Events{w: w, color: color} }
 
 // row leaves 54 of 120 columns to the detail: as many as a DocumentReference with
 // a UUID takes.
@@ -35,7 +35,7 @@ func (t *Events) Add(e schemas.Event) error {
 		t.headed = true
 	}
 	status := oneLine(fmt.Sprintf("%-9s", e.Data.Status))
-	if t.colour {
+	if t.color {
 		status = Paint(e.Data.Status, status)
 	}
 	line := fmt.Sprintf(row, e.Time.Local().Format(time.TimeOnly), oneLine(e.Data.JobID), status,
@@ -97,7 +97,7 @@ func resource(location string) string {
 	return strings.Join(parts[max(len(parts)-2, 0):], "/")
 }
 
-// Paint colours a status: green for accepted, red for what needs a person,
+// Paint colors a status: green for accepted, red for what needs a person,
 // yellow for what is still under way.
 func Paint(s schemas.Status, text string) string {
 	code := "33"
@@ -106,6 +106,7 @@ func Paint(s schemas.Status, text string) string {
 		code = "32"
 	case schemas.StatusFailed, schemas.StatusUnknown:
 		code = "31"
+	default: // under way
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }

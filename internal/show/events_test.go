@@ -33,9 +33,9 @@ func list() []schemas.Event {
 	}
 }
 
-func table(colour bool) string {
+func table(color bool) string {
 	var out bytes.Buffer
-	events := NewEvents(&out, colour)
+	events := NewEvents(&out, color)
 	for _, e := range list() {
 		events.Add(e)
 	}
@@ -61,15 +61,15 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// Colour changes no column and is the status's alone.
+// Color changes no column and is the status's alone.
 func TestColour(t *testing.T) {
-	plain, coloured := table(false), table(true)
+	plain, colored := table(false), table(true)
 	strip := strings.NewReplacer("\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "")
-	if strip.Replace(coloured) != plain {
-		t.Errorf("the columns differ:\n%s", coloured)
+	if strip.Replace(colored) != plain {
+		t.Errorf("the columns differ:\n%s", colored)
 	}
 	for _, want := range []string{"\x1b[33muploaded ", "\x1b[32maccepted ", "\x1b[31mfailed   "} {
-		if !strings.Contains(coloured, want) {
+		if !strings.Contains(colored, want) {
 			t.Errorf("no %q", want)
 		}
 	}
@@ -82,7 +82,7 @@ func TestColour(t *testing.T) {
 		{terminal: true, env: map[string]string{"NO_COLOR": "1"}},
 		{terminal: true, env: map[string]string{"TERM": "dumb"}},
 	} {
-		if got := Colour(c.terminal, func(name string) string { return c.env[name] }); got != c.want {
+		if got := Color(c.terminal, func(name string) string { return c.env[name] }); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}

@@ -13,8 +13,8 @@ func IsTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Colour tells whether a terminal wants colours: none where NO_COLOR is set to
+// Color tells whether a terminal wants colors: none where NO_COLOR is set to
 // anything (no-color.org), nor on a terminal that calls itself dumb.
-func Colour(terminal bool, getenv func(string) string) bool {
+func Color(terminal bool, getenv func(string) string) bool {
 	return terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }

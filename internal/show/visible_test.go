@@ -9,7 +9,7 @@ import (
 
 // hostile is what a terminal would obey, or show as something else.
 var hostile = map[string]string{
-	"\x1b[2J\x1b[31mred":    `\x1b[2J\x1b[31mred`,    // clear, colour
+	"\x1b[2J\x1b[31mred":    `\x1b[2J\x1b[31mred`,    // clear, color
 	"\x1b]0;title\x07":      `\x1b]0;title\a`,        // the window's title
 	"\x1b]52;c;Y2Fs\x1b\\":  `\x1b]52;c;Y2Fs\x1b\`,   // the clipboard
 	"\x1bP+q544e\x1b\\":     `\x1bP+q544e\x1b\`,      // a question whose answer is typed

@@ -203,7 +203,7 @@ type laneSum struct {
 func (g *gauges) summed(all []worker.LaneLook, born map[schemas.Lane]time.Time) map[schemas.Lane]*laneSum {
 	sums := make(map[schemas.Lane]*laneSum, len(all))
 	for _, l := range all {
-		name := g.lanes.labelled(l.State.Lane)
+		name := g.lanes.labeled(l.State.Lane)
 		one := sums[name]
 		if one == nil {
 			one = &laneSum{}

@@ -46,8 +46,8 @@ func newLanes(most int) *lanes {
 	return &lanes{most: most, names: map[string]bool{}, all: map[schemas.Lane]*lane{}}
 }
 
-// labelled is the lane under which another is told of.
-func (l *lanes) labelled(name schemas.Lane) schemas.Lane {
+// labeled is the lane under which another is told of.
+func (l *lanes) labeled(name schemas.Lane) schemas.Lane {
 	l.mu.RLock()
 	known := l.names[name.Destination]
 	l.mu.RUnlock()
@@ -70,7 +70,7 @@ func (l *lanes) admit(destination string) bool {
 
 // get gives a lane's counts; it allocates nothing for one that is known.
 func (l *lanes) get(name schemas.Lane) *lane {
-	name = l.labelled(name)
+	name = l.labeled(name)
 	l.mu.RLock()
 	one := l.all[name]
 	l.mu.RUnlock()

@@ -16,7 +16,7 @@ func documentReference(b *bundle) []slot {
 
 // masterIdentifier gives the document its stable id where the caller gave
 // none: derived from the job's id, so that a document sent twice is
-// recognised as one.
+// recognized as one.
 func (b *bundle) masterIdentifier() {
 	given := b.main.node.get("masterIdentifier")
 	if given == nil {

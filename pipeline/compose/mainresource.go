@@ -41,7 +41,7 @@ func (b *bundle) onlyEncounter() (visit resource, ok bool) {
 }
 
 // identifier gives the main resource a stable identifier where the caller gave
-// none, so that one sent twice is recognised.
+// none, so that one sent twice is recognized.
 func (b *bundle) identifier() {
 	given := b.main.node.get("identifier")
 	if given == nil {

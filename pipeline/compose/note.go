@@ -43,7 +43,7 @@ func fillNote(m *model, s slot, file int, a Attachment) {
 
 // document checks what Note and Media share, and gives the object its stable
 // DocumentID where the caller gave none: derived from the job's id, so that a
-// document sent twice is recognised as one. fileFields are those that only the
+// document sent twice is recognized as one. fileFields are those that only the
 // file can say, nullable such of them as may be null. It gives nil where there is
 // no such object.
 func (m *model) document(key string, fileFields, nullable []string) (*node, path) {

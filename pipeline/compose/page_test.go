@@ -48,7 +48,7 @@ const pageRules = `
 - What only the file can say is refused when the caller gives it (` + "`attachment_given`" + `).
 - What no message can name is refused before the first byte of a file is sent: a type without a FileType, a Media without a file name.
 - A ` + "`contentType`" + ` of the caller's that is an unregistered name, such as ` + "`image/jpg`" + `, is replaced by the registered one, and ` + "`application/octet-stream`" + ` by the file's own ([content guard](content-guard.md#as-what-type-a-file-leaves)).
-- All identifiers that are made derive from the job's id, so that a message sent twice is recognised by them.
+- All identifiers that are made derive from the job's id, so that a message sent twice is recognized by them.
 - A file travels as base64 inside the message, or is uploaded first and its URL stands in its place.
 - **FHIR**: ` + "`patient`" + `, ` + "`resource`" + `, ` + "`entries`" + ` and ` + "`header`" + ` become a Bundle of type message. References to a resource of the message, by
   ` + "`Type/id`" + ` or ` + "`urn:uuid:`" + `, are set to its ` + "`fullUrl`" + `; one that leads nowhere is refused. The subject of the resource is the patient of the message.

@@ -26,7 +26,7 @@ import (
 var redoxSchemas = flag.String("redox-schemas", "", "folder of the JSON Schemas of Redox's Data Models")
 
 // beyondRedoxSchemas are the members in the golden files that the schemas do
-// not name. They allow any, so a misspelt name shows only here.
+// not name. They allow any, so a misspelled name shows only here.
 var beyondRedoxSchemas = map[string][]string{
 	// Redox's docs have it; it is younger than the schemas.
 	"notes-new/minimal":       {"/Note/FileType"},

@@ -34,7 +34,7 @@ func dataModelOperations() []Operation {
 	resultDoubt := []string{
 		fileTypes,
 		"Whether Redox still requires the `Status` of a result: its schemas of 2021 do, so it is required here.",
-		"Whether a repeat is recognised: a result has no id of its own. Order and code are all that tells it.",
+		"Whether a repeat is recognized: a result has no id of its own. Order and code are all that tells it.",
 	}
 
 	return []Operation{

@@ -83,7 +83,7 @@ func TestReadsAreBounded(t *testing.T) {
 	long := func(b []byte) []byte { return append(b, make([]byte, size-len(b))...) }
 	for name, data := range map[string][]byte{
 		"text":           bytes.Repeat([]byte("all is well. "), size/13),
-		"xml":            append(append([]byte("<!--"), bytes.Repeat([]byte("licence "), size/8)...), "--><a></a>"...),
+		"xml":            append(append([]byte("<!--"), bytes.Repeat([]byte("license "), size/8)...), "--><a></a>"...),
 		"pdf":            makePDF(size, ""),
 		"padded pdf":     long(makePDF(9000, "")),
 		"docx":           makeZipWith(size/2, "[Content_Types].xml", "word/document.xml"),

@@ -12,10 +12,10 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 )
 
-// Main is a TestMain that lets the test binary be a NATS server and a server of
-// each further role:
+// Main is a TestMain that lets the test binary be a server of each role, and a NATS
+// server:
 //
-//	func TestMain(m *testing.M) { devtest.Main(m, s3dev.Role()) }
+//	func TestMain(m *testing.M) { devtest.Main(m) }
 func Main(m *testing.M, roles ...devstack.Role) {
 	devstack.ServeIfAsked(append(roles, devstack.NATSRole())...)
 	// Or every client of S3 reads a hundred certificates; no test talks TLS to S3.

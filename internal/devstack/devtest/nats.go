@@ -13,19 +13,21 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 )
 
-// genuineVariable names a nats-server program that NATS, NATSProcess and Cluster
+// serverVariable names a nats-server program that NATS, NATSProcess and Cluster
 // run instead of the version this module requires.
-const genuineVariable = "CHARTPOST_TEST_NATS_SERVER"
+const serverVariable = "CHARTPOST_TEST_NATS_SERVER"
 
-// natsStarter is how a NATS server in a process of its own is started.
-func natsStarter() (start devstack.NATSStarter, genuine bool) {
-	program := os.Getenv(genuineVariable)
+// startNATS starts the genuine nats-server, as in production. The race detector is
+// not in it: it makes a server several times as slow, and its races are not ours.
+func startNATS(ctx context.Context, options devstack.NATSOptions) (*devstack.ServerProcess, error) {
+	program := os.Getenv(serverVariable)
 	if program == "" {
-		return devstack.StartNATSProcess, false
+		var err error
+		if program, err = devstack.Build(ctx, devstack.NATSServer); err != nil {
+			return nil, err
+		}
 	}
-	return func(ctx context.Context, options devstack.NATSOptions) (*devstack.ServerProcess, error) {
-		return devstack.StartNATSBinary(ctx, program, options)
-	}, true
+	return devstack.StartNATSBinary(ctx, program, options)
 }
 
 // NATSServer is a NATS server for the length of a test.
@@ -37,53 +39,43 @@ type NATSServer interface {
 	InProcess() nats.Option
 }
 
-// foreign is a server in another process that stands in for one in this.
-type foreign struct{ *devstack.ServerProcess }
+// natsServer is a process that clients reach as one in their own.
+type natsServer struct{ *devstack.ServerProcess }
 
-func (f foreign) InProcess() nats.Option { return nats.InProcessServer(f) }
+func (s natsServer) InProcess() nats.Option { return nats.InProcessServer(s) }
 
 // InProcessConn implements what nats.InProcessServer asks for.
-func (f foreign) InProcessConn() (net.Conn, error) {
-	u, err := url.Parse(f.URL())
+func (s natsServer) InProcessConn() (net.Conn, error) {
+	u, err := url.Parse(s.URL())
 	if err != nil {
 		return nil, err
 	}
 	return net.Dial("tcp", u.Host)
 }
 
-// NATS starts a server inside the test process. An empty Dir is a folder of
-// the test.
+// NATS starts a server. An empty Dir is a folder of the test, and any Port that is
+// not above 0 a free one.
 func NATS(t testing.TB, options devstack.NATSOptions) NATSServer {
 	t.Helper()
-	if options.Dir == "" {
-		options.Dir = t.TempDir()
-	}
-	if start, genuine := natsStarter(); genuine {
-		options.Port = max(options.Port, 0)
-		return foreign{Process(t, start, options)}
-	}
-	n, err := devstack.StartNATS(options)
-	closed(t, n, err)
-	return n
+	options.Port = max(options.Port, 0)
+	return natsServer{NATSProcess(t, options)}
 }
 
-// NATSProcess starts a server in a process of its own. An empty Dir is a
+// NATSProcess starts a server, to be killed and restarted. An empty Dir is a
 // folder of the test.
 func NATSProcess(t testing.TB, options devstack.NATSOptions) *devstack.ServerProcess {
 	t.Helper()
 	if options.Dir == "" {
 		options.Dir = t.TempDir()
 	}
-	start, _ := natsStarter()
-	return Process(t, start, options)
+	return Process(t, startNATS, options)
 }
 
 // Cluster starts n NATS servers that keep their streams together, each in a
 // process of its own and a folder of the test.
 func Cluster(t testing.TB, n int) *devstack.Cluster {
 	t.Helper()
-	start, _ := natsStarter()
-	c, err := devstack.StartNATSCluster(t.Context(), start, n, devstack.NATSOptions{Dir: t.TempDir(), LazySync: true})
+	c, err := devstack.StartNATSCluster(t.Context(), startNATS, n, devstack.NATSOptions{Dir: t.TempDir(), LazySync: true})
 	closed(t, c, err)
 	return c
 }

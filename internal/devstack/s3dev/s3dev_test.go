@@ -14,7 +14,7 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 )
 
-func TestMain(m *testing.M) { devtest.Main(m, s3dev.Role()) }
+func TestMain(m *testing.M) { devtest.Main(m) }
 
 func put(t *testing.T, client *s3.Client, text string) (version string) {
 	t.Helper()
@@ -52,61 +52,32 @@ func bucket(t *testing.T, client *s3.Client, versions bool) {
 	}
 }
 
-func TestEmbedded(t *testing.T) {
-	before, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestMakesCopies: the backend's own zero value would refuse them.
+func TestMakesCopies(t *testing.T) {
 	options := s3dev.Options{Dir: t.TempDir()}
-	server, err := s3dev.Start(options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := devtest.Process(t, s3dev.StartProcess, options)
 	client := s3dev.Client(server.URL(), options)
 	bucket(t, client, false)
 	put(t, client, "one")
-	if _, err := s3dev.Start(s3dev.Options{Dir: t.TempDir()}); err == nil {
-		t.Error("a second server: want an error")
-	}
-	if got := get(t, client, ""); got != "one" {
-		t.Errorf("got %q after the refused second start", got)
-	}
-	// A copy is refused by the backend's own zero value.
-	_, err = client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String("bucket"), Key: aws.String("copy"), CopySource: aws.String("bucket/a/b.txt")})
+	_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String("bucket"), Key: aws.String("copy"), CopySource: aws.String("bucket/a/b.txt")})
 	if err != nil {
 		t.Error(err)
-	}
-	for range 2 {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	if now, err := os.Getwd(); err != nil || now != before {
-		t.Errorf("working directory %s, %v; want %s", now, err, before)
-	}
-	again, err := s3dev.Start(options)
-	if err != nil {
-		t.Fatal("after Close another may start:", err)
-	}
-	defer again.Close()
-	if got := get(t, s3dev.Client(again.URL(), options), ""); got != "one" {
-		t.Errorf("got %q from the same folder", got)
 	}
 }
 
 func TestStartSaysWhatIsWrong(t *testing.T) {
-	if _, err := s3dev.Start(s3dev.Options{}); err == nil {
+	if _, err := s3dev.StartProcess(t.Context(), s3dev.Options{}); err == nil {
 		t.Error("no folder: want an error")
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s3dev.Start(s3dev.Options{Dir: file}); err == nil {
+	if _, err := s3dev.StartProcess(t.Context(), s3dev.Options{Dir: file}); err == nil {
 		t.Error("a file for a folder: want an error")
 	}
 	// /proc keeps no extended attributes, and no files either.
-	if _, err := s3dev.Start(s3dev.Options{Dir: "/proc"}); err == nil || !strings.Contains(err.Error(), "/proc") {
+	if _, err := s3dev.StartProcess(t.Context(), s3dev.Options{Dir: "/proc"}); err == nil || !strings.Contains(err.Error(), "/proc") {
 		t.Errorf("got %v, want the folder named", err)
 	}
 }

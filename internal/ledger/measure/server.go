@@ -29,7 +29,7 @@ func newServer(ctx context.Context, dir, limit string) (*server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	program, err := devstack.BuildNATSServer(ctx, dir)
+	program, err := devstack.Build(ctx, devstack.NATSServer)
 	if err != nil {
 		return nil, err
 	}
