@@ -17,6 +17,8 @@ type lane struct {
 	asked    uint64
 	// served: the queue has a consumer for it.
 	served bool
+	// first: it comes before those that are not.
+	first  bool
 	doubts doubts
 	flow   flow
 }

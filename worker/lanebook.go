@@ -9,7 +9,7 @@ import (
 func (l *lanes) seen(depth Depth) {
 	one := l.get(depth.Lane)
 	fresh := !one.served && depth.Served
-	one.served = depth.Served
+	one.served, one.first = depth.Served, depth.First
 	switch {
 	case depth.Jobs == 0:
 		one.doubts = doubts{}

@@ -33,8 +33,9 @@ type lanes struct {
 	scarce bool
 	// turn orders the lanes: the one that was asked longest ago comes first.
 	turn uint64
-	// lives counts the picks of live lanes since backfill had one.
-	lives int
+	// lives counts the picks of live lanes since backfill had one, and firsts those of
+	// lanes that come first since another had one.
+	lives, firsts int
 }
 
 // room is how many jobs of the lane this worker may have in hand.
@@ -63,6 +64,10 @@ type order struct {
 // waits gets one, so that neither class starves.
 const livesPerBackfill = 4
 
+// firstsPerOther is how many picks lanes that come first get before another that waits
+// gets one.
+const firstsPerOther = 3
+
 func newLanes(slots, concurrency int) *lanes {
 	return &lanes{slots: slots, concurrency: concurrency, allowed: slots, paced: math.MaxInt, all: map[schemas.Lane]*lane{}}
 }
@@ -70,7 +75,8 @@ func newLanes(slots, concurrency int) *lanes {
 func (l *lanes) get(name schemas.Lane) *lane {
 	one := l.all[name]
 	if one == nil {
-		one = &lane{name: name, flow: flow{window: firstWindow}}
+		// It comes after the lanes that wait already.
+		one = &lane{name: name, asked: l.turn, flow: flow{window: firstWindow}}
 		l.all[name] = one
 		l.list = append(l.list, one)
 	}
@@ -129,10 +135,15 @@ func (l *lanes) backlog() int {
 
 // candidates are the lanes that may be asked now.
 type candidates struct {
-	// live and backfill are of their class the one asked longest ago.
-	live, backfill *lane
+	live, backfill choice
 	ready          int
 }
+
+// choice are the lanes of a class that were asked longest ago: one of those that come
+// first, and one of the others.
+type choice struct{ first, other *lane }
+
+func (c choice) none() bool { return c.first == nil && c.other == nil }
 
 func (l *lanes) candidates() candidates {
 	var c candidates
@@ -141,9 +152,13 @@ func (l *lanes) candidates() candidates {
 			continue
 		}
 		c.ready++
-		oldest := &c.live
+		class := &c.live
 		if one.name.Class == schemas.Backfill {
-			oldest = &c.backfill
+			class = &c.backfill
+		}
+		oldest := &class.other
+		if one.first {
+			oldest = &class.first
 		}
 		if *oldest == nil || cmp.Or(cmp.Compare(one.asked, (*oldest).asked), cmp.Compare(one.name.Destination, (*oldest).name.Destination)) < 0 {
 			*oldest = one
@@ -152,18 +167,30 @@ func (l *lanes) candidates() candidates {
 	return c
 }
 
-// pick chooses the next lane to ask: live before backfill but for backfill's
-// share.
+// pick chooses the next lane to ask: live before backfill except for backfill's
+// share, and lanes that come first before the others except for theirs.
 func (l *lanes) pick(c candidates) *lane {
 	switch {
-	case c.live == nil:
-		return c.backfill
-	case c.backfill != nil && l.lives >= livesPerBackfill:
+	case c.live.none():
+		return l.choose(c.backfill)
+	case !c.backfill.none() && l.lives >= livesPerBackfill:
 		l.lives = 0
-		return c.backfill
+		return l.choose(c.backfill)
 	}
 	l.lives++
-	return c.live
+	return l.choose(c.live)
+}
+
+func (l *lanes) choose(c choice) *lane {
+	switch {
+	case c.first == nil:
+		return c.other
+	case c.other != nil && l.firsts >= firstsPerOther:
+		l.firsts = 0
+		return c.other
+	}
+	l.firsts++
+	return c.first
 }
 
 func (l *lanes) askable(one *lane) bool {

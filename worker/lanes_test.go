@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/chartpost/chartpost/schemas"
@@ -222,5 +223,41 @@ func BenchmarkOrders(b *testing.B) {
 				inHand = inHand[1:]
 			}
 		})
+	}
+}
+
+// TestLanesThatComeFirst get three picks of four, in turn, so that neither they nor
+// the others wait for ever; a lane that is new waits behind those that waited before.
+func TestLanesThatComeFirst(t *testing.T) {
+	l := newLanes(1, 1)
+	mark := func(name string, first bool) {
+		l.seen(Depth{Lane: liveLane(name), Jobs: 9, Served: true, First: first})
+	}
+	for n := range 20 {
+		mark(fmt.Sprint("other", n), false)
+	}
+	mark("a", true)
+	mark("b", true)
+	var picked []string
+	for range 8 {
+		one := l.pick(l.candidates())
+		l.turn++
+		one.asked = l.turn
+		picked = append(picked, one.name.Destination)
+	}
+	want := []string{"a", "b", "a", "other0", "b", "a", "b", "other1"}
+	if !slices.Equal(picked, want) {
+		t.Errorf("picked %v, want %v", picked, want)
+	}
+	mark("new", false)
+	mark("a", false)
+	mark("b", false)
+	for range 18 {
+		one := l.pick(l.candidates())
+		l.turn++
+		one.asked = l.turn
+		if one.name.Destination == "new" {
+			t.Fatal("the new lane comes before those that waited already")
+		}
 	}
 }

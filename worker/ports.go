@@ -44,6 +44,9 @@ type Depth struct {
 	// Served says that the lane can be asked. One that cannot is shut, and waits for a
 	// worker that says it probes it.
 	Served bool
+	// First says that the lane comes before those that are not. They get every fourth
+	// turn.
+	First bool
 }
 
 // Offer are the lanes that can be asked, or probed.

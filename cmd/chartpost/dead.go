@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -72,6 +73,9 @@ type deadTarget struct {
 	Sequence   []uint64 `sep:"," placeholder:"N" help:"Those with these sequences, which ls --json shows." group:"Dead letters" percall:""`
 	All        bool     `help:"All dead letters." group:"Dead letters" percall:""`
 	deadFilter `embed:""`
+
+	// destinations are those at which find found a job that was named by its id alone.
+	destinations map[string]map[string]bool
 }
 
 func (t *deadTarget) check() error {
@@ -114,9 +118,11 @@ func (t *deadTarget) find(ctx context.Context, queue *natsq.Conn) (letters, miss
 		missing = append(missing, natsq.Letter{Sequence: n})
 	}
 	all := len(missing) == 0
+	t.destinations = map[string]map[string]bool{}
 	err = queue.Letters(ctx, func(l natsq.Letter) bool {
 		named := all || slices.ContainsFunc(t.Jobs, func(name string) bool { return names(name, l.Job()) }) || slices.Contains(t.Sequence, l.Sequence)
 		if named && t.wants(l) {
+			t.note(l)
 			if t.Limit == 0 || len(letters) < t.Limit {
 				letters = append(letters, l)
 			}
@@ -124,7 +130,7 @@ func (t *deadTarget) find(ctx context.Context, queue *natsq.Conn) (letters, miss
 				return m.JobID != "" && names(jobName(m.Job()), l.Job()) || m.Sequence > 0 && m.Sequence == l.Sequence
 			})
 		}
-		return t.Limit == 0 || len(letters) < t.Limit || len(missing) > 0
+		return t.Limit == 0 || len(letters) < t.Limit || len(missing)+len(t.Jobs) > 0
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w\n%s", err, adviceStreams)
@@ -133,6 +139,28 @@ func (t *deadTarget) find(ctx context.Context, queue *natsq.Conn) (letters, miss
 		return nil, nil, &failure{exitNothing, errors.New("there is no such dead letter")}
 	}
 	return letters, missing, nil
+}
+
+// note takes in the destination of a letter whose job was named by its id alone.
+func (t *deadTarget) note(l natsq.Letter) {
+	if !slices.Contains(t.Jobs, l.JobID) {
+		return
+	}
+	if t.destinations[l.JobID] == nil {
+		t.destinations[l.JobID] = map[string]bool{}
+	}
+	t.destinations[l.JobID][l.Lane.Destination] = true
+}
+
+// ambiguous refuses a job that was named by its id alone where several destinations
+// have a dead letter of that id.
+func (t *deadTarget) ambiguous() error {
+	for _, id := range t.Jobs {
+		if found := t.destinations[id]; len(found) > 1 {
+			return fmt.Errorf("job %s: %w", id, deadletter.Ambiguous(id, slices.Sorted(maps.Keys(found))))
+		}
+	}
+	return nil
 }
 
 // deadDesk is a desk and its connection.

@@ -20,7 +20,7 @@ import (
 )
 
 // TestDeadResolve decides about jobs of unknown outcome as an operator does. Two of
-// them have one id, at two destinations.
+// them have one id, at two destinations: no command guesses which is meant.
 func TestDeadResolve(t *testing.T) {
 	url := devtest.NATS(t, devstack.NATSOptions{LazySync: true}).URL()
 	command := func(want int, args ...string) string {
@@ -65,14 +65,19 @@ func TestDeadResolve(t *testing.T) {
 		args string
 		want string
 	}{
-		{exitOK, "a --resend --yes", "a: is on its way again; its dead letter is removed\n"},
-		{exitNothing, "a --resend --yes", "chartpost: job a: there is no dead letter of this job\n"},
-		{exitOK, "b --accepted --yes", "b: counts as accepted; its dead letter is removed\n"},
-		{exitFailed, "c --accepted --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
-		{exitFailed, "c --resend --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
-		{exitOK, "clinic/c --accepted --yes", "clinic/c: counts as accepted; its dead letter is removed\n"},
+		{exitOK, "resolve a --resend --yes", "a: is on its way again; its dead letter is removed\n"},
+		{exitNothing, "resolve a --resend --yes", "chartpost: job a: there is no dead letter of this job\n"},
+		{exitOK, "resolve b --accepted --yes", "b: counts as accepted; its dead letter is removed\n"},
+		{exitFailed, "resolve c --accepted --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{exitFailed, "resolve c --resend --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{exitFailed, "replay c --unknown --reason x --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{exitFailed, "drop c --limit 1 --reason x --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{exitFailed, "show c --show-content --reason x", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{exitOK, "replay c --unknown --destination clinic --dry-run", "c: would be resent\n"},
+		{exitOK, "replay clinic/c --unknown --dry-run", "c: would be resent\n"},
+		{exitOK, "resolve clinic/c --accepted --yes", "clinic/c: counts as accepted; its dead letter is removed\n"},
 	} {
-		if said := command(c.code, append([]string{"dead", "resolve"}, strings.Fields(c.args)...)...); said != c.want {
+		if said := command(c.code, append([]string{"dead"}, strings.Fields(c.args)...)...); said != c.want {
 			t.Errorf("%s: %s", c.args, said)
 		}
 	}

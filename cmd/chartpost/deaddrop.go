@@ -49,6 +49,9 @@ func (c *deadDropCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err != nil {
 		return err
 	}
+	if err := c.ambiguous(); err != nil {
+		return err
+	}
 	// Each is removed by itself: two letters of a job may differ.
 	var stacks []deadletter.Stack
 	for _, l := range letters {

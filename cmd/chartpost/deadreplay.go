@@ -66,6 +66,9 @@ func (c *deadReplayCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err != nil {
 		return err
 	}
+	if err := c.ambiguous(); err != nil {
+		return err
+	}
 	stacks := deadletter.Stacks(letters)
 	if len(stacks) > 0 && !c.DryRun {
 		if !c.Yes {

@@ -72,6 +72,9 @@ func (c *deadShowCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		return err
 	}
 	if c.ShowContent {
+		if err := target.ambiguous(); err != nil {
+			return err
+		}
 		return c.content(ctx, std, desk, letters[len(letters)-1])
 	}
 	for i, l := range letters {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -47,8 +48,10 @@ networkPolicy:
   extraEgress: [{ports: [{port: 3128}]}]
 keda:
   enabled: true
-  monitoringEndpoint: nats.nats.svc:8222
-  lanes: [{class: live, destination: good-health}, {class: backfill, destination: good_5Fhealth}]
+  serverAddress: https://prometheus.monitoring.svc:9090
+  selector: job="chartpost",cluster="a"
+  authModes: bearer
+  authenticationRef: {name: prometheus}
 serviceMonitor: {enabled: true, labels: {release: prometheus}}
 podAnnotations: {team: a}
 podLabels: {team: a}
@@ -212,6 +215,27 @@ func checkDeployment(t *testing.T, m map[string]any) {
 	}
 }
 
+// TestChartScalesByAMetric of the workers, which is there whether or not a lane has its
+// turn.
+func TestChartScalesByAMetric(t *testing.T) {
+	for values, want := range map[string]string{
+		least + "keda: {enabled: true, serverAddress: \"http://prometheus:9090\"}\n": `sum(max by (class, destination) (chartpost_lane_jobs{namespace="records"}))`,
+		most: `sum(max by (class, destination) (chartpost_lane_jobs{job="chartpost",cluster="a"}))`,
+	} {
+		manifests, err := render(t, values)
+		must(t, err)
+		trigger := at(manifests["ScaledObject"], "spec", "triggers")
+		if kind, query := at(trigger, "type"), at(trigger, "metadata", "query"); kind != "prometheus" || query != want {
+			t.Errorf("%v asks %v, want %s", kind, query, want)
+		}
+	}
+	metrics, err := os.ReadFile("../../docs/telemetry.md")
+	must(t, err)
+	if !strings.Contains(string(metrics), "`chartpost_lane_jobs`") {
+		t.Error("there is no such metric")
+	}
+}
+
 // TestChartRefuses: what a deployment must say, and must not.
 func TestChartRefuses(t *testing.T) {
 	for name, values := range map[string]string{
@@ -225,8 +249,9 @@ func TestChartRefuses(t *testing.T) {
 		"a setting twice prefixed": least + "settings: {CHARTPOST_CONCURRENCY: \"1\"}\n",
 		"a number as a setting":    least + "settings: {CONCURRENCY: 1}\n",
 		"setup without a secret":   least + "setup: {enabled: true}\n",
-		"KEDA without lanes":       least + "keda: {enabled: true, monitoringEndpoint: \"nats:8222\"}\n",
-		"KEDA without an endpoint": least + "keda: {enabled: true, lanes: [{class: live, destination: a}]}\n",
+		"KEDA without Prometheus":  least + "keda: {enabled: true}\n",
+		"KEDA without a worker":    least + "keda: {enabled: true, serverAddress: \"http://prometheus\", minReplicas: 0}\n",
+		"KEDA with a password":     least + "keda: {enabled: true, serverAddress: \"http://me:secret@prometheus\"}\n",
 		"no time to end":           least + "terminationMarginSeconds: 0\n",
 	} {
 		if _, err := render(t, values); err == nil {

@@ -163,10 +163,10 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 			return "", err
 		}
 	}
-	// Not the job's own id, which the stream may still remember. The letter's own
-	// is no other letter's, so that what the stream drops is a repeat of this.
-	id := fmt.Sprintf("resend/%d/%d", letter.Sequence, letter.Buried.UnixNano())
-	if !record.Phase.Final() { // in place of a copy that may have been published under that id
+	// The letter's id is random and no other letter's: what the stream drops is a repeat
+	// of this, and no submitter can use it up.
+	id := letter.ReplayID
+	if id != "" && !record.Phase.Final() { // in place of a copy that may have been published under that id
 		id += fmt.Sprintf("/%d/%d", record.Sequence, record.Stored.UnixNano())
 	}
 	if err := d.Publisher.Resubmit(schemas.WithTrace(ctx, letter.Trace), letter.Lane, id, letter.Line, body); err != nil {

@@ -3,7 +3,6 @@ package deadletter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -56,7 +55,7 @@ func TestReplayUnderWay(t *testing.T) {
 			t.Error(lost, err)
 		}
 		// It was published from this letter, and the queue was emptied after that.
-		if err := w.queue.Outbox().Resubmit(t.Context(), lane, fmt.Sprintf("resend/%d/%d", letter.Sequence, letter.Buried.UnixNano()), worker.Line{}, job(lost, "1")); err != nil {
+		if err := w.queue.Outbox().Resubmit(t.Context(), lane, letter.ReplayID, worker.Line{}, job(lost, "1")); err != nil {
 			t.Fatal(err)
 		}
 		w.emptyQueue()

@@ -33,7 +33,7 @@ func (d *Desk) find(ctx context.Context, job schemas.JobKey) (natsq.Letter, erro
 	case err != nil:
 		return letter, err
 	case len(destinations) > 1:
-		return letter, ambiguous(job.ID, slices.Sorted(maps.Keys(destinations)))
+		return letter, Ambiguous(job.ID, slices.Sorted(maps.Keys(destinations)))
 	case len(found) == 0:
 		return letter, ErrNone
 	case !unknown:
@@ -42,12 +42,13 @@ func (d *Desk) find(ctx context.Context, job schemas.JobKey) (natsq.Letter, erro
 	return letter, nil
 }
 
-// ambiguous refuses an id that several destinations have.
-func ambiguous(id string, destinations []string) error {
-	for i, d := range destinations {
-		destinations[i] = d + "/" + id
+// Ambiguous refuses an id of which several destinations have a dead letter.
+func Ambiguous(id string, destinations []string) *Refusal {
+	var jobs []string
+	for _, destination := range destinations {
+		jobs = append(jobs, destination+"/"+id)
 	}
-	return &Refusal{"ambiguous", "several destinations have a dead letter of this id; name one of " + strings.Join(destinations, ", ")}
+	return &Refusal{"ambiguous", "several destinations have a dead letter of this id; name one of " + strings.Join(jobs, ", ")}
 }
 
 // Resend publishes the job of an unknown outcome to its lane again, as it came.

@@ -23,7 +23,7 @@ var (
 	jobsFlag = flag.Int("lab.jobs", 0, "jobs of a run, in place of the scenario's own number")
 	leaders  = flag.Int("lab.leaders", -1, "how often chaos kills the leader of the jobs stream, in place of its own number")
 	replicas = flag.String("lab.replicas", "", "replicas of the streams to run on, such as 1,3")
-	versions = flag.String("lab.nats", "", "versions of nats-server to run on, such as 2.15.2,2.14.9; go.mod stands for the one in go.mod")
+	versions = flag.String("lab.nats", "", "versions of nats-server to run on, such as 2.15.2,2.15.3; go.mod stands for the one in go.mod")
 	program  = flag.String("lab.chartpost", "", "path of a chartpost binary to judge in place of this checkout")
 	settings = flag.String("lab.settings", "", "further settings of the workers: CHARTPOST_A=b,CHARTPOST_C=d")
 	jsonFile = flag.String("lab.json", "", "file to append each run's books to, one JSON object a line")
@@ -111,7 +111,7 @@ func onGrounds(t *testing.T, scenario string, shortReplicas int, run func(t *tes
 		t.Parallel()
 	}
 	if *long {
-		counts, names = []int{1, 3}, []string{ownVersion, "2.14.9"}
+		counts, names = []int{1, 3}, []string{ownVersion}
 	}
 	if *replicas != "" {
 		counts = nil

@@ -111,6 +111,9 @@ func (c *Conn) tried(what, id string, began time.Time, err error) {
 
 // reported notes an error that the server told unasked.
 func (c *Conn) reported(err error) {
+	if verb, subject, ok := deniedBy(err); ok {
+		c.denials.add(&Denied{verb, subject})
+	}
 	if unsaid, say := c.troubles.reported(publicly(err), time.Now()); say {
 		c.log.Error("nats error", "error", reasonOf(err), "unsaid", unsaid)
 	}
@@ -130,15 +133,11 @@ func (c *Conn) found(server string) {
 
 // publicly is what may be shown of an error that the server told unasked.
 func publicly(err error) string {
-	if !errors.Is(err, nats.ErrPermissionViolation) {
+	verb, subject, ok := deniedBy(err)
+	if !ok {
 		return plainly(err)
 	}
-	_, quoted, _ := strings.Cut(err.Error(), `"`)
-	subject, _, _ := strings.Cut(quoted, `"`)
-	if strings.Contains(err.Error(), "Subscription") {
-		return "no permission to subscribe to " + family(subject)
-	}
-	return "no permission to publish to " + family(subject)
+	return "no permission to " + verb + " " + family(subject)
 }
 
 // family cuts a subject off before the destination or job id that it may hold.

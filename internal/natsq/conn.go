@@ -40,6 +40,7 @@ type Conn struct {
 	log    *slog.Logger
 	// troubles is the book that Troubles reads.
 	troubles *troubles
+	denials  denials
 	holdings holdings
 	clock    clock
 	// renewed counts for Renewed.

@@ -76,11 +76,10 @@ func TestMoreLanesThanConsumers(t *testing.T) {
 	highest := make(chan int, 1)
 	go func() {
 		most := 0
-		for watching.Err() == nil {
+		for watching.Err() == nil { // each look is a question to the server
 			if stream, err := w.js.Stream(watching, w.stream(jobs)); err == nil {
 				most = max(most, stream.CachedInfo().State.Consumers)
 			}
-			time.Sleep(5 * time.Millisecond)
 		}
 		highest <- most
 	}()
@@ -178,7 +177,12 @@ func TestOneHasTheTenure(t *testing.T) {
 		all = append(all, newTenure(w.Conn, fmt.Sprint("w-", i), term))
 	}
 	holder := -1
-	for end := time.Now().Add(4 * term); time.Now().Before(end); time.Sleep(term / 10) {
+	tick := time.NewTicker(term / 10)
+	defer tick.Stop()
+	for began := range 40 { // four terms
+		if began > 0 {
+			<-tick.C
+		}
 		for i, one := range all {
 			mine, err := one.take(t.Context())
 			if err != nil {

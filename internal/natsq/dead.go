@@ -39,6 +39,9 @@ type Letter struct {
 	Key string
 	// Line is the line of the backfill run that published the copy, if one did.
 	Line worker.Line
+	// ReplayID is the Nats-Msg-Id under which the job is published again; empty where the
+	// job was too large for headers beside it. Only workers and operators can read it.
+	ReplayID string
 	// Trace is that of the job, for what is published of it next.
 	Trace schemas.Trace
 }
@@ -104,7 +107,7 @@ func (c *Conn) letter(msg jetstream.Msg, meta *jetstream.MsgMetadata) (Letter, b
 			Kind: header.Get(HeaderReasonKind), Code: header.Get(HeaderReasonCode),
 			Text: header.Get(HeaderReasonText), Path: header.Get(HeaderReasonPath),
 		},
-		PossibleDuplicate: header.Get(HeaderDuplicate) == "true", Line: lineIn(header), Trace: traceOf(header),
+		PossibleDuplicate: header.Get(HeaderDuplicate) == "true", Line: lineIn(header), Trace: traceOf(header), ReplayID: header.Get(HeaderReplayID),
 	}, true
 }
 

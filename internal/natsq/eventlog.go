@@ -66,7 +66,7 @@ func (c *Conn) Events(ctx context.Context, of EventRange, each func(e StoredEven
 // for up to a minute.
 func (c *Conn) lastSequence(ctx context.Context, name string) (last uint64, err error) {
 	missing := func(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) || hopeless(err) }
-	err = c.await(ctx, startPatience, missing, func(ctx context.Context) error {
+	err = c.await(ctx, c.stream(name), startPatience, missing, func(ctx context.Context) error {
 		stream, err := c.js.Stream(ctx, c.stream(name))
 		if err == nil {
 			last = stream.CachedInfo().State.LastSeq

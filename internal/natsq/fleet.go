@@ -38,7 +38,8 @@ const fleetVersion = 1
 var errFleet = errors.New("this worker does not fit the other workers of its prefix")
 
 // Join compares a worker with the fleet's record. The first worker of a deployment
-// writes it. A JetStream that does not answer is asked for up to a minute.
+// writes it. A JetStream that does not answer is asked for up to a minute. A worker that
+// may not read or write the record is told at once.
 func (c *Conn) Join(ctx context.Context, f Fleet) error {
 	value, err := json.Marshal(fleetRecord{fleetVersion, f.Lease.String(), f.Environment})
 	if err != nil {
@@ -49,7 +50,7 @@ func (c *Conn) Join(ctx context.Context, f Fleet) error {
 		return err
 	}
 	refused := func(err error) bool { return errors.Is(err, errFleet) || hopeless(err) }
-	return c.await(ctx, startPatience, refused, func(ctx context.Context) error {
+	return c.await(ctx, c.stream(control), startPatience, refused, func(ctx context.Context) error {
 		_, err := kv.Create(ctx, fleetKey, value)
 		if !errors.Is(err, jetstream.ErrKeyExists) {
 			return err

@@ -30,6 +30,8 @@ const (
 	HeaderReasonCode = "Chartpost-Reason-Code"
 	HeaderReasonText = "Chartpost-Reason-Text"
 	HeaderReasonPath = "Chartpost-Reason-Path"
+	// HeaderReplayID is random, and on dead letters too.
+	HeaderReplayID = "Chartpost-Replay-Id"
 	// HeaderDuplicate is "true" on the dead letter of a job whose message may
 	// have been taken once already.
 	HeaderDuplicate = "Chartpost-Possible-Duplicate"

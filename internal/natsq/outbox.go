@@ -1,6 +1,7 @@
 package natsq
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -51,6 +52,7 @@ func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
 		HeaderReasonCode: letter.Reason.Code,
 		HeaderReasonText: letter.Reason.Text,
 		HeaderReasonPath: letter.Reason.Path,
+		HeaderReplayID:   rand.Text(),
 	} {
 		if value != "" {
 			msg.Header.Set(name, value)
@@ -141,21 +143,25 @@ func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, da
 			err = errDropped
 		}
 		tried = true
-		return err
+		if err != nil {
+			return err
+		}
+		return o.conn.tookIt(ack, jobs)
 	})
 }
 
 // Resubmit publishes a job again for an operator, through the stream of due jobs,
-// so that the line of a run that it belongs to is believed. id names the decision: a
-// repeat of it is dropped for as long as the stream remembers ids.
+// so that the line of a run that it belongs to is believed. A repeat with the same id
+// is dropped for as long as the stream remembers ids.
+//
+// The id must be random: the jobs stream drops a job on its way from the due jobs
+// whose id a submitter has used a moment before. Without one a random id is made.
 func (o *Outbox) Resubmit(ctx context.Context, lane schemas.Lane, id string, line worker.Line, data []byte) error {
 	msg := traced(ctx, schemas.DueSubject(o.conn.prefix, lane))
 	line.Replayed = true
 	setLine(msg.Header, line)
 	msg.Data = data
-	return o.insist(ctx, "publishing jobs", id, func(ctx context.Context) error {
-		return o.store(ctx, msg, dueJobs, jetstream.WithMsgID(id))
-	})
+	return o.publish(ctx, "publishing jobs", dueJobs, cmp.Or(id, rand.Text()), msg)
 }
 
 // publish stores a message in a stream under an id, or under none where that is
@@ -168,17 +174,24 @@ func (o *Outbox) publish(ctx context.Context, what, stream, id string, msg *nats
 	return o.insist(ctx, what, id, func(ctx context.Context) error { return o.store(ctx, msg, stream, options...) })
 }
 
-// store publishes once. Another stream that happens to take the subject is none of
-// ours. An answer of "duplicate" says that the message is there: nobody but workers
-// and operators may publish to these streams, and ids are made of what a message
-// says. The stream is not named in a header, which would stay on a due job and keep
-// it out of the jobs stream.
+// store publishes once. An answer of "duplicate" says that the message is there:
+// only workers and operators may publish to these streams, under ids of their own.
 func (o *Outbox) store(ctx context.Context, msg *nats.Msg, stream string, options ...jetstream.PublishOpt) error {
 	ack, err := o.conn.js.PublishMsg(ctx, msg, options...)
-	if err == nil && ack.Stream != o.conn.stream(stream) {
+	if err != nil {
+		return err
+	}
+	return o.conn.tookIt(ack, stream)
+}
+
+// tookIt refuses the acknowledgement of another stream, which happens to take the
+// subject. The stream is not named in a header, which would stay on a due job and keep
+// it out of the jobs stream.
+func (c *Conn) tookIt(ack *jetstream.PubAck, stream string) error {
+	if ack.Stream != c.stream(stream) {
 		return errOtherStream
 	}
-	return err
+	return nil
 }
 
 // errOtherStream is that of a message that another stream has taken.

@@ -178,13 +178,16 @@ func (c *Conn) reschedule(ctx context.Context, schedule *jetstream.RawStreamMsg,
 		}
 	}
 	msg.Data = schedule.Data
-	_, err = c.js.PublishMsg(ctx, msg,
+	ack, err := c.js.PublishMsg(ctx, msg,
 		jetstream.WithExpectLastSequencePerSubject(schedule.Sequence),
 		jetstream.WithScheduleAt(at),
 		jetstream.WithScheduleTarget(schedule.Header.Get(jetstream.ScheduleTargetHeader)),
 	)
-	if err != nil && lostRace(err) {
+	switch {
+	case err != nil && lostRace(err):
 		return false, nil
+	case err == nil:
+		err = c.tookIt(ack, dueJobs)
 	}
 	return err == nil, err
 }

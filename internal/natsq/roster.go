@@ -19,6 +19,10 @@ type roster struct {
 	// how long one without jobs keeps it while none does.
 	turn, idle time.Duration
 	lanes      map[schemas.Lane]*place
+	// ranks are those of lanes of which jobs were accepted.
+	ranks map[schemas.Lane]int
+	// count is how many consumers were made.
+	count int
 }
 
 // place is a lane in the roster.
@@ -29,16 +33,24 @@ type place struct {
 	consumer, offered bool
 	// since is when the lane got its consumer, or when it began to wait for one.
 	since time.Time
-	// empty is since when a lane with a consumer holds no job; zero while it does.
-	empty time.Time
+	// came is since when the lane holds jobs, and empty since when one with a consumer
+	// holds none; zero otherwise.
+	came, empty time.Time
+	// turns is how many consumers it had since it holds jobs.
+	turns int
 	shut  shutness
 	// stuck: the consumer believes messages settled that the lane still holds.
-	stuck bool
-	// failures count the tries to make the consumer that failed in a row; again is
-	// when the next may be, and reason why the last one failed.
-	failures int
-	again    time.Time
-	reason   string
+	stuck      bool
+	failed     makeFailures
+	precedence precedence
+}
+
+// makeFailures are the tries to make a lane's consumer that failed in a row.
+type makeFailures struct {
+	count int
+	// again is when the next try may be, and reason why the last one failed.
+	again  time.Time
+	reason string
 }
 
 // shutness is what a lane's state says of taking its jobs.
@@ -77,7 +89,7 @@ func (r *roster) get(lane schemas.Lane, now time.Time) *place {
 func (r *roster) listed(found map[schemas.Lane]uint64, now time.Time) {
 	for lane, jobs := range found {
 		p := r.get(lane, now)
-		p.jobs, p.empty = jobs, time.Time{}
+		p.hold(jobs, now)
 	}
 	for lane, p := range r.lanes {
 		if _, holds := found[lane]; holds {
@@ -87,16 +99,26 @@ func (r *roster) listed(found map[schemas.Lane]uint64, now time.Time) {
 			delete(r.lanes, lane)
 			continue
 		}
-		if p.jobs = 0; p.empty.IsZero() {
+		if p.hold(0, now); p.empty.IsZero() {
 			p.empty = now
 		}
+	}
+}
+
+// hold notes how many jobs a lane holds.
+func (p *place) hold(jobs uint64, now time.Time) {
+	switch p.jobs = jobs; {
+	case jobs == 0:
+		p.came, p.turns = time.Time{}, 0
+	case p.came.IsZero():
+		p.came, p.empty = now, time.Time{}
 	}
 }
 
 // arrived takes in that a lane has a new job.
 func (r *roster) arrived(lane schemas.Lane, now time.Time) {
 	p := r.get(lane, now)
-	p.jobs, p.empty = p.jobs+1, time.Time{}
+	p.hold(p.jobs+1, now)
 }
 
 // has takes in which lanes have a consumer, by the server's word.
@@ -117,14 +139,16 @@ func (r *roster) has(consumers map[schemas.Lane]bool, now time.Time) {
 func (r *roster) made(lane schemas.Lane, now time.Time) {
 	p := r.get(lane, now)
 	p.consumer, p.offered, p.stuck, p.since = true, true, false, now
-	p.failures, p.again, p.reason = 0, time.Time{}, ""
+	p.failed = makeFailures{}
+	p.turns++
+	r.count++
 }
 
 // failed notes that no consumer could be made, and why.
 func (r *roster) failed(lane schemas.Lane, reason string, now time.Time) {
 	p := r.get(lane, now)
-	wait := min(firstMakeWait<<min(p.failures, 10), longestMakeWait)
-	p.failures, p.again, p.reason = p.failures+1, now.Add(wait), reason
+	wait := min(firstMakeWait<<min(p.failed.count, 10), longestMakeWait)
+	p.failed = makeFailures{p.failed.count + 1, now.Add(wait), reason}
 }
 
 // gone notes that a lane's consumer is not there any more.
@@ -143,32 +167,29 @@ type steps struct {
 	scarce bool
 }
 
-// plan decides what is to be done now, after shut has told of each lane.
+// plan decides what is to be done now. shut reports the state of each lane.
 func (r *roster) plan(shut func(schemas.Lane) shutness, now time.Time) steps {
 	var waiting, serving []*place
-	used := 0
 	for _, p := range r.lanes {
 		p.shut = shut(p.lane)
 		switch {
 		case p.consumer:
-			used++
 			serving = append(serving, p)
-		case p.jobs > 0 && p.shut == laneOpen:
+		case p.jobs > 0 && p.shut == laneOpen && !now.Before(p.failed.again):
 			waiting = append(waiting, p)
 		}
 	}
-	ready := slices.DeleteFunc(slices.Clone(waiting), func(p *place) bool { return now.Before(p.again) })
-	out := steps{scarce: len(ready) > r.most-used}
-	need := len(ready) - max(r.most-used, 0)
-	slices.SortFunc(serving, func(a, b *place) int {
-		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.lane.Name(), b.lane.Name()))
-	})
+	r.precede()
+	out := steps{make: r.pick(waiting, len(serving))}
+	need := len(waiting) - len(out.make)
+	out.scarce = need > 0
+	slices.SortFunc(serving, bySince)
 	for _, p := range serving {
 		p.offered = p.shut == laneOpen && !p.stuck
 		switch {
 		case p.jobs == 0 && (out.scarce || now.Sub(p.empty) >= r.idle) && !p.empty.IsZero():
 			p.offered = false
-		case out.scarce && need > 0 && now.Sub(p.since) >= r.turn:
+		case need > 0 && p.precedence != senior && now.Sub(p.since) >= r.turn:
 			p.offered = false
 		}
 		if !p.offered {
@@ -176,45 +197,17 @@ func (r *roster) plan(shut func(schemas.Lane) shutness, now time.Time) steps {
 			need--
 		}
 	}
-	out.make = firstOf(ready, r.most-used)
 	return out
 }
 
-// firstOf picks n of the lanes that wait: four live ones for each of backfill, those
-// that have waited longest first.
-func firstOf(waiting []*place, n int) []schemas.Lane {
-	n = min(max(n, 0), len(waiting))
-	slices.SortFunc(waiting, func(a, b *place) int {
-		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.lane.Name(), b.lane.Name()))
-	})
-	var classes [2][]schemas.Lane
-	for _, p := range waiting {
-		class := 0
-		if p.lane.Class == schemas.Backfill {
-			class = 1
-		}
-		classes[class] = append(classes[class], p.lane)
-	}
-	picked := make([]schemas.Lane, 0, n)
-	for i := 0; len(picked) < n; i++ {
-		class := 0
-		if i%5 == 4 || len(classes[0]) == 0 {
-			class = 1
-		}
-		if len(classes[class]) == 0 {
-			class = 0
-		}
-		picked = append(picked, classes[class][0])
-		classes[class] = classes[class][1:]
-	}
-	return picked
-}
-
-// offers are the lanes that workers may ask, with the jobs they hold, and those that
-// somebody is to probe.
-func (r *roster) offers() (ask, probe map[schemas.Lane]uint64) {
+// offers are the lanes that workers may ask, with the jobs they hold, those that a
+// worker is to probe, and those that come first.
+func (r *roster) offers() (ask, probe map[schemas.Lane]uint64, first []schemas.Lane) {
 	ask, probe = map[schemas.Lane]uint64{}, map[schemas.Lane]uint64{}
 	for lane, p := range r.lanes {
+		if p.offered && p.precedence != ordinary {
+			first = append(first, lane)
+		}
 		switch {
 		case p.offered:
 			ask[lane] = p.jobs
@@ -222,7 +215,7 @@ func (r *roster) offers() (ask, probe map[schemas.Lane]uint64) {
 			probe[lane] = p.jobs
 		}
 	}
-	return ask, probe
+	return ask, probe, first
 }
 
 // unserved are the lanes that hold jobs which nobody can take, although nothing is
@@ -233,7 +226,7 @@ func (r *roster) unserved() map[schemas.Lane]string {
 		if p.consumer || p.jobs == 0 || p.shut != laneOpen {
 			continue
 		}
-		all[lane] = cmp.Or(p.reason, reasonTurn)
+		all[lane] = cmp.Or(p.failed.reason, reasonTurn)
 	}
 	return all
 }

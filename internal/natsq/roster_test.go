@@ -91,7 +91,7 @@ func TestEveryLaneGetsItsTurn(t *testing.T) {
 // TestATurnLastsWhileNobodyWaits: lanes keep their consumers while there is room, also
 // for a while after their last job.
 func TestATurnLastsWhileNobodyWaits(t *testing.T) {
-	w := newRosterWorld(10)
+	w := newRosterWorld(12)
 	lanes := someLanes("d", 10)
 	w.listed(holding(5, lanes...), w.now)
 	w.turns(allOpen)
@@ -137,7 +137,7 @@ func TestAShutLaneIsNotServed(t *testing.T) {
 	if made := w.turns(shut); !slices.Equal(made, []schemas.Lane{lanes[2]}) {
 		t.Errorf("made %v, want the open lane", made)
 	}
-	ask, probe := w.offers()
+	ask, probe, _ := w.offers()
 	if len(ask) != 1 || len(probe) != 1 || probe[lanes[1]] != 1 {
 		t.Errorf("offers %v, and %v to be probed", ask, probe)
 	}
@@ -146,7 +146,7 @@ func TestAShutLaneIsNotServed(t *testing.T) {
 	}
 	states[lanes[2]] = laneShut
 	w.turns(shut)
-	if ask, _ := w.offers(); len(ask) != 0 {
+	if ask, _, _ := w.offers(); len(ask) != 0 {
 		t.Errorf("offers %v of shut lanes", ask)
 	}
 }
@@ -187,7 +187,7 @@ func TestALaneThatCannotBeMade(t *testing.T) {
 // TestLiveLanesFirst: of five places one is backfill's, so that neither class waits for
 // the other to end.
 func TestLiveLanesFirst(t *testing.T) {
-	w := newRosterWorld(10)
+	w := newRosterWorld(12)
 	found := holding(9, someLanes("live", 50)...)
 	for i := range 50 {
 		found[schemas.Lane{Class: schemas.Backfill, Destination: fmt.Sprint("old", i)}] = 9

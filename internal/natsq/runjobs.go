@@ -47,7 +47,7 @@ func (q *RunJobs) Publish(ctx context.Context, run string, jobs []backfill.Job, 
 	patience := time.NewTimer(ackWait)
 	defer patience.Stop()
 	for i, ack := range acks {
-		if stored(ctx, ack, patience) {
+		if q.stored(ctx, ack, patience) {
 			continue
 		}
 		if err := q.again(ctx, messages[i], jobs[i], proceed); err != nil {
@@ -69,14 +69,14 @@ func (q *RunJobs) message(run string, job backfill.Job) *nats.Msg {
 	return msg
 }
 
-// stored tells whether the server has confirmed a publish.
-func stored(ctx context.Context, ack jetstream.PubAckFuture, patience *time.Timer) bool {
+// stored reports whether the server has confirmed a publish.
+func (q *RunJobs) stored(ctx context.Context, ack jetstream.PubAckFuture, patience *time.Timer) bool {
 	if ack == nil {
 		return false
 	}
 	select {
-	case <-ack.Ok():
-		return true
+	case took := <-ack.Ok():
+		return q.conn.tookIt(took, dueJobs) == nil
 	case <-ack.Err():
 	case <-patience.C:
 		patience.Reset(0) // the others' time is over too
@@ -92,7 +92,10 @@ func (q *RunJobs) again(ctx context.Context, msg *nats.Msg, job backfill.Job, pr
 			return refused
 		}
 		began := time.Now()
-		_, err := q.conn.js.PublishMsg(ctx, msg)
+		ack, err := q.conn.js.PublishMsg(ctx, msg)
+		if err == nil {
+			err = q.conn.tookIt(ack, dueJobs)
+		}
 		q.conn.tried("publishing jobs", job.Destination+"/"+job.ID, began, err)
 		return err
 	})

@@ -40,6 +40,9 @@ func (c *Conn) PlanSetup(ctx context.Context, layout Layout) ([]Change, error) {
 }
 
 func (c *Conn) setup(ctx context.Context, layout Layout, dry bool) ([]Change, error) {
+	if err := c.verifyVersion(); err != nil {
+		return nil, err
+	}
 	all := slices.Concat(c.streams(layout), c.buckets(layout), []jetstream.StreamConfig{c.archive(layout)})
 	if err := c.refuseOldLayout(ctx); err != nil {
 		return nil, err
@@ -85,7 +88,9 @@ func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig, dry
 	}
 	before := existing.CachedInfo().Config
 	after := owned(before, cfg)
-	change.Fields = differences(before, after)
+	if change.Fields, err = differences(before, after); err != nil {
+		return change, err
+	}
 	// Nothing is asked for where nothing is to be changed: an operator may run Setup
 	// without the right to change the audit.
 	if len(change.Fields) == 0 {
@@ -133,8 +138,12 @@ func owned(existing, want jetstream.StreamConfig) jetstream.StreamConfig {
 }
 
 // differences lists the fields of two configurations that differ, with both values.
-func differences(before, after jetstream.StreamConfig) []string {
-	a, b := fieldsOf(before), fieldsOf(after)
+func differences(before, after jetstream.StreamConfig) ([]string, error) {
+	a, errBefore := fieldsOf(before)
+	b, errAfter := fieldsOf(after)
+	if err := errors.Join(errBefore, errAfter); err != nil {
+		return nil, err
+	}
 	var all []string
 	for name := range a {
 		if _, both := b[name]; !both {
@@ -147,16 +156,17 @@ func differences(before, after jetstream.StreamConfig) []string {
 		}
 	}
 	slices.Sort(all)
-	return all
+	return all, nil
 }
 
-// fieldsOf gives a configuration field by field, as the wire has it. Encoding such a
-// value cannot fail.
-func fieldsOf(cfg jetstream.StreamConfig) map[string]json.RawMessage {
-	fields := map[string]json.RawMessage{}
+// fieldsOf gives a configuration field by field, as the wire has it.
+func fieldsOf(cfg jetstream.StreamConfig) (fields map[string]json.RawMessage, err error) {
 	data, err := json.Marshal(cfg)
 	if err == nil {
-		_ = json.Unmarshal(data, &fields)
+		err = json.Unmarshal(data, &fields)
 	}
-	return fields
+	if err != nil {
+		return nil, fmt.Errorf("comparing the configuration: %w", err)
+	}
+	return fields, nil
 }

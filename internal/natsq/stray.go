@@ -60,34 +60,65 @@ func (s *stray) Ack(ctx context.Context) error {
 
 // GiveBack leaves the copy where it is: it is read again.
 func (s *stray) GiveBack(time.Duration) error {
+	s.held.found(nil) // this worker has no slot: the next listing is soon enough
 	s.held.release(s.msg.Sequence)
 	return nil
 }
 
 // mostStrays is how many misaddressed jobs are in hand at once: a flood of them must
 // not hold the slots of others.
-const mostStrays = 2
+const mostStrays = 4
 
-// straysHeld are the misaddressed jobs in this worker's hands.
+// straysHeld are the misaddressed jobs that this worker is to bury, and has in hand.
 type straysHeld struct {
 	conn   *Conn
 	tenure *tenure
-	mu     sync.Mutex
+	// room has a value for each job that may be in hand.
+	room chan struct{}
+	// more gets a value when there is more to do.
+	more chan struct{}
+
+	mu sync.Mutex
+	// lanes are those that hold some by the newest listing and were not looked at.
+	lanes  []schemas.Lane
 	inHand map[uint64]bool
 }
 
 func newStraysHeld(c *Conn, t *tenure) *straysHeld {
-	return &straysHeld{conn: c, tenure: t, inHand: map[uint64]bool{}}
+	return &straysHeld{
+		conn: c, tenure: t, room: make(chan struct{}, mostStrays), more: make(chan struct{}, 1), inHand: map[uint64]bool{},
+	}
 }
 
-// room is how many more may be handed out.
-func (h *straysHeld) room() int {
+// found takes in the lanes of the newest listing.
+func (h *straysHeld) found(lanes []schemas.Lane) {
+	h.mu.Lock()
+	h.lanes = lanes
+	h.mu.Unlock()
+	select {
+	case h.more <- struct{}{}:
+	default:
+	}
+}
+
+// some reports whether there are any.
+func (h *straysHeld) some() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return mostStrays - len(h.inHand)
+	return len(h.lanes)+len(h.inHand) > 0
 }
 
-// hold is false for one that is in hand already.
+func (h *straysHeld) next() (lane schemas.Lane, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.lanes) == 0 {
+		return schemas.Lane{}, false
+	}
+	lane, h.lanes = h.lanes[0], h.lanes[1:]
+	return lane, true
+}
+
+// hold is false for one that is in hand.
 func (h *straysHeld) hold(sequence uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,5 +132,34 @@ func (h *straysHeld) hold(sequence uint64) bool {
 func (h *straysHeld) release(sequence uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.inHand, sequence)
+	if h.inHand[sequence] {
+		delete(h.inHand, sequence)
+		<-h.room
+	}
+}
+
+// handOut has misaddressed jobs buried, a few at a time, until ctx ends.
+func (h *straysHeld) handOut(ctx context.Context, answer func(worker.Answer)) {
+	for {
+		lane, ok := h.next()
+		if !ok || !h.tenure.mine(time.Now()) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-h.more:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case h.room <- struct{}{}:
+		}
+		msg, err := h.conn.fromLeader(ctx, h.conn.stream(jobs), leaderGet{NextOf: schemas.JobSubject(h.conn.prefix, lane), Sequence: 1})
+		if err != nil || !h.hold(msg.Sequence) {
+			<-h.room
+			continue
+		}
+		answer(worker.Answer{Lane: lane, Delivery: &stray{held: h, lane: lane, msg: msg}})
+	}
 }

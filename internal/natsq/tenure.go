@@ -90,6 +90,9 @@ func (t *tenure) resign(ctx context.Context) {
 	t.mu.Unlock()
 	_, revision, _, err := t.record.Read(ctx)
 	if err == nil {
-		_ = t.record.bucket.Delete(ctx, t.record.key, jetstream.LastRevision(revision))
+		err = t.record.bucket.Delete(ctx, t.record.key, jetstream.LastRevision(revision))
+	}
+	if err != nil {
+		t.conn.log.Debug("the tenure of the lanes could not be resigned; it ends by itself", "error", reasonOf(err))
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -37,7 +39,8 @@ func (c *coordinator) noteUnserved(ctx context.Context) {
 	defer cancel()
 	value, err := json.Marshal(unservedRecord{c.told.Waiting, c.told.Unserved, now.UTC()})
 	if err == nil {
-		_, err = c.in.conn.js.Publish(ctx, c.in.control.subject(unservedKey), value)
+		// A stream that happens to take the subject is none of ours.
+		_, err = c.in.conn.js.Publish(ctx, c.in.control.subject(unservedKey), value, jetstream.WithExpectStream(bucketStream(c.in.conn.stream(control))))
 	}
 	c.in.conn.tried("writing which lanes are not served", "", now, err)
 	if err == nil {

@@ -30,18 +30,27 @@ var (
 func (c *Conn) Verify(ctx context.Context) error { return c.verify(ctx, startPatience) }
 
 func (c *Conn) verify(ctx context.Context, patience time.Duration) error {
+	if err := c.verifyVersion(); err != nil {
+		return err
+	}
 	unfit := func(err error) bool { return errors.Is(err, errSetup) || hopeless(err) }
-	if err := c.await(ctx, patience, unfit, c.inspect); err != nil {
+	if err := c.await(ctx, c.stream(""), patience, unfit, c.inspect); err != nil {
 		return err
 	}
 	return c.verifySize()
 }
 
-// await tries op while JetStream is silent.
-func (c *Conn) await(ctx context.Context, patience time.Duration, final func(error) bool, op func(context.Context) error) error {
+// await tries op while JetStream is silent. It ends at once where the server denies a
+// subject that names about, a stream or bucket or the start of their names.
+func (c *Conn) await(ctx context.Context, about string, patience time.Duration, final func(error) bool, op func(context.Context) error) error {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	waiting, done := c.denials.watch(waiting, about)
+	defer done()
 	err := insist.Do(waiting, final, op)
+	if denied, ok := errors.AsType[*Denied](context.Cause(waiting)); ok && err != nil {
+		return denied
+	}
 	if err == nil || final(err) || errors.Is(ctx.Err(), context.Canceled) {
 		return err
 	}
@@ -70,6 +79,22 @@ func (c *Conn) inspect(ctx context.Context) error {
 	return errors.Join(silent...)
 }
 
+// The oldest nats-server that Chartpost works with: an older one takes the header
+// Nats-Stream-Source from any publisher, and with it what a worker believes of due jobs.
+const oldestMajor, oldestMinor = 2, 15
+
+func (c *Conn) verifyVersion() error {
+	version := c.nc.ConnectedServerVersion()
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
+		return nil // the connection is lost, and what comes next says so
+	}
+	if major < oldestMajor || major == oldestMajor && minor < oldestMinor {
+		return fmt.Errorf("nats-server %s is too old: Chartpost needs %d.%d or newer; update all NATS servers", version, oldestMajor, oldestMinor)
+	}
+	return nil
+}
+
 // headerRoom is more than the headers of a schedule or a dead letter take.
 const headerRoom = 8 << 10
 
@@ -93,7 +118,7 @@ func (c *Conn) Ledger(ctx context.Context) (jetstream.KeyValue, error) {
 	}
 	var config jetstream.StreamConfig
 	missing := func(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) || hopeless(err) }
-	err = c.await(ctx, startPatience, missing, func(ctx context.Context) error {
+	err = c.await(ctx, name, startPatience, missing, func(ctx context.Context) error {
 		stream, err := c.js.Stream(ctx, bucketStream(name))
 		if err == nil {
 			config = stream.CachedInfo().Config
@@ -109,7 +134,7 @@ func (c *Conn) Ledger(ctx context.Context) (jetstream.KeyValue, error) {
 // bucket opens a bucket, and waits for a JetStream that does not answer.
 func (c *Conn) bucket(ctx context.Context, name string) (kv jetstream.KeyValue, err error) {
 	missing := func(err error) bool { return errors.Is(err, jetstream.ErrBucketNotFound) || hopeless(err) }
-	err = c.await(ctx, startPatience, missing, func(ctx context.Context) (err error) {
+	err = c.await(ctx, name, startPatience, missing, func(ctx context.Context) (err error) {
 		began := time.Now()
 		if kv, err = c.js.KeyValue(ctx, name); !errors.Is(ctx.Err(), context.Canceled) {
 			c.tried(asking(bucketStream(name)), "", began, err)

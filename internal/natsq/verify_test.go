@@ -1,8 +1,12 @@
 package natsq
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
+	"net"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,4 +83,54 @@ func TestWhatIsMissingIsSaidAtOnce(t *testing.T) {
 	if time.Since(began) >= startPatience {
 		t.Error("what is missing was waited for")
 	}
+}
+
+// TestAnOldServerIsRefused by whatever begins with Verify or Setup, in one line.
+func TestAnOldServerIsRefused(t *testing.T) {
+	t.Parallel()
+	stack := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
+	for version, old := range map[string]bool{"2.14.9": true, "1.4.1": true, "2.15.0-RC.1": false, "2.99.0": false, "3.0.0": false} {
+		w := dial(t, "nats://"+posingAs(t, stack.URL(), version))
+		_, err := w.Setup(t.Context(), testLayout)
+		for call, err := range map[string]error{"Setup": err, "Verify": w.Verify(t.Context())} {
+			switch {
+			case !old && err != nil:
+				t.Errorf("%s of %s: %v", call, version, err)
+			case old && (err == nil || !strings.Contains(err.Error(), "nats-server "+version+" is too old: Chartpost needs 2.15 or newer") || strings.Contains(err.Error(), "\n")):
+				t.Errorf("%s of %s: %v, want one line that refuses it", call, version, err)
+			}
+		}
+	}
+}
+
+// posingAs passes connections on to a server, which says in its first line that it is
+// of another version.
+func posingAs(t *testing.T, target, version string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { listener.Close() })
+	own := regexp.MustCompile(`"version":"[^"]*"`)
+	pass := func(client net.Conn) {
+		defer client.Close()
+		server, err := net.Dial("tcp", strings.TrimPrefix(target, "nats://"))
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		go func() { io.Copy(server, client); server.Close() }()
+		lines := bufio.NewReader(server)
+		first, err := lines.ReadString('\n')
+		if err != nil {
+			return
+		}
+		io.WriteString(client, own.ReplaceAllString(first, `"version":"`+version+`"`))
+		io.Copy(client, lines)
+	}
+	go func() {
+		for client, err := listener.Accept(); err == nil; client, err = listener.Accept() {
+			go pass(client)
+		}
+	}()
+	return listener.Addr().String()
 }
