@@ -71,6 +71,13 @@ type Record struct {
 	Released  bool `json:"released,omitempty"`
 	Abandoned int  `json:"abandoned,omitempty"`
 
+	// Predecessor is what is known of the job that this one comes after; nil until
+	// it was looked for.
+	Predecessor *Predecessor `json:"predecessor,omitempty"`
+	// Resent is when an operator published the job again after it had ended, until a
+	// worker has taken that copy.
+	Resent time.Time `json:"resent,omitzero"`
+
 	NextAttemptAt time.Time        `json:"next_attempt_at,omitzero"`
 	Reason        *schemas.Reason  `json:"reason,omitempty"`
 	Receipt       *schemas.Receipt `json:"receipt,omitempty"`

@@ -27,7 +27,7 @@ const maxKey = 1024
 // DecodeJob reads a job and holds it to job.v1.schema.json and to the rules a
 // schema cannot state: at most MaxJobSize bytes of UTF-8, one document, no key
 // twice in any object, at most MaxDepth levels, keys of at most 1,024 bytes,
-// expires_at after requested_at, at most MaxCorrelation bytes of correlation.
+// after other than id, expires_at after requested_at, at most MaxCorrelation bytes of correlation.
 //
 // Job.Message holds the bytes of the input unchanged, white space included.
 // The error is always an *Invalid.
@@ -215,6 +215,9 @@ func jobRules(job map[string]any) []Problem {
 	if size := correlationSize(job); size > MaxCorrelation {
 		problems = append(problems, Problem{Path: "/correlation", Code: "too_large",
 			Text: fmt.Sprintf("has %d bytes of names and values and must have at most %d", size, MaxCorrelation)})
+	}
+	if after, _ := job["after"].(string); after != "" && after == job["id"] {
+		problems = append(problems, Problem{Path: "/after", Code: "after_itself", Text: "is the job's own id: name the job that must be accepted first, or leave it out"})
 	}
 	requested, ok := timeOf(job["requested_at"])
 	if expires, set := timeOf(job["expires_at"]); ok && set && !expires.After(requested) {

@@ -18,9 +18,12 @@ type Job struct {
 	Transfer Transfer `json:"transfer,omitempty"`
 	// Message is what the caller says about the files, byte for byte as it
 	// came: its shape belongs to the operation.
-	Message     json.RawMessage   `json:"message"`
-	RequestedAt time.Time         `json:"requested_at"`
-	ExpiresAt   time.Time         `json:"expires_at,omitzero"`
+	Message     json.RawMessage `json:"message"`
+	RequestedAt time.Time       `json:"requested_at"`
+	ExpiresAt   time.Time       `json:"expires_at,omitzero"`
+	// After is the id of a job of the same destination that must have been accepted
+	// before this one is sent; empty waits for none.
+	After       string            `json:"after,omitempty"`
 	Correlation map[string]string `json:"correlation,omitempty"`
 }
 

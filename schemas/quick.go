@@ -108,6 +108,8 @@ func (q *quick) jobField(name string) error {
 		return q.time(&q.job.RequestedAt)
 	case "expires_at":
 		return q.time(&q.job.ExpiresAt)
+	case "after":
+		return q.text(&q.job.After, ValidJobID)
 	case "correlation":
 		return q.correlation()
 	}

@@ -115,6 +115,9 @@ func (q *quick) whole() bool {
 		!q.seen.files || !q.seen.message || !q.seen.requested {
 		return false
 	}
+	if job.After == job.ID {
+		return false
+	}
 	if !job.ExpiresAt.IsZero() && !job.ExpiresAt.After(job.RequestedAt) {
 		return false
 	}

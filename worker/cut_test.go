@@ -92,6 +92,14 @@ func (l *cutLedger) Open(ctx context.Context, id schemas.JobKey, fresh pipeline.
 	return &cutPage{page, l.cut}, created, nil
 }
 
+func (l *cutLedger) Find(ctx context.Context, id schemas.JobKey) (r pipeline.Record, ok bool, err error) {
+	err = l.cut.step(func() (err error) {
+		r, ok, err = l.Ledger.Find(ctx, id)
+		return err
+	})
+	return r, ok, ledgerFault(err)
+}
+
 type cutPage struct {
 	worker.Page
 	cut *cut

@@ -26,6 +26,8 @@ type Patience struct {
 	// First with every attempt, up to Longest, and is drawn from the upper half
 	// of that range, so that jobs that failed together do not return together.
 	First, Longest time.Duration
+	// Unseen is how long a job waits for a predecessor that the ledger does not know.
+	Unseen time.Duration
 	// Spare is how often in one attempt a fault that is not the job's own is
 	// borne without ending the attempt: the job goes back to its lane, and it is
 	// for the lane's breaker to find out whether others meet the same.

@@ -21,6 +21,10 @@ func (b openBook) Open(_ context.Context, _ schemas.JobKey, fresh pipeline.Recor
 	return openPage{b, fresh}, true, nil
 }
 
+func (openBook) Find(context.Context, schemas.JobKey) (pipeline.Record, bool, error) {
+	return pipeline.Record{}, false, nil
+}
+
 type openPage struct {
 	openBook
 	record pipeline.Record

@@ -131,7 +131,7 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 	if entry == again || r.Digest != h.digest {
 		// A person may have mended the file or the job in between.
 		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
-		r.Files, r.NoEmbed, r.Doubts = nil, false, 0
+		r.Files, r.NoEmbed, r.Doubts, r.Predecessor = nil, false, 0, nil
 	}
 	switch {
 	case entry == again:
@@ -139,7 +139,7 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 	case r.Published.IsZero() && !r.Stored.Equal(h.delivery.Stored()):
 		r.Published = r.Stored
 	}
-	r.Phase, r.Reason, r.NextAttemptAt = pipeline.Working, nil, time.Time{}
+	r.Phase, r.Reason, r.NextAttemptAt, r.Resent = pipeline.Working, nil, time.Time{}, time.Time{}
 	r.Sequence, r.Stored, r.Digest = h.delivery.Sequence(), h.delivery.Stored(), h.digest
 	return h.save(ctx)
 }

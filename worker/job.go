@@ -98,6 +98,9 @@ func (h *handling) try(ctx context.Context, refusal error) {
 		h.conclude(ctx, fault.Of(refusal))
 		return
 	}
+	if !h.precede(ctx) {
+		return
+	}
 	started := h.now()
 	err := h.deliver(ctx)
 	if err == nil {

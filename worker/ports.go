@@ -93,8 +93,10 @@ type DeadLetter struct {
 	Data []byte
 	// Key is the same for every burial of the same end of the same copy, and of
 	// no other.
-	Key               string
-	JobID             string
+	Key   string
+	JobID string
+	// After is the job that this one comes after; empty where it names none.
+	After             string
 	Status            schemas.Status
 	Reason            schemas.Reason
 	PossibleDuplicate bool
@@ -148,6 +150,9 @@ type Ledger interface {
 	// Open makes a record for the job if there is none, and says whether it
 	// did; otherwise the page holds what was found.
 	Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Record) (page Page, created bool, err error)
+	// Find reads the record of a job without touching it; ok is false where the
+	// ledger knows nothing of the job.
+	Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error)
 }
 
 // Deliverer is the pipeline.

@@ -189,6 +189,10 @@ func (b *noBook) Open(ctx context.Context, _ schemas.JobKey, fresh pipeline.Reco
 	return nil, false, b.open(ctx)
 }
 
+func (b *noBook) Find(context.Context, schemas.JobKey) (pipeline.Record, bool, error) {
+	return pipeline.Record{}, false, nil
+}
+
 // deaf is a control that nobody else listens to.
 type deaf struct{}
 

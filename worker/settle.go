@@ -58,6 +58,9 @@ func (h *handling) publish(ctx context.Context) error {
 			return err
 		}
 	}
+	if !untold(r) {
+		return nil
+	}
 	return h.tell(ctx, status, r.Reason)
 }
 
@@ -66,7 +69,7 @@ func (h *handling) publish(ctx context.Context) error {
 // removed, must not be taken for one.
 func (h *handling) bury(ctx context.Context, status schemas.Status, reason schemas.Reason) error {
 	err := h.outbox.Bury(ctx, DeadLetter{
-		Lane: h.delivery.Lane(), Data: h.delivery.Data(), JobID: h.job.ID, Status: status, Reason: reason, Line: h.delivery.Line(),
+		Lane: h.delivery.Lane(), Data: h.delivery.Data(), JobID: h.job.ID, After: h.job.After, Status: status, Reason: reason, Line: h.delivery.Line(),
 		Key:               fmt.Sprintf("dead/%d/%s/%d/%s", h.delivery.Sequence(), h.digest[:16], h.record.Attempt, status),
 		PossibleDuplicate: h.record.PossibleDuplicate,
 	})

@@ -11,11 +11,12 @@ import (
 )
 
 // The worker's own steps, beside the pipeline's: reading a job, asking the
-// ledger what its copy means, publishing what became of it (schedule or dead
+// ledger what its copy means and what became of its predecessor, publishing what became of it (schedule or dead
 // letter, and event), and the confirmed acknowledgement.
 const (
 	StepUnderstand pipeline.Step = "understand"
 	StepAdmit      pipeline.Step = "admit"
+	StepPrecede    pipeline.Step = "precede"
 	StepSettle     pipeline.Step = "settle"
 	StepAck        pipeline.Step = "ack"
 )

@@ -60,7 +60,7 @@ func newWorldOn(t testing.TB, url string) *world {
 	w := &world{t: t, prefix: fmt.Sprintf("w%d", worlds.Add(1)), lease: 30 * time.Second, log: &logBuffer{}}
 	w.settings = worker.Settings{
 		Prefix: w.prefix, Slots: 4, LaneConcurrency: 4, Grace: 10 * time.Second,
-		Patience: worker.Patience{OnUnknown: worker.Resend, First: 500 * time.Millisecond, Longest: time.Second},
+		Patience: worker.Patience{OnUnknown: worker.Resend, First: 500 * time.Millisecond, Longest: time.Second, Unseen: 2 * time.Second},
 		Backoff:  worker.Backoff{First: 500 * time.Millisecond, Longest: time.Second},
 	}
 	nc, err := nats.Connect(url, nats.Timeout(limit))

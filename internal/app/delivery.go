@@ -70,7 +70,7 @@ func (d Delivery) settings(name, prefix string) worker.Settings {
 	return worker.Settings{
 		Name: name, Prefix: prefix, Slots: d.Concurrency, LaneConcurrency: d.LaneConcurrency,
 		Lease: d.Lease, Grace: d.Grace,
-		Patience: worker.Patience{OnUnknown: worker.OnUnknown(d.OnUnknown), First: d.RetryFirst, Longest: d.RetryLongest, Spare: 4},
+		Patience: worker.Patience{OnUnknown: worker.OnUnknown(d.OnUnknown), First: d.RetryFirst, Longest: d.RetryLongest, Unseen: worker.UnseenFor, Spare: 4},
 		Backoff:  worker.Backoff{First: 2 * time.Second, Longest: 30 * time.Second},
 	}
 }

@@ -39,7 +39,6 @@ type Publisher interface {
 // Ledger is the worker's, and can be looked into.
 type Ledger interface {
 	worker.Ledger
-	Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error)
 }
 
 // Desk is where an operator decides.

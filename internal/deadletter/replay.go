@@ -157,8 +157,10 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 	if err != nil || outcome != Resent {
 		return outcome, err
 	}
-	if record.Phase == pipeline.Held {
-		record.PossibleDuplicate, record.Owner, record.UpdatedAt = true, d.By, d.Now().UTC()
+	if record.Phase.Final() {
+		// A job that comes after this one must not take its last end for final.
+		record.Resent, record.Owner, record.UpdatedAt = d.Now().UTC(), d.By, d.Now().UTC()
+		record.PossibleDuplicate = record.PossibleDuplicate || record.Phase == pipeline.Held
 		if err := save(ctx, page, record); err != nil {
 			return "", err
 		}

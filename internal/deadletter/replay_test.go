@@ -78,7 +78,7 @@ func TestReplay(t *testing.T) {
 	if sent := w.jobs()[0]; string(sent.Data) != string(data) || sent.Subject != "chartpost.jobs.live.good-health" {
 		t.Errorf("%s has %s", sent.Subject, sent.Data)
 	}
-	if r := w.found("a"); r.Phase != pipeline.Failed || r.PossibleDuplicate || r.Attempt != 4 || r.Owner != "w-1" {
+	if r := w.found("a"); r.Phase != pipeline.Failed || r.PossibleDuplicate || r.Attempt != 4 || r.Resent.IsZero() || r.Owner != "operator ann" {
 		t.Errorf("%+v", r)
 	}
 	if outcome, err := desk.Replay(t.Context(), letter, Terms{}); err != nil || outcome != Gone || len(told) != 1 {

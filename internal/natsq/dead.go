@@ -29,7 +29,10 @@ type Letter struct {
 	Lane     schemas.Lane
 	// JobID, Status and Reason are empty where the job was too large for headers
 	// beside it, and JobID where none could be read.
-	JobID             string
+	JobID string
+	// After is the job of the same destination that this one comes after, if it names
+	// one.
+	After             string
 	Status            schemas.Status
 	Reason            schemas.Reason
 	PossibleDuplicate bool
@@ -102,7 +105,7 @@ func (c *Conn) letter(msg jetstream.Msg, meta *jetstream.MsgMetadata) (Letter, b
 	size, _ := strconv.Atoi(header.Get(headerSize))
 	return Letter{
 		Sequence: meta.Sequence.Stream, Buried: meta.Timestamp.UTC(), Lane: lane, Size: size, Key: header.Get(jetstream.MsgIDHeader),
-		JobID: header.Get(HeaderJobID), Status: schemas.Status(header.Get(HeaderStatus)),
+		JobID: header.Get(HeaderJobID), After: header.Get(HeaderAfter), Status: schemas.Status(header.Get(HeaderStatus)),
 		Reason: schemas.Reason{
 			Kind: header.Get(HeaderReasonKind), Code: header.Get(HeaderReasonCode),
 			Text: header.Get(HeaderReasonText), Path: header.Get(HeaderReasonPath),

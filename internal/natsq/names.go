@@ -23,8 +23,10 @@ const (
 	// HeaderAttempt is on a job that a schedule brings back: the number of the
 	// attempt it is to start.
 	HeaderAttempt = "Chartpost-Attempt"
-	// HeaderJobID and the reason headers are on dead letters.
+	// HeaderJobID and the reason headers are on dead letters, HeaderAfter on those of
+	// jobs that come after another.
 	HeaderJobID      = "Chartpost-Job-Id"
+	HeaderAfter      = "Chartpost-After"
 	HeaderStatus     = "Chartpost-Status"
 	HeaderReasonKind = "Chartpost-Reason-Kind"
 	HeaderReasonCode = "Chartpost-Reason-Code"

@@ -47,6 +47,7 @@ func (o *Outbox) Bury(ctx context.Context, letter worker.DeadLetter) error {
 	msg := traced(ctx, schemas.DeadSubject(o.conn.prefix, letter.Lane))
 	for name, value := range map[string]string{
 		HeaderJobID:      letter.JobID,
+		HeaderAfter:      letter.After,
 		HeaderStatus:     string(letter.Status),
 		HeaderReasonKind: letter.Reason.Kind,
 		HeaderReasonCode: letter.Reason.Code,

@@ -32,7 +32,7 @@ type stepMeter struct{ well, badly prometheus.Observer }
 
 // steps are all there are.
 var steps = []pipeline.Step{
-	worker.StepUnderstand, worker.StepAdmit, pipeline.StepAuthorize, pipeline.StepSurvey, pipeline.StepPermit, pipeline.StepUpload,
+	worker.StepUnderstand, worker.StepAdmit, worker.StepPrecede, pipeline.StepAuthorize, pipeline.StepSurvey, pipeline.StepPermit, pipeline.StepUpload,
 	pipeline.StepCompose, pipeline.StepSend, worker.StepSettle, worker.StepAck,
 }
 
