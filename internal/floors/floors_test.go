@@ -51,6 +51,7 @@ var house = map[string]room{
 	"internal/stdlog":   {shut: network},
 	"internal/health":   {rooms: []string{"internal/stdlog"}},
 	"internal/floors":   ground,
+	"internal/mutate":   ground,
 
 	"internal/samples/generate": ground,
 	"internal/release":          ground,
