@@ -9,7 +9,7 @@ GOLANGCI = $(GO) tool -modfile=$(CURDIR)/.ci/lint/go.mod golangci-lint
 STATIC := CGO_ENABLED=0
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-nats soak lint vuln bench bench-micro build release clean
+.PHONY: help dev test test-nats soak mutate lint vuln bench bench-micro build release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-nats: ## Test the queue against another nats-server: make test-nats NATS_SE
 
 soak: ## Run the fault laboratory at full length, for hours; make soak ARGS="-run TestChaos -lab.seed=7"
 	$(GO) test ./internal/faultlab -v -count=1 -timeout 0 -lab.long $(ARGS)
+
+mutate: ## Change the program in small places, and see which changes no test notices; make mutate ARGS="-packages ./pipeline -sample 50"
+	$(GO) run ./internal/mutate $(ARGS)
 
 lint: ## Check formatting, vet, golangci-lint; the chart, the Compose file and the Dockerfile
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }

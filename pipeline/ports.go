@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -17,6 +18,8 @@ type Pin struct {
 	ETag string `json:"etag,omitempty"`
 	// Size is in bytes.
 	Size int64 `json:"size"`
+
+	Unknown versioned.Unknown `json:",embed"`
 }
 
 // Object is a file opened at its first byte.

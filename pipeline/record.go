@@ -2,10 +2,11 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -33,6 +34,13 @@ const (
 func (p Phase) Final() bool {
 	return p == Accepted || p == Failed || p == Held || p == Cancelled
 }
+
+// known reports whether this version has the phase.
+func (p Phase) known() bool { return p == Working || p == Sending || p == Waiting || p.Final() }
+
+// RecordVersion is the version of a Record's form. A record of a later one is not
+// read, and so neither continued nor replaced.
+const RecordVersion = 1
 
 // Record is what the ledger remembers of one job, so that whoever takes it
 // next repeats nothing. It holds no patient data: no key, no title, no name.
@@ -82,6 +90,42 @@ type Record struct {
 	Reason        *schemas.Reason  `json:"reason,omitempty"`
 	Receipt       *schemas.Receipt `json:"receipt,omitempty"`
 	UpdatedAt     time.Time        `json:"updated_at"`
+
+	Unknown versioned.Unknown `json:",embed"`
+}
+
+// plainRecord is a Record without methods.
+type plainRecord Record
+
+// recordForm is a Record as the ledger has it.
+type recordForm struct {
+	Version int `json:"version"`
+	plainRecord
+}
+
+var errNoPhase = errors.New("the record has no phase")
+
+// MarshalJSON writes the record with its version, and with the members of it that
+// this version does not know.
+func (r Record) MarshalJSON() ([]byte, error) {
+	return versioned.Encode(recordForm{RecordVersion, plainRecord(r)})
+}
+
+// UnmarshalJSON reads a record. One of a later version, or in a phase that this
+// version does not know, is a *versioned.Newer.
+func (r *Record) UnmarshalJSON(data []byte) error {
+	var form recordForm
+	if err := versioned.Decode(data, RecordVersion, &form); err != nil {
+		return err
+	}
+	switch {
+	case form.Phase == "":
+		return errNoPhase
+	case !form.Phase.known():
+		return &versioned.Newer{What: "a phase"}
+	}
+	*r = Record(form.plainRecord)
+	return nil
 }
 
 // FileRecord is what is known of the job's file at the same index.
@@ -103,6 +147,8 @@ type FileRecord struct {
 	SHA1       []byte           `json:"sha1,omitempty"`
 	// URL names the file at Redox once it is uploaded.
 	URL string `json:"url,omitempty"`
+
+	Unknown versioned.Unknown `json:",embed"`
 }
 
 // MarshalJSON keeps what a caller may have made up out of the ledger.
@@ -111,7 +157,7 @@ func (f FileRecord) MarshalJSON() ([]byte, error) {
 	told := plain(f)
 	told.ContentType = guard.Shown(f.ContentType)
 	told.OwnType = f.OwnType || told.ContentType != f.ContentType
-	return json.Marshal(told)
+	return versioned.Encode(told)
 }
 
 // recall puts said, what the caller says of the file's type, back into a record

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -21,7 +22,51 @@ type LaneState struct {
 	Limit int `json:"limit,omitempty"`
 	// Revision is what a Put replaces; 0 for a lane nothing was written of.
 	Revision uint64 `json:"-"`
+	// Later: a later version wrote the record, and this one cannot read it. It stays as
+	// it is, and the lane is shut here: its Pause says so.
+	Later bool `json:"-"`
+
+	Unknown versioned.Unknown `json:",embed"`
 }
+
+// LaneStateVersion is the version of a LaneState's form.
+const LaneStateVersion = 1
+
+// plainLaneState is a LaneState without methods.
+type plainLaneState LaneState
+
+type laneStateForm struct {
+	Version int `json:"version"`
+	plainLaneState
+}
+
+// MarshalJSON writes the state with its version, and with the members of it that this
+// version does not know.
+func (s LaneState) MarshalJSON() ([]byte, error) {
+	return versioned.Encode(laneStateForm{LaneStateVersion, plainLaneState(s)})
+}
+
+// UnmarshalJSON reads a state. One of a later version is a *versioned.Newer.
+func (s *LaneState) UnmarshalJSON(data []byte) error {
+	var form laneStateForm
+	if err := versioned.Decode(data, LaneStateVersion, &form); err != nil {
+		return err
+	}
+	*s = LaneState(form.plainLaneState)
+	return nil
+}
+
+// LaterLaneState stands for a state that a later version wrote: nobody knows here
+// whether jobs of the lane may be taken, so none are.
+func LaterLaneState(lane schemas.Lane, revision uint64) LaneState {
+	return LaneState{Lane: lane, Revision: revision, Later: true, Pause: &Pause{
+		By: "a later version of Chartpost", Reason: "this version cannot read the lane's record; update it",
+		Until: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
+	}}
+}
+
+// ErrLater refuses a Put over the state of a later version.
+var ErrLater = errors.New("a later version of Chartpost wrote the lane's record, and it stays as it is: use that version")
 
 // Breaker is open from Since on: nobody takes a job of the lane before Until.
 // Then one worker writes its name into Prober and takes one job; Until is by
@@ -34,6 +79,8 @@ type Breaker struct {
 	// Reason is the fault that opened it last.
 	Reason schemas.Reason `json:"reason"`
 	Prober string         `json:"prober,omitempty"`
+
+	Unknown versioned.Unknown `json:",embed"`
 }
 
 // Pause is an operator's.
@@ -42,10 +89,14 @@ type Pause struct {
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
+
+	Unknown versioned.Unknown `json:",embed"`
 }
 
 // Empty tells whether nothing is said of the lane.
-func (s LaneState) Empty() bool { return s.Breaker == nil && s.Pause == nil && s.Limit == 0 }
+func (s LaneState) Empty() bool {
+	return s.Breaker == nil && s.Pause == nil && s.Limit == 0 && len(s.Unknown) == 0
+}
 
 // ShutUntil is until when nobody takes jobs of the lane; the zero time says
 // that it is not shut. A lane that is being probed is open to the prober.
@@ -84,7 +135,8 @@ type Control interface {
 	// ends. changed may be told the same state twice.
 	Follow(ctx context.Context, changed func(LaneState))
 	// Put replaces the state of Revision. An empty state removes the record. It fails
-	// with ErrChanged when somebody was faster.
+	// with ErrChanged when somebody was faster, and with ErrLater where the state is one
+	// of a later version.
 	Put(ctx context.Context, state LaneState) (LaneState, error)
 	// FollowRuns calls changed with every run there is, then listed, and then
 	// changed with every change; a run that was removed is not cancelled. It

@@ -82,7 +82,11 @@ func (h *handling) run(ctx context.Context) {
 		entry, err = h.open(ctx)
 		return err
 	})
-	if err != nil {
+	if f := fault.Of(err); f != nil {
+		if f.Kind == fault.UnknownOutcome {
+			h.buryUnrecorded(ctx, f)
+			return
+		}
 		h.setAside(ctx, err)
 		return
 	}
@@ -289,6 +293,28 @@ func (h *handling) buryNameless(ctx context.Context, f *fault.Fault) {
 		h.setAside(ctx, err)
 		return
 	}
+	h.ack(settling)
+}
+
+// buryUnrecorded ends a copy of a job whose record is there and cannot be read: a
+// dead letter holds it, and an event tells of it. The record stays as it is. Other
+// jobs of the lane would not meet the same.
+func (h *handling) buryUnrecorded(ctx context.Context, f *fault.Fault) {
+	settling, cancel := h.outlive(ctx)
+	defer cancel()
+	h.log.Error("the record of a job cannot be read; the job goes to the dead letters", "job", h.job.ID, "code", f.Code, "text", f.Text)
+	h.met(f)
+	reason := reasonOf(f)
+	h.record = pipeline.Record{Attempt: max(h.scheduled(), 1)}
+	err := h.bury(settling, schemas.StatusUnknown, reason)
+	if err == nil {
+		err = h.tell(settling, schemas.StatusUnknown, &reason)
+	}
+	if err != nil {
+		h.setAside(ctx, err)
+		return
+	}
+	h.decided(schemas.StatusUnknown)
 	h.ack(settling)
 }
 

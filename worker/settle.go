@@ -165,7 +165,8 @@ func (h *handling) event(status schemas.Status, r *pipeline.Record, reason *sche
 		data.NextAttemptAt = r.NextAttemptAt
 	}
 	event := schemas.NewEvent(h.prefix, data, h.now())
-	if status == schemas.StatusDuplicate {
+	if status == schemas.StatusDuplicate || status == schemas.StatusUnknown && h.page == nil {
+		// Each copy of the job ends so, without a record that counts them.
 		event.ID = schemas.DuplicateID(event.ID, h.delivery.Sequence())
 	}
 	return event

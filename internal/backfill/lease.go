@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/chartpost/chartpost/internal/versioned"
 )
 
 // Checkpoint is the record of a run's feeder: who feeds it, and how far its book
@@ -27,6 +29,32 @@ type Checkpoint struct {
 	Tally  Tally  `json:"tally"`
 	// EndedAt is when every line had ended.
 	EndedAt time.Time `json:"ended_at,omitzero"`
+
+	Unknown versioned.Unknown `json:",embed"`
+}
+
+// plainCheckpoint is a Checkpoint without methods.
+type plainCheckpoint Checkpoint
+
+type checkpointForm struct {
+	Version int `json:"version"`
+	plainCheckpoint
+}
+
+// MarshalJSON writes the record with its version, and with the members of it that
+// this version does not know.
+func (c Checkpoint) MarshalJSON() ([]byte, error) {
+	return versioned.Encode(checkpointForm{RecordVersion, plainCheckpoint(c)})
+}
+
+// UnmarshalJSON reads a checkpoint. One of a later version is a *versioned.Newer.
+func (c *Checkpoint) UnmarshalJSON(data []byte) error {
+	var form checkpointForm
+	if err := versioned.Decode(data, RecordVersion, &form); err != nil {
+		return err
+	}
+	*c = Checkpoint(form.plainCheckpoint)
+	return nil
 }
 
 // LoadCheckpoint reads the record of a run's feeder.

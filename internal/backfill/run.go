@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -79,6 +80,10 @@ const (
 	Forgotten State = "forgotten"
 )
 
+func (s State) known() bool {
+	return s == "" || s == Running || s == Paused || s == Cancelled || s == Forgotten
+}
+
 // Run is what a run is. All but State, By and Changed is fixed at its start.
 type Run struct {
 	ID       string  `json:"id"`
@@ -101,6 +106,40 @@ type Run struct {
 	// By and Changed tell who set the state last, and when.
 	By      string    `json:"by,omitempty"`
 	Changed time.Time `json:"changed"`
+
+	Unknown versioned.Unknown `json:",embed"`
+}
+
+// RecordVersion is the version of the form of a run's records. Records of a later one
+// are neither read nor replaced.
+const RecordVersion = 1
+
+// plainRun is a Run without methods.
+type plainRun Run
+
+type runForm struct {
+	Version int `json:"version"`
+	plainRun
+}
+
+// MarshalJSON writes the record with its version, and with the members of it that
+// this version does not know.
+func (r Run) MarshalJSON() ([]byte, error) {
+	return versioned.Encode(runForm{RecordVersion, plainRun(r)})
+}
+
+// UnmarshalJSON reads a run. One of a later version, or in a state that this version
+// does not know, is a *versioned.Newer.
+func (r *Run) UnmarshalJSON(data []byte) error {
+	var form runForm
+	if err := versioned.Decode(data, RecordVersion, &form); err != nil {
+		return err
+	}
+	if !form.State.known() {
+		return &versioned.Newer{What: "a state"}
+	}
+	*r = Run(form.plainRun)
+	return nil
 }
 
 // RunPrefix starts the keys of runs.
@@ -151,7 +190,7 @@ func load(ctx context.Context, bucket Bucket, key string, into any) (uint64, err
 		return revision, nil
 	}
 	if err := json.Unmarshal(value, into); err != nil {
-		return 0, fmt.Errorf("the record %s is not one of this version: %w", key, err)
+		return 0, fmt.Errorf("the record %s cannot be read: %w", key, err)
 	}
 	return revision, nil
 }

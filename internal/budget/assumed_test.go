@@ -2,9 +2,10 @@ package budget
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/chartpost/chartpost/internal/versioned"
 )
 
 // oneRecord is a store that holds one record, written at a time.
@@ -28,7 +29,7 @@ func TestWhatIsAssumedIsNotSaidToBeSpent(t *testing.T) {
 	rules := rulesOf(settings)
 	r := opening(rules)
 	r.Fresh = [2]int{Live: 3, Backfill: 2}
-	value, err := json.Marshal(r)
+	value, err := versioned.Encode(r)
 	if err != nil {
 		t.Fatal(err)
 	}

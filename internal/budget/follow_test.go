@@ -2,11 +2,12 @@ package budget
 
 import (
 	"bytes"
-	"encoding/json"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chartpost/chartpost/internal/versioned"
 )
 
 // TestFollow puts records of a clock that was ahead on the time that follows.
@@ -90,7 +91,7 @@ func TestAClockThatIsSetBackIsLoggedOnce(t *testing.T) {
 	r := opening(b.rules)
 	r.Opening, r.PacedAt = false, noon.Add(10*time.Hour).UnixNano()
 	for revision := range uint64(2) {
-		value, err := json.Marshal(r)
+		value, err := versioned.Encode(r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,10 +1,10 @@
 package budget
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
+
+	"github.com/chartpost/chartpost/internal/versioned"
 )
 
 // version is of the record's form.
@@ -27,6 +27,8 @@ type record struct {
 	// PacedAt is until when backfill's pace has been shared out.
 	PacedAt int64  `json:"paced_at"`
 	Belief  belief `json:"belief"`
+
+	Unknown versioned.Unknown `json:",embed"`
 }
 
 // entry is one worker's.
@@ -43,21 +45,19 @@ type entry struct {
 	Unmet  int     `json:"unmet,omitempty"`
 	Want   int     `json:"want,omitempty"`
 	Credit float64 `json:"credit,omitempty"`
+
+	Unknown versioned.Unknown `json:",embed"`
 }
 
-// errForm is of a record that a newer program wrote: it must not be replaced.
-var errForm = errors.New("the request budget's record has another version")
-
-// decode reads a record; nil for one that is no record, or of another window.
+// decode reads a record; nil for one that is no record, or of another window. One of
+// a later version is a *versioned.Newer: it must not be replaced.
 func decode(value []byte, rules rules) (*record, error) {
 	var r record
-	if err := json.Unmarshal(value, &r); err != nil {
-		return nil, nil
+	err := versioned.Decode(value, version, &r)
+	if _, later := errors.AsType[*versioned.Newer](err); later {
+		return nil, err
 	}
-	if r.Version > version {
-		return nil, fmt.Errorf("%w: %d, known is %d", errForm, r.Version, version)
-	}
-	if r.Version != version || r.WindowMS != rules.window.Milliseconds() || !r.sound() {
+	if err != nil || r.Version != version || r.WindowMS != rules.window.Milliseconds() || !r.sound() {
 		return nil, nil
 	}
 	if r.Workers == nil {

@@ -2,10 +2,11 @@ package budget
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/chartpost/chartpost/internal/versioned"
 )
 
 const (
@@ -143,7 +144,7 @@ func (b *Budget) visit(ctx context.Context) (blind bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	encoded, err := json.Marshal(d.next)
+	encoded, err := versioned.Encode(d.next)
 	if err != nil {
 		return false, fmt.Errorf("encoding it: %w", err)
 	}

@@ -37,7 +37,7 @@ func (r *record) visit(rules rules, c call, now int64) grant {
 	unmet, waiters := r.unmet(rules, now)
 	room := min(max(limit-live-backfill-r.out(), 0), r.Belief.most(rules, limit, now))
 
-	mine = entry{Seq: c.seq, Want: c.want, Credit: mine.Credit}
+	mine = entry{Seq: c.seq, Want: c.want, Credit: mine.Credit, Unknown: mine.Unknown}
 	r.Workers[c.worker] = mine
 	r.accrue(rules, limit, now)
 	mine = r.Workers[c.worker]

@@ -40,17 +40,19 @@ var (
 // it a floor first.
 var house = map[string]room{
 	// The ground floor imports nothing of the project.
-	"schemas":           {shut: network},
-	"redoxclient":       ground,
-	"internal/fault":    {shut: network},
-	"internal/insist":   {shut: network},
-	"internal/budget":   {shut: network},
-	"internal/redoxsim": ground,
-	"internal/samples":  ground,
-	"internal/guardlab": {rooms: []string{"internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
-	"internal/stdlog":   {shut: network},
-	"internal/health":   {rooms: []string{"internal/stdlog"}},
-	"internal/floors":   ground,
+	"schemas":            {shut: network},
+	"redoxclient":        ground,
+	"internal/fault":     {shut: network},
+	"internal/insist":    {shut: network},
+	"internal/versioned": {shut: network},
+	"internal/budget":    {rooms: []string{"internal/versioned"}, shut: network},
+	"internal/redoxsim":  ground,
+	"internal/samples":   ground,
+	"internal/guardlab":  {rooms: []string{"internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
+	"internal/stdlog":    {shut: network},
+	"internal/health":    {rooms: []string{"internal/stdlog"}},
+	"internal/floors":    ground,
+	"internal/mutate":    ground,
 
 	"internal/samples/generate": ground,
 	"internal/release":          ground,
@@ -60,20 +62,20 @@ var house = map[string]room{
 	"pipeline/compose":  {rooms: []string{"schemas", "internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
 	"pipeline/guard":    {rooms: []string{"internal/fault", "pipeline/filetype"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
-	"pipeline": {rooms: []string{"schemas", "internal/fault", "pipeline/compose", "pipeline/guard"}, shut: network},
-	"worker":   {rooms: []string{"schemas", "internal/fault", "pipeline"}, shut: network},
+	"pipeline": {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline/compose", "pipeline/guard"}, shut: network},
+	"worker":   {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline"}, shut: network},
 
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist", "internal/ledger/archive"}},
-	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/ledger/archive", "pipeline", "worker"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
+	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},
 	"internal/ledger/measure": {rooms: []string{"internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "pipeline", "schemas"}},
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "pipeline"}, shut: network},
+	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
 	"internal/show":     {rooms: []string{"schemas"}, shut: network},
 
 	// The code of docs/integrating.md.

@@ -257,9 +257,9 @@ func TestADamagedArchiveIsNotAbsence(t *testing.T) {
 				}
 				for range 2 {
 					_, _, err := w.Open(t.Context(), keyOf("a"), fresh("x"))
-					wantFault(t, err, fault.Retryable, fault.Ledger, "ledger_unreadable")
+					wantFault(t, err, fault.UnknownOutcome, fault.Job, CodeUnreadable)
 					_, _, err = w.Find(t.Context(), keyOf("a"))
-					wantFault(t, err, fault.Retryable, fault.Ledger, "ledger_unreadable")
+					wantFault(t, err, fault.UnknownOutcome, fault.Job, CodeUnreadable)
 				}
 				open(t, w.Ledger, "b", fresh("x"), true)
 			})

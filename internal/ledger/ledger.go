@@ -18,6 +18,7 @@ import (
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
+	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -63,7 +64,7 @@ func Accepted(value []byte) bool {
 	var record struct {
 		Phase pipeline.Phase `json:"phase"`
 	}
-	return json.Unmarshal(value, &record) == nil && record.Phase == pipeline.Accepted
+	return versioned.Decode(value, pipeline.RecordVersion, &record) == nil && record.Phase == pipeline.Accepted
 }
 
 // New keeps records in bucket and tries each operation for as long as patience.
@@ -201,9 +202,6 @@ func decode(value []byte) (record pipeline.Record, err error) {
 	if err := json.Unmarshal(value, &record); err != nil {
 		return pipeline.Record{}, unreadable(err)
 	}
-	if record.Phase == "" {
-		return pipeline.Record{}, unreadable(errNoPhase)
-	}
 	return record, nil
 }
 
@@ -285,12 +283,21 @@ func unavailable(err error) error {
 		Text: "the job's record could not be read or written", Cause: err}
 }
 
-var errNoPhase = errors.New("the record has no phase")
-
+// unreadable judges a record that was not read. One of a later version is for the
+// workers of that version. Any other is for a person: what became of its job is not
+// known, and no wait changes that.
 func unreadable(err error) error {
-	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unreadable",
-		Text: "the job's record is not one of this version; mend or delete it, and the job goes on", Cause: err}
+	if _, newer := errors.AsType[*versioned.Newer](err); newer {
+		return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "ledger_later_version",
+			Text: "a worker of a later version wrote the job's record; this one leaves the job to those, update it", Cause: err}
+	}
+	return &fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Job, Code: CodeUnreadable,
+		Text: "the job's record cannot be read, and nobody knows whether Redox has the message; repair or delete the record, then replay the dead letter", Cause: err}
 }
+
+// CodeUnreadable is the code of a record, or of a part of the archive that may have
+// it, which is there and cannot be read.
+const CodeUnreadable = "ledger_unreadable"
 
 // archiveFault judges a part of the archive that is damaged; other errors, and
 // nil, stay as they are.
@@ -298,8 +305,8 @@ func archiveFault(err error) error {
 	if _, is := errors.AsType[*archive.Unreadable](err); !is {
 		return err
 	}
-	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unreadable",
-		Text: "a part of the ledger's archive is damaged or missing, and may have the job's record; nothing is sent", Cause: err}
+	return &fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Job, Code: CodeUnreadable,
+		Text: "a part of the ledger's archive is damaged or missing, and may have the job's record; nothing is sent; restore it, then replay the dead letter", Cause: err}
 }
 
 // conflict tells a lost compare-and-set.

@@ -269,18 +269,64 @@ func TestUnreadableRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, err := l.Open(t.Context(), keyOf(name), fresh("w"))
-		wantFault(t, err, fault.Retryable, fault.Ledger, "ledger_unreadable")
+		wantFault(t, err, fault.UnknownOutcome, fault.Job, CodeUnreadable)
 		if strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s is quoted: %v", name, err)
 		}
 		_, ok, err := l.Find(t.Context(), keyOf(name))
-		wantFault(t, err, fault.Retryable, fault.Ledger, "ledger_unreadable")
+		wantFault(t, err, fault.UnknownOutcome, fault.Job, CodeUnreadable)
 		if ok {
 			t.Errorf("%s was found", name)
 		}
 		if entry, err := bucket.Get(t.Context(), keyOf(name).Tokens()); err != nil || string(entry.Value()) != value {
 			t.Errorf("%s was changed, %v", name, err)
 		}
+	}
+}
+
+// TestRecordsOfALaterVersion are neither read nor replaced.
+func TestRecordsOfALaterVersion(t *testing.T) {
+	t.Parallel()
+	bucket := newBucket(t)
+	l := New(bucket, limit)
+	for name, value := range map[string]string{
+		"version": `{"version":2,"phase":"working","attempt":1}`, "phase": `{"version":1,"phase":"delivered","attempt":1}`,
+	} {
+		if _, err := bucket.Put(t.Context(), keyOf(name).Tokens(), []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := l.Open(t.Context(), keyOf(name), fresh("w"))
+		wantFault(t, err, fault.Retryable, fault.Job, "ledger_later_version")
+		if entry, err := bucket.Get(t.Context(), keyOf(name).Tokens()); err != nil || string(entry.Value()) != value {
+			t.Errorf("%s was changed, %v", name, err)
+		}
+	}
+	for value, accepted := range map[string]bool{
+		`{"version":1,"phase":"accepted"}`: true, `{"phase":"accepted"}`: true, `{"version":2,"phase":"accepted"}`: false, `{"version":1,"phase":"failed"}`: false, `[]`: false,
+	} {
+		if Accepted([]byte(value)) != accepted {
+			t.Errorf("%s: accepted %t; what is not of this version must not be moved", value, !accepted)
+		}
+	}
+}
+
+// TestASaveKeepsWhatALaterVersionAdded to a record of this version.
+func TestASaveKeepsWhatALaterVersionAdded(t *testing.T) {
+	t.Parallel()
+	bucket := newBucket(t)
+	l := New(bucket, limit)
+	if _, err := bucket.Put(t.Context(), keyOf("a").Tokens(), []byte(`{"version":1,"phase":"working","attempt":1,"owner":"next","hue":"blue"}`)); err != nil {
+		t.Fatal(err)
+	}
+	page := open(t, l, "a", fresh("w"), false)
+	r := page.Record()
+	r.Phase, r.Owner = pipeline.Waiting, "w"
+	if err := page.Save(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	entry, err := bucket.Get(t.Context(), keyOf("a").Tokens())
+	if err != nil || !strings.Contains(string(entry.Value()), `"hue":"blue"`) || !strings.Contains(string(entry.Value()), `"phase":"waiting"`) {
+		t.Errorf("%s, %v", entry.Value(), err)
 	}
 }
 

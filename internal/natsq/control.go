@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -70,6 +71,9 @@ func (c *Control) Get(ctx context.Context, lane schemas.Lane) (state worker.Lane
 func (c *Control) Put(ctx context.Context, state worker.LaneState) (worker.LaneState, error) {
 	if state.Lane.Stray() {
 		return state, errStray
+	}
+	if state.Later {
+		return state, worker.ErrLater
 	}
 	if state.Empty() && state.Revision == 0 {
 		found, err := c.Get(ctx, state.Lane)
@@ -191,12 +195,17 @@ func (c *Control) read(ctx context.Context, lane schemas.Lane) (worker.LaneState
 }
 
 // decode reads a record. One that cannot be read says nothing, but has its
-// revision: it can be replaced.
+// revision: it can be replaced. One of a later version stays as it is.
 func (c *Control) decode(lane schemas.Lane, r record) worker.LaneState {
 	var state worker.LaneState
 	if r.value != nil {
-		if err := json.Unmarshal(r.value, &state); err != nil || state.Limit < 0 {
-			c.complain(lanePrefix + lane.Tail())
+		err := json.Unmarshal(r.value, &state)
+		if _, later := errors.AsType[*versioned.Newer](err); later {
+			c.complain(lanePrefix+lane.Tail(), "a later version wrote a lane's record in the control bucket; this worker takes no jobs of the lane")
+			return worker.LaterLaneState(lane, r.revision)
+		}
+		if err != nil || state.Limit < 0 {
+			c.complain(lanePrefix+lane.Tail(), unreadableLane)
 			state = worker.LaneState{}
 		}
 	}
@@ -204,14 +213,16 @@ func (c *Control) decode(lane schemas.Lane, r record) worker.LaneState {
 	return state
 }
 
+const unreadableLane = "a lane's record in the control bucket cannot be read, and counts as none"
+
 // complain tells once a minute of a record that cannot be read, or of one whose
 // key is no lane's: that key is not shown.
-func (c *Control) complain(key string) {
+func (c *Control) complain(key, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.complained) >= time.Minute {
 		c.complained = now
-		c.conn.log.Warn("a lane's record in the control bucket cannot be read, and counts as none", "key", key)
+		c.conn.log.Warn(text, "key", key)
 	}
 }
 

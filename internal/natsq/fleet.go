@@ -2,7 +2,6 @@ package natsq
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/versioned"
 )
 
 // Fleet is what all workers of a deployment must agree on.
@@ -30,6 +30,8 @@ type fleetRecord struct {
 	Version     int    `json:"version"`
 	Lease       string `json:"lease"`
 	Environment string `json:"environment"`
+
+	Unknown versioned.Unknown `json:",embed"`
 }
 
 const fleetVersion = 1
@@ -41,7 +43,7 @@ var errFleet = errors.New("this worker does not fit the other workers of its pre
 // writes it. A JetStream that does not answer is asked for up to a minute. A worker that
 // may not read or write the record is told at once.
 func (c *Conn) Join(ctx context.Context, f Fleet) error {
-	value, err := json.Marshal(fleetRecord{fleetVersion, f.Lease.String(), f.Environment})
+	value, err := versioned.Encode(fleetRecord{Version: fleetVersion, Lease: f.Lease.String(), Environment: f.Environment})
 	if err != nil {
 		return err
 	}
@@ -70,8 +72,16 @@ func (c *Conn) fleet(ctx context.Context) (fleetRecord, error) {
 	if err != nil {
 		return fleetRecord{}, err
 	}
-	var found fleetRecord
-	if err := json.Unmarshal(valueOf(msg.Header, msg.Data), &found); err != nil || found.Version < 1 {
+	return readFleet(valueOf(msg.Header, msg.Data))
+}
+
+// readFleet reads the record's form.
+func readFleet(value []byte) (found fleetRecord, err error) {
+	err = versioned.Decode(value, fleetVersion, &found)
+	if _, later := errors.AsType[*versioned.Newer](err); later {
+		return fleetRecord{}, fmt.Errorf("%w: %w", errFleet, err)
+	}
+	if err != nil || found.Version < 1 {
 		return fleetRecord{}, fmt.Errorf("%w: the record %q in the control bucket cannot be read", errFleet, fleetKey)
 	}
 	return found, nil
@@ -79,8 +89,6 @@ func (c *Conn) fleet(ctx context.Context) (fleetRecord, error) {
 
 func (f Fleet) fits(found fleetRecord, prefix string) error {
 	switch {
-	case found.Version > fleetVersion:
-		return fmt.Errorf("%w: they are of a later version", errFleet)
 	case found.Environment != f.Environment:
 		return fmt.Errorf("%w: --redox-environment is %s here, and the prefix %s belongs to %s; give each environment a prefix of its own", errFleet, f.Environment, prefix, found.Environment)
 	case found.Lease != f.Lease.String():
@@ -96,7 +104,8 @@ func (c *Conn) SetLease(ctx context.Context, lease time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	refused := func(err error) bool { return errors.Is(err, errFleet) || hopeless(err) }
+	return insist.Do(ctx, refused, func(ctx context.Context) error {
 		entry, err := kv.Get(ctx, fleetKey)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
 			return nil
@@ -104,12 +113,12 @@ func (c *Conn) SetLease(ctx context.Context, lease time.Duration) error {
 		if err != nil {
 			return err
 		}
-		var found fleetRecord
-		if err := json.Unmarshal(entry.Value(), &found); err != nil {
-			return fmt.Errorf("%w: the record %q in the control bucket cannot be read", errFleet, fleetKey)
+		found, err := readFleet(entry.Value())
+		if err != nil {
+			return err
 		}
 		found.Lease = lease.String()
-		value, err := json.Marshal(found)
+		value, err := versioned.Encode(found)
 		if err != nil {
 			return err
 		}

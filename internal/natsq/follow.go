@@ -153,7 +153,7 @@ func (f *following) take(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 	if lane, ok := f.control.laneOf(msg.Subject()); ok {
 		f.tell(lane, record{valueOf(nats.Header(msg.Headers()), msg.Data()), meta.Sequence.Stream})
 	} else {
-		f.control.complain("")
+		f.control.complain("", unreadableLane)
 	}
 	if f.found == nil {
 		return true

@@ -1,6 +1,7 @@
 package natsq
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -102,7 +103,7 @@ func TestALateRecordIsNoNews(t *testing.T) {
 	}
 	want := func(states ...worker.LaneState) {
 		t.Helper()
-		if !slices.Equal(told, states) {
+		if !slices.EqualFunc(told, states, func(a, b worker.LaneState) bool { return reflect.DeepEqual(a, b) }) {
 			t.Errorf("told %+v, want %+v", told, states)
 		}
 		told = nil

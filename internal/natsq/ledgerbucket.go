@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -117,12 +118,49 @@ func mismatch(err error) error {
 	return fmt.Errorf("%w: %w", err, jetstream.ErrKeyRevisionMismatch)
 }
 
+// Get reads a record from the bucket's leader. The library asks any replica, and one
+// that lags answers with what was: a job would be settled, or called under way, by a
+// record that is not true any more.
 func (b ledgerBucket) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {
 	began := time.Now()
-	entry, err := b.KeyValue.Get(ctx, key)
+	entry, err := b.get(ctx, key)
 	b.tried("reading the ledger", key, began, err)
 	return entry, err
 }
+
+func (b ledgerBucket) get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {
+	if key == "" || strings.ContainsAny(key, " \t\r\n*>") {
+		return nil, jetstream.ErrInvalidKey
+	}
+	msg, err := b.conn.fromLeader(ctx, bucketStream(b.Bucket()), leaderGet{LastOf: "$KV." + b.Bucket() + "." + key})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, jetstream.ErrKeyNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	value := valueOf(msg.Header, msg.Data)
+	if value == nil {
+		return nil, jetstream.ErrKeyNotFound
+	}
+	return ledgerEntry{bucket: b.Bucket(), key: key, value: value, revision: msg.Sequence, created: msg.Time}, nil
+}
+
+// ledgerEntry is a jetstream.KeyValueEntry.
+type ledgerEntry struct {
+	bucket, key string
+	value       []byte
+	revision    uint64
+	created     time.Time
+}
+
+func (e ledgerEntry) Bucket() string                  { return e.bucket }
+func (e ledgerEntry) Key() string                     { return e.key }
+func (e ledgerEntry) Value() []byte                   { return e.value }
+func (e ledgerEntry) Revision() uint64                { return e.revision }
+func (e ledgerEntry) Created() time.Time              { return e.created }
+func (e ledgerEntry) Delta() uint64                   { return 0 }
+func (e ledgerEntry) Operation() jetstream.KeyValueOp { return jetstream.KeyValuePut }
 
 // Archived looks for a record that has left the bucket. An error of type
 // *archive.Unreadable will not pass by itself.

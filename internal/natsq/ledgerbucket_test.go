@@ -187,3 +187,31 @@ func TestEndedAge(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLedgerIsReadFromItsLeader: a user who may ask no replica reads it, and sees
+// what is there, what was removed and what never was.
+func TestTheLedgerIsReadFromItsLeader(t *testing.T) {
+	t.Parallel()
+	admin, poor, _ := divided(t, "$JS.API.DIRECT.GET.>")
+	bucket, err := poor.Ledger(t.Context())
+	must(t, err)
+	kv, err := admin.js.KeyValue(t.Context(), admin.stream(ledger))
+	must(t, err)
+	revision, err := kv.Put(t.Context(), "good-health.a", []byte("value"))
+	must(t, err)
+	entry, err := bucket.Get(t.Context(), "good-health.a")
+	if err != nil || string(entry.Value()) != "value" || entry.Revision() != revision || entry.Key() != "good-health.a" || entry.Created().IsZero() {
+		t.Errorf("%+v, %v", entry, err)
+	}
+	must(t, kv.Delete(t.Context(), "good-health.a"))
+	for _, key := range []string{"good-health.a", "good-health.b"} {
+		if _, err := bucket.Get(t.Context(), key); !errors.Is(err, jetstream.ErrKeyNotFound) {
+			t.Errorf("%s: %v, want ErrKeyNotFound", key, err)
+		}
+	}
+	for _, key := range []string{"", "a b", "a.*", "a.>"} {
+		if _, err := bucket.Get(t.Context(), key); !errors.Is(err, jetstream.ErrInvalidKey) {
+			t.Errorf("%q: %v, want ErrInvalidKey", key, err)
+		}
+	}
+}

@@ -77,13 +77,15 @@ func (f *runMarks) take(msg jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 }
 
 // cancelled reads a run's record. One that cannot be read, or was removed, cancels
-// nothing.
+// nothing. Of one of a later version only the state is read.
 func (f *runMarks) cancelled(msg jetstream.Msg) bool {
 	value := valueOf(nats.Header(msg.Headers()), msg.Data())
 	if value == nil {
 		return false
 	}
-	var run backfill.Run
+	var run struct {
+		State backfill.State `json:"state"`
+	}
 	if err := json.Unmarshal(value, &run); err != nil {
 		f.control.conn.log.Warn("the record of a backfill run in the control bucket cannot be read, and cancels nothing")
 		return false

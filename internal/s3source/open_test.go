@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func TestOpenReadsWhatWasStored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if told.Pin != object.Pin || told.ContentType != object.ContentType || told.Body != nil {
+		if !reflect.DeepEqual(told.Pin, object.Pin) || told.ContentType != object.ContentType || told.Body != nil {
 			t.Errorf("%d bytes: Stat says %+v", size, told)
 		}
 	}

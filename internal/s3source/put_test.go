@@ -2,6 +2,7 @@ package s3source
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestPut(t *testing.T) {
 		t.Fatal(err)
 	}
 	object := open(t, s, shelf.file("k"), &pin)
-	if object.Pin != pin || object.ContentType != "application/pdf" || !bytes.Equal(read(t, object), content) {
+	if !reflect.DeepEqual(object.Pin, pin) || object.ContentType != "application/pdf" || !bytes.Equal(read(t, object), content) {
 		t.Errorf("pinned %+v, opened %+v", pin, object.Pin)
 	}
 	upload.Body = bytes.NewReader(content)
