@@ -71,10 +71,20 @@ type Record struct {
 	Released  bool `json:"released,omitempty"`
 	Abandoned int  `json:"abandoned,omitempty"`
 
+	// Suspicion is a final fault that may be the fault of the worker that met it.
+	Suspicion *Suspicion `json:"suspicion,omitempty"`
+
 	NextAttemptAt time.Time        `json:"next_attempt_at,omitzero"`
 	Reason        *schemas.Reason  `json:"reason,omitempty"`
 	Receipt       *schemas.Receipt `json:"receipt,omitempty"`
 	UpdatedAt     time.Time        `json:"updated_at"`
+}
+
+// Suspicion says which worker met a fault that may be its own, and how often.
+type Suspicion struct {
+	Code   string `json:"code"`
+	Worker string `json:"worker"`
+	Times  int    `json:"times"`
 }
 
 // FileRecord is what is known of the job's file at the same index.

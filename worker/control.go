@@ -2,66 +2,20 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"time"
 
-	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker/lanes"
 )
 
-// LaneState is what the whole fleet knows of one lane beside its jobs. One
-// with neither breaker nor pause nor limit says nothing.
-type LaneState struct {
-	Lane schemas.Lane `json:"-"`
-	// Breaker is set while the destination is believed to be broken.
-	Breaker *Breaker `json:"breaker,omitempty"`
-	// Pause is set by an operator, and ends by itself.
-	Pause *Pause `json:"pause,omitempty"`
-	// Limit is an operator's number of jobs the fleet works at once in this
-	// lane, in place of the setting; 0 is none.
-	Limit int `json:"limit,omitempty"`
-	// Revision is what a Put replaces; 0 for a lane nothing was written of.
-	Revision uint64 `json:"-"`
-}
-
-// Breaker is open from Since on: nobody takes a job of the lane before Until.
-// Then one worker writes its name into Prober and takes one job; Until is by
-// when it will have said what came of it.
-type Breaker struct {
-	Since time.Time `json:"since"`
-	Until time.Time `json:"until"`
-	// Opened counts the openings since the destination last took a message.
-	Opened int `json:"opened"`
-	// Reason is the fault that opened it last.
-	Reason schemas.Reason `json:"reason"`
-	Prober string         `json:"prober,omitempty"`
-}
-
-// Pause is an operator's.
-type Pause struct {
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until"`
-}
-
-// Empty tells whether nothing is said of the lane.
-func (s LaneState) Empty() bool { return s.Breaker == nil && s.Pause == nil && s.Limit == 0 }
-
-// ShutUntil is until when nobody takes jobs of the lane; the zero time says
-// that it is not shut. A lane that is being probed is open to the prober.
-func (s LaneState) ShutUntil() time.Time {
-	var until time.Time
-	if s.Breaker != nil && s.Breaker.Prober == "" {
-		until = s.Breaker.Until
-	}
-	if s.Pause != nil && s.Pause.Until.After(until) {
-		until = s.Pause.Until
-	}
-	return until
-}
+// What the fleet knows of lanes.
+type (
+	LaneState = lanes.State
+	Breaker   = lanes.Breaker
+	Pause     = lanes.Pause
+	Backoff   = lanes.Backoff
+)
 
 // ErrChanged refuses a Put of a state that somebody has changed since.
-var ErrChanged = errors.New("the lane's state was changed by somebody else")
+var ErrChanged = lanes.ErrChanged
 
 // Budget paces backfill: a job of it is not taken before its requests may be
 // made, so that it holds no slot while it waits. Live jobs are taken at once and

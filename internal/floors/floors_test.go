@@ -61,7 +61,9 @@ var house = map[string]room{
 	"pipeline/guard":    {rooms: []string{"internal/fault", "pipeline/filetype"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
 	"pipeline": {rooms: []string{"schemas", "internal/fault", "pipeline/compose", "pipeline/guard"}, shut: network},
-	"worker":   {rooms: []string{"schemas", "internal/fault", "pipeline"}, shut: network},
+	"worker":   {rooms: []string{"schemas", "internal/fault", "pipeline", "worker/lanes"}, shut: network},
+	// Which lane is asked next, and which rests.
+	"worker/lanes": {rooms: []string{"schemas", "internal/fault"}, shut: network},
 
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
