@@ -67,7 +67,7 @@ func (d *dispatcher) run(ctx, working context.Context) {
 		case e := <-d.finished:
 			d.ended(e)
 		case w := <-d.slow:
-			d.table.Yield(w.slot, w.wait)
+			d.table.Yield(w.slot, w.wait, d.now())
 		case s := <-d.heard:
 			d.table.Heard(s, d.now())
 		case r := <-d.wrote:
@@ -159,7 +159,7 @@ func (d *dispatcher) finish(interrupt, cut func(), stopped <-chan struct{}) {
 		case e := <-d.finished:
 			d.ended(e)
 		case w := <-d.slow:
-			d.table.Yield(w.slot, w.wait)
+			d.table.Yield(w.slot, w.wait, d.now())
 		case a := <-d.intake.Answers():
 			if !a.Done {
 				d.returnAtOnce(a.Delivery)

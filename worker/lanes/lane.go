@@ -15,6 +15,8 @@ type lane struct {
 	// and moving those of these whose bytes hardly move.
 	inHand, yielded, moving int
 	asked                   uint64
+	// used is for how many seconds its jobs have held slots of late.
+	used float64
 	// served: the queue has a consumer for it.
 	served bool
 	doubts doubts

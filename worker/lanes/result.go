@@ -64,6 +64,8 @@ type Slot struct {
 	Repeats bool
 	// laneProbe: of its lane.
 	laneProbe bool
+	// since is when it was taken.
+	since time.Time
 	// gate and breaker number the openings that lay behind its taking: what
 	// began before one says nothing of what came after. accepted numbers the
 	// jobs of the lane that had been taken then.

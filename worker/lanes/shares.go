@@ -129,8 +129,8 @@ func (l *shares) backlog() int {
 
 // candidates are the lanes that may be asked now.
 type candidates struct {
-	// live and backfill are of their class the one with the fewest slots, and
-	// among those the one asked longest ago.
+	// live and backfill are of their class the one with the fewest slots, among
+	// those the one that has used the least, and then the one asked longest ago.
 	live, backfill *lane
 	ready          int
 	// share is an equal part of the slots. below: a lane that wants some has less.
@@ -190,7 +190,7 @@ func (c candidates) of(one *lane) int {
 }
 
 func before(a, b *lane) bool {
-	return cmp.Or(cmp.Compare(a.slots(), b.slots()), cmp.Compare(a.asked, b.asked), cmp.Compare(a.name.Destination, b.name.Destination)) < 0
+	return cmp.Or(cmp.Compare(a.slots(), b.slots()), cmp.Compare(a.used, b.used), cmp.Compare(a.asked, b.asked), cmp.Compare(a.name.Destination, b.name.Destination)) < 0
 }
 
 // pick chooses the next lane to ask: live before backfill, except for backfill's

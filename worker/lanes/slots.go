@@ -1,6 +1,11 @@
 package lanes
 
-import "github.com/chartpost/chartpost/schemas"
+import (
+	"math"
+	"time"
+
+	"github.com/chartpost/chartpost/schemas"
+)
 
 // seen notes how many jobs a lane holds, those in anyone's hands included, and
 // whether it can be asked.
@@ -66,6 +71,19 @@ func (l *shares) yield(s *Slot, wait Wait) {
 	s.yielded, s.wait = true, wait
 	l.count(one, wait, 1)
 	l.inHand--
+}
+
+// charge books for how long a job of a lane has held its slot.
+func (l *shares) charge(name schemas.Lane, held time.Duration) {
+	l.get(name).used += max(held, 0).Seconds()
+}
+
+// fade makes what was used count less as time goes by: by half in ten seconds.
+func (l *shares) fade(past time.Duration) {
+	part := math.Exp2(-past.Seconds() / 10)
+	for _, one := range l.list {
+		one.used *= part
+	}
 }
 
 // count books jobs that keep no slot.

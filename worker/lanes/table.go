@@ -27,6 +27,8 @@ type Table struct {
 	spread   float64
 	// freed is when a job last ended.
 	freed time.Time
+	// ticked is when time was last told.
+	ticked time.Time
 	// due counts the backfill lanes that somebody should probe: none of their
 	// jobs can be taken before, and without one that is wanted the budget grants
 	// nothing.
@@ -118,7 +120,7 @@ func (t *Table) Arrived(lane schemas.Lane, pending uint64, now time.Time) *Slot 
 	if !t.shares.arrived(lane, pending) {
 		return nil
 	}
-	s := &Slot{Lane: lane, gate: t.gate.number, Probe: t.gate.probing()}
+	s := &Slot{Lane: lane, since: now, gate: t.gate.number, Probe: t.gate.probing()}
 	t.breakers.begin(s)
 	if s.Probe && t.gate.suspect {
 		s.Suspect = t.gate.reason.Code
@@ -134,9 +136,12 @@ func (t *Table) Arrived(lane schemas.Lane, pending uint64, now time.Time) *Slot 
 // Yield takes in that a job has been waiting for a while, and frees its slot
 // unless too many jobs keep none. Unless it waits for the budget, its lane gets
 // less from now on, either way.
-func (t *Table) Yield(s *Slot, wait Wait) {
-	if !s.over {
-		t.shares.yield(s, wait)
+func (t *Table) Yield(s *Slot, wait Wait, now time.Time) {
+	if s.over || s.yielded {
+		return
+	}
+	if t.shares.yield(s, wait); s.yielded {
+		t.shares.charge(s.Lane, now.Sub(s.since))
 	}
 }
 
@@ -144,6 +149,9 @@ func (t *Table) Yield(s *Slot, wait Wait) {
 // what changes for it.
 func (t *Table) Ended(s *Slot, r Result, now time.Time, jitter float64) Notice {
 	s.over = true
+	if !s.yielded {
+		t.shares.charge(s.Lane, now.Sub(s.since))
+	}
 	t.shares.finished(s, r)
 	t.freed = now
 	n := Notice{GateShut: t.gate.ended(s, r, now, jitter)}

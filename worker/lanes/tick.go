@@ -9,6 +9,10 @@ import (
 // Tick takes in what time brings: the gate lets a job through, lanes may be
 // probed, waits are over. It is called twice a second.
 func (t *Table) Tick(now time.Time) {
+	if !t.ticked.IsZero() {
+		t.shares.fade(max(now.Sub(t.ticked), 0))
+	}
+	t.ticked = now
 	t.gate.tick(now)
 	t.shares.allowed = t.gate.allowed
 	t.due = 0
