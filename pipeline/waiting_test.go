@@ -61,7 +61,10 @@ func TestEveryStepThatOthersDecideIsWatched(t *testing.T) {
 	job := schemas.Job{Operation: schemas.DocumentReferenceCreate, Files: []schemas.File{{Key: "a"}, {Key: "b"}}}
 	for name, run := range map[string]func(context.Context, *delivery) error{
 		"look": func(ctx context.Context, d *delivery) error { _, err := d.look(ctx, 0, false); return err },
-		"part": func(ctx context.Context, d *delivery) error { _, err := d.part(ctx, job.Files[0], Pin{}, 0, 1); return err },
+		"part": func(ctx context.Context, d *delivery) error {
+			_, err := d.part(ctx, job.Files[0], Pin{}, 0, 1)
+			return err
+		},
 		"upload": func(ctx context.Context, d *delivery) error {
 			d.record.Files = []FileRecord{{Pin: &Pin{Size: 1}}}
 			return d.upload(ctx, 0)

@@ -117,6 +117,8 @@ func (f *fairness) others(bad int, tr *trouble) time.Duration {
 	good := load{name: fmt.Sprintf("good%d", f.runs), jobs: (10 - bad) * f.perLane, destinations: destinations("hospital", 10-bad), largest: 20_000, class: "live", transfer: "embed"}
 	badOrders, goodOrders := f.stored(troubled), f.stored(good)
 	f.troubled(faults...)
+	// A token is at hand, as in a worker that runs.
+	f.alone(load{name: fmt.Sprintf("warm%d", f.runs), jobs: 1, destinations: []string{"warm"}, largest: 20_000, class: "live", transfer: "embed"})
 	began := time.Now()
 	f.release(badOrders)
 	f.release(goodOrders)
@@ -183,9 +185,13 @@ func (f *fairness) poison() {
 func (f *fairness) alone(of load) time.Duration {
 	f.t.Helper()
 	orders := f.stored(of)
+	good := of.jobs
+	if of.poison > 0 {
+		good -= of.jobs / of.poison
+	}
 	began := time.Now()
 	f.release(orders)
-	f.accepted(of.name, of.jobs*9/10)
+	f.accepted(of.name, good)
 	return time.Since(began)
 }
 
