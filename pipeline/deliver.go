@@ -41,8 +41,24 @@ func (d *delivery) close() {
 	}
 }
 
+// waiting runs what is as fast as somebody else is.
+func (d *delivery) waiting(run func() error) error {
+	d.progress.Waiting()
+	defer d.progress.Resumed()
+	return run()
+}
+
+// repeat runs a step until it succeeds or may not be repeated in hand.
+func (d *delivery) repeat(ctx context.Context, step func() error) error {
+	policy := d.settings.Retry
+	if !d.progress.Repeats() {
+		policy.Tries = 1
+	}
+	return policy.do(ctx, step)
+}
+
 func (d *delivery) run(ctx context.Context) error {
-	if err := d.step(StepAuthorize, func() error { return d.redox.Authorize(ctx) }); err != nil {
+	if err := d.step(StepAuthorize, func() error { return d.waiting(func() error { return d.redox.Authorize(ctx) }) }); err != nil {
 		return err
 	}
 	if err := d.step(StepSurvey, func() error { return d.survey(ctx) }); err != nil {
@@ -139,7 +155,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	letter := d.letter(message)
 	letter.Payload = d.fenced(letter.Payload, d.progress.Left)
 	var receipt schemas.Receipt
-	err := d.settings.Retry.do(ctx, func() error {
+	err := d.repeat(ctx, func() error {
 		if err := d.permit(ctx); err != nil {
 			return err
 		}
@@ -157,9 +173,10 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 			return err
 		}
 		letter.AdmittedAt = d.admitted
-		receipt, err = d.redox.Send(ctx, letter)
-		d.progress.Answered()
-		err = judged(err)
+		err = judged(d.waiting(func() (err error) {
+			receipt, err = d.redox.Send(ctx, letter)
+			return err
+		}))
 		return d.refused(ctx, err)
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ func (d *delivery) fenced(p Payload, left func()) Payload {
 		if err != nil {
 			return nil, err
 		}
-		return &fence{ReadCloser: body, journal: d.journal, handed: &d.handed, missing: p.Size, left: left}, nil
+		return &fence{ReadCloser: body, journal: d.journal, handed: &d.handed, moved: d.progress.Moved, missing: p.Size, left: left}, nil
 	}
 	return p
 }
@@ -29,6 +29,7 @@ type fence struct {
 	io.ReadCloser
 	journal Journal
 	handed  *atomic.Int64
+	moved   func(bytes int)
 	missing int64
 	left    func()
 }
@@ -41,6 +42,7 @@ func (f *fence) Read(p []byte) (int, error) {
 		return 0, owned
 	}
 	f.handed.Add(int64(n))
+	f.moved(n)
 	f.missing -= int64(n)
 	if f.missing == 0 && n > 0 && f.left != nil {
 		f.left()

@@ -63,13 +63,15 @@ func (d *delivery) survey(ctx context.Context) error {
 // kept for its transfer.
 func (d *delivery) look(ctx context.Context, i int, keep bool) (*Object, error) {
 	var object *Object
-	err := d.settings.Retry.do(ctx, func() (err error) {
-		if keep {
-			object, err = d.source.Open(ctx, d.job.Files[i], nil)
-		} else {
-			object, err = d.source.Stat(ctx, d.job.Files[i], nil)
-		}
-		return err
+	err := d.repeat(ctx, func() error {
+		return d.waiting(func() (err error) {
+			if keep {
+				object, err = d.source.Open(ctx, d.job.Files[i], nil)
+			} else {
+				object, err = d.source.Stat(ctx, d.job.Files[i], nil)
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return nil, at(i, err)
@@ -164,7 +166,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		},
 	}
 	parcel.Payload = d.fenced(parcel.Payload, nil)
-	err := d.settings.Retry.do(ctx, func() (err error) {
+	err := d.repeat(ctx, func() error {
 		if err := d.permit(ctx); err != nil {
 			return err
 		}
@@ -172,8 +174,10 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 			return err
 		}
 		parcel.AdmittedAt = d.admitted
-		known.URL, err = d.redox.Upload(ctx, parcel)
-		return err
+		return d.waiting(func() (err error) {
+			known.URL, err = d.redox.Upload(ctx, parcel)
+			return err
+		})
 	})
 	if err != nil {
 		return at(i, err)

@@ -38,7 +38,11 @@ func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated co
 // it.
 func (d *delivery) head(object *Object, n int64) ([]byte, error) {
 	head := make([]byte, n)
-	if _, err := io.ReadFull(object.Body, head); err != nil {
+	err := d.waiting(func() error {
+		_, err := io.ReadFull(object.Body, head)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	object.Body = &prefixed{Reader: io.MultiReader(bytes.NewReader(head), object.Body), Closer: object.Body}
@@ -46,9 +50,11 @@ func (d *delivery) head(object *Object, n int64) ([]byte, error) {
 }
 
 func (d *delivery) part(ctx context.Context, file schemas.File, pin Pin, offset, length int64) (part []byte, err error) {
-	err = d.settings.Retry.do(ctx, func() error {
-		part, err = d.source.Part(ctx, file, pin, offset, length)
-		return err
+	err = d.repeat(ctx, func() error {
+		return d.waiting(func() (err error) {
+			part, err = d.source.Part(ctx, file, pin, offset, length)
+			return err
+		})
 	})
 	return part, err
 }

@@ -59,11 +59,19 @@ type Progress interface {
 	// which may take minutes, and Admitted each time it was taken.
 	Queued()
 	Admitted()
-	// Left is called each time the whole message has been handed over, and only
-	// its answer is waited for.
+	// Waiting is called when a step begins that is as fast as somebody else is: a
+	// token, a read of the store, an upload, a message. Moved is told of the bytes
+	// handed over meanwhile, by any goroutine. Resumed is called when the step is
+	// over, however it ended.
+	Waiting()
+	Moved(bytes int)
+	Resumed()
+	// Left is called between Waiting and Resumed each time the whole message has
+	// been handed over, and only its answer is waited for.
 	Left()
-	// Answered is called when that wait is over, however it ended.
-	Answered()
+	// Repeats reports whether a step that failed may be tried again while the job
+	// is in hand. Otherwise it makes room for another job.
+	Repeats() bool
 	// Passed is called when a step has ended, well or not.
 	Passed(stage Stage)
 }

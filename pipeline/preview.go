@@ -17,7 +17,7 @@ const previewURL = "https://blob.redoxengine.com/preview-of-file-%d"
 // reads the files' sizes and types from the store, and their bytes where they
 // are embedded, when the letter is opened. The caller closes what it opens.
 func (p *Pipeline) Preview(ctx context.Context, job schemas.Job) (Letter, error) {
-	d := &delivery{Pipeline: p, job: job, record: &Record{}}
+	d := &delivery{Pipeline: p, job: job, record: &Record{}, progress: unwatched{}}
 	defer d.close()
 	if err := d.survey(ctx); err != nil {
 		return Letter{}, err
@@ -35,6 +35,19 @@ func (p *Pipeline) Preview(ctx context.Context, job schemas.Job) (Letter, error)
 	}
 	return d.letter(message), nil
 }
+
+// unwatched is the Progress of a job that nobody watches.
+type unwatched struct{}
+
+func (unwatched) Uploaded(*Record) {}
+func (unwatched) Queued()          {}
+func (unwatched) Admitted()        {}
+func (unwatched) Waiting()         {}
+func (unwatched) Moved(int)        {}
+func (unwatched) Resumed()         {}
+func (unwatched) Left()            {}
+func (unwatched) Repeats() bool    { return true }
+func (unwatched) Passed(Stage)     {}
 
 // letter addresses a message.
 func (d *delivery) letter(message *compose.Message) Letter {

@@ -85,6 +85,8 @@ type Record struct {
 	// Resent is when an operator published the job again after it had ended, until a
 	// worker has taken that copy.
 	Resent time.Time `json:"resent,omitzero"`
+	// Suspicion is a final fault that may be the fault of the worker that met it.
+	Suspicion *Suspicion `json:"suspicion,omitempty"`
 
 	NextAttemptAt time.Time        `json:"next_attempt_at,omitzero"`
 	Reason        *schemas.Reason  `json:"reason,omitempty"`
@@ -126,6 +128,13 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	}
 	*r = Record(form.plainRecord)
 	return nil
+}
+
+// Suspicion says which worker met a fault that may be its own, and how often.
+type Suspicion struct {
+	Code   string `json:"code"`
+	Worker string `json:"worker"`
+	Times  int    `json:"times"`
 }
 
 // FileRecord is what is known of the job's file at the same index.

@@ -213,14 +213,20 @@ func jobOf(transfer schemas.Transfer, files ...schemas.File) schemas.Job {
 // uploads counts how often the pipeline said that all files are at Redox.
 type uploads struct {
 	told []pipeline.Record
-	// left, answered counts the messages that were handed over whole.
-	left, answered, admitted, queued int
-	stages                           []pipeline.Stage
+	// left counts the messages that were handed over whole, waiting and resumed the
+	// waits for others.
+	left, waiting, resumed, admitted, queued int
+	stages                                   []pipeline.Stage
+	// once: nothing is repeated.
+	once bool
 }
 
 func (u *uploads) Uploaded(r *pipeline.Record) { u.told = append(u.told, *r) }
 func (u *uploads) Left()                       { u.left++ }
-func (u *uploads) Answered()                   { u.answered++ }
+func (u *uploads) Waiting()                    { u.waiting++ }
+func (u *uploads) Moved(int)                   {}
+func (u *uploads) Resumed()                    { u.resumed++ }
+func (u *uploads) Repeats() bool               { return !u.once }
 func (u *uploads) Queued()                     { u.queued++ }
 func (u *uploads) Admitted()                   { u.admitted++ }
 func (u *uploads) Passed(s pipeline.Stage)     { u.stages = append(u.stages, s) }

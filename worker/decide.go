@@ -43,6 +43,11 @@ type trial struct {
 	// probe: the job was taken to find out whether others may follow. It makes
 	// room for another, so that no job of its own fault keeps a lane shut.
 	probe bool
+	// suspect is the code of the refusals that a probe is to find out about: it does
+	// not end for them.
+	suspect string
+	// confirmed: another worker met the fault too, or this one did often enough.
+	confirmed bool
 }
 
 // fate is what becomes of a job after a try that did not end in acceptance.
@@ -78,8 +83,11 @@ func decide(f *fault.Fault, t trial, deadline, now time.Time, p Patience, jitter
 		out.phase = pipeline.Working
 		return out
 	case fault.Permanent, fault.Poison:
-		out.phase = pipeline.Failed
-		return out
+		if !doubtful(f, t) || deadline.Sub(now) < p.First/2 {
+			out.phase = pipeline.Failed
+			return out
+		}
+		out.reason.Kind = string(fault.Retryable)
 	case fault.UnknownOutcome:
 		// "A message answered with 2xx must never be sent again" (Redox docs).
 		if p.OnUnknown == Hold || f.Acknowledged || t.doubts > mostDoubts {
@@ -106,13 +114,24 @@ func decide(f *fault.Fault, t trial, deadline, now time.Time, p Patience, jitter
 
 // spares tells whether a fault does not end the attempt. What is refused because
 // too much was sent, by Redox or by our own budget, is no job's doing, however
-// often.
+// often. A fault of a destination or a store may be the job's own: in its lane it
+// would be the first to be taken again, before jobs that may do better.
 func (p Patience) spares(f *fault.Fault, t trial) bool {
 	if f.Kind != fault.Retryable || f.Scope == fault.Job {
 		return false
 	}
-	return f.Code == pipeline.CodeRateLimited || f.Code == pipeline.CodeThrottled || !t.probe && t.spared < p.Spare
+	return f.Code == pipeline.CodeRateLimited || f.Code == pipeline.CodeThrottled || f.Scope == fault.Redox && !t.probe && t.spared < p.Spare
 }
+
+// doubtful reports whether a final fault may not be the job's: it is what a probe
+// was sent to find out about, or may be this worker's own.
+func doubtful(f *fault.Fault, t trial) bool {
+	return f.Kind == fault.Permanent && (t.suspect != "" && t.suspect == f.Code || f.Own && !f.Refused && !t.confirmed)
+}
+
+// confirmedAfter is how often one worker alone must meet a fault that may be its
+// own before the job ends for it.
+const confirmedAfter = 3
 
 // expired ends a job that has no time left. What nobody knows stays unknown.
 func expired(out fate, f *fault.Fault) fate {

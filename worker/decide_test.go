@@ -20,15 +20,17 @@ func TestDecide(t *testing.T) {
 	hold.OnUnknown, sparing.Spare = Hold, 2
 	far, near, past := noon.Add(72*time.Hour), noon.Add(20*time.Second), noon.Add(-time.Second)
 	for _, c := range []struct {
-		name     string
-		f        fault.Fault
-		attempt  int
-		deadline time.Time
-		p        Patience
-		doubts   int
-		spared   int
-		probe    bool
-		jitter   float64
+		name      string
+		f         fault.Fault
+		attempt   int
+		deadline  time.Time
+		p         Patience
+		doubts    int
+		spared    int
+		probe     bool
+		suspect   string
+		confirmed bool
+		jitter    float64
 
 		phase     pipeline.Phase
 		code      string
@@ -51,10 +53,18 @@ func TestDecide(t *testing.T) {
 		{name: "no time left", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: noon.Add(14 * time.Second), phase: pipeline.Failed, code: "expired"},
 		{name: "too late", f: fault.Fault{Kind: fault.Retryable, Code: "x"}, attempt: 5, deadline: past, phase: pipeline.Failed, code: "expired"},
 
-		{name: "the destination's fault is not the job's", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "d"}, attempt: 3, deadline: far, p: sparing, phase: pipeline.Working, code: "d", pause: time.Second},
-		{name: "nor is the store's", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Store, Code: "d"}, deadline: far, spared: 1, jitter: 0.5, p: sparing, phase: pipeline.Working, code: "d", pause: 1500 * time.Millisecond},
-		{name: "spared often enough", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "d"}, attempt: 1, spared: 2, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
-		{name: "a probe makes room", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "d"}, attempt: 1, probe: true, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "everybody's fault is not the job's", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Redox, Code: "d"}, attempt: 3, deadline: far, p: sparing, phase: pipeline.Working, code: "d", pause: time.Second},
+		{name: "nor is it the second time", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Redox, Code: "d"}, deadline: far, spared: 1, jitter: 0.5, p: sparing, phase: pipeline.Working, code: "d", pause: 1500 * time.Millisecond},
+		{name: "spared often enough", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Redox, Code: "d"}, attempt: 1, spared: 2, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "a destination's may be the job's own, which makes room", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "d"}, attempt: 1, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "so may a store's", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Store, Code: "d"}, attempt: 1, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "what a probe is to find out about does not end it", f: fault.Fault{Kind: fault.Permanent, Code: "d", Refused: true}, attempt: 1, probe: true, suspect: "d", deadline: far, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "except at its deadline", f: fault.Fault{Kind: fault.Permanent, Code: "d", Refused: true}, attempt: 1, probe: true, suspect: "d", deadline: noon.Add(time.Second), phase: pipeline.Failed, code: "d"},
+		{name: "anything else does", f: fault.Fault{Kind: fault.Permanent, Code: "d", Refused: true}, attempt: 1, probe: true, suspect: "e", deadline: far, phase: pipeline.Failed, code: "d"},
+		{name: "what may be the worker's own is not believed of one", f: fault.Fault{Kind: fault.Permanent, Code: "d", Own: true}, attempt: 1, deadline: far, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
+		{name: "but of two", f: fault.Fault{Kind: fault.Permanent, Code: "d", Own: true}, attempt: 2, confirmed: true, deadline: far, phase: pipeline.Failed, code: "d"},
+		{name: "and of a refusal of Redox", f: fault.Fault{Kind: fault.Permanent, Code: "d", Own: true, Refused: true}, attempt: 1, deadline: far, phase: pipeline.Failed, code: "d"},
+		{name: "a probe makes room", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Redox, Code: "d"}, attempt: 1, probe: true, deadline: far, p: sparing, phase: pipeline.Waiting, code: "d", in: 15 * time.Second},
 		{name: "a refusal of what was too much costs no attempt", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Redox, Code: pipeline.CodeRateLimited, RetryAfter: time.Minute}, attempt: 1, spared: 99, probe: true, deadline: far, p: sparing, phase: pipeline.Working, code: pipeline.CodeRateLimited, pause: time.Second},
 		{name: "nor does one of our own budget", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Redox, Code: pipeline.CodeThrottled}, attempt: 1, spared: 99, probe: true, deadline: far, p: sparing, phase: pipeline.Working, code: pipeline.CodeThrottled, pause: time.Second},
 		{name: "but it ends at the deadline", f: fault.Fault{Kind: fault.Retryable, Scope: fault.Redox, Code: pipeline.CodeRateLimited}, attempt: 1, deadline: past, p: sparing, phase: pipeline.Failed, code: "expired"},
@@ -74,7 +84,7 @@ func TestDecide(t *testing.T) {
 			if p == (Patience{}) {
 				p = patience
 			}
-			got := decide(&c.f, trial{attempt: c.attempt, doubts: c.doubts, spared: c.spared, probe: c.probe}, c.deadline, noon, p, c.jitter)
+			got := decide(&c.f, trial{attempt: c.attempt, doubts: c.doubts, spared: c.spared, probe: c.probe, suspect: c.suspect, confirmed: c.confirmed}, c.deadline, noon, p, c.jitter)
 			if got.phase != c.phase || got.reason.Code != c.code || got.possibleDuplicate != c.duplicate {
 				t.Errorf("got %s %s duplicate=%t, want %s %s duplicate=%t", got.phase, got.reason.Code, got.possibleDuplicate, c.phase, c.code, c.duplicate)
 			}

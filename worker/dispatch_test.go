@@ -164,9 +164,23 @@ func TestTheEndIsBounded(t *testing.T) {
 // and rests before its next try keeps its slot; so does a live job that waits for
 // the budget.
 func TestOnlyAWaitFreesTheSlot(t *testing.T) {
-	answered := func(p pipeline.Progress) { p.Left(); p.Answered() }
+	answered := func(p pipeline.Progress) { p.Waiting(); p.Left(); p.Resumed() }
 	queued := func(p pipeline.Progress) { p.Queued() }
 	admitted := func(p pipeline.Progress) { p.Queued(); p.Admitted() }
+	// trickles moves so many bytes a second for ten seconds.
+	trickles := func(bytes int) func(pipeline.Progress) {
+		return func(p pipeline.Progress) {
+			p.Waiting()
+			go func() {
+				for range 100 {
+					time.Sleep(100 * time.Millisecond)
+					p.Moved(bytes / 10)
+				}
+				p.Resumed()
+			}()
+		}
+	}
+	gone := func(p pipeline.Progress) { p.Waiting(); p.Moved(10); p.Resumed() }
 	for name, c := range map[string]struct {
 		class   schemas.Class
 		meets   func(pipeline.Progress)
@@ -177,6 +191,10 @@ func TestOnlyAWaitFreesTheSlot(t *testing.T) {
 		"backfill without a right":       {schemas.Backfill, queued, 3},
 		"backfill's right, then a pause": {schemas.Backfill, admitted, 2},
 		"live without a right":           {schemas.Live, queued, 2},
+		"a body that stands still":       {schemas.Live, pipeline.Progress.Waiting, 3},
+		"a body that trickles":           {schemas.Live, trickles(200 << 10), 3},
+		"a body that moves":              {schemas.Live, trickles(300 << 10), 2},
+		"a body that has gone":           {schemas.Live, gone, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -131,7 +131,7 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 	if entry == again || r.Digest != h.digest {
 		// A person may have mended the file or the job in between.
 		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
-		r.Files, r.NoEmbed, r.Doubts, r.Predecessor = nil, false, 0, nil
+		r.Files, r.NoEmbed, r.Doubts, r.Predecessor, r.Suspicion = nil, false, 0, nil, nil
 	}
 	switch {
 	case entry == again:

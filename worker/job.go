@@ -10,6 +10,7 @@ import (
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker/lanes"
 )
 
 // handling is one copy of one job in the hands of this worker.
@@ -24,19 +25,16 @@ type handling struct {
 	sights
 	// sent tells whether it has, in this try.
 	sent   bool
-	ending ending
+	result lanes.Result
 	telling
 	log *slog.Logger
 }
 
 // sights is what the dispatcher wants to know of a job it hands out, and says.
 type sights struct {
-	// probe: the job was taken to find out whether others may follow.
-	probe bool
-	// queued is called when the job has to wait for the request budget, paid when
-	// it uses its room in it, left when its whole message has left, answered when
-	// that has come to its end.
-	queued, paid, left, answered func()
+	// pace is told of its waits.
+	pace *pace
+	slot *lanes.Slot
 	// end is when a worker that stops writes nothing any more.
 	end context.Context
 }
@@ -44,19 +42,19 @@ type sights struct {
 // handle works on one delivery until it is settled or must be left to the
 // lease. It never fails: what cannot be settled now comes back. It says what
 // the job met on its way.
-func (w *Worker) handle(ctx context.Context, d Delivery, s sights) ending {
+func (w *Worker) handle(ctx context.Context, d Delivery, s sights) lanes.Result {
 	if !w.hands.take(d) {
 		w.log.Info("a job came again that this worker still has in hand; it goes back for a moment", "sequence", d.Sequence())
 		if err := d.GiveBack(leaveAlone); err != nil {
 			w.log.Warn("a job could not be given back; it returns when its lease ends", "sequence", d.Sequence(), "error", err)
 		}
-		return ending{}
+		return lanes.Result{}
 	}
 	defer w.hands.drop(d)
 	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data()), sights: s}
 	h.watch, h.log = w.watchOf(d)
 	h.work(schemas.WithTrace(ctx, h.watch.Trace()))
-	return h.ending
+	return h.result
 }
 
 func (h *handling) work(ctx context.Context) {
@@ -108,7 +106,7 @@ func (h *handling) try(ctx context.Context, refusal error) {
 	started := h.now()
 	err := h.deliver(ctx)
 	if err == nil {
-		h.ending = ending{job: h.job.ID, verdict: well}
+		h.result = lanes.Result{Job: h.job.ID, Health: lanes.Healthy}
 		h.decided(schemas.StatusAccepted)
 		h.log.Info("accepted", "job", h.job.ID, "attempt", h.record.Attempt, "took", h.now().Sub(started).Round(time.Millisecond).String())
 		h.settle(ctx)
@@ -145,24 +143,33 @@ func (h *handling) Owned() error {
 }
 
 // Queued implements pipeline.Progress.
-func (h *handling) Queued() { h.queued() }
+func (h *handling) Queued() { h.pace.queued() }
 
 // Admitted implements pipeline.Progress.
-func (h *handling) Admitted() { h.paid() }
+func (h *handling) Admitted() { h.pace.admitted() }
+
+// Waiting implements pipeline.Progress.
+func (h *handling) Waiting() { h.pace.begin(lanes.ForBytes) }
+
+// Moved implements pipeline.Progress.
+func (h *handling) Moved(bytes int) { h.pace.moved(bytes) }
+
+// Resumed implements pipeline.Progress.
+func (h *handling) Resumed() { h.pace.resume() }
+
+// Repeats implements pipeline.Progress.
+func (h *handling) Repeats() bool { return h.slot.Repeats }
 
 // Left implements pipeline.Progress.
 func (h *handling) Left() {
 	h.sent = true
-	h.left()
+	h.pace.begin(lanes.ForAnswer)
 }
-
-// Answered implements pipeline.Progress.
-func (h *handling) Answered() { h.answered() }
 
 // conclude decides what becomes of a job that was not accepted, writes it down,
 // and settles it.
 func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
-	h.ending = endingOf(h.job.ID, f, h.sent)
+	h.result = resultOf(h.job.ID, f, h.sent, h.returning())
 	h.met(f)
 	if f.Kind == fault.Superseded || f.Scope == fault.Ledger {
 		h.setAside(ctx, f)
@@ -189,6 +196,9 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		h.setAside(ctx, err)
 		return
 	}
+	if f.Own && !f.Refused {
+		h.suspect(f.Code)
+	}
 	now, _ := h.queueNow()
 	out := decide(f, h.trial(), h.job.Deadline(), now, h.patience, h.jitter())
 	doubted := h.record.PossibleDuplicate || h.record.Doubts > 0
@@ -199,7 +209,7 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		out = undecided(out)
 	}
 	h.log.Warn("not accepted", "job", h.job.ID, "attempt", h.record.Attempt, "outcome", out.phase,
-		"kind", f.Kind, "scope", f.Scope, "code", f.Code, "path", f.Path, "text", f.Text, "probe", h.probe)
+		"kind", f.Kind, "scope", f.Scope, "code", f.Code, "path", f.Path, "text", f.Text, "probe", h.slot.Probe)
 	h.record.Phase = out.phase
 	h.record.PossibleDuplicate = h.record.PossibleDuplicate || out.possibleDuplicate
 	h.record.Released = out.phase == pipeline.Working
@@ -223,8 +233,30 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 	h.settle(ctx)
 }
 
+// returning reports whether the copy was brought back by the job's own schedule,
+// after an attempt that failed.
+func (h *handling) returning() bool { return h.job.ID != "" && h.scheduled() > 0 }
+
+// suspect writes into the record that the job met a fault that may be this
+// worker's own. What another worker met stays as it is.
+func (h *handling) suspect(code string) {
+	s := h.record.Suspicion
+	if s != nil && s.Code == code && s.Worker != h.name {
+		return
+	}
+	times := 1
+	if s != nil && s.Code == code {
+		times += s.Times
+	}
+	h.record.Suspicion = &pipeline.Suspicion{Code: code, Worker: h.name, Times: times}
+}
+
 func (h *handling) trial() trial {
-	return trial{attempt: h.record.Attempt, doubts: h.record.Doubts, spared: h.record.Spared, probe: h.probe}
+	s := h.record.Suspicion
+	return trial{
+		attempt: h.record.Attempt, doubts: h.record.Doubts, spared: h.record.Spared, probe: h.slot.Probe, suspect: h.slot.Suspect,
+		confirmed: s != nil && (s.Worker != h.name || s.Times >= confirmedAfter),
+	}
 }
 
 // setAside leaves a job that cannot be worked on now. One that belongs to
@@ -233,7 +265,7 @@ func (h *handling) setAside(ctx context.Context, err error) {
 	f := fault.Of(err)
 	h.met(f)
 	if f.Scope == fault.Ledger {
-		h.ending = endingOf(h.job.ID, f, h.sent)
+		h.result = resultOf(h.job.ID, f, h.sent, h.returning())
 	}
 	if f.Kind == fault.Superseded {
 		h.log.Warn("stepped back from a job that another worker owns", "job", h.job.ID)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker/lanes"
 )
 
 // Delivery is one copy of a job, leased to this worker.
@@ -37,25 +38,11 @@ type Delivery interface {
 	GiveBack(delay time.Duration) error
 }
 
-// Depth is how many jobs a lane holds, leased ones included.
-type Depth struct {
-	Lane schemas.Lane
-	Jobs uint64
-	// Served says that the lane can be asked. One that cannot is shut, and waits for a
-	// worker that says it probes it.
-	Served bool
-	// First says that the lane comes before those that are not. They get every fourth
-	// turn.
-	First bool
-}
-
-// Offer are the lanes that can be asked, or probed.
-type Offer struct {
-	Lanes []Depth
-	// Scarce says that other lanes wait for their turn: no ask stays open for jobs
-	// that do not exist yet.
-	Scarce bool
-}
+// What the queue tells of lanes.
+type (
+	Depth = lanes.Depth
+	Offer = lanes.Offer
+)
 
 // Answer is what came of an Ask: a delivery, or the end of the asking.
 type Answer struct {

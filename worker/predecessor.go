@@ -7,6 +7,7 @@ import (
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker/lanes"
 )
 
 const (
@@ -121,7 +122,7 @@ func (h *handling) follow(ctx context.Context, found pipeline.Record, now time.T
 		return
 	}
 	h.met(predecessorOpen())
-	h.ending = ending{job: h.job.ID}
+	h.result = lanes.Result{Job: h.job.ID}
 	r := &h.record
 	r.Predecessor.Waits++
 	reason := reasonOf(predecessorOpen())

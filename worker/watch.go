@@ -8,6 +8,7 @@ import (
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker/lanes"
 )
 
 // The worker's own steps, beside the pipeline's: reading a job, asking the
@@ -130,13 +131,7 @@ type Look struct {
 }
 
 // LaneLook is a lane as one worker sees it.
-type LaneLook struct {
-	State LaneState
-	// Jobs is how many the lane held when it was listed last, those in anybody's
-	// hands included; InHand are this worker's.
-	Jobs   uint64
-	InHand int
-}
+type LaneLook = lanes.View
 
 // Look asks the worker's loop what it has in hand; ok is false when that does
 // not answer before ctx ends.
@@ -152,18 +147,6 @@ func (w *Worker) Look(ctx context.Context) (look Look, ok bool) {
 
 // lookAt answers a Look.
 func (d *dispatcher) lookAt(reply chan<- Look) {
-	out := Look{Slots: d.settings.Slots, InHand: d.lanes.inHand, Parked: d.lanes.parked - d.lanes.queued, Lanes: make([]LaneLook, 0, len(d.lanes.all))}
-	for name, one := range d.lanes.all {
-		seen := LaneLook{State: LaneState{Lane: name}, Jobs: one.doubts.jobs, InHand: one.inHand}
-		if b := d.breakers.all[name]; b != nil {
-			seen.State = b.state
-		}
-		out.Lanes = append(out.Lanes, seen)
-	}
-	for name, b := range d.breakers.all {
-		if d.lanes.all[name] == nil && !b.state.Empty() {
-			out.Lanes = append(out.Lanes, LaneLook{State: b.state})
-		}
-	}
-	reply <- out
+	slots, yielded, queued := d.table.InHand()
+	reply <- Look{Slots: d.settings.Slots, InHand: slots, Parked: yielded - queued, Lanes: d.table.Views()}
 }

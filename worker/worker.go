@@ -117,9 +117,6 @@ const (
 	// is known of it: as long as an election. What is not written by then is for the
 	// lease to end and for the ledger to tell.
 	lastWords = 10 * time.Second
-	// slowAfter is how long a message that has left may wait for its answer, or a
-	// backfill job for the budget, before its slot goes to others.
-	slowAfter = 2 * time.Second
 )
 
 // queueNow is the time by the queue's clock: what it decides stands, and this
@@ -162,7 +159,7 @@ func (w *Worker) Run(ctx context.Context) {
 	background.Go(func() { w.cancels.follow(following, w.control) })
 	d.run(ctx, working)
 
-	w.log.Info("stopping", "in_hand", d.lanes.inHand+d.lanes.parked, "grace", w.settings.Grace.String())
+	w.log.Info("stopping", "in_hand", d.inHand(), "grace", w.settings.Grace.String())
 	stopped := make(chan struct{})
 	background.Go(func() { w.intake.Stop(); close(stopped) })
 	d.finish(interrupt, cut, stopped)

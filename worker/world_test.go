@@ -277,6 +277,19 @@ func (w *world) remember(id string, r pipeline.Record) {
 	}
 }
 
+// lane is the state of the lane that jobs are published to.
+func (w *world) lane() worker.LaneState {
+	control, err := w.queue.Control(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	state, err := control.Get(w.t.Context(), goodHealth)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return state
+}
+
 func (w *world) record(id string) pipeline.Record {
 	w.t.Helper()
 	r, ok, err := w.ledger.Find(w.t.Context(), keyOf(id))

@@ -65,6 +65,12 @@ type Fault struct {
 	// Acknowledged is of an UnknownOutcome: Redox answered 2xx, and what it said
 	// was not understood. Sent again, the message would be there twice.
 	Acknowledged bool
+	// Refused is of a Permanent fault: the other side answered, and refuses the
+	// request for good.
+	Refused bool
+	// Own is of a Permanent fault: it may be this worker's own, its credentials or
+	// its settings, rather than the job's.
+	Own bool
 	// RetryAfter is the least wait the other side asked for; 0 is no wish.
 	RetryAfter time.Duration
 	// Cause is kept for errors.Is and errors.As and is never printed: texts

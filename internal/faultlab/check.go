@@ -13,9 +13,9 @@ type Rules struct {
 	Except      string
 	// NoRepeats: Redox takes no message twice.
 	NoRepeats bool
-	// OnlyProbesSpend: a passing fault that is not the job's ends no attempt but a
-	// probe's. An unknown outcome always does: it has to be announced.
-	OnlyProbesSpend bool
+	// FewSpend, unless 0, is how many jobs of a lane may lose their first attempt to
+	// a passing fault that is not theirs, probes left aside.
+	FewSpend int
 	// MayWake: what a worker uploads that was frozen until another had its job
 	// is counted and not held against it.
 	MayWake bool
@@ -197,9 +197,9 @@ func (b *Books) world(rules Rules) []Violation {
 	if repeats, bound := b.Repeats(), b.RepeatsBound(); repeats > bound {
 		report("repeats", "%d messages were repeated; messages in flight at each harm and lost answers explain %d", repeats, bound)
 	}
-	for _, s := range b.Spendings {
-		if rules.OnlyProbesSpend && !s.Probe {
-			found = append(found, Violation{"only probes spend", s.Job, "it was no probe, and " + s.Code + " ended its attempt"})
+	for lane, n := range b.firstSpendings() {
+		if rules.FewSpend > 0 && n > rules.FewSpend {
+			report("few spend", "%d jobs of %s lost their first attempt to faults of others, and were no probes", n, lane)
 		}
 	}
 	switch orphans := b.Rest.Orphans(); {

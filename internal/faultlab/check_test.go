@@ -71,8 +71,8 @@ func TestEveryRuleBites(t *testing.T) {
 		"repeat not said on the way":  {"announced", demanding, func(b *Books) { b.Events[0].At = b.Posts[1].At.Add(time.Millisecond) }},
 		"repeat where none may be":    {"no repeats", Rules{NoRepeats: true, Term: demanding.Term}, func(*Books) {}},
 		"repeat without harm":         {"repeats", demanding, func(b *Books) { b.Harms = nil }},
-		"a job that spends for others": {"only probes spend", Rules{OnlyProbesSpend: true, Term: demanding.Term}, func(b *Books) {
-			b.Spendings = []Spending{{Job: "job-1", Code: "redox_status_503"}}
+		"a job that spends for others": {"few spend", Rules{FewSpend: 2, Term: demanding.Term}, func(b *Books) {
+			b.Spendings = slices.Repeat([]Spending{{Job: "job-1", Code: "redox_status_503", Attempt: 1}}, 3)
 		}},
 		"queue not empty":              {"drained", demanding, func(b *Books) { b.Rest.Messages, b.Rest.Pending = 1, 1 }},
 		"schedule that never fires":    {"drained", demanding, func(b *Books) { b.Rest.Messages, b.Rest.Schedules = 1, 1 }},
@@ -138,12 +138,12 @@ func TestOvertaken(t *testing.T) {
 
 func TestSpendings(t *testing.T) {
 	got, err := spendings([]byte(`{"msg":"accepted","job":"a"}
-{"msg":"not accepted","job":"b","outcome":"waiting","kind":"retryable","scope":"destination","code":"x","probe":true}
-{"msg":"not accepted","job":"c","outcome":"waiting","kind":"retryable","scope":"redox","code":"y","probe":false}
+{"msg":"not accepted","job":"b","outcome":"waiting","kind":"retryable","scope":"destination","code":"x","probe":true,"attempt":1}
+{"msg":"not accepted","job":"c","outcome":"waiting","kind":"retryable","scope":"redox","code":"y","probe":false,"attempt":2}
 {"msg":"not accepted","job":"d","outcome":"working","kind":"retryable","scope":"redox","code":"y","probe":false}
 {"msg":"not accepted","job":"e","outcome":"waiting","kind":"retryable","scope":"job","code":"z","probe":false}
 `))
-	if want := []Spending{{"b", "x", true}, {"c", "y", false}}; err != nil || !slices.Equal(got, want) {
+	if want := []Spending{{"b", "x", 1, true}, {"c", "y", 2, false}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v %v, want %v", got, err, want)
 	}
 }

@@ -72,7 +72,7 @@ func (o outage) run(t *testing.T, g ground) {
 		end.Sub(begin).Round(time.Millisecond), first.Round(time.Millisecond), time.Since(end).Round(time.Millisecond))
 	l.measure("requests in the outage", "%s", rateOf(l.redox.log(), begin, end))
 	l.measure("requests in the 5 s after", "%s", rateOf(l.redox.log(), end, end.Add(5*time.Second)))
-	l.close(Rules{AllAccepted: true, NoRepeats: true, OnlyProbesSpend: true, Term: o.crew.grace + patience})
+	l.close(Rules{AllAccepted: true, NoRepeats: true, FewSpend: 2 * o.crew.laneSlots, Term: o.crew.grace + patience})
 }
 
 // begin makes Redox, or one destination, unable.

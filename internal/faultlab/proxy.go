@@ -105,11 +105,24 @@ func (p *Proxy) serve(l net.Listener) {
 			_ = client.Close()
 			continue
 		}
+		narrow(client)
+		narrow(server)
 		if !p.keep(client, server) {
 			continue
 		}
 		go p.pump(server, client)
 		go p.pump(client, server)
+	}
+}
+
+// buffered is how many bytes an end of a line takes in before anybody reads: few,
+// so that a sender notices a reader that does not read.
+const buffered = 64 << 10
+
+func narrow(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetReadBuffer(buffered)
+		_ = t.SetWriteBuffer(buffered)
 	}
 }
 

@@ -2,6 +2,7 @@ package faultlab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,8 +27,14 @@ type load struct {
 	// largest is the size of the largest usual file, in bytes; one job of big
 	// has one of 2 MB, none where big is 0.
 	largest, big int
-	// transfer is that of all jobs; empty is by turns.
-	transfer string
+	// transfer and class are those of all jobs; empty is by turns.
+	transfer, class string
+	// size is of every file, 0 for many; bucket is where they lie, empty for the
+	// usual one.
+	size   int
+	bucket string
+	// poison: every so many a job is named so.
+	poison int
 }
 
 // destinations are n slugs.
@@ -43,7 +50,9 @@ func destinations(start string, n int) []string {
 type order struct {
 	Job
 	number int
+	bucket string
 	bodies [][]byte
+	data   []byte
 }
 
 // publish stores the files of a load and publishes its jobs, as any client
@@ -80,24 +89,33 @@ func (l *lab) order(of load, n int) order {
 	own := fnv.New64a()
 	fmt.Fprint(own, of.name, n)
 	chance := rand.New(rand.NewPCG(l.ground.seed, own.Sum64()))
-	o := order{number: n, Job: Job{
+	o := order{number: n, bucket: cmp.Or(of.bucket, bucketName), Job: Job{
 		ID: fmt.Sprintf("%s-%05d", of.name, n), Class: "live", Transfer: of.transfer,
 		Destination: of.destinations[n%len(of.destinations)],
 	}}
 	if chance.IntN(5) == 0 {
 		o.Class = "backfill"
 	}
+	if of.class != "" {
+		o.Class = of.class
+	}
+	if of.poison > 0 && n%of.poison == of.poison-1 {
+		o.ID = poisonous + o.ID
+	}
 	if o.Transfer == "" {
 		o.Transfer = []string{"upload", "embed"}[chance.IntN(2)]
 	}
 	files := 1
-	if chance.IntN(5) == 0 {
+	if chance.IntN(5) == 0 && of.size == 0 {
 		files = 2 + chance.IntN(2)
 	}
 	for i := range files {
 		size := int(1000 * math.Exp(chance.Float64()*math.Log(float64(of.largest)/1000)))
 		if of.big > 0 && n%of.big == of.big-1 && i == 0 {
 			size = 2_000_000
+		}
+		if of.size > 0 {
+			size = of.size
 		}
 		body := document(size, chance)
 		sum := sha256.Sum256(body)
@@ -122,26 +140,38 @@ func document(size int, chance *rand.Rand) []byte {
 }
 
 func (l *lab) publishOne(ctx context.Context, o order) error {
+	if err := l.storeFiles(ctx, &o); err != nil {
+		return err
+	}
+	return l.send(ctx, o)
+}
+
+// storeFiles puts the files of a job into the store, and makes the job of them.
+func (l *lab) storeFiles(ctx context.Context, o *order) error {
 	var files []map[string]string
 	for i, body := range o.bodies {
 		key := fmt.Sprintf("%s/%s/%s-%d.pdf", l.canary, o.ID, l.canary, i)
 		_, err := l.s3.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: aws.String(bucketName), Key: aws.String(key), Body: bytes.NewReader(body), ContentType: aws.String("application/pdf"),
+			Bucket: aws.String(o.bucket), Key: aws.String(key), Body: bytes.NewReader(body), ContentType: aws.String("application/pdf"),
 		})
 		if err != nil {
 			return err
 		}
-		files = append(files, map[string]string{"bucket": bucketName, "key": key, "title": l.canary + " report.pdf", "sha256": o.Files[i]})
+		files = append(files, map[string]string{"bucket": o.bucket, "key": key, "title": l.canary + " report.pdf", "sha256": o.Files[i]})
 	}
-	data, err := json.Marshal(l.job(o, files))
-	if err != nil {
-		return err
-	}
+	var err error
+	o.data, err = json.Marshal(l.job(*o, files))
+	o.bodies = nil
+	return err
+}
+
+// send publishes a job whose files are in the store.
+func (l *lab) send(ctx context.Context, o order) error {
 	subject := fmt.Sprintf("%s.jobs.%s.%s", prefix, o.Class, o.Destination)
 	for {
 		o.Tries++
 		try, cancel := context.WithTimeout(ctx, 5*time.Second)
-		_, err := l.js.Publish(try, subject, data)
+		_, err := l.js.Publish(try, subject, o.data)
 		cancel()
 		if err == nil {
 			break

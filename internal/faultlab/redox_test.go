@@ -1,12 +1,15 @@
 package faultlab
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,17 +27,80 @@ type redox struct {
 
 	mu       sync.Mutex
 	requests []Request
+	// slow are the destinations whose messages are read at 20 kB a second.
+	slow []string
+	// poison: messages of poisonous jobs are answered 500.
+	poison bool
+}
+
+// trickle sets the destinations that are slow to read, also of messages on their
+// way.
+func (r *redox) trickle(destinations []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slow = destinations
+}
+
+// trickling is the body of a message that may be read slowly.
+type trickling struct {
+	io.ReadCloser
+	redox   *redox
+	request *http.Request
+}
+
+func (b *trickling) Read(p []byte) (int, error) {
+	b.redox.mu.Lock()
+	slow := slices.ContainsFunc(b.redox.slow, func(destination string) bool {
+		return strings.Contains(b.request.URL.Path, "/"+destination+"/")
+	})
+	b.redox.mu.Unlock()
+	if slow {
+		p = p[:min(len(p), 2000)]
+		pause(b.request.Context(), 100*time.Millisecond)
+	}
+	return b.ReadCloser.Read(p)
+}
+
+// poisonous starts the id of a job that may be answered 500 for ever.
+const poisonous = "poison-"
+
+// poisoned makes poisonous jobs fail, or get through.
+func (r *redox) poisoned(fails bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.poison = fails
+}
+
+// isPoison reports whether a message is of a poisonous job. It reads the body and
+// puts it back.
+func (r *redox) isPoison(req *http.Request) bool {
+	r.mu.Lock()
+	fails := r.poison
+	r.mu.Unlock()
+	if !fails || kindOf(req.URL.Path) != "message" {
+		return false
+	}
+	body, err := io.ReadAll(req.Body)
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	return err == nil && bytes.Contains(body, []byte(poisonous))
 }
 
 // startRedox starts a simulator that takes as many requests of all workers
 // together as rate says.
 func startRedox(t testing.TB, rate redoxsim.RateLimit) *redox {
 	t.Helper()
+	return startRedoxWith(t, redoxsim.Config{Rate: rate})
+}
+
+// startRedoxWith starts a simulator whose only client it adds to its settings.
+func startRedoxWith(t testing.TB, config redoxsim.Config) *redox {
+	t.Helper()
 	credentials, err := redoxsim.GenerateClient(redoxsim.ES384)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client}, Rate: rate})
+	config.Clients = []redoxsim.Client{credentials.Client}
+	sim, err := redoxsim.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +135,8 @@ func (r *redox) newDoor(t testing.TB, worker string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: r, ReadHeaderTimeout: patience, ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+	server := &http.Server{Handler: r, ReadHeaderTimeout: patience, ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+		narrow(c)
 		return context.WithValue(ctx, workerKey{}, worker)
 	}}
 	go server.Serve(listener)
@@ -99,6 +166,11 @@ func (r *redox) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		defer r.mu.Unlock()
 		r.requests = append(r.requests, noted)
 	}()
+	req.Body = &trickling{req.Body, r, req}
+	if r.isPoison(req) {
+		http.Error(answer, "no", http.StatusInternalServerError)
+		return
+	}
 	r.sim.ServeHTTP(answer, req)
 }
 

@@ -63,12 +63,14 @@ var house = map[string]room{
 	"pipeline/guard":    {rooms: []string{"internal/fault", "pipeline/filetype"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
 	"pipeline": {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline/compose", "pipeline/guard"}, shut: network},
-	"worker":   {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline"}, shut: network},
+	"worker":   {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline", "worker/lanes"}, shut: network},
+	// Which lane is asked next, and which rests.
+	"worker/lanes": {rooms: []string{"schemas", "internal/fault", "internal/versioned"}, shut: network},
 
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "internal/backfill", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
 	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},

@@ -17,6 +17,7 @@ import (
 	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
+	"github.com/chartpost/chartpost/worker/lanes"
 )
 
 // Control keeps the states of lanes in the control bucket, one key a lane:
@@ -202,7 +203,7 @@ func (c *Control) decode(lane schemas.Lane, r record) worker.LaneState {
 		err := json.Unmarshal(r.value, &state)
 		if _, later := errors.AsType[*versioned.Newer](err); later {
 			c.complain(lanePrefix+lane.Tail(), "a later version wrote a lane's record in the control bucket; this worker takes no jobs of the lane")
-			return worker.LaterLaneState(lane, r.revision)
+			return lanes.LaterState(lane, r.revision)
 		}
 		if err != nil || state.Limit < 0 {
 			c.complain(lanePrefix+lane.Tail(), unreadableLane)

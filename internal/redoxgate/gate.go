@@ -114,6 +114,9 @@ func faultOf(err error) error {
 	}
 	f := &fault.Fault{Kind: kindOf(e), Scope: scopeOf(e), Code: codeOf(e), Text: e.Error(), RetryAfter: waitOf(e), Cause: err}
 	f.Acknowledged = f.Kind == fault.UnknownOutcome && e.Status >= 200 && e.Status < 300
+	// A 403 may be for this worker's key.
+	f.Refused = f.Kind == fault.Permanent && e.Status != 0
+	f.Own = f.Refused && e.Status == http.StatusForbidden
 	if e.Code == redoxclient.CodeSource || e.Code == redoxclient.CodeSourceSize || e.Code == redoxclient.CodeSourceStalled {
 		f.Scope = fault.Store
 	}

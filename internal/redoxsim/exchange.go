@@ -98,6 +98,13 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		}
 		p = p[:min(int64(len(p)), x.fault.Bytes-x.log.BodyRead)]
 	}
+	if x.acts(HangMidBody) {
+		if x.log.BodyRead >= x.fault.Bytes {
+			x.stand()
+			return 0, errEnded
+		}
+		p = p[:min(int64(len(p)), x.fault.Bytes-x.log.BodyRead)]
+	}
 	if x.acts(SlowRead) {
 		p = p[:min(int64(len(p)), max(1, x.fault.Bytes/10))]
 	}
@@ -181,6 +188,15 @@ func (x *exchange) hang() {
 	}()
 	_ = conn.SetDeadline(time.Time{})
 	_, _ = io.Copy(io.Discard, buffered)
+}
+
+// stand keeps the connection, and takes nothing from it any more.
+func (x *exchange) stand() {
+	conn, _, err := http.NewResponseController(x.w).Hijack()
+	if err == nil {
+		defer conn.Close()
+	}
+	<-x.s.done
 }
 
 // finish performs the actions after processing and answers.

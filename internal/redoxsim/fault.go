@@ -35,6 +35,9 @@ const (
 	SlowRead Action = "slow-read"
 	// CutMidBody resets the connection after Bytes of the body.
 	CutMidBody Action = "cut-mid-body"
+	// HangMidBody reads no further after Bytes of the body, and answers nothing
+	// until the server closes.
+	HangMidBody Action = "hang-mid-body"
 	// CutAfterBody resets it after the whole body; nothing is processed.
 	CutAfterBody Action = "cut-after-body"
 	// StatusAfterBody reads the body, processes nothing, answers Status.
@@ -86,7 +89,7 @@ const (
 
 var actions = []Action{
 	AnswerStatus, DelayBody, Redirect, CutBeforeBody, HangBeforeBody,
-	SlowRead, CutMidBody, CutAfterBody, StatusAfterBody, Hang,
+	SlowRead, CutMidBody, HangMidBody, CutAfterBody, StatusAfterBody, Hang,
 	DelayAnswer, CutAfterProcessing, StatusAfterProcessing, HangAfterProcessing,
 	AnswerUnreadable, AnswerCut, AnswerOversized, AnswerEmpty, AnswerOverlong, NoLocation, PlainLocation, ForeignLocation,
 	ErrorOutcome, ErrorEntry, ErrorHeaderFatal, ErrorHeaderTransient, ErrorMeta,

@@ -52,7 +52,7 @@ func TestMessageFaults(t *testing.T) {
 		ErrorHeaderTransient:  {Fault{}, want{status: 200, body: `"transient-error"`}},
 		ErrorMeta:             {Fault{}, want{status: 200, body: `"Errors":[`}},
 	}
-	elsewhere := []Action{Hang, HangBeforeBody, HangAfterProcessing, NoLocation, PlainLocation, ForeignLocation}
+	elsewhere := []Action{Hang, HangBeforeBody, HangMidBody, HangAfterProcessing, NoLocation, PlainLocation, ForeignLocation}
 	if len(cases)+len(elsewhere) != len(actions) {
 		t.Fatalf("%d of %d actions have a test", len(cases)+len(elsewhere), len(actions))
 	}
@@ -146,7 +146,7 @@ func TestOverlongAnswers(t *testing.T) {
 
 // TestHangs: nothing comes until the client gives up, and the simulator notices.
 func TestHangs(t *testing.T) {
-	for action, kept := range map[Action]bool{HangBeforeBody: false, Hang: false, HangAfterProcessing: true} {
+	for action, kept := range map[Action]bool{HangBeforeBody: false, HangMidBody: false, Hang: false, HangAfterProcessing: true} {
 		t.Run(string(action), func(t *testing.T) {
 			b := newBench(t)
 			ctx, leave := context.WithCancel(t.Context())

@@ -21,19 +21,21 @@ type verdict struct {
 	scope fault.Scope
 	code  string
 	text  string
+	// own: it may be for this worker's own credentials, endpoint or region.
+	own bool
 }
 
 // The verdicts on a file: the job can never succeed as it stands.
 var (
 	fileMissing    = ofFile("file_missing", "S3 has no such object; it was never there, or it was deleted")
-	bucketMissing  = ofFile("bucket_missing", "S3 has no such bucket")
+	bucketMissing  = ofWorker("bucket_missing", "S3 has no such bucket")
 	fileChanged    = ofFile("file_changed", "the object is not the one the job named or first read; it was replaced, or that version is gone")
 	versionInvalid = ofFile("version_invalid", "S3 does not take the version_id for one of its own")
 	fileArchived   = ofFile("file_archived", "the object is archived; restore it before the job is sent again")
 	fileUnpinned   = ofFile("file_unpinned", "the store gives the object neither a version nor a strong ETag, so a later read may have other bytes; put the object there through the S3 API, not by a copy into the server's folder")
 	keyInvalid     = ofFile("key_invalid", "a key must not hold a zero byte, nor . or .. between slashes; give the object another key")
 	notAllowed     = ofFile("bucket_not_allowed", "jobs may not name this bucket or prefix; it is not among the allowed buckets")
-	fileForbidden  = ofFile("file_forbidden", "S3 does not let us read the object; s3:GetObject is needed, s3:GetObjectVersion in buckets that keep versions, "+
+	fileForbidden  = ofWorker("file_forbidden", "S3 does not let us read the object; s3:GetObject is needed, s3:GetObjectVersion in buckets that keep versions, "+
 		"and kms:Decrypt on the key of an object that AWS KMS encrypts: S3 does not say which is missing; "+
 		"without s3:ListBucket AWS says the same of an object that does not exist")
 	keyMissing = ofFile("file_encrypted_by_store", "S3 does not give the object out to a plain read; most likely it was stored with a key of its owner's own (SSE-C), "+
@@ -56,19 +58,34 @@ var (
 
 // The rest says nothing of the store nor for ever of the job.
 var (
-	refused    = verdict{fault.Retryable, fault.Job, "s3_refused", "S3 refused the request"}
-	protocol   = verdict{fault.Retryable, fault.Job, "s3_protocol", "S3's answer lacks the size, or is not of the range that was asked for"}
-	unverified = verdict{fault.Retryable, fault.Job, "s3_unverified", "the bytes do not have the checksum that S3 keeps of them"}
-	closed     = verdict{fault.Retryable, fault.Job, "read_closed", "the file was closed while it was read"}
-	cut        = verdict{fault.Interrupted, fault.Job, "interrupted", "the read was stopped from outside"}
+	refused    = passing(fault.Retryable, "s3_refused", "S3 refused the request")
+	protocol   = passing(fault.Retryable, "s3_protocol", "S3's answer lacks the size, or is not of the range that was asked for")
+	unverified = passing(fault.Retryable, "s3_unverified", "the bytes do not have the checksum that S3 keeps of them")
+	closed     = passing(fault.Retryable, "read_closed", "the file was closed while it was read")
+	cut        = passing(fault.Interrupted, "interrupted", "the read was stopped from outside")
 )
 
-func ofFile(code, text string) verdict { return verdict{fault.Permanent, fault.Job, code, text} }
+func ofFile(code, text string) verdict {
+	return verdict{kind: fault.Permanent, scope: fault.Job, code: code, text: text}
+}
 
-func ofStore(code, text string) verdict { return verdict{fault.Retryable, fault.Store, code, text} }
+// ofWorker is of a file, or of the worker that asks for it.
+func ofWorker(code, text string) verdict {
+	v := ofFile(code, text)
+	v.own = true
+	return v
+}
+
+func ofStore(code, text string) verdict {
+	return verdict{kind: fault.Retryable, scope: fault.Store, code: code, text: text}
+}
+
+func passing(kind fault.Kind, code, text string) verdict {
+	return verdict{kind: kind, scope: fault.Job, code: code, text: text}
+}
 
 func (v verdict) fault(cause error) *fault.Fault {
-	return &fault.Fault{Kind: v.kind, Scope: v.scope, Code: v.code, Text: v.text, Cause: cause}
+	return &fault.Fault{Kind: v.kind, Scope: v.scope, Code: v.code, Text: v.text, Own: v.own, Cause: cause}
 }
 
 // statusVerdict is for answers whose code is unknown.

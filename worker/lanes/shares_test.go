@@ -1,4 +1,4 @@
-package worker
+package lanes
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ func backfillLane(name string) schemas.Lane {
 }
 
 // see notes jobs of a lane whose destination has answered often enough.
-func see(l *lanes, name schemas.Lane, jobs uint64) {
+func see(l *shares, name schemas.Lane, jobs uint64) {
 	l.seen(Depth{Lane: name, Jobs: jobs, Served: true})
 	one := l.get(name)
 	one.flow.window = max(one.flow.window, l.concurrency)
@@ -26,20 +26,20 @@ type queue map[schemas.Lane]uint64
 
 // serve answers short orders at once, as a queue with jobs does, and gives the
 // jobs that were started.
-func (q queue) serve(l *lanes, orders []order) []schemas.Lane {
+func (q queue) serve(l *shares, orders []Ask) []schemas.Lane {
 	var started []schemas.Lane
 	for _, o := range orders {
-		if o.long {
+		if o.Long {
 			continue
 		}
-		n := min(uint64(o.n), q[o.lane])
+		n := min(uint64(o.Jobs), q[o.Lane])
 		for range n {
-			q[o.lane]--
-			if l.arrived(o.lane, q[o.lane]) {
-				started = append(started, o.lane)
+			q[o.Lane]--
+			if l.arrived(o.Lane, q[o.Lane]) {
+				started = append(started, o.Lane)
 			}
 		}
-		l.answered(o.lane, o.n-int(n))
+		l.answered(o.Lane, o.Jobs-int(n))
 	}
 	return started
 }
@@ -47,14 +47,14 @@ func (q queue) serve(l *lanes, orders []order) []schemas.Lane {
 func TestLanesFillEverySlotAndNoMore(t *testing.T) {
 	for _, c := range []struct{ slots, concurrency, lanes int }{{1, 1, 1}, {16, 8, 1}, {16, 8, 3}, {16, 1, 300}, {7, 3, 5}} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
-			l, q := newLanes(c.slots, c.concurrency), queue{}
+			l, q := newShares(c.slots, c.concurrency), queue{}
 			for i := range c.lanes {
 				lane := liveLane(fmt.Sprint(i))
 				q[lane] = 1000
 				see(l, lane, 1000)
 			}
 			for range 3 { // the shares of a first round may leave slots over
-				q.serve(l, l.orders())
+				q.serve(l, l.asks())
 			}
 			want := min(c.slots, c.lanes*c.concurrency)
 			if l.inHand != want {
@@ -72,7 +72,7 @@ func TestLanesFillEverySlotAndNoMore(t *testing.T) {
 // TestLanesAreServedInTurn: a lane with a deep backlog gets no more than the
 // lanes beside it.
 func TestLanesAreServedInTurn(t *testing.T) {
-	l, q := newLanes(4, 4), queue{}
+	l, q := newShares(4, 4), queue{}
 	for i := range 10 {
 		lane := liveLane(fmt.Sprint(i))
 		q[lane] = uint64(100 + 10000*i)
@@ -80,12 +80,12 @@ func TestLanesAreServedInTurn(t *testing.T) {
 	}
 	done := map[schemas.Lane]int{}
 	for range 250 {
-		for _, lane := range q.serve(l, l.orders()) {
+		for _, lane := range q.serve(l, l.asks()) {
 			done[lane]++
 		}
 		for name, one := range l.all {
 			for one.inHand > 0 {
-				l.finished(&ticket{lane: name, ending: ending{verdict: well}})
+				l.finished(&Slot{Lane: name}, Result{Health: Healthy})
 			}
 		}
 	}
@@ -102,15 +102,15 @@ func TestLanesAreServedInTurn(t *testing.T) {
 // TestLanesPreferLiveWithoutStarvingBackfill counts the picks of two lanes that
 // both never run dry.
 func TestLanesPreferLiveWithoutStarvingBackfill(t *testing.T) {
-	l, q := newLanes(1, 1), queue{liveLane("a"): 1e6, backfillLane("a"): 1e6}
+	l, q := newShares(1, 1), queue{liveLane("a"): 1e6, backfillLane("a"): 1e6}
 	for lane, n := range q {
 		see(l, lane, n)
 	}
 	done := map[schemas.Class]int{}
 	for range 1000 {
-		for _, lane := range q.serve(l, l.orders()) {
+		for _, lane := range q.serve(l, l.asks()) {
 			done[lane.Class]++
-			l.finished(&ticket{lane: lane, ending: ending{verdict: well}})
+			l.finished(&Slot{Lane: lane}, Result{Health: Healthy})
 		}
 	}
 	if done[schemas.Live] != 800 || done[schemas.Backfill] != 200 {
@@ -121,20 +121,20 @@ func TestLanesPreferLiveWithoutStarvingBackfill(t *testing.T) {
 // TestIdleLanesAreListenedTo: with nothing to do, every lane has a long ask, and
 // only one.
 func TestIdleLanesAreListenedTo(t *testing.T) {
-	l := newLanes(2, 2)
+	l := newShares(2, 2)
 	for i := range 5 {
 		see(l, liveLane(fmt.Sprint(i)), 0)
 	}
-	orders := l.orders()
+	orders := l.asks()
 	if len(orders) != 5 {
 		t.Fatalf("%d asks for 5 idle lanes", len(orders))
 	}
 	for _, o := range orders {
-		if !o.long || o.n != 1 {
-			t.Errorf("lane %s: %+v, want a long ask of one job", o.lane.Destination, o)
+		if !o.Long || o.Jobs != 1 {
+			t.Errorf("lane %s: %+v, want a long ask of one job", o.Lane.Destination, o)
 		}
 	}
-	if again := l.orders(); len(again) != 0 {
+	if again := l.asks(); len(again) != 0 {
 		t.Errorf("asked again: %v", again)
 	}
 	if l.promised != 0 {
@@ -144,12 +144,12 @@ func TestIdleLanesAreListenedTo(t *testing.T) {
 
 // TestAJobWithoutASlotGoesBack: three long asks bring jobs, two slots take them.
 func TestAJobWithoutASlotGoesBack(t *testing.T) {
-	l := newLanes(2, 2)
+	l := newShares(2, 2)
 	names := []schemas.Lane{liveLane("a"), liveLane("b"), liveLane("c")}
 	for _, name := range names {
 		see(l, name, 0)
 	}
-	l.orders()
+	l.asks()
 	taken := 0
 	for _, name := range names {
 		if l.arrived(name, 0) {
@@ -160,12 +160,12 @@ func TestAJobWithoutASlotGoesBack(t *testing.T) {
 	if taken != 2 {
 		t.Fatalf("%d jobs taken into 2 slots", taken)
 	}
-	if got := l.orders(); len(got) != 0 {
+	if got := l.asks(); len(got) != 0 {
 		t.Errorf("asks without a free slot: %v", got)
 	}
-	l.finished(&ticket{lane: names[0], ending: ending{verdict: well}})
-	orders := l.orders()
-	if len(orders) != 1 || orders[0].lane != names[2] || orders[0].long {
+	l.finished(&Slot{Lane: names[0]}, Result{Health: Healthy})
+	orders := l.asks()
+	if len(orders) != 1 || orders[0].Lane != names[2] || orders[0].Long {
 		t.Errorf("after a slot is free: %v, want a short ask of lane c, whose job went back", orders)
 	}
 }
@@ -180,9 +180,9 @@ func TestSlotsComeBack(t *testing.T) {
 		refused  bool
 	}{{"all", 4, 0, false}, {"some", 1, 3, false}, {"none", 0, 4, false}, {"refused", 0, 4, true}, {"some, then refused", 2, 2, true}} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLanes(4, 4)
+			l := newShares(4, 4)
 			see(l, lane, 100)
-			if orders := l.orders(); len(orders) != 1 || orders[0].n != 4 {
+			if orders := l.asks(); len(orders) != 1 || orders[0].Jobs != 4 {
 				t.Fatalf("orders %v, want 4 jobs of one lane", orders)
 			}
 			for range c.brings {
@@ -197,7 +197,7 @@ func TestSlotsComeBack(t *testing.T) {
 				t.Errorf("promised %d, in hand %d; want 0 and %d", l.promised, l.inHand, c.brings)
 			}
 			for range c.brings {
-				l.finished(&ticket{lane: lane, ending: ending{verdict: well}})
+				l.finished(&Slot{Lane: lane}, Result{Health: Healthy})
 			}
 			if l.inHand != 0 {
 				t.Errorf("%d in hand after all ended", l.inHand)
@@ -210,7 +210,7 @@ func TestSlotsComeBack(t *testing.T) {
 func BenchmarkOrders(b *testing.B) {
 	for _, n := range []int{1, 30, 300} {
 		b.Run(fmt.Sprintf("%d lanes", n), func(b *testing.B) {
-			l, q := newLanes(16, 8), queue{}
+			l, q := newShares(16, 8), queue{}
 			for i := range n {
 				lane := liveLane(fmt.Sprint(i))
 				q[lane] = 1 << 40
@@ -218,8 +218,8 @@ func BenchmarkOrders(b *testing.B) {
 			}
 			var inHand []schemas.Lane
 			for b.Loop() {
-				inHand = append(inHand, q.serve(l, l.orders())...)
-				l.finished(&ticket{lane: inHand[0], ending: ending{verdict: well}})
+				inHand = append(inHand, q.serve(l, l.asks())...)
+				l.finished(&Slot{Lane: inHand[0]}, Result{Health: Healthy})
 				inHand = inHand[1:]
 			}
 		})
@@ -229,7 +229,7 @@ func BenchmarkOrders(b *testing.B) {
 // TestLanesThatComeFirst get three picks of four, in turn, so that neither they nor
 // the others wait for ever; a lane that is new waits behind those that waited before.
 func TestLanesThatComeFirst(t *testing.T) {
-	l := newLanes(1, 1)
+	l := newShares(1, 1)
 	mark := func(name string, first bool) {
 		l.seen(Depth{Lane: liveLane(name), Jobs: 9, Served: true, First: first})
 	}

@@ -1,4 +1,4 @@
-package worker
+package lanes
 
 import (
 	"fmt"
@@ -11,35 +11,41 @@ import (
 
 var backoff = Backoff{First: 2 * time.Second, Longest: 30 * time.Second}
 
-// bad is the ticket of a job that met a fault of scope.
-func bad(g *gate, job string, scope fault.Scope) *ticket {
-	return &ticket{gate: g.number, ending: ending{job: job, verdict: badly, scope: scope, reason: schemas.Reason{Code: "x"}}}
+// end is the end of a job.
+type end struct {
+	slot   *Slot
+	result Result
 }
 
-func good(g *gate) *ticket { return &ticket{gate: g.number, ending: ending{verdict: well}} }
+// bad is that of a job that met a fault of scope.
+func bad(g *gate, job string, scope fault.Scope) end {
+	return end{&Slot{gate: g.number}, Result{Job: job, Health: Failing, Scope: scope, Reason: schemas.Reason{Code: "x"}}}
+}
+
+func good(g *gate) end { return end{&Slot{gate: g.number}, Result{Health: Healthy}} }
 
 // TestTheGate: shut by faults of all, opened for one job, and then one by one.
 func TestTheGate(t *testing.T) {
 	now := noon
 	g := newGate(4, backoff)
-	end := func(tk *ticket) bool { return g.ended(tk, now, 1) }
+	ends := func(e end) bool { return g.ended(e.slot, e.result, now, 1) }
 	for i := range 20 { // something still works
-		end(bad(g, fmt.Sprint(i), fault.Store))
+		ends(bad(g, fmt.Sprint(i), fault.Store))
 		if i%3 == 2 {
-			end(good(g))
+			ends(good(g))
 		}
 	}
 	for i := range 20 {
-		if end(bad(g, fmt.Sprint(i), fault.Destination)) {
+		if ends(bad(g, fmt.Sprint(i), fault.Destination)) {
 			t.Fatal("a destination's faults shut the gate")
 		}
 	}
 	if g.shut() || g.allowed != 4 {
 		t.Fatalf("%d slots allowed", g.allowed)
 	}
-	inHand := []*ticket{bad(g, "a", fault.Redox), bad(g, "b", fault.Redox), bad(g, "c", fault.Redox), bad(g, "d", fault.Redox), bad(g, "e", fault.Redox), good(g)}
+	inHand := []end{bad(g, "a", fault.Redox), bad(g, "b", fault.Redox), bad(g, "c", fault.Redox), bad(g, "d", fault.Redox), bad(g, "e", fault.Redox), good(g)}
 	for i, tk := range inHand {
-		if shut := end(tk); shut != (i == 3) {
+		if shut := ends(tk); shut != (i == 3) {
 			t.Fatalf("shut %t by the %d-th job", shut, i+1)
 		}
 	}
@@ -57,21 +63,21 @@ func TestTheGate(t *testing.T) {
 		if g.allowed != 1 || !g.probing() {
 			t.Fatalf("%d slots after the wait", g.allowed)
 		}
-		if end(inHand[4]) || !end(bad(g, "p", fault.Redox)) || g.until.Sub(now) != wait*time.Second {
+		if ends(inHand[4]) || !ends(bad(g, "p", fault.Redox)) || g.until.Sub(now) != wait*time.Second {
 			t.Fatalf("shut for %s, want %ds", g.until.Sub(now), wait)
 		}
 	}
 	now = g.until
 	g.tick(now)
 	for want := 2; want <= 5; want++ {
-		end(good(g))
+		ends(good(g))
 		if g.allowed != min(want, 4) || g.probing() {
 			t.Fatalf("%d slots allowed, want %d", g.allowed, want)
 		}
 	}
 	// And a fresh start: the first wait is short again.
 	for i := range 4 {
-		end(bad(g, fmt.Sprint(i), fault.Ledger))
+		ends(bad(g, fmt.Sprint(i), fault.Ledger))
 	}
 	if g.until.Sub(now) != 2*time.Second {
 		t.Errorf("shut for %s", g.until.Sub(now))
@@ -81,8 +87,8 @@ func TestTheGate(t *testing.T) {
 func TestTheGateObeysAWish(t *testing.T) {
 	g := newGate(16, backoff)
 	tk := bad(g, "a", fault.Redox)
-	tk.ending.after = time.Minute
-	if !g.ended(tk, noon, 0) || !g.until.Equal(noon.Add(time.Minute)) {
+	tk.result.After = time.Minute
+	if !g.ended(tk.slot, tk.result, noon, 0) || !g.until.Equal(noon.Add(time.Minute)) {
 		t.Errorf("shut until %s", g.until)
 	}
 }

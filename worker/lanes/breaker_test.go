@@ -1,4 +1,4 @@
-package worker
+package lanes
 
 import (
 	"errors"
@@ -22,14 +22,14 @@ func TestOneWorkerProbes(t *testing.T) {
 		if f.workers[0].due(f.lane, false, f.now) != nil {
 			t.Fatal("a lane without jobs is probed")
 		}
-		f.end(f.probe(), "probe", badly, fault.Destination)
+		f.end(f.probe(), "probe", Failing, fault.Destination)
 		f.spread()
 		if f.record.Breaker.Until.Sub(f.now) != wait*time.Second || f.probers() != 0 {
 			t.Fatalf("waits %s, want %ds", f.record.Breaker.Until.Sub(f.now), wait)
 		}
 	}
 	f.now = f.record.Breaker.Until
-	f.end(f.probe(), "probe", well, "")
+	f.end(f.probe(), "probe", Healthy, "")
 	closed := 0
 	for _, w := range f.workers {
 		if was, _ := w.heard(f.record, f.now); was {
@@ -51,10 +51,10 @@ func TestAProbeThatSaysNothing(t *testing.T) {
 	f.open()
 	f.wait(time.Minute)
 	w := f.probe()
-	f.end(w, "probe", silent, "")
+	f.end(w, "probe", Unknown, "")
 	f.spread()
 	w = f.probe()
-	f.write(w, w.vain(f.lane, f.now))
+	f.write(w, w.giveUpProbe(f.lane, f.now))
 	f.spread()
 	if f.probers() != 0 || f.record.Breaker.Prober != "" || f.record.Breaker.Opened != 1 {
 		t.Fatalf("%+v", f.record.Breaker)
@@ -74,7 +74,7 @@ func TestAProbeThatDoesNotGetThrough(t *testing.T) {
 		f := newFleet(t, 2)
 		f.open()
 		f.wait(time.Minute)
-		f.end(f.probe(), "probe", badly, c.scope)
+		f.end(f.probe(), "probe", Failing, c.scope)
 		f.spread()
 		br := f.record.Breaker
 		if br == nil || br.Prober != "" || br.Opened != c.opened || br.Until.Sub(f.now) != c.wait {
@@ -113,34 +113,8 @@ func TestAProberThatVanishes(t *testing.T) {
 		t.Error("nobody follows a prober that vanished")
 	}
 	// The old one's word counts no more.
-	if f.end(w, "probe", well, "") || f.record.Breaker == nil {
+	if f.end(w, "probe", Healthy, "") || f.record.Breaker == nil {
 		t.Error("closed by one that does not probe any more")
-	}
-}
-
-// TestWhatIsNotTheDestinations: neither a job that fails again and again among
-// others that do not, nor the faults of others, open a lane; one job alone does
-// when it is all there is.
-func TestWhatIsNotTheDestinations(t *testing.T) {
-	f := newFleet(t, 1)
-	w := f.workers[0]
-	for range 100 {
-		for range 2 {
-			if f.end(w, "poison", badly, fault.Destination) {
-				t.Fatal("opened by one job of several")
-			}
-		}
-		f.end(w, "good", well, "")
-	}
-	for i := range 100 {
-		if f.end(w, fmt.Sprint(i), badly, fault.Redox) || f.end(w, fmt.Sprint(i), silent, "") {
-			t.Fatal("opened by faults of others")
-		}
-	}
-	for i := range 2 * strikesOfALane {
-		if opened := f.end(w, "only", badly, fault.Destination); opened != (i == 2*strikesOfALane-1) {
-			t.Fatalf("opened %t by fault %d", opened, i+1)
-		}
 	}
 }
 
@@ -150,7 +124,7 @@ func TestFaultsOfALaneAreOneRow(t *testing.T) {
 	f := newFleet(t, 1)
 	w := f.workers[0]
 	for i, scope := range []fault.Scope{fault.Uploads, fault.Destination, fault.Store} {
-		if opened := f.end(w, fmt.Sprint(i), badly, scope); opened != (i == strikesOfALane-1) {
+		if opened := f.end(w, fmt.Sprint(i), Failing, scope); opened != (i == failuresOfALane-1) {
 			t.Fatalf("opened %t by fault %d", opened, i+1)
 		}
 	}
@@ -160,17 +134,18 @@ func TestFaultsOfALaneAreOneRow(t *testing.T) {
 func TestWhatBeganBefore(t *testing.T) {
 	f := newFleet(t, 1)
 	w := f.workers[0]
-	old := &ticket{lane: f.lane, breaker: w.number(f.lane), ending: ending{job: "old", verdict: badly, scope: fault.Destination}}
+	old := f.slot(w, false)
+	result := Result{Job: "old", Health: Failing, Scope: fault.Destination}
 	f.open()
 	f.wait(time.Minute)
 	f.probe()
-	if w.ended(old, f.now, 1) != nil {
+	if w.ended(old, result, f.now, 1) != nil {
 		t.Fatal("a straggler ended the probe")
 	}
-	f.end(w, "probe", well, "")
+	f.end(w, "probe", Healthy, "")
 	for i := range 10 {
-		old.ending.job = fmt.Sprint(i)
-		if w.ended(old, f.now, 1) != nil {
+		result.Job = fmt.Sprint(i)
+		if w.ended(old, result, f.now, 1) != nil {
 			t.Fatal("stragglers opened the lane again")
 		}
 	}
@@ -191,9 +166,9 @@ func TestAnOperatorsPause(t *testing.T) {
 	if shut, _, _ := w.flow(f.lane, f.now.Add(time.Hour)); shut {
 		t.Fatal("a pause that is over holds on")
 	}
-	// Jobs in hand still end badly: the breaker opens within the pause.
-	for i := range strikesOfALane {
-		f.end(w, fmt.Sprint(i), badly, fault.Destination)
+	// Jobs in hand still end Failing: the breaker opens within the pause.
+	for i := range failuresOfALane {
+		f.end(w, fmt.Sprint(i), Failing, fault.Destination)
 	}
 	f.spread()
 	if f.record.Breaker == nil || f.record.Pause == nil || f.record.Limit != 3 {
@@ -214,9 +189,9 @@ func TestAnOperatorsPause(t *testing.T) {
 func TestWritesThatFail(t *testing.T) {
 	f := newFleet(t, 1)
 	w := f.workers[0]
-	var put *LaneState
-	for i := range strikesOfALane {
-		put = w.ended(&ticket{lane: f.lane, ending: ending{job: fmt.Sprint(i), verdict: badly, scope: fault.Destination}}, f.now, 1)
+	var put *State
+	for i := range failuresOfALane {
+		put = w.ended(&Slot{Lane: f.lane}, Result{Job: fmt.Sprint(i), Health: Failing, Scope: fault.Destination}, f.now, 1)
 	}
 	if put == nil || w.wrote(*put, errors.New("away"), f.now) != nil {
 		t.Fatal("want one write")
@@ -226,7 +201,7 @@ func TestWritesThatFail(t *testing.T) {
 	}
 	f.wait(time.Minute)
 	f.probe()
-	f.end(w, "p", well, "")
+	f.end(w, "p", Healthy, "")
 	if shut, probing, _ := w.flow(f.lane, f.now); shut || probing || f.record.Breaker != nil {
 		t.Error("not open again")
 	}
@@ -240,10 +215,10 @@ func TestAnEndDuringAWrite(t *testing.T) {
 	f.wait(time.Minute)
 	f.probe()
 	w.started(f.lane)
-	tk := &ticket{lane: f.lane, laneProbe: true, breaker: w.number(f.lane), ending: ending{verdict: well}}
+	slot, result := f.slot(w, true), Result{Health: Healthy}
 	f.wait(probeTime - time.Second)
 	renewal := w.due(f.lane, false, f.now)
-	if renewal == nil || w.ended(tk, f.now, 1) != nil {
+	if renewal == nil || w.ended(slot, result, f.now, 1) != nil {
 		t.Fatal("want the renewal first")
 	}
 	f.write(w, renewal)
@@ -255,8 +230,8 @@ func TestAnEndDuringAWrite(t *testing.T) {
 	f.wait(time.Minute)
 	f.probe()
 	w.started(f.lane)
-	tk.breaker = w.number(f.lane)
-	put := w.ended(tk, f.now, 1)
+	w.begin(slot)
+	put := w.ended(slot, result, f.now, 1)
 	theirs := f.record
 	theirs.Pause = &Pause{Until: f.now.Add(time.Hour)}
 	theirs.Revision++
@@ -274,7 +249,7 @@ func TestAClaimWithoutAJob(t *testing.T) {
 	f.open()
 	f.wait(time.Minute)
 	w := f.probe()
-	if !w.claimed(f.lane) {
+	if !w.probeClaimed(f.lane) {
 		t.Fatal("not claimed")
 	}
 	f.wait(probeTime - time.Second)
@@ -282,7 +257,7 @@ func TestAClaimWithoutAJob(t *testing.T) {
 		t.Fatal("renewed without a job")
 	}
 	w.started(f.lane)
-	if w.claimed(f.lane) {
+	if w.probeClaimed(f.lane) {
 		t.Error("claimed with a job in hand")
 	}
 }
@@ -308,7 +283,7 @@ func TestABucketMadeAnew(t *testing.T) {
 	f := newFleet(t, 1)
 	f.record.Pause, f.record.Revision = &Pause{Until: f.now.Add(time.Hour)}, 57
 	f.spread()
-	f.record = LaneState{Lane: f.lane}
+	f.record = State{Lane: f.lane}
 	f.spread()
 	if shut, _, _ := f.workers[0].flow(f.lane, f.now); shut {
 		t.Error("a pause outlived its record")
@@ -348,25 +323,25 @@ func TestAWrongClock(t *testing.T) {
 func TestWhenALanePresses(t *testing.T) {
 	f := newFleet(t, 1)
 	w := f.workers[0]
-	if w.pressing(f.lane, f.now) {
+	if w.overdue(f.lane, f.now) {
 		t.Error("a lane that is open")
 	}
 	f.open()
 	f.now = f.record.Breaker.Until.Add(turnTime - time.Second)
-	if w.pressing(f.lane, f.now) {
+	if w.overdue(f.lane, f.now) {
 		t.Error("at once")
 	}
 	f.wait(time.Second)
-	if !w.pressing(f.lane, f.now) {
+	if !w.overdue(f.lane, f.now) {
 		t.Fatal("not after a while")
 	}
 	f.probe()
 	f.wait(turnTime - time.Second)
-	if !w.pressing(f.lane, f.now) {
+	if !w.overdue(f.lane, f.now) {
 		t.Error("its turn did not last")
 	}
 	f.wait(time.Second)
-	if w.pressing(f.lane, f.now) {
+	if w.overdue(f.lane, f.now) {
 		t.Error("its turn does not end")
 	}
 }

@@ -1,33 +1,36 @@
-package worker
+package lanes
 
 import (
+	"math"
+	"time"
+
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // seen notes how many jobs a lane holds, those in anyone's hands included, and
 // whether it can be asked.
-func (l *lanes) seen(depth Depth) {
+func (l *shares) seen(depth Depth) {
 	one := l.get(depth.Lane)
 	fresh := !one.served && depth.Served
 	one.served, one.first = depth.Served, depth.First
 	switch {
 	case depth.Jobs == 0:
 		one.doubts = doubts{}
-	case one.doubts.believe(depth.Jobs) || fresh:
+	case one.doubts.allow(depth.Jobs) || fresh:
 		one.ready = depth.Jobs > uint64(one.inHand)
 	}
 }
 
 // unseen notes that a lane cannot be asked. It is forgotten once nothing of it is in
 // hand.
-func (l *lanes) unseen(name schemas.Lane) {
+func (l *shares) unseen(name schemas.Lane) {
 	one := l.get(name)
 	one.served, one.ready, one.doubts = false, false, doubts{}
 	l.tidy(one)
 }
 
 // tidy forgets a lane that can neither be asked nor has anything in hand.
-func (l *lanes) tidy(one *lane) {
+func (l *shares) tidy(one *lane) {
 	if !one.served && one.inHand == 0 && !one.asking && !one.flow.probing {
 		l.forget(one)
 	}
@@ -35,7 +38,7 @@ func (l *lanes) tidy(one *lane) {
 
 // steer applies what is known of a lane beside its jobs. A lane that is to be
 // probed is believed to have a job.
-func (l *lanes) steer(name schemas.Lane, shut, probing bool, limit int) {
+func (l *shares) steer(name schemas.Lane, shut, probing bool, limit int) {
 	one := l.get(name)
 	if probing && !one.flow.probing {
 		one.ready = true
@@ -44,34 +47,64 @@ func (l *lanes) steer(name schemas.Lane, shut, probing bool, limit int) {
 }
 
 // reopened makes a lane begin again with one job.
-func (l *lanes) reopened(name schemas.Lane) {
+func (l *shares) reopened(name schemas.Lane) {
 	one := l.get(name)
 	one.flow.window, one.ready = 1, true
+	l.tidy(one)
 }
 
-// park frees the slot of a job that only waits, unless too many do. Where it waits
-// for an answer its lane gets less from now on, either way.
-func (l *lanes) park(name schemas.Lane, answer bool) bool {
-	if one := l.get(name); answer {
-		one.flow.window = max(one.flow.window/2, 1)
+// yield frees the slot of a job that waits for wait, unless too many do. Unless it
+// waits for the budget, its lane gets less from now on, either way.
+func (l *shares) yield(s *Slot, wait Wait) {
+	one := l.get(s.Lane)
+	if wait != ForBudget && !s.slow {
+		s.slow = true
+		one.flow.yields()
 	}
-	if l.parked >= parkedPerSlot*l.slots {
-		return false
+	moving := wait == ForBytes
+	switch {
+	case s.yielded, l.yielded >= yieldedPerSlot*l.total,
+		moving && l.moving >= movingPerSlot*l.total,
+		moving && one.moving >= max(l.total/2, 1):
+		return
 	}
-	l.parked++
+	s.yielded, s.wait = true, wait
+	l.count(one, wait, 1)
 	l.inHand--
-	if !answer {
-		l.queued++
-	}
-	return true
 }
 
-// arrived books a delivery of a lane, behind which pending jobs wait. It tells
+// charge books for how long a job of a lane has held its slot.
+func (l *shares) charge(name schemas.Lane, held time.Duration) {
+	l.get(name).used += max(held, 0).Seconds()
+}
+
+// fade makes what was used count less as time goes by: by half in ten seconds.
+func (l *shares) fade(past time.Duration) {
+	part := math.Exp2(-past.Seconds() / 10)
+	for _, one := range l.list {
+		one.used *= part
+	}
+}
+
+// count books jobs that keep no slot.
+func (l *shares) count(one *lane, wait Wait, n int) {
+	l.yielded += n
+	one.yielded += n
+	switch wait {
+	case ForBytes:
+		l.moving += n
+		one.moving += n
+	case ForBudget:
+		l.queued += n
+	}
+}
+
+// arrived books a delivery of a lane, behind which pending jobs wait. It reports
 // whether a slot is there for it; if not, it must be given back.
-func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
+func (l *shares) arrived(name schemas.Lane, pending uint64) bool {
 	one := l.get(name)
 	one.ready = pending > 0
-	one.doubts.fruitful, one.doubts.vain, one.doubts.skip = true, 0, 0
+	one.doubts.productive, one.doubts.vain, one.doubts.skip = true, 0, 0
 	promised := one.promised > 0
 	if promised {
 		l.release(one, 1)
@@ -88,7 +121,7 @@ func (l *lanes) arrived(name schemas.Lane, pending uint64) bool {
 
 // refused books the end of an ask that the queue would not serve. The lane is not
 // asked until it is offered again.
-func (l *lanes) refused(name schemas.Lane) {
+func (l *shares) refused(name schemas.Lane) {
 	l.answered(name, 1)
 	if one := l.all[name]; one != nil {
 		one.ready, one.served = false, false
@@ -97,7 +130,7 @@ func (l *lanes) refused(name schemas.Lane) {
 }
 
 // answered books the end of an ask.
-func (l *lanes) answered(name schemas.Lane, unfilled int) {
+func (l *shares) answered(name schemas.Lane, unfilled int) {
 	one := l.get(name)
 	promised := one.promised
 	l.release(one, promised)
@@ -111,7 +144,7 @@ func (l *lanes) answered(name schemas.Lane, unfilled int) {
 }
 
 // release gives up n slots that were kept for an ask of the lane.
-func (l *lanes) release(one *lane, n int) {
+func (l *shares) release(one *lane, n int) {
 	one.promised -= n
 	l.promised -= n
 	if one.name.Class == schemas.Backfill {
@@ -120,19 +153,16 @@ func (l *lanes) release(one *lane, n int) {
 }
 
 // finished books the end of a job.
-func (l *lanes) finished(t *ticket) {
-	one := l.get(t.lane)
+func (l *shares) finished(s *Slot, r Result) {
+	one := l.get(s.Lane)
 	one.inHand--
-	if t.parked {
-		l.parked--
+	if s.yielded {
+		l.count(one, s.wait, -1)
 	} else {
 		l.inHand--
 	}
-	if t.queued {
-		l.queued--
-	}
 	defer l.tidy(one)
-	if t.ending.verdict == well {
-		one.flow.window = min(one.flow.window+1, max(l.concurrency, one.flow.limit))
+	if r.Health == Healthy {
+		one.flow.wentWell(s.slow, max(l.concurrency, one.flow.limit))
 	}
 }

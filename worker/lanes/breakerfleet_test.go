@@ -1,4 +1,4 @@
-package worker
+package lanes
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ type fleet struct {
 	t       *testing.T
 	lane    schemas.Lane
 	now     time.Time
-	record  LaneState
+	record  State
 	workers []*breakers
 }
 
@@ -29,7 +29,7 @@ func newFleet(t *testing.T, n int) *fleet {
 }
 
 // write does what a worker wants written, and what follows from it.
-func (f *fleet) write(w *breakers, put *LaneState) (wrote bool) {
+func (f *fleet) write(w *breakers, put *State) (wrote bool) {
 	f.t.Helper()
 	for put != nil {
 		s, err := *put, error(nil)
@@ -53,14 +53,20 @@ func (f *fleet) spread() {
 }
 
 // end ends a job that w had taken.
-func (f *fleet) end(w *breakers, job string, v verdict, scope fault.Scope) bool {
+func (f *fleet) end(w *breakers, job string, h Health, scope fault.Scope) bool {
 	f.t.Helper()
 	_, probe, _ := w.flow(f.lane, f.now)
 	if probe {
 		w.started(f.lane)
 	}
-	return f.write(w, w.ended(&ticket{lane: f.lane, laneProbe: probe, breaker: w.number(f.lane),
-		ending: ending{job: job, verdict: v, scope: scope, reason: schemas.Reason{Code: "x"}}}, f.now, 1))
+	return f.write(w, w.ended(f.slot(w, probe), Result{Job: job, Health: h, Scope: scope, Reason: schemas.Reason{Code: "x"}}, f.now, 1))
+}
+
+// slot is of a job that w takes now.
+func (f *fleet) slot(w *breakers, probe bool) *Slot {
+	s := &Slot{Lane: f.lane, laneProbe: probe}
+	w.begin(s)
+	return s
 }
 
 func (f *fleet) wait(d time.Duration) { f.now = f.now.Add(d) }
@@ -80,8 +86,8 @@ func (f *fleet) probers() (n int) {
 // open breaks the lane for everybody.
 func (f *fleet) open() {
 	f.t.Helper()
-	for i := range strikesOfALane {
-		if opened := f.end(f.workers[0], fmt.Sprint("job", i), badly, fault.Destination); opened != (i == strikesOfALane-1) {
+	for i := range failuresOfALane {
+		if opened := f.end(f.workers[0], fmt.Sprint("job", i), Failing, fault.Destination); opened != (i == failuresOfALane-1) {
 			f.t.Fatalf("opened %t by the %d-th fault", opened, i+1)
 		}
 	}

@@ -1,0 +1,28 @@
+package worker
+
+import (
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/worker/lanes"
+)
+
+// resultOf judges the fault a try met; sent says that the message had left, and
+// returning that the job came back by its schedule.
+func resultOf(job string, f *fault.Fault, sent, returning bool) lanes.Result {
+	r := lanes.Result{
+		Job: job, Scope: f.Scope, Reason: reasonOf(f), After: f.RetryAfter,
+		Limited: f.Code == pipeline.CodeRateLimited, Returning: returning,
+	}
+	switch {
+	case f.Kind == fault.Interrupted || f.Kind == fault.Superseded:
+		return lanes.Result{Job: job}
+	case f.Scope != fault.Job:
+		r.Health = lanes.Failing
+	case f.Kind == fault.Permanent && (sent || f.Refused):
+		// A refusal is an answer.
+		r.Health, r.Refused, r.Own = lanes.Healthy, f.Refused, f.Own
+	case f.Kind == fault.Permanent && f.Own:
+		r.Health, r.Scope = lanes.Failing, fault.Store
+	}
+	return r
+}
