@@ -107,6 +107,36 @@ func TestAHostileWatcherTakesNoJob(t *testing.T) {
 	}
 }
 
+// TestAHostileWatcherMakesNoConsumer: one that pushes would deliver with the server's
+// rights, so also into a lane.
+func TestAHostileWatcherMakesNoConsumer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "chartpost", "nats")
+	w := newWatched(s, 5)
+	before := w.state()
+	nc := s.connect(watcher, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	for n, deliver := range aimed {
+		body := fmt.Sprintf(`{"stream_name":"CHARTPOST_EVENTS","config":{"name":"push-%d","durable_name":"push-%d","deliver_subject":%q,"ack_policy":"none","deliver_policy":"all"}}`, n, n, deliver)
+		for _, subject := range []string{
+			fmt.Sprintf("$JS.API.CONSUMER.CREATE.CHARTPOST_EVENTS.push-%d", n), fmt.Sprintf("$JS.API.CONSUMER.DURABLE.CREATE.CHARTPOST_EVENTS.push-%d", n),
+			"$JS.API.CONSUMER.CREATE.CHARTPOST_EVENTS", "$JS.API.CONSUMER.CREATE.CHARTPOST_EVENTS." + subscription, "$JS.API.CONSUMER.CREATE.CHARTPOST_EVENTS." + subscription + ".chartpost.events.>",
+		} {
+			must(t, nc.PublishRequest(subject, nc.NewInbox(), []byte(body)))
+		}
+	}
+	// The server takes requests in their order: this one comes after all.
+	_, err := nc.Request(pullEvent, []byte(`{"batch":1,"expires":5000000000}`), patience)
+	must(t, err)
+	if after := w.state(); after != before {
+		t.Errorf("%s, before %s", after, before)
+	}
+	stream, err := w.js.Stream(t.Context(), "CHARTPOST_EVENTS")
+	must(t, err)
+	if n := stream.CachedInfo().State.Consumers; n != 1 {
+		t.Errorf("there are %d consumers of the events, want the watcher's own", n)
+	}
+}
+
 // TestAPullInTheStreamsAccountTakesAJob is why watchers have an account of their own:
 // a user of CHARTPOST aims the answer of a pull at a lane, and takes a job that it has
 // no right to take.

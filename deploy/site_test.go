@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
@@ -45,6 +47,13 @@ func newSiteOf(t *testing.T, prefix, settings string, ids identities) *site {
 	t.Helper()
 	s := &site{t: t, prefix: prefix, ids: ids, settings: settings, dir: t.TempDir()}
 	s.nats = startNATS(t, filepath.Join(settings, "nats.conf"), s.ids.environment())
+	return s.equip()
+}
+
+// equip gives a site all that it has beside NATS.
+func (s *site) equip() *site {
+	s.t.Helper()
+	t := s.t
 	s.startRedox()
 	s.store, _ = policyStore(t)
 	for _, doc := range samples.Documents() {
@@ -75,6 +84,15 @@ func (s *site) startRedox() {
 // end with the exit code.
 func (s *site) as(role string, code int, arguments ...string) string {
 	s.t.Helper()
+	out, errs, got := s.run(role, arguments...)
+	if got != code {
+		s.t.Fatalf("%s: chartpost %s: exit code %d, want %d\n%s%s", role, strings.Join(arguments, " "), got, code, out, errs)
+	}
+	return out
+}
+
+func (s *site) run(role string, arguments ...string) (out, errs string, code int) {
+	s.t.Helper()
 	program, err := command()
 	must(s.t, err)
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
@@ -88,12 +106,10 @@ func (s *site) as(role string, code int, arguments ...string) string {
 		"CHARTPOST_REDOX_BLOB_URL="+s.redox.BlobURL, "CHARTPOST_REDOX_BLOB_HOSTS=blob.simulator.invalid",
 		"CHARTPOST_REDOX_CLIENT_ID="+s.redox.ClientID, "CHARTPOST_REDOX_KEY_ID="+s.redox.KeyID, "CHARTPOST_REDOX_KEY_FILE="+s.redox.KeyFile,
 	)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if got := exitCode(cmd.Run()); got != code {
-		s.t.Fatalf("%s: chartpost %s: exit code %d, want %d\n%s%s", role, strings.Join(arguments, " "), got, code, out.String(), errs.String())
-	}
-	return out.String()
+	var said, faults bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &faults
+	code = exitCode(cmd.Run())
+	return said.String(), faults.String(), code
 }
 
 // send submits a job for the sample report, as a submitter does.
@@ -147,4 +163,23 @@ func (s *site) work() (log *devtest.Log, stop func()) {
 // report is a line for a failing test.
 func (s *site) report(log *devtest.Log) string {
 	return fmt.Sprintf("refused: %s\nend of the worker's log:\n%s", strings.Join(s.nats.violations(), "\n"), log.Tail())
+}
+
+// queued is what the queue holds, for a failing test.
+func (s *site) queued() string {
+	js := s.stream(operator)
+	stream, err := js.Stream(context.Background(), "CHARTPOST_JOBS")
+	if err != nil {
+		return err.Error()
+	}
+	info, err := stream.Info(context.Background(), jetstream.WithSubjectFilter("chartpost.jobs.>"))
+	if err != nil {
+		return err.Error()
+	}
+	text := fmt.Sprintf("the queue holds %v", info.State.Subjects)
+	lister := stream.ListConsumers(context.Background())
+	for one := range lister.Info() {
+		text += fmt.Sprintf("\n%s: %d wait, %d in hand, %d asks, delivered %+v, settled %+v", one.Name, one.NumPending, one.NumAckPending, one.NumWaiting, one.Delivered, one.AckFloor)
+	}
+	return text
 }

@@ -40,10 +40,38 @@ func (r *report) goals() []goal {
 		all = append(all, r.Soak.goals()...)
 	}
 	for _, s := range r.Scale[min(1, len(r.Scale)):] {
+		if s.Drained {
+			continue
+		}
 		got := median(each(s.Runs, cpuPer1000)) / median(each(r.Scale[0].Runs, cpuPer1000))
 		all = append(all, goal{Of: "scale, " + s.Name + ": CPU of the first", Bound: 1.1, Got: got})
 	}
-	return all
+	if r.Flood != nil {
+		all = append(all, goal{Of: "flood: ms until a job to another destination is accepted", Bound: 2000, Got: percentile(r.Flood.Others, 1)})
+	}
+	if r.Idle != nil {
+		all = append(all, goal{Of: "idle: % of a core for a nats-server", Bound: 3, Got: max(r.Idle.Served, r.Idle.Settled)})
+	}
+	return append(all, drainedGoals(r.Scale)...)
+}
+
+// defaultLanes is how many lanes have a consumer at once by default.
+const defaultLanes = 500
+
+// drainedGoals hold a backlog in many lanes against the same in few.
+func drainedGoals(all []scaled) []goal {
+	first := slices.IndexFunc(all, func(s scaled) bool { return s.Drained })
+	var goals []goal
+	for i, s := range all {
+		if first < 0 || i <= first || !s.Drained {
+			continue
+		}
+		goals = append(goals,
+			goal{Of: "scale, " + s.Name + ": time per job of " + all[first].Name, Bound: 1.5, Got: median(each(all[first].Runs, jobsPerSecond)) / median(each(s.Runs, jobsPerSecond))},
+			goal{Of: "scale, " + s.Name + ": peak MiB", Bound: 96, Got: median(each(s.Runs, peakMiB))},
+			goal{Of: "scale, " + s.Name + ": consumers", Bound: defaultLanes, Got: median(each(s.Runs, consumers))})
+	}
+	return goals
 }
 
 // goals of a row are those of small files, which the queue's cost decides, and

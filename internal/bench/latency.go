@@ -71,7 +71,7 @@ func (s *stage) latency(ctx context.Context, transfer schemas.Transfer, jobs int
 	if err := q.count(func(int) { l.accepted <- time.Now() }); err != nil {
 		return nil, nil, err
 	}
-	p, err := s.worker(workerSettings{name: "worker", nats: q.server.URL(), redox: receiver.URL(), slots: 16, laneSlots: 16})
+	p, err := s.worker(workerSettings{name: "worker", nats: q.url(), redox: receiver.URL(), slots: 16, laneSlots: 16})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -24,6 +24,7 @@ type options struct {
 	pipes     string
 	chartpost string
 	synced    bool
+	replicas  int
 	json      string
 	doc       string
 	profile   string
@@ -42,12 +43,13 @@ func main() {
 	flag.StringVar(&o.pipes, "pipes", "both,sha256,none", "bare pipes to measure beside the worker, by what they hash: both (SHA-256 and SHA-1, as the worker does), sha256, none; empty is none at all")
 	flag.StringVar(&o.chartpost, "chartpost", "", "chartpost program to measure; empty builds this checkout's")
 	flag.BoolVar(&o.synced, "synced", false, "let nats-server sync every message before it confirms it, as deploy/nats does, in every row and part")
+	flag.IntVar(&o.replicas, "replicas", 1, "nats-servers of every queue, each with all messages: 1 or 3")
 	flag.StringVar(&o.json, "json", "", "file to write every figure to")
 	flag.StringVar(&o.doc, "doc", "", "page to put the tables into, between its lines "+docBegins+" and "+docEnds)
 	flag.StringVar(&o.profile, "profile", "", "folder for the worker's profiles of each row: <row>.cpu and <row>.allocs; taking them slows the worker")
 	flag.DurationVar(&o.soak, "soak", time.Hour, "how long the part of that name delivers")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "bench [flags] [rows] [latency] [startup] [scale] [size] [soak]: measures the named parts, or all but soak. docs/performance.md has more.")
+		fmt.Fprintln(flag.CommandLine.Output(), "bench [flags] [rows] [latency] [startup] [scale] [size] [flood] [idle] [soak]: measures the named parts, or all but soak. docs/performance.md has more.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -69,7 +71,7 @@ type part struct {
 // The last one is measured only when it is named.
 var parts = []part{
 	{"rows", measureRows}, {"latency", measureLatency}, {"startup", measureStartup}, {"scale", measureScale}, {"size", measureSize},
-	{"soak", measureSoak},
+	{"flood", measureFlood}, {"idle", measureIdle}, {"soak", measureSoak},
 }
 
 // run measures what was asked for, all of it when nothing was.
@@ -84,12 +86,12 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}
 	progress("building")
-	s, err := newStage(ctx, o.chartpost, o.synced)
+	s, err := newStage(ctx, o.chartpost, o.synced, o.replicas)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	about, err := describe(ctx, o.synced)
+	about, err := describe(ctx, o.synced, o.replicas)
 	if err != nil {
 		return err
 	}

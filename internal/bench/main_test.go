@@ -24,7 +24,7 @@ func TestEveryPart(t *testing.T) {
 		t.Log("the bench runs on Linux")
 		return
 	}
-	s, err := newStage(t.Context(), "", false)
+	s, err := newStage(t.Context(), "", false, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,9 @@ func TestEveryPart(t *testing.T) {
 	}
 	if len(r.Rows[0].Pipes) != 0 || len(runsOf(r.Rows[1].Pipes)) != 1 {
 		t.Errorf("pipes ran beside the wrong rows: %+v", r.Rows)
+	}
+	if err := measureFlood(t.Context(), s, options{factor: 0.001}, r); err != nil || len(r.Flood.Others) != floodOthers || r.Flood.Others[0] <= 0 {
+		t.Errorf("%+v, %v", r.Flood, err)
 	}
 	if err := measureLatency(t.Context(), s, options{factor: 0.01}, r); err != nil || r.Latency[0].P50 <= 0 || len(r.Latency[1].Each) != 5 {
 		t.Errorf("%+v, %v", r.Latency, err)
@@ -99,7 +102,7 @@ func (s *stage) anyQueue(t *testing.T, redox string) workerSettings {
 			t.Error(err)
 		}
 	})
-	return workerSettings{name: "worker", nats: q.server.URL(), redox: redox, slots: 1, laneSlots: 1}
+	return workerSettings{name: "worker", nats: q.url(), redox: redox, slots: 1, laneSlots: 1}
 }
 
 // TestAStageThatCannotBeSet says why, and leaves nothing behind.
@@ -108,7 +111,7 @@ func TestAStageThatCannotBeSet(t *testing.T) {
 	t.Setenv("TMPDIR", dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if s, err := newStage(ctx, "", false); s != nil || err == nil {
+	if s, err := newStage(ctx, "", false, 1); s != nil || err == nil {
 		t.Errorf("%v, %v: nothing can be built when the time is over", s, err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

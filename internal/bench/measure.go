@@ -21,6 +21,8 @@ type sample struct {
 	NATSPer1000   float64 `json:"nats_cpu_per_1000,omitempty"`
 	MallocsPerJob float64 `json:"mallocs_per_job,omitempty"`
 	BytesPerJob   float64 `json:"allocated_bytes_per_job,omitempty"`
+	// Consumers is the most that the jobs stream had at once.
+	Consumers int `json:"consumers,omitempty"`
 }
 
 // moment is what was used up to a time.
@@ -31,9 +33,8 @@ type moment struct {
 
 // watch notes the moments between which a run is measured.
 type watch struct {
-	// pids are the programs under measurement, nats is beside them or 0.
-	pids         []int
-	nats         int
+	// pids are the programs under measurement, nats are beside them.
+	pids, nats   []int
 	began, ended moment
 	err          error
 }
@@ -43,8 +44,8 @@ func (w *watch) now() moment {
 	for _, pid := range w.pids {
 		m.cpu += w.cpuOf(pid)
 	}
-	if w.nats != 0 {
-		m.nats = w.cpuOf(w.nats)
+	for _, pid := range w.nats {
+		m.nats += w.cpuOf(pid)
 	}
 	return m
 }

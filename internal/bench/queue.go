@@ -19,18 +19,20 @@ import (
 
 const prefix = "chartpost"
 
-// queue is a nats-server in a process of its own, and a connection to it.
+// queue is one nats-server or three, in processes of their own, and a connection.
 type queue struct {
-	server *devstack.ServerProcess
-	dir    string
-	conn   *nats.Conn
-	js     jetstream.JetStream
+	servers []*devstack.ServerProcess
+	// stop ends the servers.
+	stop func() error
+	dir  string
+	conn *nats.Conn
+	js   jetstream.JetStream
 	// failed has the first thing that keeps the jobs from coming to their end.
 	failed chan error
 }
 
 func (q *queue) connect() (err error) {
-	if q.conn, err = nats.Connect(q.server.URL()); err != nil {
+	if q.conn, err = nats.Connect(q.url()); err != nil {
 		return err
 	}
 	q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncMaxPending(4000),
@@ -42,7 +44,50 @@ func (q *queue) close() error {
 	if q.conn != nil {
 		q.conn.Close()
 	}
-	return errors.Join(q.server.Kill(), os.RemoveAll(q.dir))
+	return errors.Join(q.stop(), os.RemoveAll(q.dir))
+}
+
+// url names all servers.
+func (q *queue) url() string {
+	var all []string
+	for _, server := range q.servers {
+		all = append(all, server.URL())
+	}
+	return strings.Join(all, ",")
+}
+
+func (q *queue) pids() []int {
+	var all []int
+	for _, server := range q.servers {
+		all = append(all, server.PID())
+	}
+	return all
+}
+
+// countEvery is how often the consumers of the jobs stream are counted.
+const countEvery = 250 * time.Millisecond
+
+// mostConsumers counts the consumers of the jobs stream until ctx ends, and gives the
+// most that were there at once.
+func (q *queue) mostConsumers(ctx context.Context) <-chan int {
+	result := make(chan int, 1)
+	go func() {
+		most := 0
+		defer func() { result <- most }()
+		tick := time.NewTicker(countEvery)
+		defer tick.Stop()
+		for {
+			if stream, err := q.js.Stream(ctx, schemas.StreamName(prefix, "JOBS")); err == nil {
+				most = max(most, stream.CachedInfo().State.Consumers)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return result
 }
 
 // order is jobs to publish.

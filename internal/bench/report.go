@@ -20,6 +20,8 @@ type report struct {
 	Startup *startup  `json:"startup,omitempty"`
 	Scale   []scaled  `json:"scale,omitempty"`
 	Size    *size     `json:"size,omitempty"`
+	Flood   *flooded  `json:"flood,omitempty"`
+	Idle    *idled    `json:"idle,omitempty"`
 	Soak    *soaked   `json:"soak,omitempty"`
 }
 
@@ -31,9 +33,11 @@ type about struct {
 	CPU    string    `json:"cpu"`
 	Cores  int       `json:"cores"`
 	Synced bool      `json:"nats_synced"`
+	// Replicas is how many nats-servers each queue has.
+	Replicas int `json:"nats_servers"`
 }
 
-func describe(ctx context.Context, synced bool) (about, error) {
+func describe(ctx context.Context, synced bool, replicas int) (about, error) {
 	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
 	if err != nil {
 		commit = []byte("no git checkout")
@@ -44,7 +48,7 @@ func describe(ctx context.Context, synced bool) (about, error) {
 	}
 	return about{
 		Commit: strings.TrimSpace(string(commit)), At: time.Now().UTC().Truncate(time.Second),
-		Go: runtime.Version(), CPU: modelOf(string(cpu)), Cores: runtime.NumCPU(), Synced: synced,
+		Go: runtime.Version(), CPU: modelOf(string(cpu)), Cores: runtime.NumCPU(), Synced: synced, Replicas: replicas,
 	}, nil
 }
 
@@ -73,6 +77,7 @@ func cpuPer1000(s sample) float64    { return s.CPUPer1000 }
 func cpuPerGB(s sample) float64      { return s.CPUPerGB }
 func peakMiB(s sample) float64       { return float64(s.PeakRSS) / (1 << 20) }
 func natsPer1000(s sample) float64   { return s.NATSPer1000 }
+func consumers(s sample) float64     { return float64(s.Consumers) }
 func mallocsPerJob(s sample) float64 { return s.MallocsPerJob }
 func kBPerJob(s sample) float64      { return s.BytesPerJob / 1000 }
 
@@ -87,7 +92,7 @@ func (r *report) print(w io.Writer) {
 
 func (r *report) write(w io.Writer) {
 	a := r.About
-	fmt.Fprintf(w, "%s, %s, %s, %d × %s, NATS synced: %t\n", a.Commit, a.At.Format(time.DateTime), a.Go, a.Cores, a.CPU, a.Synced)
+	fmt.Fprintf(w, "%s, %s, %s, %d × %s, NATS synced: %t, servers: %d\n", a.Commit, a.At.Format(time.DateTime), a.Go, a.Cores, a.CPU, a.Synced, a.Replicas)
 	if len(r.Rows) > 0 {
 		printRows(w, r.Rows)
 	}
@@ -102,6 +107,12 @@ func (r *report) write(w io.Writer) {
 	}
 	if r.Size != nil {
 		printSize(w, r.Size)
+	}
+	if r.Flood != nil {
+		printFlood(w, r.Flood)
+	}
+	if r.Idle != nil {
+		printIdle(w, r.Idle)
 	}
 	if r.Soak != nil {
 		printSoak(w, r.Soak)

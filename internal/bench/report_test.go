@@ -15,10 +15,10 @@ var update = flag.Bool("update", false, "write the golden file anew")
 // TestReport prints figures that are made up.
 func TestReport(t *testing.T) {
 	run := func(rate, cpu float64) sample {
-		return sample{JobsPerSecond: rate, MBPerSecond: rate / 20, CPUPer1000: cpu, CPUPerGB: cpu * 20, PeakRSS: 40 << 20, NATSPer1000: 0.2, MallocsPerJob: 1000, BytesPerJob: 99_000}
+		return sample{JobsPerSecond: rate, MBPerSecond: rate / 20, CPUPer1000: cpu, CPUPerGB: cpu * 20, PeakRSS: 40 << 20, NATSPer1000: 0.2, MallocsPerJob: 1000, BytesPerJob: 99_000, Consumers: 480}
 	}
 	r := report{
-		About: about{Commit: "0123456", At: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), Go: "go1.26", CPU: "abacus", Cores: 2},
+		About: about{Commit: "0123456", At: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), Go: "go1.26", CPU: "abacus", Cores: 2, Replicas: 1},
 		Rows: []result{
 			{Row: table[0], Worker: []sample{run(1000, 0.6), run(1200, 0.5), run(1100, 0.55)}, Pipes: []piped{{"both", []sample{run(2200, 0.275)}}}},
 			{Row: table[1], Worker: []sample{run(1000, 0.6)}},
@@ -27,8 +27,11 @@ func TestReport(t *testing.T) {
 		},
 		Latency: []latency{{Transfer: schemas.Upload, P50: 3, P99: 9.5, Worst: 10, Receiver: 0.1, Each: []float64{3, 10}}},
 		Startup: &startup{Log: []float64{90, 100}, Answer: []float64{100, 120}},
-		Scale:   []scaled{{Name: "one", Runs: []sample{run(1000, 0.5)}}, {Name: "other", Runs: []sample{run(900, 0.55)}}},
-		Size:    &size{Release: 42_000_000, Stripped: 30_000_000},
+		Scale: []scaled{{Name: "one", Runs: []sample{run(1000, 0.5)}}, {Name: "other", Runs: []sample{run(900, 0.55)}},
+			{Name: "few drained", Drained: true, Runs: []sample{run(900, 0.5)}}, {Name: "many drained", Drained: true, Runs: []sample{run(500, 0.7)}}},
+		Flood: &flooded{Queued: 300_000, Others: []float64{12, 2100}},
+		Idle:  &idled{Lanes: 1000, Workers: 10, Served: 2.5, Settled: 0.5},
+		Size:  &size{Release: 42_000_000, Stripped: 30_000_000},
 	}
 	var out bytes.Buffer
 	r.print(&out)

@@ -86,12 +86,12 @@ func (l scaled) load(r row, factor float64) load {
 }
 
 func printScale(w io.Writer, all []scaled) {
-	t := newTable(w, "load|jobs/s|±|CPU s/1000|of the first|NATS CPU s/1000|peak MiB")
+	t := newTable(w, "load|jobs/s|±|CPU s/1000|of the first|NATS CPU s/1000|peak MiB|consumers")
 	defer t.Flush()
 	first := median(each(all[0].Runs, cpuPer1000))
 	for _, l := range all {
 		m := func(figure func(sample) float64) float64 { return median(each(l.Runs, figure)) }
-		fmt.Fprintf(t, "%s\t%.0f\t%.0f %%\t%.3f\t%.0f %%\t%.3f\t%.1f\n", l.Name, m(jobsPerSecond), 50*spread(each(l.Runs, jobsPerSecond)),
-			m(cpuPer1000), 100*m(cpuPer1000)/first, m(natsPer1000), m(peakMiB))
+		fmt.Fprintf(t, "%s\t%.0f\t%.0f %%\t%.3f\t%.0f %%\t%.3f\t%.1f\t%.0f\n", l.Name, m(jobsPerSecond), 50*spread(each(l.Runs, jobsPerSecond)),
+			m(cpuPer1000), 100*m(cpuPer1000)/first, m(natsPer1000), m(peakMiB), m(consumers))
 	}
 }

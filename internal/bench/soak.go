@@ -71,7 +71,7 @@ func measureSoak(ctx context.Context, s *stage, o options, to *report) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, q.close()) }()
-	p, err := s.worker(workerSettings{name: "worker", nats: q.server.URL(), redox: receiver.URL(), slots: 16, laneSlots: 16})
+	p, err := s.worker(workerSettings{name: "worker", nats: q.url(), redox: receiver.URL(), slots: 16, laneSlots: 16})
 	if err != nil {
 		return err
 	}

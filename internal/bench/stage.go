@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -31,16 +32,18 @@ type stage struct {
 	sourceID                 string
 	// synced is every queue, whatever the row says.
 	synced bool
-	closes []func() error
+	// replicas is how many servers a queue has.
+	replicas int
+	closes   []func() error
 }
 
 // newStage builds what is not given and starts what every row needs.
-func newStage(ctx context.Context, chartpost string, synced bool) (*stage, error) {
+func newStage(ctx context.Context, chartpost string, synced bool, replicas int) (*stage, error) {
 	dir, err := os.MkdirTemp("", "chartpost-bench-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir, stored: map[int]string{}, chartpost: chartpost, synced: synced}
+	s := &stage{dir: dir, stored: map[int]string{}, chartpost: chartpost, synced: synced, replicas: replicas}
 	s.closes = append(s.closes, func() error { return os.RemoveAll(dir) })
 	if err := s.set(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -144,19 +147,32 @@ func (s *stage) receive(ctx context.Context, options receiverOptions) (*devstack
 	return devstack.StartProcess(ctx, receiverRole().Name, options)
 }
 
-// queue starts a nats-server with nothing in it and lets Chartpost make its streams.
+// queue starts nats-servers with nothing in them and lets Chartpost make its streams.
 // One that is synced writes each message to the disk before it confirms it.
 func (s *stage) queue(ctx context.Context, synced bool) (*queue, error) {
 	dir, err := os.MkdirTemp(s.dir, "nats-")
 	if err != nil {
 		return nil, err
 	}
-	server, err := devstack.StartNATSBinary(ctx, s.nats, devstack.NATSOptions{Dir: dir, LazySync: !synced && !s.synced})
-	if err != nil {
-		return nil, err
+	q := &queue{dir: dir, failed: make(chan error, 1)}
+	options := devstack.NATSOptions{Dir: dir, LazySync: !synced && !s.synced}
+	start := func(ctx context.Context, o devstack.NATSOptions) (*devstack.ServerProcess, error) {
+		return devstack.StartNATSBinary(ctx, s.nats, o)
 	}
-	q := &queue{server: server, dir: dir, failed: make(chan error, 1)}
-	cmd := exec.CommandContext(ctx, s.chartpost, "setup", "--nats-url", server.URL(), "--prefix", prefix)
+	if s.replicas > 1 {
+		cluster, err := devstack.StartNATSCluster(ctx, start, s.replicas, options)
+		if err != nil {
+			return nil, err
+		}
+		q.servers, q.stop = cluster.Nodes, cluster.Close
+	} else {
+		server, err := start(ctx, options)
+		if err != nil {
+			return nil, err
+		}
+		q.servers, q.stop = []*devstack.ServerProcess{server}, server.Kill
+	}
+	cmd := exec.CommandContext(ctx, s.chartpost, "setup", "--nats-url", q.url(), "--prefix", prefix, "--replicas", strconv.Itoa(s.replicas))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("chartpost setup: %w: %s", err, out), q.close())
 	}

@@ -33,7 +33,7 @@ func measureStartup(ctx context.Context, s *stage, _ options, to *report) (err e
 	}
 	defer func() { err = errors.Join(err, q.close()) }()
 	to.Startup = &startup{}
-	w := workerSettings{name: "worker", nats: q.server.URL(), redox: receiver.URL(), slots: 16, laneSlots: 16}
+	w := workerSettings{name: "worker", nats: q.url(), redox: receiver.URL(), slots: 16, laneSlots: 16}
 	for n := range 1 + startups { // the first one finds the program on the disk
 		log, answer, err := s.startup(ctx, w)
 		if err != nil {

@@ -61,6 +61,9 @@ func (s *stage) try(ctx context.Context, l load, to place) (out sample, err erro
 		return sample{}, err
 	}
 	profiled := t.workers[0].profile(ctx, to.profiles, l.Name)
+	counting, stop := context.WithCancel(ctx)
+	consumers := t.queue.mostConsumers(counting)
+	defer stop()
 	if _, err := await(ctx, t.done, t.queue.failed); err != nil {
 		return sample{}, err
 	}
@@ -71,6 +74,8 @@ func (s *stage) try(ctx context.Context, l load, to place) (out sample, err erro
 	if out, err = t.watch.sample(l.Jobs, l.Size); err != nil {
 		return sample{}, err
 	}
+	stop()
+	out.Consumers = <-consumers
 	out.MallocsPerJob = (after[0] - before[0]) / float64(l.Jobs)
 	out.BytesPerJob = (after[1] - before[1]) / float64(l.Jobs)
 	return out, <-profiled
@@ -93,7 +98,7 @@ func (t *trial) begin(ctx context.Context) error {
 	}
 	for i := range t.load.workers {
 		p, err := t.stage.worker(workerSettings{
-			name: fmt.Sprintf("worker-%d", i), nats: t.queue.server.URL(), redox: t.place.receiver.URL(), authority: t.place.authority,
+			name: fmt.Sprintf("worker-%d", i), nats: t.queue.url(), redox: t.place.receiver.URL(), authority: t.place.authority,
 			slots: t.Slots, laneSlots: t.Slots * t.load.workers, pprof: t.place.profiles != "",
 		})
 		if err != nil {
@@ -102,7 +107,7 @@ func (t *trial) begin(ctx context.Context) error {
 		p.watch(t.queue.failed)
 		t.workers, t.watch.pids = append(t.workers, p), append(t.watch.pids, p.pid())
 	}
-	t.watch.nats = t.queue.server.PID()
+	t.watch.nats = t.queue.pids()
 	return nil
 }
 
@@ -138,7 +143,7 @@ func await[T any](ctx context.Context, moment <-chan T, failed <-chan error) (va
 }
 
 // longest bounds a wait against a hang.
-const longest = 10 * time.Minute
+const longest = 30 * time.Minute
 
 // mallocs are how often, and how many bytes, all workers allocated so far. One
 // that begins while another has delivered the first jobs is waited for.

@@ -58,6 +58,10 @@ func TestLetters(t *testing.T) {
 	want := Letter{
 		Sequence: 301, Buried: all[300].Buried, Lane: lane2, JobID: "other", Status: schemas.StatusUnknown, Size: len("canary other"),
 		Reason: schemas.Reason{Kind: "unknown_outcome", Code: "no_answer", Text: "no answer", Path: "/files/0"}, PossibleDuplicate: true, Key: "dead/1/x/2/unknown other",
+		ReplayID: all[300].ReplayID,
+	}
+	if len(all[300].ReplayID) < 20 || all[300].ReplayID == all[299].ReplayID {
+		t.Errorf("letters are published again under the ids %q and %q, want random ones", all[299].ReplayID, all[300].ReplayID)
 	}
 	if all[300] != want {
 		t.Errorf("%+v, want %+v", all[300], want)

@@ -30,7 +30,7 @@ func leased(t *testing.T, lease time.Duration) (w *world, d worker.Delivery, in,
 
 func TestExtendRenewsTheLease(t *testing.T) {
 	t.Parallel()
-	const lease = 10 * time.Second // longer than a slow machine stands still
+	const lease = 6 * time.Second // longer than a slow machine stands still
 	_, d, _, other := leased(t, lease)
 	started := time.Now()
 	until(t, "the job is held far beyond its lease", func() bool {

@@ -82,6 +82,9 @@ func (t *tail) run(ctx context.Context, started func() error) error {
 			t.conn.tried(t.name(), "", t.began, err)
 		}
 		t.remove(ctx, consumer)
+		if _, denied := errors.AsType[*Denied](err); denied {
+			t.pause(ctx)
+		}
 		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
 			consumer, err = t.open(ctx)
 			return err
@@ -92,6 +95,16 @@ func (t *tail) run(ctx context.Context, started func() error) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name(), err)
 		}
+	}
+}
+
+// deniedPause is until what the server denies is tried again: it may be allowed then.
+const deniedPause = time.Second
+
+func (t *tail) pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(deniedPause):
 	}
 }
 
@@ -134,8 +147,18 @@ func (t *tail) remove(ctx context.Context, consumer jetstream.Consumer) {
 
 // follow reads messages until somebody has had enough (over), ctx ends, or
 // messages may have been lost on the way: after a reconnect, and where the
-// consumer's own count has a gap.
+// consumer's own count has a gap. A server that denies the pull is not waited for.
 func (t *tail) follow(ctx context.Context, consumer jetstream.Consumer) (over bool, err error) {
+	ctx, done := t.conn.denials.watch(ctx, "MSG.NEXT."+t.stream+".")
+	defer done()
+	over, err = t.read(ctx, consumer)
+	if denied, ok := errors.AsType[*Denied](context.Cause(ctx)); ok && !over {
+		err = denied
+	}
+	return over, err
+}
+
+func (t *tail) read(ctx context.Context, consumer jetstream.Consumer) (over bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	broken := t.conn.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)

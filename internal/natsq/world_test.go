@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	told := false
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
 	if !told {
-		flag.Set("test.parallel", "6")
+		flag.Set("test.parallel", "16")
 	}
 	devtest.Main(m)
 }
