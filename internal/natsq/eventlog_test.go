@@ -185,6 +185,14 @@ func TestWhereIs(t *testing.T) {
 	if other, err := w.Held(t.Context(), c.Sequence, c.Stored.Add(1)); err != nil || other != nil {
 		t.Errorf("of another stream: %+v, %v", other, err)
 	}
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if none, err := w.Held(soon, 0, time.Time{}); err != nil || none != nil {
+		t.Errorf("of no sequence: %+v, %v", none, err)
+	}
+	if held, err := w.Outbox().Holds(soon, 0, time.Time{}, schemas.KeyOf(lane1, "job-9")); err != nil || held {
+		t.Errorf("no copy: %t, %v", held, err)
+	}
 	if c, _, err := w.Waiting(t.Context(), schemas.JobKey{ID: "broken"}, 100); err != nil || c == nil || c.Lane != lane2 || !c.RequestedAt.IsZero() {
 		t.Errorf("%+v, %v", c, err)
 	}

@@ -22,8 +22,12 @@ type leaderGet struct {
 
 // fromLeader reads a message as the stream's leader has it. The library asks any
 // replica where the stream allows that, as every bucket does, and one that lags
-// answers with what was. No such message is jetstream.ErrMsgNotFound.
+// answers with what was. No such message is jetstream.ErrMsgNotFound, also where none is
+// asked for: sequences begin at 1, and the record that stands for a forgotten job has 0.
 func (c *Conn) fromLeader(ctx context.Context, stream string, get leaderGet) (*jetstream.RawStreamMsg, error) {
+	if get == (leaderGet{}) {
+		return nil, jetstream.ErrMsgNotFound
+	}
 	body, err := json.Marshal(get)
 	if err != nil {
 		return nil, err
