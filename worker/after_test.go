@@ -196,6 +196,35 @@ func TestAPredecessorThatEndedOtherwise(t *testing.T) {
 	}
 }
 
+// TestAPredecessorThatIsSentAgain is waited for, also while no worker has taken the
+// copy yet: a job that failed with it goes on when both are sent again.
+func TestAPredecessorThatIsSentAgain(t *testing.T) {
+	w := newWorld(t)
+	s := &inOrder{faults: map[string][]*fault.Fault{"a": {refused}}}
+	w.start(s, nil)
+	first, second := jobJSON("a", "a"), after("b", "a")
+	w.publish(first)
+	w.drained()
+	w.publish(second)
+	w.drained()
+	w.wantEnd("b", schemas.StatusFailed, "predecessor_failed", "ended as failed")
+	failed := w.record("a")
+	failed.Resent = time.Now().UTC()
+	w.remember("a", failed)
+	w.publish(second)
+	w.until("it waits", func() bool { return w.record("b").Phase == pipeline.Waiting })
+	w.publish(first)
+	w.drained()
+	w.wantEvents("a", "1/failed 2/accepted")
+	w.wantEvents("b", "1/failed 1/retrying 2/accepted")
+	if r := w.record("a"); !r.Resent.IsZero() {
+		t.Errorf("the record says %+v", r)
+	}
+	if got := s.order(); got != "a a b" {
+		t.Errorf("sent %q", got)
+	}
+}
+
 // TestAPredecessorThatComesLate is waited for.
 func TestAPredecessorThatComesLate(t *testing.T) {
 	w := newWorld(t)

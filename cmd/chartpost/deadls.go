@@ -79,6 +79,7 @@ type deadJSON struct {
 	Sequence          uint64          `json:"sequence"`
 	Buried            time.Time       `json:"buried"`
 	JobID             string          `json:"job_id,omitempty"`
+	After             string          `json:"after,omitempty"`
 	Class             schemas.Class   `json:"class"`
 	Destination       string          `json:"destination"`
 	Status            schemas.Status  `json:"status,omitempty"`
@@ -88,7 +89,7 @@ type deadJSON struct {
 }
 
 func letterJSON(l natsq.Letter) deadJSON {
-	return deadJSON{l.Sequence, l.Buried, l.JobID, l.Lane.Class, l.Lane.Destination, l.Status, reasonOf(l), l.PossibleDuplicate, l.Size}
+	return deadJSON{l.Sequence, l.Buried, l.JobID, l.After, l.Lane.Class, l.Lane.Destination, l.Status, reasonOf(l), l.PossibleDuplicate, l.Size}
 }
 
 func reasonOf(l natsq.Letter) *schemas.Reason {

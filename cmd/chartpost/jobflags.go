@@ -35,6 +35,7 @@ type jobFlags struct {
 	ContentType string            `placeholder:"TYPE" help:"MIME type of the file; default what the object or its bytes say."`
 	Transfer    string            `default:"auto" enum:"auto,upload,embed" placeholder:"auto" help:"auto, upload or embed; auto embeds small files."`
 	ID          string            `placeholder:"ID" help:"Job id, the idempotency key; default a new one."`
+	After       string            `placeholder:"ID" help:"Id of a job of the same destination that must be accepted first."`
 	ExpiresIn   time.Duration     `default:"72h" help:"How long the job is tried."`
 	Correlation map[string]string `placeholder:"KEY=VALUE" help:"Echoed in every event; repeatable. Keep patients out of it."`
 }
@@ -87,7 +88,7 @@ func (f *jobFlags) build(now time.Time, first []schemas.File) ([]byte, error) {
 		ID: f.ID, Operation: f.Operation, Files: files, Transfer: schemas.Transfer(f.Transfer), Message: message,
 		Destination: schemas.Destination{Slug: f.To, Environment: schemas.Environment(f.Environment)},
 		RequestedAt: now.UTC().Truncate(time.Second), ExpiresAt: now.UTC().Add(f.ExpiresIn).Truncate(time.Second),
-		Correlation: f.Correlation,
+		After: f.After, Correlation: f.Correlation,
 	}
 	return json.Marshal(job)
 }

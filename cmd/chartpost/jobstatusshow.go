@@ -21,10 +21,12 @@ type jobStatus struct {
 	JobID string `json:"job_id"`
 	// State is working, sending, waiting, accepted, failed, unknown or cancelled by
 	// the record; queued or dead where there is none; else the last event's status.
-	State             string              `json:"state"`
-	Class             schemas.Class       `json:"class,omitempty"`
-	Destination       string              `json:"destination,omitempty"`
-	Attempt           int                 `json:"attempt"`
+	State       string        `json:"state"`
+	Class       schemas.Class `json:"class,omitempty"`
+	Destination string        `json:"destination,omitempty"`
+	Attempt     int           `json:"attempt"`
+	// After is the job of the same destination that must be accepted first.
+	After             string              `json:"after,omitempty"`
 	PossibleDuplicate bool                `json:"possible_duplicate"`
 	NextAttempt       int                 `json:"next_attempt,omitempty"`
 	NextAttemptAt     time.Time           `json:"next_attempt_at,omitzero"`
@@ -43,7 +45,7 @@ type jobStatus struct {
 }
 
 func statusJSON(j *timeline.Job) jobStatus {
-	s := jobStatus{JobID: j.ID, State: stateOf(j), EventsRead: j.Cost.Events, Events: []schemas.Event{}, DeadLetters: []deadJSON{}, Audit: []schemas.Audit{}}
+	s := jobStatus{JobID: j.ID, State: stateOf(j), After: j.After(), EventsRead: j.Cost.Events, Events: []schemas.Event{}, DeadLetters: []deadJSON{}, Audit: []schemas.Audit{}}
 	s.Audit = append(s.Audit, j.Audits...)
 	if lane, known := j.Lane(); known {
 		s.Class, s.Destination = lane.Class, lane.Destination
@@ -109,7 +111,7 @@ func printStatus(std streams, j *timeline.Job, now time.Time) error {
 		changed += " by " + s.Owner
 	}
 	_ = show.Pairs(&out, [][2]string{ // to memory, as the table below
-		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"reason", reason}, {"twice", twice},
+		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"after", s.After}, {"reason", reason}, {"twice", twice},
 		{"receipt", receipt}, {"requested", when(s.RequestedAt)}, {"expires", when(s.ExpiresAt)}, {"changed", changed},
 	})
 	if rows := history(j); len(rows) > 0 {
@@ -140,6 +142,9 @@ func sentence(s jobStatus, j *timeline.Job, now time.Time) string {
 	case string(pipeline.Waiting):
 		if s.NextAttemptAt.IsZero() {
 			return "waiting: its next attempt is due, or in its lane"
+		}
+		if s.Reason != nil && s.Reason.Code == "predecessor_open" {
+			return fmt.Sprintf("waiting until job %s is accepted: it looks again at %s, in %s", s.After, when(s.NextAttemptAt), max(s.NextAttemptAt.Sub(now), 0).Round(time.Second))
 		}
 		return fmt.Sprintf("waiting: attempt %d comes at %s, in %s", s.NextAttempt, when(s.NextAttemptAt), max(s.NextAttemptAt.Sub(now), 0).Round(time.Second))
 	case string(pipeline.Sending):

@@ -88,6 +88,9 @@ func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, le
 	if letter.SourceID != "" && !letter.DataModel {
 		fmt.Fprintf(std.err, "Redox-source-Id: %s\n", letter.SourceID)
 	}
+	if job.After != "" {
+		fmt.Fprintf(std.err, "(sent once job %s is accepted)\n", schemas.JobKey{Destination: job.Destination.Address(), ID: job.After})
+	}
 	body, err := letter.Open(ctx)
 	if err != nil {
 		return err

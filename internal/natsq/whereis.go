@@ -28,6 +28,8 @@ type JobCopy struct {
 	// RequestedAt and ExpiresAt are the job's own; zero where it cannot be
 	// understood.
 	RequestedAt, ExpiresAt time.Time
+	// After is the job of the same destination that must be accepted first, if one must.
+	After string
 }
 
 // Scheduled finds the schedule that brings a job back; nil where there is none.
@@ -109,7 +111,7 @@ func (c *Conn) copyOf(msg *jetstream.RawStreamMsg, subject string) JobCopy {
 		copied.Attempt = c.originOf(msg.Header).attemptOf(schemas.KeyOf(lane, idOfJob(msg)))
 	}
 	if job, err := schemas.DecodeJob(msg.Data); err == nil {
-		copied.RequestedAt, copied.ExpiresAt = job.RequestedAt.UTC(), job.Deadline().UTC()
+		copied.RequestedAt, copied.ExpiresAt, copied.After = job.RequestedAt.UTC(), job.Deadline().UTC(), job.After
 	}
 	return copied
 }

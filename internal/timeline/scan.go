@@ -41,8 +41,12 @@ func (j *Job) rare(o Options) (natsq.EventScan, bool) {
 	return s, true
 }
 
-// firstStored is when the server stored the copy of the job's first attempt.
+// firstStored is when the server stored the copy of the job's first attempt, or the one
+// before it where that had to wait for another job.
 func (j *Job) firstStored() (time.Time, bool) {
+	if j.Record != nil && j.Record.Attempt <= 1 && !j.Record.Published.IsZero() {
+		return j.Record.Published, true
+	}
 	if j.Record != nil && j.Record.Attempt == 1 && !j.Record.Stored.IsZero() {
 		return j.Record.Stored, true
 	}

@@ -179,6 +179,23 @@ func (j *Job) events(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options
 	return nil
 }
 
+// After is the job of the same destination that must be accepted first; empty where
+// none is known of.
+func (j *Job) After() string {
+	for _, c := range []*natsq.JobCopy{j.Schedule, j.Copy} {
+		if c != nil && c.After != "" {
+			return c.After
+		}
+	}
+	if j.Record != nil && j.Record.Predecessor != nil {
+		return j.Record.Predecessor.ID
+	}
+	if n := len(j.Letters); n > 0 {
+		return j.Letters[n-1].After
+	}
+	return ""
+}
+
 // Lane is the job's, as far as it is known.
 func (j *Job) Lane() (lane schemas.Lane, known bool) {
 	switch {

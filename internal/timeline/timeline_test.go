@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -217,10 +218,33 @@ func TestQueuedAndUnknown(t *testing.T) {
 	}
 }
 
+// TestAfterAnother: the job that must be accepted first is named wherever this one is:
+// in its lane, behind a schedule, ended, or in the dead letters alone.
+func TestAfterAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	follower := func(id string) []byte {
+		return bytes.Replace(job(id), []byte(`"id"`), []byte(`"after":"first","id"`), 1)
+	}
+	_, err := w.js.Publish(t.Context(), schemas.JobSubject("chartpost", lane), follower("queued"))
+	w.must(err)
+	w.must(w.queue.Outbox().Later(t.Context(), worker.Schedule{Lane: lane, JobID: "waiting", Data: follower("waiting"), Attempt: 1, At: time.Now().Add(time.Hour)}))
+	w.record("waiting", pipeline.Record{Phase: pipeline.Waiting, Sequence: 97, Predecessor: &pipeline.Predecessor{ID: "first", Waits: 1}})
+	w.record("ended", pipeline.Record{Phase: pipeline.Accepted, Sequence: 98, Attempt: 1, Predecessor: &pipeline.Predecessor{ID: "first", Accepted: true}})
+	w.must(w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{Lane: lane, Data: follower("dead"), Key: "dead/1/x/1/failed", JobID: "dead", After: "first", Status: schemas.StatusFailed}))
+	w.record("free", pipeline.Record{Phase: pipeline.Accepted, Sequence: 99, Attempt: 1})
+	for id, want := range map[string]string{"queued": "first", "waiting": "first", "ended": "first", "dead": "first", "free": ""} {
+		if j, _, err := w.gather(id, Options{Waiting: 10}); err != nil || j.After() != want {
+			t.Errorf("%s comes after %q, want %q; %v", id, j.After(), want, err)
+		}
+	}
+}
+
 // TestScans are the bounds of what is read.
 func TestScans(t *testing.T) {
 	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	first := &pipeline.Record{Phase: pipeline.Accepted, Attempt: 1, Stored: at, UpdatedAt: at.Add(time.Minute)}
+	afterWait := &pipeline.Record{Phase: pipeline.Accepted, Attempt: 1, Stored: at, Published: at.Add(-time.Hour), UpdatedAt: at.Add(time.Minute)}
 	third := &pipeline.Record{Phase: pipeline.Accepted, Attempt: 3, Stored: at, UpdatedAt: at.Add(time.Minute)}
 	working := &pipeline.Record{Phase: pipeline.Working, Attempt: 3, Stored: at, UpdatedAt: at}
 	early := natsq.StoredEvent{Stored: at.Add(-48 * time.Hour), Event: schemas.Event{Data: schemas.EventData{Class: lane.Class, Destination: lane.Destination}}}
@@ -232,6 +256,7 @@ func TestScans(t *testing.T) {
 		wanted       bool
 	}{
 		"first attempt":         {job: Job{Record: first}, rare: at, common: at, until: first.UpdatedAt.Add(tellTime), wanted: true},
+		"first, after a wait":   {job: Job{Record: afterWait}, rare: at.Add(-time.Hour), common: at.Add(-time.Hour), until: at.Add(time.Minute + tellTime), wanted: true},
 		"third, nothing found":  {job: Job{Record: third}, common: third.UpdatedAt.Add(-attemptTime), until: third.UpdatedAt.Add(tellTime), wanted: true},
 		"third, earlier ones":   {job: Job{Record: third, Events: []natsq.StoredEvent{early}}, common: early.Stored.Add(-attemptTime), until: third.UpdatedAt.Add(tellTime), wanted: true},
 		"under way":             {job: Job{Record: working}, common: at.Add(-attemptTime), wanted: true},
