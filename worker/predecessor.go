@@ -139,7 +139,7 @@ func (h *handling) follow(ctx context.Context, found pipeline.Record, now time.T
 	if untold(r) {
 		h.decided(schemas.StatusRetrying)
 	}
-	h.log.Info("put off until the job that it comes after is accepted", "job", h.job.ID, "waits", r.Predecessor.Waits)
+	h.log.Info("put off until the job that it comes after is accepted", "job", h.job.ID, "attempt", r.Attempt+1)
 	h.settle(ctx)
 }
 
