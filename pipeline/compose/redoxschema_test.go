@@ -4,7 +4,7 @@
 // published. The project keeps no copy of them, so this runs on demand, with a
 // folder that holds notes/new.json, results/newunsolicited.json and so on:
 //
-//	go test -tags redoxschemas ./pipeline/compose -run RedoxSchemas -redox-schemas DIR
+//	go test -tags redoxschemas ./pipeline/compose -run Redox -redox-schemas DIR
 package compose_test
 
 import (
@@ -63,6 +63,35 @@ func TestRedoxSchemas(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Fatal("there is no Data Model message")
+	}
+}
+
+// TestRedoxNullables holds testdata/redox-nullable.txt to the schemas.
+func TestRedoxNullables(t *testing.T) {
+	list := nullables(t)
+	for _, op := range compose.Operations() {
+		if op.API != compose.DataModel {
+			continue
+		}
+		var want []string
+		var walk func(s *jsonschema.Schema, at string)
+		walk = func(s *jsonschema.Schema, at string) {
+			if s.Types != nil && len(s.Types.ToStrings()) > 1 && slices.Contains(s.Types.ToStrings(), "null") {
+				want = append(want, at)
+			}
+			for name, member := range s.Properties {
+				walk(member, at+"/"+name)
+			}
+			if items, ok := s.Items.(*jsonschema.Schema); ok {
+				walk(items, at+"/*")
+			}
+		}
+		walk(redoxSchema(t, op), "")
+		slices.Sort(want)
+		got := slices.Sorted(slices.Values(list[op.Name]))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: the list has %d members, the schema %d", op.Name, len(got), len(want))
+		}
 	}
 }
 
