@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 const (
 	testBucket = "reports"
 	jobID      = "job-1"
+	simSource  = "0f8fad5b-d9cb-469f-a165-70867728950e"
 )
 
 var jobKey = schemas.JobKey{Destination: "good-health", ID: jobID}
@@ -112,7 +113,7 @@ func (w *world) startLedger() {
 
 func (w *world) startRedox() *redoxclient.Client {
 	w.t.Helper()
-	credentials, err := redoxsim.GenerateClient(redoxsim.ES384)
+	credentials, err := redoxsim.GenerateClient(redoxsim.ES384, simSource)
 	if err != nil {
 		w.t.Fatal(err)
 	}
