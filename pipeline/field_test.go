@@ -108,8 +108,9 @@ func (w *world) refusedByStore(t *testing.T, c fieldCase, job schemas.Job) error
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := *w
-	other.line = between(source, w.gate)
-	_, _, err = other.deliver(t.Context(), job)
+	was := w.line
+	defer func() { w.line = was }()
+	w.line = between(source, w.gate)
+	_, _, err = w.deliver(t.Context(), job)
 	return err
 }
