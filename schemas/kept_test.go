@@ -131,7 +131,7 @@ func TestCountsAreOfTheDocument(t *testing.T) {
 	}
 	labeled := strings.Replace(job, "{", `{"correlation": {`+labels.String()+`"z": "a"}, `, 1)
 	for doc, want := range map[string]string{
-		files:    "not valid (job a): /files has 301 items and must have at most 10 (too_many)",
+		files:   "not valid (job a): /files has 301 items and must have at most 10 (too_many)",
 		labeled: "not valid (job a): /correlation has 301 fields and must have at most 16 (too_many)",
 	} {
 		if _, err := DecodeJob([]byte(doc)); err == nil || err.Error() != want {

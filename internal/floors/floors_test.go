@@ -81,6 +81,7 @@ var house = map[string]room{
 	"internal/show":     {rooms: []string{"schemas"}, shut: network},
 
 	// The code of docs/integrating.md.
+	"docs":          ground, // tests of the pages
 	"docs/examples": {rooms: []string{"schemas"}},
 
 	// An operator's decisions about dead letters.

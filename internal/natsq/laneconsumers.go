@@ -23,20 +23,25 @@ func (c *coordinator) makeAll(ctx context.Context, lanes []schemas.Lane) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
+	// A limit that changes meanwhile is relimit's: it must not count as the consumer's.
+	limits := make(map[schemas.Lane]int, len(lanes))
+	for _, lane := range lanes {
+		limits[lane] = c.limit(lane)
+	}
 	errs := atOnce(lanes, func(lane schemas.Lane) error {
-		_, err := c.in.conn.js.CreateOrUpdateConsumer(ctx, c.in.conn.stream(jobs), c.in.config(lane, c.limit(lane)))
+		_, err := c.in.conn.js.CreateOrUpdateConsumer(ctx, c.in.conn.stream(jobs), c.in.config(lane, limits[lane]))
 		return err
 	})
 	for i, err := range errs {
-		c.concluded(ctx, lanes[i], err)
+		c.concluded(ctx, lanes[i], limits[lanes[i]], err)
 	}
 }
 
-func (c *coordinator) concluded(ctx context.Context, lane schemas.Lane, err error) {
+func (c *coordinator) concluded(ctx context.Context, lane schemas.Lane, limit int, err error) {
 	now := time.Now()
 	switch {
 	case err == nil:
-		c.limits[lane] = c.limit(lane)
+		c.limits[lane] = limit
 		c.roster.made(lane, now)
 	case errors.Is(ctx.Err(), context.Canceled): // which says nothing of the lane
 	default:
