@@ -120,16 +120,19 @@ func (d *delivery) transfer(ctx context.Context) error {
 }
 
 // compose builds the message, from the draft of the survey if there is one.
-func (d *delivery) compose() (*compose.Message, error) {
+func (d *delivery) compose() (message *compose.Message, err error) {
 	draft := d.draft
 	d.draft = nil
-	if draft == nil {
-		var err error
-		if draft, err = d.settings.Composer.Draft(d.job); err != nil {
-			return nil, err
+	err = d.parsed.use(len(d.job.Message), func() (err error) {
+		if draft == nil {
+			if draft, err = d.settings.Composer.Draft(d.job); err != nil {
+				return err
+			}
 		}
-	}
-	return draft.Compose(d.attachments())
+		message, err = draft.Compose(d.attachments())
+		return err
+	})
+	return message, err
 }
 
 func (d *delivery) attachments() []compose.Attachment {

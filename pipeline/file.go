@@ -20,7 +20,7 @@ import (
 // keptMessage is the largest message, in bytes, whose parsed form is kept while its
 // files are looked up and uploaded. Parsed, a message takes up to twenty times its
 // size, and such a wait may be long: a larger one is parsed again instead.
-const keptMessage = 64 << 10
+const keptMessage = 16 << 10
 
 // survey learns size and type of every file before the first byte is sent, and
 // pins the exact objects, so that no later try sends other bytes.
@@ -28,14 +28,21 @@ func (d *delivery) survey(ctx context.Context) error {
 	if len(d.record.Files) != len(d.job.Files) {
 		d.record.Files = make([]FileRecord, len(d.job.Files))
 	}
-	draft, err := d.settings.Composer.Draft(d.job)
+	var stated []compose.Statement
+	err := d.parsed.use(len(d.job.Message), func() error {
+		draft, err := d.settings.Composer.Draft(d.job)
+		if err != nil {
+			return err
+		}
+		if len(d.job.Message) <= keptMessage {
+			d.draft = draft
+		}
+		stated = draft.Stated()
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	if len(d.job.Message) <= keptMessage {
-		d.draft = draft
-	}
-	stated := draft.Stated()
 	single := len(d.job.Files) == 1
 	for i := range d.job.Files {
 		known := &d.record.Files[i]

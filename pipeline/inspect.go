@@ -69,13 +69,19 @@ type prefixed struct {
 // sent: a type without a name in the Data Model, a file without the name that a
 // message needs. A large message, which is not kept parsed, is parsed again for it.
 func (d *delivery) foresee() error {
-	draft := d.draft
-	if draft == nil {
-		var err error
-		if draft, err = d.settings.Composer.Draft(d.job); err != nil {
+	if d.draft != nil {
+		return d.admits(d.draft)
+	}
+	return d.parsed.use(len(d.job.Message), func() error {
+		draft, err := d.settings.Composer.Draft(d.job)
+		if err != nil {
 			return err
 		}
-	}
+		return d.admits(draft)
+	})
+}
+
+func (d *delivery) admits(draft *compose.Draft) error {
 	for i, f := range d.attachments() {
 		if err := draft.Admits(i, f); err != nil {
 			return at(i, err)

@@ -37,17 +37,19 @@ type Settings struct {
 	Retry RetryPolicy
 }
 
-// Pipeline delivers jobs. It holds no state of its own and may be shared.
+// Pipeline delivers jobs. It may be shared: all its jobs share one room for parsed
+// messages.
 type Pipeline struct {
 	source   Source
 	redox    Redox
 	settings Settings
 	now      func() time.Time
+	parsed   room
 }
 
 // New makes a Pipeline; now is the clock that stamps receipts and records.
 func New(source Source, redox Redox, settings Settings, now func() time.Time) *Pipeline {
-	return &Pipeline{source: source, redox: redox, settings: settings, now: now}
+	return &Pipeline{source: source, redox: redox, settings: settings, now: now, parsed: newRoom()}
 }
 
 // Progress is told of what happens to a job on its way.

@@ -11,7 +11,15 @@ import (
 // Understand turns the bytes that came over lane into a job that can be
 // composed, or says what is wrong with them, before any I/O. The job it gives
 // beside an error holds at least the id, where one could be read.
-func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (schemas.Job, error) {
+func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (job schemas.Job, err error) {
+	err = p.parsed.use(len(data), func() (err error) {
+		job, err = p.understand(lane, data)
+		return err
+	})
+	return job, err
+}
+
+func (p *Pipeline) understand(lane schemas.Lane, data []byte) (schemas.Job, error) {
 	job, err := schemas.DecodeJob(data)
 	if err != nil {
 		return readable(err), poison(err)

@@ -51,7 +51,18 @@ func (w *Worker) handle(ctx context.Context, d Delivery, s sights) lanes.Result 
 		return lanes.Result{}
 	}
 	defer w.hands.drop(d)
-	h := &handling{Worker: w, delivery: d, lease: w.leases.hold(d), digest: digestOf(d.Data()), sights: s}
+	lease := w.leases.hold(d)
+	leave, ok := w.memory.take(ctx, d.Lane(), len(d.Data()))
+	if !ok {
+		lease.release()
+		w.log.Info("a job found no room in memory beside those in hand; it goes back for a moment", "sequence", d.Sequence(), "bytes", len(d.Data()))
+		if err := d.GiveBack(memoryPause); err != nil {
+			w.log.Warn("a job could not be given back; it returns when its lease ends", "sequence", d.Sequence(), "error", err)
+		}
+		return lanes.Result{}
+	}
+	defer leave()
+	h := &handling{Worker: w, delivery: d, lease: lease, digest: digestOf(d.Data()), sights: s}
 	h.watch, h.log = w.watchOf(d)
 	h.work(schemas.WithTrace(ctx, h.watch.Trace()))
 	return h.result

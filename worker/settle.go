@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,12 +35,33 @@ func (s sights) untilEnd(ctx context.Context) (context.Context, context.CancelFu
 func (h *handling) settle(ctx context.Context) {
 	settling, cancel := h.outlive(ctx)
 	defer cancel()
-	if err := h.step(StepSettle, func() error { return h.publish(settling) }); err != nil {
+	err := h.step(StepSettle, func() error { return h.publish(settling) })
+	if f := fault.Of(err); f != nil && f.Kind == fault.Permanent && h.record.Phase == pipeline.Waiting {
+		err = h.cannotWait(settling, f)
+	}
+	if err != nil {
 		// The ledger has the decision: the redelivery comes back to this step.
 		h.setAside(ctx, err)
 		return
 	}
 	h.ack(settling)
+}
+
+// cannotWait ends a job whose schedule the queue can never take. It was told of
+// nothing yet.
+func (h *handling) cannotWait(ctx context.Context, f *fault.Fault) error {
+	out := fate{phase: pipeline.Failed, reason: reasonOf(f)}
+	if h.record.PossibleDuplicate || h.record.Doubts > 0 {
+		out = undecided(out)
+	}
+	h.log.Warn("a job cannot be scheduled for its next attempt, and ends", "job", h.job.ID, "code", f.Code, "text", f.Text)
+	h.met(f)
+	h.record.Phase, h.record.Reason, h.record.NextAttemptAt = out.phase, &out.reason, time.Time{}
+	if err := h.save(ctx); err != nil {
+		return err
+	}
+	h.decided(statusOf(out.phase))
+	return h.publish(ctx)
 }
 
 func (h *handling) publish(ctx context.Context) error {
@@ -132,8 +154,14 @@ func (h *handling) tell(ctx context.Context, status schemas.Status, reason *sche
 	return nil
 }
 
-// queueFault says what the queue did not take. Its own error stays unprinted.
+// queueFault says what the queue did not take. Its own error stays unprinted, unless it
+// was judged already.
 func queueFault(text string, err error) error {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
+		told := *f
+		told.Text = text + ": " + f.Text
+		return &told
+	}
 	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "queue_unavailable", Text: text, Cause: err}
 }
 

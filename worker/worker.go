@@ -54,6 +54,7 @@ type Worker struct {
 	deliverer Deliverer
 	leases    *leases
 	hands     *hands
+	memory    *memory
 	cancels   *cancels
 	log       *slog.Logger
 	now       func() time.Time
@@ -99,7 +100,7 @@ func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.
 	w := &Worker{
 		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
 		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: informed{queue.Budget, cancels}, ledger: ledger, deliverer: deliverer,
-		clock: queue.Clock, leases: newLeases(log, s.Lease, s.Telemetry), hands: newHands(), cancels: cancels, log: log, now: time.Now, jitter: rand.Float64,
+		clock: queue.Clock, leases: newLeases(log, s.Lease, s.Telemetry), hands: newHands(), memory: newMemory(), cancels: cancels, log: log, now: time.Now, jitter: rand.Float64,
 		state: state{asked: make(chan chan<- Look)},
 	}
 	w.turned.Store(w.now().UnixNano())

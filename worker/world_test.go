@@ -38,6 +38,8 @@ var goodHealth = schemas.Lane{Class: schemas.Live, Destination: "good-health"}
 
 // world is the streams and the ledger of one test, and its workers' settings.
 type world struct {
+	// outbox, if any, stands between a worker and what it publishes.
+	outbox   func(worker.Outbox) worker.Outbox
 	t        testing.TB
 	prefix   string
 	js       jetstream.JetStream
@@ -115,6 +117,9 @@ func (w *world) startOn(d worker.Deliverer, through func(worker.Intake) worker.I
 		in = through(intake)
 	}
 	var out worker.Outbox = w.queue.Outbox()
+	if w.outbox != nil {
+		out = w.outbox(out)
+	}
 	var book worker.Ledger = w.ledger
 	if cut != nil {
 		in, out, book = cut.intake(intake), &cutOutbox{out, cut}, &cutLedger{book, cut}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -45,7 +45,7 @@ func checkRunName(name string) error {
 
 // runStatus is a run in JSON.
 type runStatus struct {
-	backfill.Run
+	backfill.RunFields
 	// Feeder is empty where nobody feeds the run; FeederAt is its last word.
 	Feeder   string    `json:"feeder,omitempty"`
 	FeederAt time.Time `json:"feeder_at,omitzero"`
@@ -102,14 +102,17 @@ func (d *desk) status(ctx context.Context, name string, since bool) (runStatus, 
 	if err == nil && (since || at.EndedAt.IsZero()) {
 		err = book.CatchUp(ctx, d.queue.RunEvents(), run, at.Events)
 	}
-	return runStatus{Run: run, Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}, err
+	return runStatus{RunFields: backfill.RunFields(run), Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}, err
 }
 
 func (c *statusCmd) print(std streams, all []runStatus) error {
 	if c.JSON {
-		encoder := json.NewEncoder(std.out)
 		for _, one := range all {
-			if err := encoder.Encode(one); err != nil {
+			text, err := versioned.Encode(one)
+			if err == nil {
+				_, err = std.out.Write(append(text, '\n'))
+			}
+			if err != nil {
 				return err
 			}
 		}

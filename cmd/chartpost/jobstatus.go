@@ -35,7 +35,7 @@ func (jobStatusCmd) Help() string {
   chartpost status lab-2026-000123 --json | jq .state
   chartpost status lab-2026-000123 --since 2026-11-01
 
-It puts together the ledger's record, the copy or the schedule in the queue, the dead letters, the events, and what operators did. Nothing of the job's content is shown.
+It puts together the ledger's record, the copy or the schedule in the queue, the dead letters, the events, and what operators did. Nothing of the job's content is shown. Of a job that waits in its lane it says why, as far as the lane's state tells.
 
 Events are kept by lane, not by job. The headers of those in question are read, some 120 bytes each, about 50,000 a second; the last line says how many. A job whose record has expired (--ledger-age) needs --since to find its accepted event.
 
@@ -86,7 +86,11 @@ func (c *jobStatusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		if i > 0 && !c.JSON {
 			fmt.Fprintln(std.out)
 		}
-		if err := c.print(std, job, began); err != nil {
+		waits, err := timeline.Why(ctx, queue, job, time.Now())
+		if err != nil {
+			fmt.Fprintln(std.err, "(the lanes could not be read: why the job waits is left out)")
+		}
+		if err := c.print(std, job, waits, began); err != nil {
 			return err
 		}
 	}
@@ -109,11 +113,11 @@ func (c *jobStatusCmd) keys(ctx context.Context, queue *natsq.Conn, options time
 	return keys, err
 }
 
-func (c *jobStatusCmd) print(std streams, job *timeline.Job, began time.Time) error {
+func (c *jobStatusCmd) print(std streams, job *timeline.Job, waits string, began time.Time) error {
 	if c.JSON {
-		return jsonLines(std.out).Encode(statusJSON(job))
+		return jsonLines(std.out).Encode(statusJSON(job, waits))
 	}
-	if err := printStatus(std, job, time.Now()); err != nil {
+	if err := printStatus(std, job, waits, time.Now()); err != nil {
 		return err
 	}
 	fmt.Fprintf(std.err, "(read the headers of %d events in %s)\n", job.Cost.Events, time.Since(began).Round(time.Millisecond))

@@ -20,7 +20,8 @@ import (
 type jobStatus struct {
 	JobID string `json:"job_id"`
 	// State is working, sending, waiting, accepted, failed, unknown or cancelled by
-	// the record; queued or dead where there is none; else the last event's status.
+	// the record; queued or dead where there is none; else the last event's status. A
+	// job that was published again after its end is queued.
 	State       string        `json:"state"`
 	Class       schemas.Class `json:"class,omitempty"`
 	Destination string        `json:"destination,omitempty"`
@@ -34,7 +35,9 @@ type jobStatus struct {
 	Receipt           *schemas.Receipt    `json:"receipt,omitempty"`
 	Files             []schemas.EventFile `json:"files,omitempty"`
 	// Owner wrote the record last, at ChangedAt.
-	Owner       string          `json:"owner,omitempty"`
+	Owner string `json:"owner,omitempty"`
+	// Waits says why a job in its lane does not move.
+	Waits       string          `json:"waits,omitempty"`
 	ChangedAt   time.Time       `json:"changed_at,omitzero"`
 	RequestedAt time.Time       `json:"requested_at,omitzero"`
 	ExpiresAt   time.Time       `json:"expires_at,omitzero"`
@@ -44,8 +47,8 @@ type jobStatus struct {
 	EventsRead  int             `json:"events_read"`
 }
 
-func statusJSON(j *timeline.Job) jobStatus {
-	s := jobStatus{JobID: j.ID, State: stateOf(j), After: j.After(), EventsRead: j.Cost.Events, Events: []schemas.Event{}, DeadLetters: []deadJSON{}, Audit: []schemas.Audit{}}
+func statusJSON(j *timeline.Job, waits string) jobStatus {
+	s := jobStatus{JobID: j.ID, State: stateOf(j), Waits: waits, After: j.After(), EventsRead: j.Cost.Events, Events: []schemas.Event{}, DeadLetters: []deadJSON{}, Audit: []schemas.Audit{}}
 	s.Audit = append(s.Audit, j.Audits...)
 	if lane, known := j.Lane(); known {
 		s.Class, s.Destination = lane.Class, lane.Destination
@@ -57,7 +60,7 @@ func statusJSON(j *timeline.Job) jobStatus {
 	for _, l := range j.Letters {
 		s.DeadLetters = append(s.DeadLetters, letterJSON(l))
 	}
-	for _, c := range []*natsq.JobCopy{j.Schedule, j.Copy} {
+	for _, c := range []*natsq.JobCopy{j.Schedule, j.Copy, j.Again} {
 		if c != nil {
 			s.RequestedAt, s.ExpiresAt = c.RequestedAt, c.ExpiresAt
 		}
@@ -72,23 +75,27 @@ func statusJSON(j *timeline.Job) jobStatus {
 	return s
 }
 
+const stateQueued = "queued"
+
 // stateOf says in a word what is the matter with a job.
 func stateOf(j *timeline.Job) string {
 	switch {
+	case j.Again != nil:
+		return stateQueued
 	case j.Record != nil:
 		return string(j.Record.Phase)
 	case j.Schedule != nil:
 		return string(pipeline.Waiting)
 	case j.Copy != nil:
-		return "queued"
+		return stateQueued
 	case len(j.Letters) > 0:
 		return "dead"
 	}
 	return string(j.Events[len(j.Events)-1].Event.Data.Status)
 }
 
-func printStatus(std streams, j *timeline.Job, now time.Time) error {
-	s := statusJSON(j)
+func printStatus(std streams, j *timeline.Job, waits string, now time.Time) error {
+	s := statusJSON(j, waits)
 	state := show.Clean(sentence(s, j, now))
 	if show.Color(std.outTerminal, os.Getenv) {
 		state = show.Paint(schemas.Status(s.State), state)
@@ -111,7 +118,7 @@ func printStatus(std streams, j *timeline.Job, now time.Time) error {
 		changed += " by " + s.Owner
 	}
 	_ = show.Pairs(&out, [][2]string{ // to memory, as the table below
-		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"after", s.After}, {"reason", reason}, {"twice", twice},
+		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"after", s.After}, {"waits", s.Waits}, {"reason", reason}, {"twice", twice},
 		{"receipt", receipt}, {"requested", when(s.RequestedAt)}, {"expires", when(s.ExpiresAt)}, {"changed", changed},
 	})
 	if rows := history(j); len(rows) > 0 {
@@ -128,7 +135,10 @@ func printStatus(std streams, j *timeline.Job, now time.Time) error {
 // sentence says what a state means, and what comes next.
 func sentence(s jobStatus, j *timeline.Job, now time.Time) string {
 	switch s.State {
-	case "queued":
+	case stateQueued:
+		if j.Again != nil {
+			return "queued: it was published again after it had ended as " + string(j.Record.Phase) + "; no worker has taken that copy yet"
+		}
 		return "queued: no worker has taken it yet; see `chartpost lane ls`"
 	case "dead":
 		return "dead: it needs a person; see `chartpost dead show " + s.JobID + "`"
@@ -136,7 +146,7 @@ func sentence(s jobStatus, j *timeline.Job, now time.Time) string {
 		return "accepted: Redox has durably queued the message"
 	case string(pipeline.Failed), string(pipeline.Held):
 		if len(j.Letters) == 0 {
-			return s.State + ": final; it has no dead letter any more"
+			return s.State + ": final; it has no dead letter, and no later copy of it was found in its lane"
 		}
 		return s.State + ": final until a person decides; see `chartpost dead show " + s.JobID + "`"
 	case string(pipeline.Waiting):
@@ -177,8 +187,10 @@ func history(j *timeline.Job) [][]string {
 		d := a.Data
 		add(a.Time, string(d.Action), "", strings.TrimSuffix(fmt.Sprintf("%s by %s: %s", d.Stage, d.Operator.Name, cmp.Or(d.Result, d.Reason)), ": "))
 	}
-	if c := j.Copy; c != nil {
-		add(c.Stored, "in its lane", "", "")
+	for _, c := range []*natsq.JobCopy{j.Copy, j.Again} {
+		if c != nil {
+			add(c.Stored, "in its lane", "", "")
+		}
 	}
 	slices.SortStableFunc(all, func(a, b moment) int { return a.at.Compare(b.at) })
 	if c := j.Schedule; c != nil {

@@ -68,8 +68,10 @@ type laneJSON struct {
 	Concurrency int    `json:"concurrency"`
 	State       string `json:"state"`
 	// Unserved says why no worker can take a job of a lane in that state.
-	Unserved string `json:"unserved,omitempty"`
-	worker.LaneState
+	Unserved string          `json:"unserved,omitempty"`
+	Breaker  *worker.Breaker `json:"breaker,omitempty"`
+	Pause    *worker.Pause   `json:"pause,omitempty"`
+	Limit    int             `json:"limit,omitempty"`
 }
 
 func lanesJSON(std streams, reports []natsq.LaneReport, now time.Time) error {
@@ -77,7 +79,7 @@ func lanesJSON(std streams, reports []natsq.LaneReport, now time.Time) error {
 	encoder.SetEscapeHTML(false)
 	for _, r := range reports {
 		lane := r.State.Lane
-		err := encoder.Encode(laneJSON{lane.Class, lane.Destination, r.Waiting, r.InHand, r.Concurrency, laneRow(r, now).State, r.Unserved, r.State})
+		err := encoder.Encode(laneJSON{lane.Class, lane.Destination, r.Waiting, r.InHand, r.Concurrency, laneRow(r, now).State, r.Unserved, r.State.Breaker, r.State.Pause, r.State.Limit})
 		if err != nil {
 			return err
 		}

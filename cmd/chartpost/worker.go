@@ -38,6 +38,7 @@ func (c *workerCmd) check(*kong.Context) error { return c.settings().Check() }
 
 func (c *workerCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	go forceOnSecondSignal(ctx)
+	app.BoundHeap()
 	return app.RunWorker(ctx, c.settings(), cli.Log.logger(std), func() {})
 }
 

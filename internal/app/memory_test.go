@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -227,4 +228,69 @@ func together(requests []redoxsim.Request, size int64) int {
 		}
 	}
 	return most
+}
+
+// worstLimit is the peak resident memory that a worker may need with the worst jobs
+// that are valid.
+const worstLimit = 128 << 20
+
+// BenchmarkMemoryOfTheWorstJobs runs the worker as its own process with 48 jobs of
+// 990 KB and 100,000 JSON values each, for 24 destinations whose uploads or answers
+// hang, and reports its peak resident memory once others have found no room beside
+// those in hand.
+func BenchmarkMemoryOfTheWorstJobs(b *testing.B) {
+	program := buildWorker(b)
+	for how, hangs := range map[schemas.Transfer]redoxsim.Kind{schemas.Upload: redoxsim.UploadRequest, schemas.Embed: redoxsim.MessageRequest} {
+		b.Run(string(how), func(b *testing.B) {
+			for b.Loop() {
+				peak := peakOfWorst(b, program, how, redoxsim.Fault{Match: redoxsim.Match{Kind: hangs}, Action: redoxsim.Hang})
+				b.ReportMetric(float64(peak)/(1<<20), "MiB-peak")
+				if peak > worstLimit {
+					b.Errorf("peak memory %d bytes, the limit is %d", peak, worstLimit)
+				}
+			}
+		})
+	}
+}
+
+func peakOfWorst(b *testing.B, program string, how schemas.Transfer, hang redoxsim.Fault) int64 {
+	b.Helper()
+	w := newWorld(b, "")
+	file := w.put("a.pdf", document(2000, "a"))
+	w.settings.Delivery.Concurrency, w.settings.Delivery.LaneConcurrency = 16, 8
+	w.inject(hang)
+	worker := w.process(program)
+	for i := range 48 {
+		job := w.job(fmt.Sprintf("worst-%d", i), []schemas.File{file}, transfer(how), to(fmt.Sprintf("hospital-%d", i/2)))
+		job.Message = worstMessage(b)
+		w.publish(job)
+	}
+	devtest.Until(b, "requests hang, and others found no room", patienceOfTests, func() bool {
+		return strings.Count(w.log.String(), "found no room in memory") >= 12
+	})
+	peak := peakMemory(b, worker.Process.Pid)
+	if err := worker.Process.Kill(); err != nil {
+		b.Fatal(err)
+	}
+	worker.Wait()
+	return peak
+}
+
+// worstMessage is as large as a job has room for, and of as many values as a message
+// may have.
+func worstMessage(b *testing.B) json.RawMessage {
+	b.Helper()
+	const head = `{"patient":{"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.3","value":"MRN-1"}],"name":[{"family":"Example"}],"gender":"female","birthDate":"1970-01-01"},
+		"resource":{"resourceType":"DocumentReference","status":"current","extension":[`
+	const values, size = 99_900, 989_000
+	var text strings.Builder
+	text.WriteString(head)
+	for i := range values / 2 { // an object and a string each
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString(`{"url":"0123"}`)
+	}
+	text.WriteString(`]}}`)
+	return json.RawMessage(text.String() + strings.Repeat(" ", max(size-text.Len(), 0)))
 }

@@ -114,18 +114,19 @@ type Run struct {
 // are neither read nor replaced.
 const RecordVersion = 1
 
-// plainRun is a Run without methods.
-type plainRun Run
+// RunFields are the members of a Run, without its methods: for a struct that has them
+// beside others.
+type RunFields Run
 
 type runForm struct {
 	Version int `json:"version"`
-	plainRun
+	RunFields
 }
 
 // MarshalJSON writes the record with its version, and with the members of it that
 // this version does not know.
 func (r Run) MarshalJSON() ([]byte, error) {
-	return versioned.Encode(runForm{RecordVersion, plainRun(r)})
+	return versioned.Encode(runForm{RecordVersion, RunFields(r)})
 }
 
 // UnmarshalJSON reads a run. One of a later version, or in a state that this version
@@ -138,7 +139,7 @@ func (r *Run) UnmarshalJSON(data []byte) error {
 	if !form.State.known() {
 		return &versioned.Newer{What: "a state"}
 	}
-	*r = Run(form.plainRun)
+	*r = Run(form.RunFields)
 	return nil
 }
 

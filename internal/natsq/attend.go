@@ -103,8 +103,9 @@ func (c *Conn) tried(what, id string, began time.Time, err error) {
 		c.troubles.forget(t)
 	default:
 		if s, say := c.troubles.failed(t, began, now, plainly(err)); say {
+			v := verdictOf(err, c.troubles.denied())
 			c.log.Warn("nats does not take what is sent, or does not answer; trying on",
-				"what", what, "waiting", s.stuck, "for", now.Sub(s.since).Round(time.Second).String(), "tries", s.tries, "error", reasonOf(err))
+				"what", what, "code", v.code, "do", v.text, "waiting", s.stuck, "for", now.Sub(s.since).Round(time.Second).String(), "tries", s.tries, "error", reasonOf(err))
 		}
 	}
 }
@@ -137,8 +138,10 @@ func publicly(err error) string {
 	if !ok {
 		return plainly(err)
 	}
-	return "no permission to " + verb + " " + family(subject)
+	return noPermission + verb + " " + family(subject)
 }
+
+const noPermission = "no permission to "
 
 // family cuts a subject off before the destination or job id that it may hold.
 func family(subject string) string {

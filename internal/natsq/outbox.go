@@ -198,14 +198,24 @@ func (c *Conn) tookIt(ack *jetstream.PubAck, stream string) error {
 // errOtherStream is that of a message that another stream has taken.
 var errOtherStream = errors.New("another stream takes the subject; run chartpost setup")
 
-// insist tries op for as long as ctx allows, and says so when that takes long.
+// insist tries op for as long as ctx allows, and says so when that takes long. The
+// error is a *fault.Fault: that of the last try, or where the end of ctx cut that one
+// off, of the last that says more.
 func (o *Outbox) insist(ctx context.Context, what, id string, op func(context.Context) error) error {
-	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	var telling error
+	err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
 		began := time.Now()
 		err := op(ctx)
 		o.conn.tried(what, id, began, err)
+		if err != nil && verdictOf(err, false) != away {
+			telling = err
+		}
 		return err
 	})
+	if err != nil && ctx.Err() != nil && verdictOf(err, false) == away && telling != nil {
+		err = telling
+	}
+	return o.conn.judged(err)
 }
 
 // hopeless tells errors that no wait can cure.

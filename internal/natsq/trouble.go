@@ -169,6 +169,18 @@ func (b *troubles) reported(text string, now time.Time) (unsaid int, say bool) {
 	return unsaid, true
 }
 
+// denied reports whether the server has refused a permission within the last minute.
+func (b *troubles) denied() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for text, r := range b.reports {
+		if strings.HasPrefix(text, noPermission) && r.fresh(time.Now()) {
+			return true
+		}
+	}
+	return false
+}
+
 // disconnected notes that the connection is lost, or that it still is; say is
 // true the first time and once a minute.
 func (b *troubles) disconnected(now time.Time) (since time.Time, say bool) {

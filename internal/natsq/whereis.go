@@ -64,7 +64,12 @@ func (c *Conn) Held(ctx context.Context, sequence uint64, stored time.Time) (*Jo
 // for a job that no worker has taken yet, of which nothing else knows. A key without
 // a destination looks in all lanes.
 func (c *Conn) Waiting(ctx context.Context, key schemas.JobKey, most int) (found *JobCopy, looked int, err error) {
-	get := leaderGet{NextOf: c.prefix + ".jobs.*." + orAny(schemas.Token(key.Destination)), Sequence: 1}
+	return c.WaitingBehind(ctx, key, 0, most)
+}
+
+// WaitingBehind is Waiting for copies that were stored behind a sequence.
+func (c *Conn) WaitingBehind(ctx context.Context, key schemas.JobKey, sequence uint64, most int) (found *JobCopy, looked int, err error) {
+	get := leaderGet{NextOf: c.prefix + ".jobs.*." + orAny(schemas.Token(key.Destination)), Sequence: sequence + 1}
 	for ; looked < most; looked++ {
 		msg, err := c.find(ctx, jobs, get)
 		if msg == nil || err != nil {

@@ -37,6 +37,9 @@ type Job struct {
 	Record *pipeline.Record
 	// Copy is in its lane, Schedule brings one back; nil where there is none.
 	Copy, Schedule *natsq.JobCopy
+	// Again is a copy in the lane of a job whose record has ended: it was published
+	// again since, by a person or a submitter, and the record says nothing of it.
+	Again *natsq.JobCopy
 	// Letters and Events are in the order in which they were stored.
 	Letters []natsq.Letter
 	Events  []natsq.StoredEvent
@@ -142,7 +145,8 @@ func (j *Job) letters(ctx context.Context, queue *natsq.Conn, _ Ledger, _ Option
 }
 
 // copies looks for the job in the queue. The lanes are searched only where the
-// ledger knows nothing: from its first delivery on a job has a record.
+// ledger knows nothing, since from its first delivery on a job has a record, and
+// behind the copy of a job that has ended.
 func (j *Job) copies(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options) (err error) {
 	if j.Destination == "" {
 		j.Copy, j.Cost.Waiting, err = queue.Waiting(ctx, j.JobKey, o.Waiting)
@@ -153,7 +157,10 @@ func (j *Job) copies(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options
 	}
 	switch {
 	case j.Record != nil:
-		j.Copy, err = queue.Held(ctx, j.Record.Sequence, j.Record.Stored)
+		if j.Copy, err = queue.Held(ctx, j.Record.Sequence, j.Record.Stored); err != nil || !j.Record.Phase.Final() {
+			return err
+		}
+		j.Again, j.Cost.Waiting, err = queue.WaitingBehind(ctx, j.JobKey, j.Record.Sequence, o.Waiting)
 	case j.Schedule == nil:
 		j.Copy, j.Cost.Waiting, err = queue.Waiting(ctx, j.JobKey, o.Waiting)
 	}
@@ -201,6 +208,8 @@ func (j *Job) Lane() (lane schemas.Lane, known bool) {
 	switch {
 	case j.Schedule != nil && j.Schedule.Lane != (schemas.Lane{}):
 		return j.Schedule.Lane, true
+	case j.Again != nil && j.Again.Lane != (schemas.Lane{}):
+		return j.Again.Lane, true
 	case j.Copy != nil && j.Copy.Lane != (schemas.Lane{}):
 		return j.Copy.Lane, true
 	case len(j.Letters) > 0:

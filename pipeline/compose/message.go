@@ -55,6 +55,7 @@ func (m *Message) EmbeddedFiles() []int {
 // while it is written needs no placeholder that could also occur in a value.
 func (m *Message) render(root *node, files []Attachment) {
 	w := &writer{m: m, files: files}
+	w.buf = make([]byte, 0, root.length())
 	w.value(root)
 	w.cut()
 }
@@ -111,6 +112,19 @@ func (w *writer) value(n *node) {
 	default:
 		w.buf = append(w.buf, n.raw...)
 	}
+}
+
+// length is about how many bytes a value is written in, without the base64 of files, so
+// that a large message is not copied again and again while it is written.
+func (n *node) length() int {
+	sum := len(n.raw) + 2 + len(n.members) + len(n.elems)
+	for _, m := range n.members {
+		sum += len(m.name) + 1 + m.value.length()
+	}
+	for _, e := range n.elems {
+		sum += e.length()
+	}
+	return sum
 }
 
 // encodedLen is the length of the base64, with padding, of n bytes.

@@ -99,6 +99,18 @@ type Pause struct {
 	Unknown versioned.Unknown `json:",embed"`
 }
 
+// MarshalJSON writes it with the members that this version does not know.
+func (b Breaker) MarshalJSON() ([]byte, error) {
+	type plain Breaker
+	return versioned.Encode(plain(b))
+}
+
+// MarshalJSON writes it with the members that this version does not know.
+func (p Pause) MarshalJSON() ([]byte, error) {
+	type plain Pause
+	return versioned.Encode(plain(p))
+}
+
 // Empty reports whether nothing is said of the lane.
 func (s State) Empty() bool {
 	return s.Breaker == nil && s.Pause == nil && s.Limit == 0 && len(s.Unknown) == 0
