@@ -248,9 +248,10 @@ setting is an error, and everything that is wrong is told at once. ` + "`chartpo
 Secrets have no setting of their own: keys and credentials are files that a setting names, and S3 credentials come by the
 AWS SDK's own chain (environment, shared files, container or instance role).
 
-Some flags are decided for each call: what a command acts on, what it may do, and why (` + "`--yes`, `--all`, `--reason`, `--dry-run`" + ` and
-others). Neither a variable nor the file sets them, and a file that has such a key is refused. They are left out here, and so are
-flags that describe a manifest or say what a command prints: the ` + "`--help`" + ` of each command has these.
+Some flags are decided for each call: what a command acts on, what it may do, and why. Examples
+are ` + "`--yes`, `--all`, `--reason` and `--dry-run`" + `. Neither a variable nor the file sets them. A file that
+has such a key is refused. They are left out here. So are flags that describe a manifest, or say
+what a command prints. The ` + "`--help`" + ` of each command has these.
 
 The words in italics at the end of a line are the commands that read the setting. This page is made from the flags
 themselves by a test of ` + "`cmd/chartpost`" + `.

@@ -9,6 +9,7 @@ import (
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
+	"github.com/chartpost/chartpost/worker/lanes"
 )
 
 // TestPublishedAgainAfterItsEnd: the record says nothing of the copy that waits.
@@ -53,7 +54,7 @@ func TestWhy(t *testing.T) {
 		"its lane is paused until 2026-11-20T11:00:00Z by ann: x":                                                {State: worker.LaneState{Pause: &worker.Pause{By: "ann", Reason: "x", Until: now.Add(time.Hour)}}},
 		"its lane is shut until 2026-11-20T10:01:00Z, since its destination fails: redox_status_503":             {State: breaker(now.Add(time.Minute), "")},
 		"its lane is being probed with one job, since its destination failed: redox_status_503":                  {State: breaker(now.Add(time.Minute), "w-1")},
-		"a later version of Chartpost wrote its lane's record; workers of this version take no jobs of the lane": {State: worker.LaterLaneState(lane, 1)},
+		"a later version of Chartpost wrote its lane's record; workers of this version take no jobs of the lane": {State: lanes.LaterState(lane, 1)},
 	} {
 		if got := whyOf(r, now); got != want {
 			t.Errorf("%q, want %q", got, want)
