@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 	// The AWS SDK's own chain is how a worker gets its credentials.
 	os.Setenv("AWS_ACCESS_KEY_ID", s3dev.DefaultAccessKey)
 	os.Setenv("AWS_SECRET_ACCESS_KEY", s3dev.DefaultSecretKey)
+	if err := devtest.Parallel(6); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	devtest.Main(m)
 }
 
