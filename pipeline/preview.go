@@ -36,7 +36,7 @@ func (p *Pipeline) Preview(ctx context.Context, job schemas.Job) (Letter, error)
 	return d.letter(message), nil
 }
 
-// unwatched is the Progress of a job that nobody watches.
+// unwatched is the Progress of a job that is not watched.
 type unwatched struct{}
 
 func (unwatched) Uploaded(*Record) {}

@@ -96,14 +96,12 @@ func codesIn(n ast.Node) []ast.Expr {
 		}
 	case *ast.CallExpr: // ofFile("…", …), p.report(at, "…", …)
 		switch name := called(n.Fun); {
-		case name == "ofFile" || name == "ofStore":
+		case name == "ofFile" || name == "ofStore" || name == "ofWorker":
 			return n.Args[:1]
+		case name == "passing" && len(n.Args) == 3: // passing(kind, "…", "…")
+			return n.Args[1:2]
 		case name == "report" && len(n.Args) > 1:
 			return n.Args[1:2]
-		}
-	case *ast.CompositeLit: // verdict{kind, scope, "…", …}
-		if name, ok := n.Type.(*ast.Ident); ok && name.Name == "verdict" && len(n.Elts) == 4 {
-			return n.Elts[2:3]
 		}
 	case *ast.FuncDecl: // the words of explainBound and codeOf are what they return
 		if n.Name.Name == "explainBound" || n.Name.Name == "codeOf" {
