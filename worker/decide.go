@@ -169,12 +169,15 @@ func reasonOf(f *fault.Fault) schemas.Reason {
 }
 
 // overdue is the fault of a job that was taken after its deadline. It names the member
-// that set the deadline.
-func overdue(job schemas.Job) *fault.Fault {
+// that set the deadline, and what the job waited for, if that is known.
+func overdue(job schemas.Job, before *schemas.Reason) *fault.Fault {
 	f := &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codeExpired, Path: "/expires_at",
 		Text: "the job was taken after its expires_at, and not tried any more"}
 	if job.ExpiresAt.IsZero() {
 		f.Path, f.Text = "/requested_at", "the job has no expires_at, so it expired 72 h after its requested_at; it was taken later, and not tried any more"
+	}
+	if before != nil {
+		f.Text += "; the last reason was " + before.Code
 	}
 	return f
 }

@@ -139,6 +139,9 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 	case r.Published.IsZero() && !r.Stored.Equal(h.delivery.Stored()):
 		r.Published = r.Stored
 	}
+	if entry == next {
+		h.before = r.Reason
+	}
 	r.Phase, r.Reason, r.NextAttemptAt, r.Resent = pipeline.Working, nil, time.Time{}, time.Time{}
 	r.Sequence, r.Stored, r.Digest = h.delivery.Sequence(), h.delivery.Stored(), h.digest
 	return h.save(ctx)

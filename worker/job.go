@@ -22,6 +22,8 @@ type handling struct {
 	digest   string
 	page     Page
 	record   pipeline.Record
+	// before is why the attempt before this one did not end in acceptance.
+	before *schemas.Reason
 	sights
 	// sent tells whether it has, in this try.
 	sent   bool
@@ -105,7 +107,7 @@ func (h *handling) run(ctx context.Context) {
 // try runs the job once and concludes it.
 func (h *handling) try(ctx context.Context, refusal error) {
 	if now, _ := h.queueNow(); refusal == nil && now.After(h.job.Deadline()) {
-		refusal = overdue(h.job)
+		refusal = overdue(h.job, h.before)
 	}
 	if refusal != nil {
 		h.conclude(ctx, fault.Of(refusal))
