@@ -58,9 +58,13 @@ func (b *breakers) get(lane schemas.Lane) *breaker {
 }
 
 // forget drops what is known of a lane that holds no job, where that says nothing;
-// idle says that nothing of it is in hand.
-func (b *breakers) forget(lane schemas.Lane, idle bool) {
+// idle says that nothing of it is in hand. What jobs met that come back by their
+// schedules is kept for a while.
+func (b *breakers) forget(lane schemas.Lane, idle bool, now time.Time) {
 	one := b.all[lane]
+	if one != nil && one.failed && now.Sub(one.failedAt) < evidenceAge {
+		return
+	}
 	if one != nil && idle && one.state.Empty() && !one.writing && one.next == nil && one.probes == 0 && !one.unsure {
 		delete(b.all, lane)
 	}
@@ -184,6 +188,9 @@ func (b *breakers) ended(s *Slot, r Result, now time.Time, jitter float64) (put 
 	}
 	if s.laneProbe && s.breaker == one.number && one.state.Breaker != nil && one.state.Breaker.Prober == b.name {
 		return b.change(one, b.probed(r, now, jitter), now)
+	}
+	if r.Health == Failing {
+		one.failedAt = now
 	}
 	if s.breaker != one.number || one.state.Breaker != nil || !one.opens(s, r) {
 		return nil

@@ -1,11 +1,14 @@
 package lanes
 
+import "time"
+
 // evidence is what the jobs of a lane met of late.
 //
 // A fault is the destination's only if different jobs meet it and no other job
 // goes well in between. So what a job met counts only if no job of the lane was
 // accepted since it began, and only if the job did not fail before: one that
-// came back by its schedule may fail for its own sake.
+// came back by its schedule may fail for its own sake. Where no job of the lane was
+// ever seen to go well, those count too: few jobs may be all there is.
 type evidence struct {
 	streak   failureStreak
 	refusals refusalStreak
@@ -18,9 +21,13 @@ type evidence struct {
 	// did.
 	good   int
 	failed bool
+	// failedAt is when one did last.
+	failedAt time.Time
 }
 
 const (
+	// evidenceAge is how long what failed is remembered of a lane without jobs.
+	evidenceAge = time.Hour
 	// failuresOfALane is how many different jobs must fail in a row, in a lane
 	// whose jobs do not fail for their own sake; mostMixed is how many more it
 	// takes otherwise.
@@ -53,13 +60,13 @@ func (e *evidence) opens(s *Slot, r Result) bool {
 	switch {
 	case r.Limited:
 		return true
-	case r.Returning:
+	case r.Returning && e.accepted > 0:
 		return false
 	case s.accepted != e.accepted:
 		e.mixed = min(e.mixed+1, mostMixed)
 		return false
 	}
-	return e.streak.add(r.Job, failuresOfALane+e.mixed) >= failuresOfALane+e.mixed || r.After > 0
+	return e.streak.add(r.Job, failuresOfALane+e.mixed) >= failuresOfALane+e.mixed || r.After > 0 && !r.Returning
 }
 
 // went takes in a job that was accepted.

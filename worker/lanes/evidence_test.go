@@ -30,6 +30,7 @@ var accepted = Result{Job: "good", Health: Healthy}
 func TestWhatIsNotTheDestinations(t *testing.T) {
 	f := newFleet(t, 1)
 	w := f.workers[0]
+	f.met(w, accepted)
 	for i := range 100 {
 		returning := failing(fmt.Sprint("returning-", i))
 		returning.Returning = true
@@ -49,6 +50,19 @@ func TestWhatIsNotTheDestinations(t *testing.T) {
 			}
 		}
 		f.met(w, accepted)
+	}
+}
+
+// TestFewJobsOfADeadDestination open its lane when they come back, where none was
+// ever accepted.
+func TestFewJobsOfADeadDestination(t *testing.T) {
+	f := newFleet(t, 1)
+	for i := range failuresOfALane {
+		r := failing(fmt.Sprint(i))
+		r.Returning = i > 0
+		if opened := f.met(f.workers[0], r); opened != (i == failuresOfALane-1) {
+			t.Fatalf("opened %t by job %d", opened, i+1)
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func (t *Table) Offered(o Offer, now time.Time) {
 	}
 	for name := range t.breakers.all {
 		if !offered[name] {
-			t.breakers.forget(name, t.shares.all[name] == nil)
+			t.breakers.forget(name, t.shares.all[name] == nil, now)
 		}
 	}
 }
