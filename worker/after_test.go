@@ -247,7 +247,7 @@ func TestAPredecessorThatIsNeverSeen(t *testing.T) {
 	w := newWorld(t)
 	s := &inOrder{}
 	w.start(s, nil)
-	w.publish(after("b", "misspelt"))
+	w.publish(after("b", "misspelled"))
 	w.drained()
 	w.wantEvents("b", "0/retrying 1/failed")
 	w.wantEnd("b", schemas.StatusFailed, "predecessor_failed", "does not know")
@@ -281,7 +281,7 @@ func TestJobsThatWaitForEachOther(t *testing.T) {
 }
 
 // TestAJobOfAnotherDestinationIsNoPredecessor: whatever became of it there, its
-// destination's neighbours learn as much as of a job that does not exist.
+// destination's neighbors learn as much as of a job that does not exist.
 func TestAJobOfAnotherDestinationIsNoPredecessor(t *testing.T) {
 	w := newWorld(t)
 	elsewhere := schemas.Lane{Class: schemas.Live, Destination: "elsewhere"}

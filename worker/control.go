@@ -6,12 +6,15 @@ import (
 	"github.com/chartpost/chartpost/worker/lanes"
 )
 
-// What the fleet knows of lanes.
 type (
+	// LaneState is what the whole fleet knows of one lane beside its jobs.
 	LaneState = lanes.State
-	Breaker   = lanes.Breaker
-	Pause     = lanes.Pause
-	Backoff   = lanes.Backoff
+	// Breaker is open while the destination is believed to be broken.
+	Breaker = lanes.Breaker
+	// Pause is an operator's.
+	Pause = lanes.Pause
+	// Backoff is how long a lane or a worker rests.
+	Backoff = lanes.Backoff
 )
 
 // ErrChanged refuses a Put of a state that somebody has changed since.

@@ -38,9 +38,10 @@ type Delivery interface {
 	GiveBack(delay time.Duration) error
 }
 
-// What the queue tells of lanes.
 type (
+	// Depth is how many jobs a lane holds.
 	Depth = lanes.Depth
+	// Offer is what the queue tells of lanes.
 	Offer = lanes.Offer
 )
 

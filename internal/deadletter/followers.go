@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"errors"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -71,7 +72,7 @@ func (o *InOrder) Next(s Stack, act func() (Outcome, error)) (Outcome, error) {
 		return "", errPredecessor
 	}
 	outcome, err := act()
-	if err != nil && err != errAccepted && err != errUnderWay {
+	if err != nil && !errors.Is(err, errAccepted) && !errors.Is(err, errUnderWay) {
 		o.refused[s.Newest.Job()] = true
 	}
 	return outcome, err

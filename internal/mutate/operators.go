@@ -42,8 +42,9 @@ func swapped(op token.Token) []token.Token {
 		return []token.Token{token.QUO}
 	case token.QUO:
 		return []token.Token{token.MUL}
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (o *operators) visit(n ast.Node) bool {
