@@ -20,8 +20,8 @@ import (
 // the jobs of others.
 const hostile = "hostile"
 
-// hostileSite is a site that is set up, and whose settings have one more user, given
-// its destinations as docs/permissions.md says: a line in users with a shorter list.
+// hostileSite is a site that is set up, and whose settings have one more submitter, as
+// docs/permissions.md says: an account of its own, and a user with a shorter list.
 func hostileSite(t *testing.T) *site {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,12 +29,15 @@ func hostileSite(t *testing.T) *site {
 	file := filepath.Join(dir, "accounts.conf")
 	text, err := os.ReadFile(file)
 	must(t, err)
-	const line = `{ nkey: $submitter_nkey, permissions: { include "roles/submitter.conf" } }`
-	if strings.Count(string(text), line) != 1 {
-		t.Fatalf("%s has no line\n%s", file, line)
+	begin, end := strings.Index(string(text), "  CHARTPOST_SUBMIT {"), strings.Index(string(text), "  # What a watcher sends")
+	if begin < 0 || end < begin {
+		t.Fatalf("%s has no account of a submitter", file)
 	}
-	more := line + "\n" + strings.NewReplacer("$submitter_nkey", "$"+strings.ToUpper(hostile)+"_NKEY", "submitter.conf", hostile+".conf").Replace(line)
-	must(t, os.WriteFile(file, []byte(strings.Replace(string(text), line, more, 1)), 0o600))
+	own := strings.NewReplacer(
+		"CHARTPOST_SUBMIT", "CHARTPOST_SUBMIT_HOSTILE", "$submitter_nkey", "$"+strings.ToUpper(hostile)+"_NKEY", "submitter.conf", hostile+".conf",
+	).Replace(string(text)[begin:end])
+	settings := strings.Replace(string(text)[:end]+own+string(text)[end:], "[CHARTPOST_SUBMIT]", "[CHARTPOST_SUBMIT, CHARTPOST_SUBMIT_HOSTILE]", 1)
+	must(t, os.WriteFile(file, []byte(settings), 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, "roles", hostile+".conf"),
 		[]byte(`publish { allow: ["chartpost.jobs.live.own", "chartpost.jobs.backfill.own"] }`+"\n"+`subscribe { allow: ["_INBOX.>"] }`), 0o600))
 	if *replicas == 3 {
@@ -187,14 +190,14 @@ func TestAHostileSubmitterHarmsNoOther(t *testing.T) {
 	})
 	t.Run("replies", func(t *testing.T) {
 		v.during("replies", known, func() {
-			for i, reply := range []string{
+			for i, reply := range slices.Repeat([]string{
 				"$JS.API.STREAM.PURGE.CHARTPOST_JOBS", "$JS.API.STREAM.DELETE.CHARTPOST_JOBS", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_JOBS",
 				"$JS.API.CONSUMER.DELETE.CHARTPOST_JOBS.live-good-health", "$JS.API.CONSUMER.MSG.NEXT.CHARTPOST_JOBS.live-good-health",
 				"$JS.API.CONSUMER.PAUSE.CHARTPOST_JOBS.live-good-health", "$JS.ACK.CHARTPOST_JOBS.live-good-health.1.1.1.1.0",
 				"chartpost.lanes", "chartpost.new.live.good-health", "chartpost.jobs.live.good-health", "chartpost.due.live.good-health",
 				"chartpost.later.waits.shared-waits", "$KV.CHARTPOST_CONTROL.tenure", "$KV.CHARTPOST_CONTROL.lane.live.good-health",
-				"$KV.CHARTPOST_LEDGER.good-health.stored", "_INBOX.>", "$SYS.REQ.SERVER.PING", "_R_.one",
-			} {
+				"$KV.CHARTPOST_LEDGER.good-health.stored", "_INBOX.>", "$SYS.REQ.SERVER.PING", "_R_.one", "_INBOX.*.*", ">",
+			}, 20) {
 				attack(fmt.Sprintf("reply-%d", i), reply, nil)
 			}
 			must(t, nc.Flush())
