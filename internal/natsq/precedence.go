@@ -19,7 +19,8 @@ const (
 	// lane that gets its job after a flood of new lanes waits for none of them.
 	newest
 	// senior lanes are those of which most jobs were accepted. No submitter has that
-	// for less than as many accepted jobs in each of its lanes.
+	// for less than as many accepted jobs in each of its lanes. One without jobs keeps its
+	// consumer for a while also where others wait: its next job is there at once.
 	senior
 )
 
@@ -46,21 +47,21 @@ func (r *roster) precede() {
 	for _, p := range r.lanes {
 		p.precedence = ordinary
 		switch {
-		case p.jobs == 0 || p.shut != laneOpen:
+		case p.jobs == 0 && !p.consumer || p.shut != laneOpen:
 		case r.ranks[p.lane] > 0:
 			ranked = append(ranked, p)
-		case p.fresh():
+		case p.jobs > 0 && p.fresh():
 			others = append(others, p)
 		}
 	}
 	seniors := leading(ranked, min(mostSenior, r.most/2), func(a, b *place) int {
-		return cmp.Or(cmp.Compare(r.ranks[b.lane], r.ranks[a.lane]), a.came.Compare(b.came), byName(a, b))
+		return cmp.Or(cmp.Compare(r.ranks[b.lane], r.ranks[a.lane]), cmp.Compare(b.holds(), a.holds()), a.came.Compare(b.came), byName(a, b))
 	})
 	for _, p := range seniors {
 		p.precedence = senior
 	}
 	for _, p := range ranked {
-		if p.precedence == ordinary && p.fresh() {
+		if p.precedence == ordinary && p.jobs > 0 && p.fresh() {
 			others = append(others, p)
 		}
 	}
@@ -69,6 +70,9 @@ func (r *roster) precede() {
 		p.precedence = newest
 	}
 }
+
+// holds is 1 for a lane that holds jobs.
+func (p *place) holds() uint64 { return min(p.jobs, 1) }
 
 // fresh reports whether a lane had no turn yet, or has its first.
 func (p *place) fresh() bool { return p.turns == 0 || p.turns == 1 && p.consumer }

@@ -115,7 +115,8 @@ func TestTheFloodIsServedToo(t *testing.T) {
 }
 
 // TestASeniorLaneKeepsItsPlace while it holds jobs: on three servers a lane whose turn
-// ends has to wait until the server has removed its consumer.
+// ends has to wait until the server has removed its consumer. It keeps it for a while
+// after that, so that its next job does not wait for one.
 func TestASeniorLaneKeepsItsPlace(t *testing.T) {
 	w, flood, senior := newRosterWorld(10), someLanes("f", 100), someLanes("senior", 1)[0]
 	w.rank(9, senior)
@@ -131,7 +132,36 @@ func TestASeniorLaneKeepsItsPlace(t *testing.T) {
 	}
 	w.finish(senior)
 	w.turns(allOpen)
+	if p := w.lanes[senior]; p == nil || !p.offered {
+		t.Fatal("its next job has to wait for a consumer")
+	}
+	if _, _, first := w.offers(); !slices.Contains(first, senior) {
+		t.Error("it does not come first any more")
+	}
+	w.now = w.now.Add(time.Minute)
+	w.turns(allOpen)
 	if w.lanes[senior] != nil && w.lanes[senior].consumer {
-		t.Error("it has a consumer and no jobs, while others wait")
+		t.Error("it had no job for a minute, and has a consumer while others wait")
+	}
+}
+
+// TestLanesWithoutJobsKeepNoPlace where as many lanes of their rank hold jobs.
+func TestLanesWithoutJobsKeepNoPlace(t *testing.T) {
+	w, lanes := newRosterWorld(10), someLanes("l", 40)
+	w.rank(20, lanes...)
+	w.arrive(lanes...)
+	w.turns(allOpen)
+	var served []schemas.Lane
+	for lane, p := range w.lanes {
+		if p.consumer {
+			served = append(served, lane)
+		}
+	}
+	w.finish(served...)
+	w.turns(allOpen)
+	for _, lane := range served {
+		if p := w.lanes[lane]; p != nil && p.consumer {
+			t.Errorf("%s keeps a consumer that a lane with jobs waits for", lane.Destination)
+		}
 	}
 }

@@ -187,7 +187,7 @@ func (r *roster) plan(shut func(schemas.Lane) shutness, now time.Time) steps {
 	for _, p := range serving {
 		p.offered = p.shut == laneOpen && !p.stuck
 		switch {
-		case p.jobs == 0 && (out.scarce || now.Sub(p.empty) >= r.idle) && !p.empty.IsZero():
+		case p.jobs == 0 && !p.empty.IsZero() && (out.scarce && p.precedence != senior || now.Sub(p.empty) >= r.idle):
 			p.offered = false
 		case need > 0 && p.precedence != senior && now.Sub(p.since) >= r.turn:
 			p.offered = false

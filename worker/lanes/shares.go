@@ -93,7 +93,8 @@ func (l *shares) full() bool { return l.inHand+l.promised >= l.allowed }
 
 // asks are the asks to make now: short ones of lanes that are ready, as many
 // as there are slots, fairly shared; and when no lane is ready, a long one of
-// every lane, so that a new job is here at once.
+// every lane, so that a new job is here at once. Where lanes wait for their turn,
+// only those that come first have a long one: they are few.
 func (l *shares) asks() []Ask {
 	var out []Ask
 	for {
@@ -107,7 +108,7 @@ func (l *shares) asks() []Ask {
 		out = append(out, l.short(l.pick(c), c))
 	}
 	for _, one := range l.list {
-		if !l.scarce && one.served && !one.asking && one.inHand < l.room(one) && l.longMay(one) {
+		if (!l.scarce || one.first) && one.served && !one.asking && one.inHand < l.room(one) && l.longMay(one) {
 			one.asking = true
 			if one.name.Class == schemas.Backfill {
 				l.paced--

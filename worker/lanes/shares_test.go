@@ -118,6 +118,17 @@ func TestLanesPreferLiveWithoutStarvingBackfill(t *testing.T) {
 	}
 }
 
+// TestLanesThatComeFirstAreListenedTo also where others wait for their turn.
+func TestLanesThatComeFirstAreListenedTo(t *testing.T) {
+	l := newShares(2, 2)
+	l.scarce = true
+	l.seen(Depth{Lane: liveLane("first"), Served: true, First: true})
+	l.seen(Depth{Lane: liveLane("other"), Served: true})
+	if asks := l.asks(); len(asks) != 1 || !asks[0].Long || asks[0].Lane != liveLane("first") {
+		t.Errorf("%+v, want one long ask of the lane that comes first", asks)
+	}
+}
+
 // TestIdleLanesAreListenedTo: with nothing to do, every lane has a long ask, and
 // only one.
 func TestIdleLanesAreListenedTo(t *testing.T) {
