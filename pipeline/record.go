@@ -18,7 +18,7 @@ const (
 	// Working: a worker has taken the job; nothing irrevocable is under way.
 	Working Phase = "working"
 	// Sending: the message may be on its way to Redox at this moment. Found by
-	// another worker, it means that nobody knows whether Redox has it.
+	// another worker, it means that it is not known whether Redox has it.
 	Sending Phase = "sending"
 	// Waiting: a schedule brings the job back at NextAttemptAt.
 	Waiting Phase = "waiting"

@@ -35,7 +35,7 @@ func outputs(err error) string {
 	return b.String()
 }
 
-// leaks tells whether text shows the canary or a recognizable part of it.
+// leaks reports whether text shows the canary or a recognizable part of it.
 func leaks(text string) bool {
 	return strings.Contains(text, "Zebedee") || strings.Contains(text, "471100815")
 }

@@ -287,7 +287,7 @@ func (cancelCmd) Help() string {
 
   chartpost backfill cancel y2019 --reason "the wrong archive"
 
-It wants a --reason, and asks; elsewhere than on a terminal it needs --yes. It is final. Lines whose jobs were not published are cancelled. So is every job in the queue or waiting for another attempt, as soon as a worker takes it: its message is not sent, and it is no dead letter. A message that was on its way already ends as it ends; a job of which nobody knows whether Redox has it ends as unknown.
+It wants a --reason, and asks; elsewhere than on a terminal it needs --yes. It is final. Lines whose jobs were not published are cancelled. So is every job in the queue or waiting for another attempt, as soon as a worker takes it: its message is not sent, and it is no dead letter. A message that was on its way already ends as it ends; a job of which it is not known whether Redox has it ends as unknown.
 
 Workers hear of it at once. Jobs in a paused lane end when the lane goes on.`
 }

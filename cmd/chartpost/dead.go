@@ -24,7 +24,7 @@ type deadCmd struct {
 	Ls      deadLsCmd      `cmd:"" help:"List the dead letters, without their content."`
 	Show    deadShowCmd    `cmd:"" help:"Show dead letters of a job; its content only on demand."`
 	Replay  deadReplayCmd  `cmd:"" help:"Run the jobs of dead letters again."`
-	Resolve deadResolveCmd `cmd:"" help:"Decide about a job of which nobody knows whether Redox has it."`
+	Resolve deadResolveCmd `cmd:"" help:"Decide about a job of which it is not known whether Redox has it."`
 	Drop    deadDropCmd    `cmd:"" help:"Remove dead letters, and the jobs in them, for good."`
 }
 

@@ -16,7 +16,7 @@ import (
 func lanesCheck(s natsq.Standing) health.Check {
 	switch {
 	case s.Failed > 0:
-		return health.Check{Text: fmt.Sprintf("%d lanes hold jobs that nobody can take: the queue refuses their consumers (%s)", s.Failed, s.Reason)}
+		return health.Check{Text: fmt.Sprintf("%d lanes hold jobs that no worker can take: the queue refuses their consumers (%s)", s.Failed, s.Reason)}
 	case s.Unservable > 0:
 		return health.Check{Text: fmt.Sprintf("%d jobs were published to subjects that cannot be read one by one; an administrator must remove them", s.Unservable)}
 	}

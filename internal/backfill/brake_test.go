@@ -41,7 +41,7 @@ func (w *world) resume(id string) {
 	}
 }
 
-// TestTooManyFailures: a run whose jobs fail pauses itself, and counts anew when an operator
+// TestTooManyFailures: a run whose jobs fail pauses itself, and counts again when an operator
 // resumes it.
 func TestTooManyFailures(t *testing.T) {
 	t.Parallel()

@@ -292,7 +292,7 @@ func unreadable(err error) error {
 			Text: "a worker of a later version wrote the job's record; this one leaves the job to those, update it", Cause: err}
 	}
 	return &fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Job, Code: CodeUnreadable,
-		Text: "the job's record cannot be read, and nobody knows whether Redox has the message; repair or delete the record, then replay the dead letter", Cause: err}
+		Text: "the job's record cannot be read, and it is not known whether Redox has the message; repair or delete the record, then replay the dead letter", Cause: err}
 }
 
 // CodeUnreadable is the code of a record, or of a part of the archive that may have

@@ -17,7 +17,7 @@ type offer struct {
 	First []string `json:"first,omitempty"`
 	// Scarce: more lanes hold jobs than can have a consumer.
 	Scarce bool `json:"scarce,omitempty"`
-	// Waiting is how many lanes hold jobs that nobody can take, and Unserved why, of
+	// Waiting is how many lanes hold jobs that no worker can take, and Unserved why, of
 	// the first of them.
 	Waiting  int               `json:"waiting,omitempty"`
 	Unserved map[string]string `json:"unserved,omitempty"`

@@ -22,7 +22,7 @@ func (c *coordinator) sweep(ctx context.Context) {
 }
 
 // findStuck looks for messages that their lane's consumer believes settled, so that
-// nobody is ever given them. A consumer that is made again delivers them, and the
+// no worker is ever given them. A consumer that is made again delivers them, and the
 // ledger knows what is left to do. One that was suspected at the last sweep too is
 // stuck: an acknowledgement on its way has long arrived.
 //
@@ -53,7 +53,7 @@ func (c *coordinator) findStuck(ctx context.Context) error {
 		c.suspects[lane] = msg.Sequence
 		if before[lane] == msg.Sequence && !p.stuck {
 			p.stuck = true
-			c.in.conn.log.Info("the queue holds jobs of a lane that it would deliver to nobody; the lane's consumer is made again", "class", lane.Class, "destination", lane.Destination)
+			c.in.conn.log.Info("the queue holds jobs of a lane that it would not deliver any more; the lane's consumer is made again", "class", lane.Class, "destination", lane.Destination)
 		}
 	}
 	return nil

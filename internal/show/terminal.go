@@ -13,7 +13,7 @@ func IsTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Color tells whether a terminal wants colors: none where NO_COLOR is set to
+// Color reports whether a terminal wants colors: none where NO_COLOR is set to
 // anything (no-color.org), nor on a terminal that calls itself dumb.
 func Color(terminal bool, getenv func(string) string) bool {
 	return terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"

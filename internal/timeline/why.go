@@ -21,7 +21,7 @@ func (j *Job) InLane() bool {
 }
 
 // Why says why the job does not move, in a sentence without its end; empty where it
-// does, or where nobody can know.
+// does, or where it cannot be known.
 func Why(ctx context.Context, queue *natsq.Conn, j *Job, now time.Time) (string, error) {
 	lane, known := j.Lane()
 	if !known || !j.InLane() {

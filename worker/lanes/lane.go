@@ -5,7 +5,7 @@ import "github.com/chartpost/chartpost/schemas"
 // lane is one lane as this worker sees it.
 type lane struct {
 	name schemas.Lane
-	// ready: it is believed to hold jobs that nobody works on.
+	// ready: it is believed to hold jobs that no worker has in hand.
 	ready bool
 	// asking: an ask is open. promised is how many slots are kept for it; a long
 	// ask keeps none.

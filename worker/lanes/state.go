@@ -74,7 +74,7 @@ func LaterState(lane schemas.Lane, revision uint64) State {
 // ErrLater refuses a write over the state of a later version.
 var ErrLater = errors.New("a later version of Chartpost wrote the lane's record, and it stays as it is: use that version")
 
-// Breaker is open from Since on: nobody takes a job of the lane before Until.
+// Breaker is open from Since on: no worker takes a job of the lane before Until.
 // Then one worker writes its name into Prober and takes one job; Until is by
 // when it will have said what came of it.
 type Breaker struct {
@@ -116,7 +116,7 @@ func (s State) Empty() bool {
 	return s.Breaker == nil && s.Pause == nil && s.Limit == 0 && len(s.Unknown) == 0
 }
 
-// ShutUntil is until when nobody takes jobs of the lane; the zero time says
+// ShutUntil is until when no worker takes jobs of the lane; the zero time says
 // that it is not shut. A lane that is being probed is open to the prober.
 func (s State) ShutUntil() time.Time {
 	var until time.Time
