@@ -161,7 +161,7 @@ type rule struct {
 func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(actions, f.Action):
-		return fmt.Errorf("redoxsim: fault: no such action %q", f.Action)
+		return fmt.Errorf("redoxsim: fault: no such action %q; there are %q", f.Action, actions)
 	case f.Match.Kind != "" && !slices.Contains([]Kind{AnyRequest, TokenRequest, UploadRequest, MessageRequest}, f.Match.Kind):
 		return fmt.Errorf("redoxsim: fault: no such kind %q", f.Match.Kind)
 	case f.Skip < 0 || f.Times < 0 || f.Delay < 0 || f.Bytes < 0:
