@@ -10,7 +10,7 @@ import (
 
 // yesFlag is on what cannot be taken back.
 type yesFlag struct {
-	Yes bool `short:"y" help:"Do not ask. Required where nobody can be asked." group:"Audit" percall:""`
+	Yes bool `short:"y" help:"Do not ask. Required where there is no terminal to ask at." group:"Audit" percall:""`
 }
 
 var errDeclined = errors.New("declined; nothing was done")
