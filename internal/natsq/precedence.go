@@ -118,8 +118,25 @@ const (
 	firstPerOrdinary = 3
 )
 
-// pick chooses which of the lanes that wait get a consumer; used is how many have one.
-func (r *roster) pick(waiting []*place, used int) []schemas.Lane {
+// mostOrdinary is how many ordinary lanes workers may ask at once where lanes wait for
+// their turn. Few lanes end their turn with fewer jobs left, and each acknowledgement
+// makes nats-server look at every consumer and write the state of one. Measured with
+// 3,000 lanes of 20 jobs, 16 slots (nats-server 2.15.2): 1.11 CPU s per 1,000 jobs with
+// 409 lanes at once, 0.61 with 118, and 0.45 with 52. A lane whose turn is over does not
+// count, although its consumer stays while jobs are in hand: so destinations that
+// answer late do not keep others from their turn.
+const mostOrdinary = 100
+
+// pick chooses which of the lanes that wait get a consumer; serving are those that have
+// one.
+func (r *roster) pick(waiting, serving []*place) []schemas.Lane {
+	used, asked := len(serving), 0
+	for _, p := range serving {
+		if p.offered && p.jobs > 0 && p.precedence == ordinary {
+			asked++
+		}
+	}
+	scarce := len(waiting)+used > r.places(ordinary)
 	slices.SortFunc(waiting, func(a, b *place) int {
 		return cmp.Or(cmp.Compare(b.precedence, a.precedence), bySince(a, b))
 	})
@@ -140,9 +157,15 @@ func (r *roster) pick(waiting []*place, used int) []schemas.Lane {
 		r.merge(backfill.first, backfill.ordinary, firstPerOrdinary), livePerBackfill)
 	var picked []schemas.Lane
 	for _, p := range inTurn {
-		if used < r.places(p.precedence) {
+		switch {
+		case used >= r.places(p.precedence):
+		case p.precedence == ordinary && scarce && asked >= mostOrdinary:
+		default:
 			picked = append(picked, p.lane)
 			used++
+			if p.precedence == ordinary {
+				asked++
+			}
 		}
 	}
 	return picked

@@ -88,6 +88,44 @@ func TestEveryLaneGetsItsTurn(t *testing.T) {
 	}
 }
 
+// TestABacklogIsServedByFewLanesAtOnce: where lanes wait for their turn, workers ask a
+// hundred ordinary lanes at once. Lanes whose turn is over while jobs are in hand do not
+// count among them.
+func TestABacklogIsServedByFewLanesAtOnce(t *testing.T) {
+	const most = 500
+	w := newRosterWorld(most)
+	w.listed(holding(20, someLanes("d", 3000)...), w.now)
+	served := map[schemas.Lane]bool{}
+	for turn := 1; turn <= 3; turn++ {
+		for _, lane := range w.plan(allOpen, w.now).make {
+			w.made(lane, w.now)
+			served[lane] = true
+		}
+		w.plan(allOpen, w.now)
+		ask, _, first := w.offers()
+		if n := len(ask) - len(first); n != mostOrdinary {
+			t.Errorf("turn %d: %d ordinary lanes can be asked at once, want %d", turn, n, mostOrdinary)
+		}
+		// Every consumer stays, as if each had a job in hand.
+		w.now = w.now.Add(5 * time.Second)
+		w.plan(allOpen, w.now)
+	}
+	if len(served) < 3*mostOrdinary {
+		t.Errorf("%d lanes had a turn, want at least %d", len(served), 3*mostOrdinary)
+	}
+}
+
+// TestNoBacklogNoBound: up to as many lanes as there are places
+// for ordinary ones, each has a consumer.
+func TestNoBacklogNoBound(t *testing.T) {
+	const most = 500
+	w := newRosterWorld(most)
+	w.listed(holding(20, someLanes("d", most-most/5)...), w.now)
+	if w.turns(allOpen); w.served() != most-most/5 {
+		t.Errorf("%d lanes are served, want all %d", w.served(), most-most/5)
+	}
+}
+
 // TestATurnLastsWhileNobodyWaits: lanes keep their consumers while there is room, also
 // for a while after their last job.
 func TestATurnLastsWhileNobodyWaits(t *testing.T) {
