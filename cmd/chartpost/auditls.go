@@ -48,8 +48,8 @@ func (c *auditLsCmd) check(*kong.Context) error {
 	return errors.Join(faults...)
 }
 
-func (c *auditLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "audit", cli.Log.logger(std))
+func (c *auditLsCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(c.NATS, "audit", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

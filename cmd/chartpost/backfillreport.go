@@ -77,9 +77,9 @@ func (c *reportCmd) free() error {
 	return nil
 }
 
-func (c *reportCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *reportCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(runHeap))
-	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+	desk, err := openDesk(ctx, c.NATS, globals.logger(std))
 	if err != nil {
 		return err
 	}

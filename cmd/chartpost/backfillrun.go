@@ -98,9 +98,9 @@ func (c *runCmd) check(*kong.Context) error {
 // runHeap is what Go may hold while a run is fed, softly.
 const runHeap = 64 << 20
 
-func (c *runCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *runCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(runHeap))
-	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+	desk, err := openDesk(ctx, c.NATS, globals.logger(std))
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (c *runCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	return c.feed(ctx, std, desk, m, run, survey, cli.Log.logger(std))
+	return c.feed(ctx, std, desk, m, run, survey, globals.logger(std))
 }
 
 // begin looks at the whole manifest, and makes the run or finds it as it was.

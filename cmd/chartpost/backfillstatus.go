@@ -54,8 +54,8 @@ type runStatus struct {
 	Progress backfill.Tally `json:"progress"`
 }
 
-func (c *statusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+func (c *statusCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	desk, err := openDesk(ctx, c.NATS, globals.logger(std))
 	if err != nil {
 		return err
 	}
@@ -192,8 +192,8 @@ type wish struct {
 }
 
 // set writes down what is wanted, and does what follows from it.
-func (c *runTarget) set(ctx context.Context, std streams, cli *CLI, w wish) error {
-	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+func (c *runTarget) set(ctx context.Context, std streams, globals *globals, w wish) error {
+	desk, err := openDesk(ctx, c.NATS, globals.logger(std))
 	if err != nil {
 		return err
 	}
@@ -223,8 +223,8 @@ func (pauseCmd) Help() string {
 	return "The feeder stops within seconds. Jobs that are in the queue go on: at most --outstanding of them. To hold those too, pause their lanes."
 }
 
-func (c *pauseCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	return c.set(ctx, std, cli, wish{action: schemas.BackfillPause, state: backfill.Paused, said: "paused; jobs in the queue go on"})
+func (c *pauseCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	return c.set(ctx, std, globals, wish{action: schemas.BackfillPause, state: backfill.Paused, said: "paused; jobs in the queue go on"})
 }
 
 type resumeCmd struct {
@@ -236,8 +236,8 @@ func (resumeCmd) Help() string {
 	return "A feeder that waits goes on within seconds. Where there is none, run the run again with its --id."
 }
 
-func (c *resumeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	return c.set(ctx, std, cli, wish{action: schemas.BackfillResume, state: backfill.Running, said: "resumed"})
+func (c *resumeCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	return c.set(ctx, std, globals, wish{action: schemas.BackfillResume, state: backfill.Running, said: "resumed"})
 }
 
 type forgetCmd struct {
@@ -256,8 +256,8 @@ func (forgetCmd) Help() string {
 It removes the run's book from NATS, a byte a line; without it there is no report: write that first. The documents, the events and the ledger stay as they are, and so does the run's name, which no other run can have. A run with jobs in flight, lines not fed or a feeder is refused. It wants a --reason, and asks; elsewhere than on a terminal it needs --yes.`
 }
 
-func (c *forgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	desk, err := openDesk(ctx, c.NATS, cli.Log.logger(std))
+func (c *forgetCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	desk, err := openDesk(ctx, c.NATS, globals.logger(std))
 	if err != nil {
 		return err
 	}
@@ -292,11 +292,11 @@ It wants a --reason, and asks; elsewhere than on a terminal it needs --yes. It i
 Workers hear of it at once. Jobs in a paused lane end when the lane goes on.`
 }
 
-func (c *cancelCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *cancelCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	if err := c.confirm(ctx, std, fmt.Sprintf("Cancel run %s? This is final.", c.Name)); err != nil {
 		return err
 	}
-	return c.set(ctx, std, cli, wish{
+	return c.set(ctx, std, globals, wish{
 		action: schemas.BackfillCancel, state: backfill.Cancelled, said: "cancelled; its jobs in the queue end when a worker takes them",
 		then: func(d *desk) error {
 			_, err := d.queue.RunJobs().Recall(ctx, c.Name)

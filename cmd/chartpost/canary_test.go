@@ -130,7 +130,7 @@ func TestNoPatientDataInTheCommands(t *testing.T) {
 	if len(a.log.String()) < 5000 || len(a.spans.text()) < 5000 {
 		t.Errorf("a log of %d bytes and spans of %d: too little to prove anything", len(a.log.String()), len(a.spans.text()))
 	}
-	parser, _, err := newParser(new(CLI))
+	parser, _, err := new(CLI).commandLine().parser()
 	if err != nil {
 		t.Fatal(err)
 	}

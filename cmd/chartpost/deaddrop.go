@@ -39,8 +39,8 @@ func (c *deadDropCmd) check(*kong.Context) error {
 	return errors.Join(c.NATS.Check(), c.deadTarget.check(), c.complete(!c.DryRun))
 }
 
-func (c *deadDropCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	desk, err := openDead(ctx, c.NATS, c.Operator, cli.Log.logger(std))
+func (c *deadDropCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	desk, err := openDead(ctx, c.NATS, c.Operator, globals.logger(std))
 	if err != nil {
 		return err
 	}

@@ -36,8 +36,8 @@ func (c *deadLsCmd) check(*kong.Context) error {
 	return errors.Join(c.NATS.Check(), c.deadFilter.check())
 }
 
-func (c *deadLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "dead", cli.Log.logger(std))
+func (c *deadLsCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(c.NATS, "dead", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

@@ -61,8 +61,8 @@ func (c *deadReplayCmd) check(*kong.Context) error {
 	return errors.Join(faults...)
 }
 
-func (c *deadReplayCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	desk, err := openDead(ctx, c.NATS, c.Operator, cli.Log.logger(std))
+func (c *deadReplayCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	desk, err := openDead(ctx, c.NATS, c.Operator, globals.logger(std))
 	if err != nil {
 		return err
 	}

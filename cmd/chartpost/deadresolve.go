@@ -54,7 +54,7 @@ func (c *deadResolveCmd) check(*kong.Context) error {
 // resolveTime bounds all steps of a decision together.
 const resolveTime = 2 * time.Minute
 
-func (c *deadResolveCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *deadResolveCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	job, err := schemas.ParseJobKey(c.Job)
 	if err != nil {
 		return usage(err)
@@ -68,7 +68,7 @@ func (c *deadResolveCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)
 	defer cancel()
-	desk, err := openDead(ctx, c.NATS, c.Operator, cli.Log.logger(std))
+	desk, err := openDead(ctx, c.NATS, c.Operator, globals.logger(std))
 	if err != nil {
 		return err
 	}

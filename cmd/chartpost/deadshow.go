@@ -55,8 +55,8 @@ func (c *deadShowCmd) check(*kong.Context) error {
 	return errors.Join(faults...)
 }
 
-func (c *deadShowCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	desk, err := openDead(ctx, c.NATS, c.Operator, cli.Log.logger(std))
+func (c *deadShowCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	desk, err := openDead(ctx, c.NATS, c.Operator, globals.logger(std))
 	if err != nil {
 		return err
 	}

@@ -62,8 +62,8 @@ func (c *eventsExportCmd) check(*kong.Context) error {
 	return errors.Join(faults...)
 }
 
-func (c *eventsExportCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "export", cli.Log.logger(std))
+func (c *eventsExportCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(c.NATS, "export", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

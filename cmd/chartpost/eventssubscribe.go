@@ -93,9 +93,9 @@ func (c *eventsSubscribeCmd) parameters() map[string]string {
 	return all
 }
 
-func (c *eventsSubscribeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *eventsSubscribeCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	edit := subscriptionEdit{c.subscriptionName, c.NATS, c.auditFlags, c.JSON}
-	return edit.run(ctx, std, cli, schemas.EventsSubscribe, c.parameters(), func(ctx context.Context, queue *natsq.Conn) (string, error) {
+	return edit.run(ctx, std, globals, schemas.EventsSubscribe, c.parameters(), func(ctx context.Context, queue *natsq.Conn) (string, error) {
 		made, err := queue.Subscribe(ctx, c.Name, c.selection(), natsq.Beginning{New: c.New, Since: c.since})
 		if errors.Is(err, natsq.ErrOtherSubscription) {
 			return "", fmt.Errorf("%w; remove it with `chartpost events unsubscribe %s`, or take another name", err, c.Name)
@@ -122,10 +122,10 @@ type subscriptionDone struct {
 }
 
 func (e subscriptionEdit) run(
-	ctx context.Context, std streams, cli *CLI, action schemas.Action, parameters map[string]string,
+	ctx context.Context, std streams, globals *globals, action schemas.Action, parameters map[string]string,
 	act func(context.Context, *natsq.Conn) (did string, err error),
 ) error {
-	queue, err := app.Queue(e.nats, "events", cli.Log.logger(std))
+	queue, err := app.Queue(e.nats, "events", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}
@@ -174,13 +174,13 @@ func (c *eventsUnsubscribeCmd) check(*kong.Context) error {
 	return errors.Join(c.subscriptionName.check(), c.NATS.Check(), c.complete(false))
 }
 
-func (c *eventsUnsubscribeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *eventsUnsubscribeCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	question := fmt.Sprintf("Remove the subscription %s, and how far its watcher has come?", c.Name)
 	if err := c.confirm(ctx, std, question); err != nil {
 		return err
 	}
 	edit := subscriptionEdit{c.subscriptionName, c.NATS, c.auditFlags, c.JSON}
-	return edit.run(ctx, std, cli, schemas.EventsUnsubscribe, nil, func(ctx context.Context, queue *natsq.Conn) (string, error) {
+	return edit.run(ctx, std, globals, schemas.EventsUnsubscribe, nil, func(ctx context.Context, queue *natsq.Conn) (string, error) {
 		return "removed", queue.Unsubscribe(ctx, c.Name)
 	})
 }
@@ -212,8 +212,8 @@ type subscriptionJSON struct {
 	LastActiveAt   *time.Time `json:"last_active_at,omitempty"`
 }
 
-func (c *eventsSubscriptionsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "events", cli.Log.logger(std))
+func (c *eventsSubscriptionsCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(c.NATS, "events", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

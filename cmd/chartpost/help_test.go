@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write docs/configuration.md and the scr
 // that have them. What a command's own commands have counts as the command's.
 func flagsOf(t *testing.T) (list []*kong.Flag, commands map[string][]string) {
 	t.Helper()
-	parser, _, err := newParser(new(CLI))
+	parser, _, err := new(CLI).commandLine().parser()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func flagsOf(t *testing.T) (list []*kong.Flag, commands map[string][]string) {
 // settingsOf are the flags that a variable sets, each as "command flag".
 func settingsOf(t *testing.T) map[string]bool {
 	t.Helper()
-	parser, _, err := newParser(new(CLI))
+	parser, _, err := new(CLI).commandLine().parser()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,15 +101,14 @@ func TestEveryVariableIsRead(t *testing.T) {
 	}
 	t.Setenv("CHARTPOST_CONFIG", "")
 	for _, command := range []string{"setup", "worker", "send", "preview", "check", "version"} {
-		parser, s, err := newParser(new(CLI))
+		refuse := kong.PostBuild(func(k *kong.Kong) error {
+			eachFlag(k.Model.Node, func(f *kong.Flag) { f.Mapper = refuser{f.Mapper} })
+			return nil
+		})
+		parser, s, err := new(CLI).commandLine().parser(refuse)
 		if err != nil {
 			t.Fatal(err)
 		}
-		eachFlag(parser.Model.Node, func(f *kong.Flag) {
-			if c, ok := f.Mapper.(collector); ok {
-				f.Mapper = collector{decode: refuser{c.decode}, into: s}
-			}
-		})
 		if _, err := parser.Parse([]string{command}); err != nil {
 			t.Fatal(err)
 		}

@@ -59,8 +59,8 @@ func (c *jobStatusCmd) check(*kong.Context) error {
 	return errors.Join(faults...)
 }
 
-func (c *jobStatusCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "status", cli.Log.logger(std))
+func (c *jobStatusCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(c.NATS, "status", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

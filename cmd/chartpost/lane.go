@@ -58,8 +58,8 @@ type laneEdit struct {
 	said func(before worker.LaneState) string
 }
 
-func (e laneEdit) run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(e.nats, "lane", cli.Log.logger(std))
+func (e laneEdit) run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(e.nats, "lane", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}
@@ -186,14 +186,14 @@ func (c *lanePauseCmd) time(now time.Time) error {
 	return nil
 }
 
-func (c *lanePauseCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *lanePauseCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	pause := worker.Pause{By: c.Operator, Reason: c.Reason, Since: time.Now().UTC(), Until: c.until.UTC()}
 	return laneEdit{
 		laneTarget: c.laneTarget, nats: c.NATS, json: c.JSON, audit: c.auditFlags,
 		action: schemas.LanePause, parameters: map[string]string{"until": pause.Until.Format(time.RFC3339)},
 		edit: func(s *worker.LaneState) { s.Pause = &pause },
 		said: func(worker.LaneState) string { return "paused until " + c.until.Local().Format(time.RFC3339) },
-	}.run(ctx, std, cli)
+	}.run(ctx, std, globals)
 }
 
 type laneResumeCmd struct {
@@ -218,12 +218,12 @@ func (c *laneResumeCmd) check(*kong.Context) error {
 	return errors.Join(c.laneTarget.check(), c.NATS.Check(), c.complete(false))
 }
 
-func (c *laneResumeCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *laneResumeCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	return laneEdit{
 		laneTarget: c.laneTarget, nats: c.NATS, json: c.JSON, audit: c.auditFlags, action: schemas.LaneResume,
 		edit: func(s *worker.LaneState) { s.Pause, s.Breaker = nil, nil },
 		said: resumed,
-	}.run(ctx, std, cli)
+	}.run(ctx, std, globals)
 }
 
 // resumed says what a resume has ended.
@@ -276,7 +276,7 @@ func (c *laneLimitCmd) check(*kong.Context) error {
 // mostLimit is far more than any destination takes at once.
 const mostLimit = 10_000
 
-func (c *laneLimitCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *laneLimitCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	return laneEdit{
 		laneTarget: c.laneTarget, nats: c.NATS, json: c.JSON, audit: c.auditFlags,
 		action: schemas.LaneLimit, parameters: map[string]string{"limit": c.N},
@@ -287,5 +287,5 @@ func (c *laneLimitCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 			}
 			return fmt.Sprintf("at most %d jobs at once", c.limit)
 		},
-	}.run(ctx, std, cli)
+	}.run(ctx, std, globals)
 }

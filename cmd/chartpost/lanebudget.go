@@ -55,11 +55,11 @@ type budgetJSON struct {
 	AgeSeconds     float64 `json:"age_seconds"`
 }
 
-func (c *laneBudgetCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *laneBudgetCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	if c.Budget.Requests == 0 {
 		return c.off(std)
 	}
-	queue, err := app.Queue(c.NATS, "lane", cli.Log.logger(std))
+	queue, err := app.Queue(c.NATS, "lane", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

@@ -32,8 +32,8 @@ A lane is open, unserved for the reason shown (it waits for its turn where more 
 
 func (c *laneLsCmd) check(*kong.Context) error { return c.NATS.Check() }
 
-func (c *laneLsCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "lane", cli.Log.logger(std))
+func (c *laneLsCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(c.NATS, "lane", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

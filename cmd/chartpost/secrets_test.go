@@ -130,7 +130,7 @@ func natsFor(t *testing.T, public string) string {
 // TestNoFlagTakesASecret holds every flag that sounds like a secret to be the
 // path of a file, or one of those that are known to be none.
 func TestNoFlagTakesASecret(t *testing.T) {
-	parser, _, err := newParser(new(CLI))
+	parser, _, err := new(CLI).commandLine().parser()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func (c *sendCmd) check(k *kong.Context) error {
 	return errors.Join(c.withJob(c.Job, k, "upload"), c.uploadFlags.check(c.Job != "", len(c.File)), wait, c.NATS.Check(), c.S3.Check())
 }
 
-func (c *sendCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *sendCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	data, err := c.read(ctx, std, time.Now())
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (c *sendCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 	if err := c.sendable(job, time.Now()); err != nil {
 		return err
 	}
-	queue, err := app.Queue(c.NATS, "send", cli.Log.logger(std))
+	queue, err := app.Queue(c.NATS, "send", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

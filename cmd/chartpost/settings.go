@@ -47,6 +47,17 @@ func eachFlag(n *kong.Node, do func(*kong.Flag)) {
 	}
 }
 
+// loadNamed is kong's hook between the command line and the other sources.
+func (s *settings) loadNamed(k *kong.Context) error {
+	for _, f := range k.Model.Flags {
+		if path, ok := k.FlagValue(f).(string); ok && f.Name == "config" {
+			s.load(path, k.Model.Node)
+		}
+	}
+	k.AddResolver(s)
+	return nil
+}
+
 // load reads the YAML file, if one is named, and refuses keys that no flag of
 // any command has: they are most likely misspelled.
 func (s *settings) load(path string, root *kong.Node) {

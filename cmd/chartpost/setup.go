@@ -35,8 +35,8 @@ func (c *setupCmd) check(*kong.Context) error {
 }
 
 // Run also tells what was done before it failed.
-func (c *setupCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "setup", cli.Log.logger(std))
+func (c *setupCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(c.NATS, "setup", globals.logger(std))
 	if err != nil {
 		return err
 	}

@@ -71,8 +71,8 @@ func (c *watchCmd) source() error {
 	return errors.Join(faults...)
 }
 
-func (c *watchCmd) Run(ctx context.Context, std streams, cli *CLI) error {
-	queue, err := app.Queue(c.NATS, "watch", cli.Log.logger(std))
+func (c *watchCmd) Run(ctx context.Context, std streams, globals *globals) error {
+	queue, err := app.Queue(c.NATS, "watch", globals.logger(std))
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceNATS)
 	}

@@ -36,10 +36,10 @@ func (c *workerCmd) settings() app.Settings {
 
 func (c *workerCmd) check(*kong.Context) error { return c.settings().Check() }
 
-func (c *workerCmd) Run(ctx context.Context, std streams, cli *CLI) error {
+func (c *workerCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	go forceOnSecondSignal(ctx)
 	app.BoundHeap()
-	return app.RunWorker(ctx, c.settings(), cli.Log.logger(std), func() {})
+	return app.RunWorker(ctx, c.settings(), globals.logger(std), func() {})
 }
 
 // forceOnSecondSignal ends the process at the signal after the one that ended
