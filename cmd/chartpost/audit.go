@@ -85,8 +85,6 @@ func (a *auditor) request(ctx context.Context, target schemas.Target) (*entry, e
 	return e, nil
 }
 
-var adviceAudit = "if the stream of the audit is missing, run `chartpost setup` with an operator's user; else see " + flags("prefix", "nats-creds") + " and the permissions of this user"
-
 // end writes down what came of it, also where the command was interrupted, and
 // joins its own failure to err.
 func (e *entry) end(ctx context.Context, result string, err error) error {

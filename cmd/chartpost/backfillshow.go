@@ -6,12 +6,10 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
-	"github.com/chartpost/chartpost/internal/show"
 )
 
 // lanesShown is how many lanes a person is shown; --json has all.
@@ -79,13 +77,6 @@ func printFaults(w io.Writer, plan *backfill.Plan) {
 	}
 }
 
-// Where a person looks on, progress is one line that changes; a log gets a line
-// now and then.
-const (
-	progressTerminal = 200 * time.Millisecond
-	progressLog      = 10 * time.Second
-)
-
 // showProgress tells how far p is until the function it gives is called.
 func showProgress(std streams, p *backfill.Progress, sizes bool) (stop func()) {
 	return showLine(std, func() string {
@@ -95,28 +86,4 @@ func showProgress(std streams, p *backfill.Progress, sizes bool) (stop func()) {
 		}
 		return text
 	})
-}
-
-// showLine shows a text that changes until the function it gives is called.
-func showLine(std streams, text func() string) (stop func()) {
-	every, format, end := progressLog, "%s\n", ""
-	if std.errTerminal {
-		every, format, end = progressTerminal, "\r%s\x1b[K", "\r\x1b[K"
-	}
-	done := make(chan struct{})
-	var told sync.WaitGroup
-	told.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				fmt.Fprintf(show.Raw(std.err), format, show.Clean(text()))
-			case <-done:
-				fmt.Fprint(show.Raw(std.err), end)
-				return
-			}
-		}
-	})
-	return func() { close(done); told.Wait() }
 }

@@ -30,20 +30,11 @@ Give it the worker's own settings, and run it where the worker runs:
 // checkTime bounds each line.
 const checkTime = 15 * time.Second
 
-// What an operator can do about a part that does not work.
+// What an operator can do about Redox.
 var (
-	adviceNATS    = "see " + flags("nats-url", "nats-creds", "nats-nkey", "nats-tls-ca") + ": is the server there, and does it let this user in?"
-	adviceStreams = "if they are missing, run `chartpost setup` with an operator's user; if they exist, see " + flags("prefix", "nats-creds") + " and the permissions of this user"
-	adviceS3      = "see " + flags("s3-endpoint", "s3-region", "s3-path-style", "s3-buckets") + " and the credentials of the AWS SDK's own chain (AWS_ACCESS_KEY_ID, AWS_PROFILE, a role)"
-	adviceKey     = "see " + flags("redox-key-file", "redox-key-id", "redox-client-id", "redox-tls-ca")
-	adviceToken   = "see " + flags("redox-client-id", "redox-key-id", "redox-token-url", "redox-token-audience", "redox-tls-ca") + "; the dashboard of Redox shows which keys the client has"
+	adviceKey   = "see " + flags("redox-key-file", "redox-key-id", "redox-client-id", "redox-tls-ca")
+	adviceToken = "see " + flags("redox-client-id", "redox-key-id", "redox-token-url", "redox-token-audience", "redox-tls-ca") + "; the dashboard of Redox shows which keys the client has"
 )
-
-// flags lists flags as a person may set them.
-func flags(names ...string) string {
-	last := len(names) - 1
-	return "--" + strings.Join(names[:last], ", --") + " and --" + names[last]
-}
 
 func (c *checkCmd) Run(ctx context.Context, std streams) error {
 	s := c.settings()

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -94,19 +92,6 @@ func (t *deadTarget) check() error {
 	return errors.Join(faults...)
 }
 
-var errJob = errors.New("<job>: must be the id of a job, 1 to 128 of letters, digits, _ and -, or DESTINATION/ID")
-
-// names reports whether the text, an id or DESTINATION/ID, names the job.
-func names(text string, job schemas.JobKey) bool { return text == job.ID || text == job.String() }
-
-// jobName is DESTINATION/ID, or the id where no destination is known.
-func jobName(job schemas.JobKey) string {
-	if job.Destination == "" {
-		return job.ID
-	}
-	return job.String()
-}
-
 // find gives the letters that are meant; missing are what was named and is not
 // there, as letters that have nothing but that name.
 func (t *deadTarget) find(ctx context.Context, queue *natsq.Conn) (letters, missing []natsq.Letter, err error) {
@@ -190,11 +175,4 @@ func openDead(ctx context.Context, n app.NATS, operator string, log *slog.Logger
 // targetOf names a dead letter to the audit.
 func targetOf(l natsq.Letter) schemas.Target {
 	return schemas.Target{Class: l.Lane.Class, Destination: l.Lane.Destination, JobID: l.JobID, DeadLetter: l.Sequence}
-}
-
-// jsonLines writes JSON, one value a line.
-func jsonLines(w io.Writer) *json.Encoder {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return encoder
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -167,21 +165,4 @@ func letterPairs(l natsq.Letter, job *jobSummary, now time.Time) [][2]string {
 		{"operation", job.Operation}, {"environment", job.Environment}, {"requested", when(job.RequestedAt)}, {"expires", expires},
 		{"files", strconv.Itoa(job.Files)}, {"message", strconv.Itoa(job.Message) + " bytes"}, {"correlation", correlationText(job.Correlation)},
 	}...)
-}
-
-// correlationText is "a=1 b=2".
-func correlationText(c map[string]string) string {
-	var parts []string
-	for _, key := range slices.Sorted(maps.Keys(c)) {
-		parts = append(parts, key+"="+c[key])
-	}
-	return strings.Join(parts, " ")
-}
-
-// when is a time for people, with its zone.
-func when(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Local().Format("2006-01-02 15:04:05 MST")
 }

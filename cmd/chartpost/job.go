@@ -35,21 +35,6 @@ func readJob(ctx context.Context, path string, in io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-var errInterrupted = errors.New("interrupted while the input was read; nothing was done")
-
-// interruptible reads in until ctx ends. A read of a terminal or of a pipe cannot
-// be broken off: it outlives a Ctrl-C, at which the process ends.
-func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
-	out, feed := io.Pipe()
-	stop := context.AfterFunc(ctx, func() { feed.CloseWithError(ctx.Err()) })
-	go func() {
-		_, err := io.Copy(feed, in)
-		stop()
-		feed.CloseWithError(err)
-	}()
-	return out
-}
-
 // understand reads a job as a worker of its environment will. On the author's
 // own terminal, and nowhere else, an offending key is shown as it was written.
 func understand(data []byte, sourceID string, terminal bool) (schemas.Job, error) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -17,10 +16,6 @@ import (
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
-
-// jobGroup is the heading of the flags that make a job. What they are given may
-// be about a patient and is not repeated in messages.
-const jobGroup = "Job"
 
 // jobFlags make a job piece by piece, where no job file is given.
 type jobFlags struct {
@@ -150,12 +145,6 @@ func readJSON(path string) (json.RawMessage, error) {
 		return nil, errors.New("the file is not JSON")
 	}
 	return data, nil
-}
-
-// readLimited reads one byte more than a job may have, so that a larger one is
-// refused as too large and not as cut off.
-func readLimited(r io.Reader) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(r, schemas.MaxJobSize+1))
 }
 
 // files are those that are in S3 already.

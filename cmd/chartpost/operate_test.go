@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -265,96 +263,5 @@ func TestWatch(t *testing.T) {
 	// At once, before it stands.
 	if code := run(ctx, []string{"watch", "--nats-url", o.url}, streams{out: &out, err: &errs}); code != exitOK {
 		t.Errorf("exit code %d: %s", code, errs.String())
-	}
-}
-
-// TestQuestionAndCtrlC: a question ends with the command.
-func TestQuestionAndCtrlC(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	in, writer := io.Pipe()
-	defer writer.Close()
-	std := streams{in: in, err: io.Discard, inTerminal: true, errTerminal: true}
-	if err := (yesFlag{}).confirm(ctx, std, "Sure?"); !errors.Is(err, errDeclined) {
-		t.Error(err)
-	}
-}
-
-func TestParseTime(t *testing.T) {
-	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.FixedZone("", 3600))
-	for text, want := range map[string]string{
-		"2h": "2026-11-20T08:00:00+01:00", "0s": "2026-11-20T10:00:00+01:00", "2026-11-19": "2026-11-19T00:00:00+01:00",
-		"2026-11-19T08:00:00Z": "2026-11-19T08:00:00Z", "2026-11-19 08:00": "2026-11-19T08:00:00+01:00", "2026-11-19T08:00": "2026-11-19T08:00:00+01:00",
-		"-2h": "", "yesterday": "", "": "", "2": "",
-	} {
-		got, err := parseTime(text, now)
-		if (err != nil) != (want == "") || err == nil && got.Format(time.RFC3339) != want {
-			t.Errorf("%q: %s, %v", text, got.Format(time.RFC3339), err)
-		}
-	}
-}
-
-func TestPerSecond(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"50/s": 20 * time.Millisecond, "50": 20 * time.Millisecond, "600/m": 100 * time.Millisecond, "3600/h": time.Second,
-		"0/s": 0, "-1/s": 0, "x": 0, "": 0, "5/d": 0, "5/": time.Second / 5, "1000001/s": 0,
-	} {
-		got, err := perSecond(text)
-		if got != want || (err == nil) != (want != 0) {
-			t.Errorf("%q: %s, %v", text, got, err)
-		}
-	}
-}
-
-func TestResumeAt(t *testing.T) {
-	head, begin := strings.Join(csvHead, ","), `{"sequence":7,"event":`
-	for name, c := range map[string]struct {
-		format, text, left string
-		last               uint64
-		bad                bool
-	}{
-		"empty":              {format: "ndjson"},
-		"whole":              {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n", left: `{"sequence":7,"event":{}}` + "\n", last: 7},
-		"torn":               {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n" + `{"seque`, left: `{"sequence":7,"event":{}}` + "\n", last: 7},
-		"torn at once":       {format: "ndjson", text: `{"seque`},
-		"no line at all":     {format: "ndjson", text: "Zebedee", bad: true},
-		"not from its begin": {format: "ndjson", text: "Zebedee\n" + `{"sequence":7,"event":{}}` + "\n", bad: true},
-		"csv, torn heads":    {format: "csv", text: head[:9], left: ""},
-		"csv, no line":       {format: "csv", text: "sequence,Zebedee", bad: true},
-		"another csv":        {format: "csv", text: "a,b\n12,Zebedee\n", bad: true},
-		"another's":          {format: "ndjson", text: "Zebedee\n", bad: true},
-		"csv":                {format: "csv", text: head + "\n12,x\n", left: head + "\n12,x\n", last: 12},
-		"csv, heads only":    {format: "csv", text: head + "\n13,", left: ""},
-		"csv for ndjson":     {format: "ndjson", text: head + "\n12,x\n", bad: true},
-		"ndjson for csv":     {format: "csv", text: `{"sequence":7,"event":{}}` + "\n", bad: true},
-		"long":               {format: "ndjson", text: begin + strings.Repeat("x", longestLine-len(begin)) + "\n" + `{"sequence":8,"event":{}}` + "\nto", left: "x", last: 8},
-	} {
-		path := filepath.Join(t.TempDir(), "out")
-		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		file, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last, err := resumeAt(file, c.format)
-		file.Close()
-		left, _ := os.ReadFile(path)
-		if c.bad {
-			if err == nil || string(left) != c.text || strings.Contains(err.Error(), "Zebedee") {
-				t.Errorf("%s: %d, %v", name, last, err)
-			}
-			continue
-		}
-		same := string(left) == c.left || c.left == "x" && len(left) == longestLine+len(`{"sequence":8,"event":{}}`)+2
-		if err != nil || last != c.last || !same {
-			t.Errorf("%s: %d, %v, leaves %d bytes", name, last, err, len(left))
-		}
-	}
-}
-
-func TestSystemUser(t *testing.T) {
-	if name := systemUser(); !printable(name, mostName) || !strings.Contains(name, "@") {
-		t.Errorf("%q", name)
 	}
 }

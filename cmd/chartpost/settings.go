@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"reflect"
@@ -233,14 +232,6 @@ func surplus(err error, args []string) error {
 	return err
 }
 
-// cause is what the system says of a file, without its path: the path of a
-// document can name a patient.
-func cause(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	if e, ok := errors.AsType[*os.LinkError](err); ok {
-		return e.Err
-	}
-	return err
-}
+// jobGroup is the heading of the flags that make a job. What they are given may
+// be about a patient and is not repeated in messages.
+const jobGroup = "Job"
