@@ -12,40 +12,16 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/status"
 	"github.com/chartpost/chartpost/internal/natsq"
 )
-
-// paceWindow is how far back the pace of a run looks.
-const paceWindow = time.Minute
-
-// pace is how fast lines end.
-type pace struct{ samples []sample }
-
-type sample struct {
-	at   time.Time
-	done int64
-}
-
-// add takes in how many lines have ended, and gives how many do in a second: over the
-// last minute, or since the first sample where that is less.
-func (p *pace) add(at time.Time, done int64) (perSecond float64) {
-	p.samples = append(p.samples, sample{at, done})
-	for len(p.samples) > 2 && at.Sub(p.samples[1].at) >= paceWindow {
-		p.samples = p.samples[1:]
-	}
-	first := p.samples[0]
-	if passed := at.Sub(first.at).Seconds(); passed > 0 {
-		return float64(done-first.done) / passed
-	}
-	return 0
-}
 
 // live shows how far a run is.
 type live struct {
 	tally func() backfill.Tally
 	// troubles are what stands between the feeder and the queue.
 	troubles func() []natsq.Trouble
-	pace     pace
+	pace     status.Pace
 	// spending is what is known of the request budget; nil is nothing.
 	spending atomic.Pointer[app.Spending]
 }
@@ -59,7 +35,7 @@ func showTally(ctx context.Context, std streams, tally func() backfill.Tally, tr
 	ctx, cancel := context.WithCancel(ctx)
 	looked := make(chan struct{})
 	go func() { defer close(looked); l.look(ctx, spending) }()
-	l.pace.add(time.Now(), tally().Ended())
+	l.pace.Add(time.Now(), tally().Ended())
 	hide := showLine(std, func() string {
 		if std.errTerminal {
 			return fit(l.brief(time.Now()), terminalWidth())
@@ -110,7 +86,7 @@ func (l *live) brief(now time.Time) string {
 // speed tells how fast the run is, how long it will take at that pace, and what it
 // and others take of the request budget, and what the queue refuses.
 func (l *live) speed(now time.Time, t backfill.Tally) string {
-	perSecond := l.pace.add(now, t.Ended())
+	perSecond := l.pace.Add(now, t.Ended())
 	text := fmt.Sprintf("%.1f/s", perSecond)
 	if left := t.Lines - t.Ended(); perSecond > 0 && left > 0 {
 		text += ", " + time.Duration(float64(left)/perSecond*float64(time.Second)).Round(time.Second).String() + " to go"

@@ -9,31 +9,6 @@ import (
 	"github.com/chartpost/chartpost/internal/natsq"
 )
 
-// TestPace: a pause counts for a minute and no longer, and nothing is divided by no
-// time.
-func TestPace(t *testing.T) {
-	var p pace
-	began := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
-	if got := p.add(began, 100); got != 0 {
-		t.Errorf("at once: %g", got)
-	}
-	for _, c := range []struct {
-		second int
-		done   int64
-		want   float64
-	}{{10, 200, 10}, {20, 300, 10}, {80, 300, 0}, {140, 300, 0}, {150, 400, 100. / 70}, {200, 900, 10}} {
-		if got := p.add(began.Add(time.Duration(c.second)*time.Second), c.done); got != c.want {
-			t.Errorf("after %d s: %g a second, want %g", c.second, got, c.want)
-		}
-	}
-	for i := range 10_000 {
-		p.add(began.Add(time.Hour+time.Duration(i)*200*time.Millisecond), int64(1000+i))
-	}
-	if n := len(p.samples); n > 302 {
-		t.Errorf("%d samples are kept", n)
-	}
-}
-
 // TestLive: what a person and what a log are told.
 func TestLive(t *testing.T) {
 	began := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
@@ -43,7 +18,7 @@ func TestLive(t *testing.T) {
 	show := func(s *app.Spending, troubles ...natsq.Trouble) *live {
 		l := &live{tally: func() backfill.Tally { return tally }, troubles: func() []natsq.Trouble { return troubles }}
 		l.spending.Store(s)
-		l.pace.add(began, 100)
+		l.pace.Add(began, 100)
 		return l
 	}
 	now := began.Add(10 * time.Second)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,15 +14,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/report"
 )
 
 type reportCmd struct {
@@ -162,7 +160,7 @@ func (c *reportCmd) account(ctx context.Context, out io.Writer, desk *desk, m *s
 	sum := sha256.New()
 	size := &counter{}
 	buffered := bufio.NewWriterSize(io.MultiWriter(outFile{out}, sum, size), 64<<10)
-	each, end := c.rows(buffered)
+	each, end := report.Rows(buffered, c.OutFormat == "ndjson" || c.OutFormat == "auto" && strings.HasSuffix(c.Out, "json"))
 	account := backfill.Account{
 		Ports: backfill.Ports{Bucket: desk.runs, Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
 		Run:   run, Open: m.Open, Goroutines: runtime.GOMAXPROCS(0),
@@ -189,45 +187,6 @@ type counter struct{ n int64 }
 func (c *counter) Write(p []byte) (int, error) {
 	c.n += int64(len(p))
 	return len(p), nil
-}
-
-// reportColumns are those of a report in CSV.
-var reportColumns = []string{
-	"line", "job_id", "outcome", "reason", "path", "attempts", "possible_duplicate", "size", "sha256", "log_ids", "location", "accepted_at", "ended_at",
-}
-
-// rows gives the writer of rows, and of their end.
-func (c *reportCmd) rows(w io.Writer) (each func(backfill.Row) error, end func() error) {
-	if c.OutFormat == "ndjson" || c.OutFormat == "auto" && strings.HasSuffix(c.Out, "json") {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		return func(r backfill.Row) error { return encoder.Encode(r) }, func() error { return nil }
-	}
-	out := csv.NewWriter(w)
-	headed := out.Write(reportColumns)
-	return func(r backfill.Row) error {
-			return errors.Join(headed, out.Write([]string{
-				strconv.FormatInt(r.Line, 10), r.JobID, string(r.Outcome), r.Reason, r.Path, strconv.Itoa(r.Attempts), strconv.FormatBool(r.PossibleDuplicate),
-				positive(r.Size), strings.Join(r.SHA256, " "), strings.Join(r.LogIDs, " "), r.Location, instant(r.AcceptedAt), instant(r.EndedAt),
-			}))
-		}, func() error {
-			out.Flush()
-			return out.Error()
-		}
-}
-
-func positive(n int64) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatInt(n, 10)
-}
-
-func instant(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Format(time.RFC3339Nano)
 }
 
 func (c *reportCmd) print(out io.Writer, s backfill.Summary) error {

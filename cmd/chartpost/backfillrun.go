@@ -18,6 +18,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/report"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -135,7 +136,7 @@ func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedMa
 	}
 	m.run = run.StartedAt
 	if c.OnlyFailed != "" {
-		if m.only, m.onlySource, err = readFailed(c.OnlyFailed); err != nil {
+		if m.only, m.onlySource, err = report.Failed(c.OnlyFailed); err != nil {
 			return run, nil, usage(fmt.Errorf("--only-failed: %w", cause(err)))
 		}
 	}
@@ -153,14 +154,14 @@ func (c *runCmd) begin(ctx context.Context, std streams, desk *desk, m *storedMa
 		if err := m.same(run, plan); err != nil {
 			return run, survey, usage(err)
 		}
-		return run, survey, notes.do(ctx, target, func() (string, error) { return "taken up again", nil })
+		return run, survey, notes.Do(ctx, target, func() (string, error) { return "taken up again", nil })
 	}
 	if err := c.accept(std, plan); err != nil {
 		return run, nil, err
 	}
 	run.Manifest, run.Template, run.Only, run.Settings = plan.Manifest, m.template, m.onlySource, m.settings()
 	run.Lines, run.Faulty, run.LastLine = plan.Lines, plan.Faulty, survey.LastLine()
-	return run, survey, notes.do(ctx, target, func() (string, error) {
+	return run, survey, notes.Do(ctx, target, func() (string, error) {
 		err := backfill.CreateRun(ctx, desk.runs, run)
 		if errors.Is(err, backfill.ErrChanged) {
 			err = fmt.Errorf("the run %s was started by somebody else at the same moment; run the command again", c.ID)

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/report"
+	"github.com/chartpost/chartpost/internal/backfill/status"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/samples"
@@ -121,7 +123,7 @@ func TestBackfillKilled(t *testing.T) {
 		t.Fatalf("interrupted: exit code %d\n%s", code, said)
 	}
 	feeder, said = process(t, env, append(feed, "25")...)
-	status := func() (s runStatus) {
+	status := func() (s status.Status) {
 		if err := json.Unmarshal([]byte(command(exitOK, "backfill", "status", "killed", "--json")), &s); err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +161,7 @@ func TestBackfillKilled(t *testing.T) {
 	}
 	command(exitNotAccepted, append(again, out, "--force")...)
 	reportIs(t, out, lines, fmt.Sprint(missing))
-	if said := command(exitNotAccepted, append(again, "-")...); !strings.Contains(said, strings.Join(reportColumns, ",")+"\n") || !strings.Contains(said, "OUTCOME ") {
+	if said := command(exitNotAccepted, append(again, "-")...); !strings.Contains(said, strings.Join(report.Columns(), ",")+"\n") || !strings.Contains(said, "OUTCOME ") {
 		t.Error(said)
 	}
 	again[3] = file("other.csv", append(rows, "77,Zebedee\n"...))
@@ -252,7 +254,7 @@ func reportIs(t *testing.T, name string, lines int, failed string) {
 		t.Error("the report has a patient")
 	}
 	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
-	if err != nil || len(rows) != lines+1 || strings.Join(rows[0], ",") != strings.Join(reportColumns, ",") {
+	if err != nil || len(rows) != lines+1 || strings.Join(rows[0], ",") != strings.Join(report.Columns(), ",") {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
 	for i, row := range rows[1:] {

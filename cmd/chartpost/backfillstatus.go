@@ -13,6 +13,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/status"
 	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -43,17 +44,6 @@ func checkRunName(name string) error {
 	return nil
 }
 
-// runStatus is a run in JSON.
-type runStatus struct {
-	backfill.RunFields
-	// Feeder is empty where nobody feeds the run; FeederAt is its last word.
-	Feeder   string    `json:"feeder,omitempty"`
-	FeederAt time.Time `json:"feeder_at,omitzero"`
-	EndedAt  time.Time `json:"ended_at,omitzero"`
-	// Progress has the numbers.
-	Progress backfill.Tally `json:"progress"`
-}
-
 func (c *statusCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	desk, err := openDesk(ctx, c.NATS, globals.logger(std))
 	if err != nil {
@@ -61,51 +51,31 @@ func (c *statusCmd) Run(ctx context.Context, std streams, globals *globals) erro
 	}
 	defer desk.Close()
 	if c.Name != "" {
-		status, err := desk.status(ctx, c.Name, true)
+		one, err := status.Read(ctx, desk.runs, desk.queue.RunEvents(), c.Name, true)
 		if err != nil {
 			return fmt.Errorf("run %s: %w", c.Name, err)
 		}
-		return c.print(std, []runStatus{status})
+		return c.print(std, []status.Status{one})
 	}
 	keys, err := desk.runs.Keys(ctx, backfill.RunPrefix+"*")
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
-	var all []runStatus
+	var all []status.Status
 	for _, key := range keys {
-		status, err := desk.status(ctx, strings.TrimPrefix(key, backfill.RunPrefix), false)
+		one, err := status.Read(ctx, desk.runs, desk.queue.RunEvents(), strings.TrimPrefix(key, backfill.RunPrefix), false)
 		if errors.Is(err, backfill.ErrForgotten) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		all = append(all, status)
+		all = append(all, one)
 	}
 	return c.print(std, all)
 }
 
-// status reads the run's book and brings it up to date. Without since, one of
-// which every line had ended stays as it was then: what came of dead letters that
-// were replayed after that is in events, and reading these costs as much for each
-// old run as all runs since have brought.
-func (d *desk) status(ctx context.Context, name string, since bool) (runStatus, error) {
-	run, _, err := backfill.LoadRun(ctx, d.runs, name)
-	if err != nil {
-		return runStatus{}, err
-	}
-	at, err := backfill.LoadCheckpoint(ctx, d.runs, name)
-	if err != nil {
-		return runStatus{}, err
-	}
-	book, err := backfill.OpenBook(ctx, d.runs, run)
-	if err == nil && (since || at.EndedAt.IsZero()) {
-		err = book.CatchUp(ctx, d.queue.RunEvents(), run, at.Events)
-	}
-	return runStatus{RunFields: backfill.RunFields(run), Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}, err
-}
-
-func (c *statusCmd) print(std streams, all []runStatus) error {
+func (c *statusCmd) print(std streams, all []status.Status) error {
 	if c.JSON {
 		for _, one := range all {
 			text, err := versioned.Encode(one)
@@ -122,33 +92,11 @@ func (c *statusCmd) print(std streams, all []runStatus) error {
 	fmt.Fprint(w, "RUN\tSTARTED\tSTATE\tLINES\tACCEPTED\tDUPLICATE\tFAILED\tUNKNOWN\tCANCELLED\tIN FLIGHT\tNOT FED\tFEEDER\n")
 	for _, s := range all {
 		n := s.Progress.Counts
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.StartedAt.Local().Format(time.DateTime), s.word(),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.StartedAt.Local().Format(time.DateTime), s.Word(),
 			s.Progress.Lines, n[backfill.OutcomeAccepted], n[backfill.OutcomeDuplicate], n[backfill.OutcomeFailed], n[backfill.OutcomeUnknown],
-			n[backfill.OutcomeCancelled], s.Progress.InFlight, s.Progress.Unfed, s.feeder())
+			n[backfill.OutcomeCancelled], s.Progress.InFlight, s.Progress.Unfed, s.FeederWord(time.Now()))
 	}
 	return w.Flush()
-}
-
-// word is the state of the run, in which an end goes before what is wanted.
-func (s runStatus) word() string {
-	if s.Progress.InFlight+s.Progress.Unfed == 0 {
-		if s.State == backfill.Cancelled {
-			return "cancelled"
-		}
-		return "ended"
-	}
-	return string(s.State)
-}
-
-// feeder names the feeder, and how long ago it spoke where that is long.
-func (s runStatus) feeder() string {
-	if s.Feeder == "" {
-		return "-"
-	}
-	if silent := time.Since(s.FeederAt); silent > backfill.DefaultLease {
-		return fmt.Sprintf("%s, silent for %s", s.Feeder, silent.Round(time.Second))
-	}
-	return s.Feeder
 }
 
 // printEnd tells how a run has ended.
@@ -178,7 +126,7 @@ func (c *runTarget) checked(needReason bool) error {
 
 // act does what is audited with the run.
 func (c *runTarget) act(ctx context.Context, desk *desk, action schemas.Action, do func() (string, error)) error {
-	return c.auditor(ctx, desk.queue, c.NATS.Prefix, action, nil).do(ctx, schemas.Target{Run: c.Name}, do)
+	return c.auditor(ctx, desk.queue, c.NATS.Prefix, action, nil).Do(ctx, schemas.Target{Run: c.Name}, do)
 }
 
 // wish is what an operator wants of a run.

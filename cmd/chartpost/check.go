@@ -38,7 +38,7 @@ var (
 
 func (c *checkCmd) Run(ctx context.Context, std streams) error {
 	s := c.settings()
-	r := &report{w: std.out, json: c.JSON}
+	r := &results{w: std.out, json: c.JSON}
 	r.line("settings", nil, "")
 	// The library's own chatter about a lost connection would only repeat a line.
 	silent := slog.New(slog.DiscardHandler)
@@ -51,7 +51,7 @@ func (c *checkCmd) Run(ctx context.Context, std streams) error {
 	return nil
 }
 
-func (c *checkCmd) checkQueue(ctx context.Context, s app.Settings, r *report, log *slog.Logger) {
+func (c *checkCmd) checkQueue(ctx context.Context, s app.Settings, r *results, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	queue, err := app.Queue(s.NATS, "check", log)
@@ -63,7 +63,7 @@ func (c *checkCmd) checkQueue(ctx context.Context, s app.Settings, r *report, lo
 	r.line("nats streams and buckets", queue.Verify(ctx), adviceStreams)
 }
 
-func (c *checkCmd) checkFiles(ctx context.Context, s app.Settings, r *report) {
+func (c *checkCmd) checkFiles(ctx context.Context, s app.Settings, r *results) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	source, err := app.Source(ctx, s.S3, s.Delivery)
@@ -84,7 +84,7 @@ func (c *checkCmd) checkFiles(ctx context.Context, s app.Settings, r *report) {
 	}
 }
 
-func (c *checkCmd) checkRedox(ctx context.Context, s app.Settings, r *report, log *slog.Logger) {
+func (c *checkCmd) checkRedox(ctx context.Context, s app.Settings, r *results, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	client, err := app.Client(s.Redox, s.Delivery, nil, log)
@@ -101,14 +101,14 @@ func (c *checkCmd) checkRedox(ctx context.Context, s app.Settings, r *report, lo
 	r.line("redox token", client.Authorize(ctx), adviceToken)
 }
 
-// report prints one line a check, and what to do under the ones that failed.
-type report struct {
+// results prints one line a check, and what to do under the ones that failed.
+type results struct {
 	w            io.Writer
 	json         bool
 	done, failed int
 }
 
-func (r *report) line(what string, err error, advice string) {
+func (r *results) line(what string, err error, advice string) {
 	r.done++
 	if err != nil {
 		r.failed++
@@ -131,7 +131,7 @@ func (r *report) line(what string, err error, advice string) {
 }
 
 // warn prints a line for what may or may not be a fault.
-func (r *report) warn(what string, err error) {
+func (r *results) warn(what string, err error) {
 	r.done++
 	if r.json {
 		r.encode(checkJSON{Check: what, Result: "warning", Text: err.Error()})
@@ -148,4 +148,4 @@ type checkJSON struct {
 	Advice string `json:"advice,omitempty"`
 }
 
-func (r *report) encode(c checkJSON) { jsonLines(r.w).Encode(c) }
+func (r *results) encode(c checkJSON) { jsonLines(r.w).Encode(c) }

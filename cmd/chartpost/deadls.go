@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/deadletter"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
-	"github.com/chartpost/chartpost/schemas"
 )
 
 type deadLsCmd struct {
@@ -53,7 +52,7 @@ func (c *deadLsCmd) Run(ctx context.Context, std streams, globals *globals) erro
 		n++
 		if !c.JSON {
 			rows = append(rows, letterRow(l))
-		} else if written = encoder.Encode(letterJSON(l)); written != nil {
+		} else if written = encoder.Encode(deadletter.Summarize(l)); written != nil {
 			return false
 		}
 		return c.Limit == 0 || n < c.Limit
@@ -72,29 +71,4 @@ func letterRow(l natsq.Letter) show.Letter {
 		Buried: l.Buried, Job: l.JobID, Class: string(l.Lane.Class), Destination: l.Lane.Destination, Status: string(l.Status),
 		Reason: l.Reason.Code, Path: l.Reason.Path, PossibleDuplicate: l.PossibleDuplicate, Size: l.Size,
 	}
-}
-
-// deadJSON is a dead letter in JSON.
-type deadJSON struct {
-	Sequence          uint64          `json:"sequence"`
-	Buried            time.Time       `json:"buried"`
-	JobID             string          `json:"job_id,omitempty"`
-	After             string          `json:"after,omitempty"`
-	Class             schemas.Class   `json:"class"`
-	Destination       string          `json:"destination"`
-	Status            schemas.Status  `json:"status,omitempty"`
-	Reason            *schemas.Reason `json:"reason,omitempty"`
-	PossibleDuplicate bool            `json:"possible_duplicate"`
-	Size              int             `json:"size"`
-}
-
-func letterJSON(l natsq.Letter) deadJSON {
-	return deadJSON{l.Sequence, l.Buried, l.JobID, l.After, l.Lane.Class, l.Lane.Destination, l.Status, reasonOf(l), l.PossibleDuplicate, l.Size}
-}
-
-func reasonOf(l natsq.Letter) *schemas.Reason {
-	if l.Reason.Code == "" {
-		return nil
-	}
-	return &l.Reason
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/audit"
 	"github.com/chartpost/chartpost/internal/deadletter"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/schemas"
@@ -91,15 +92,15 @@ func (c *deadResolveCmd) Run(ctx context.Context, std streams, globals *globals)
 
 // noted does act, which tells Before of what it is about to do, with its records
 // in the audit.
-func (d *deadDesk) noted(ctx context.Context, notes *auditor, act func() (deadletter.Outcome, error)) (deadletter.Outcome, error) {
-	var written *entry
+func (d *deadDesk) noted(ctx context.Context, notes *audit.Trail, act func() (deadletter.Outcome, error)) (deadletter.Outcome, error) {
+	var written *audit.Entry
 	d.Before = func(ctx context.Context, l natsq.Letter) (err error) {
-		written, err = notes.request(ctx, targetOf(l))
+		written, err = notes.Request(ctx, targetOf(l))
 		return err
 	}
 	outcome, err := act()
 	if written != nil {
-		err = written.end(ctx, string(outcome), err)
+		err = written.End(ctx, string(outcome), err)
 	}
 	return outcome, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/deadletter"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/schemas"
@@ -84,7 +85,7 @@ func (c *deadShowCmd) Run(ctx context.Context, std streams, globals *globals) er
 			return err
 		}
 		if c.JSON {
-			err = jsonLines(std.out).Encode(letterWithJob{letterJSON(l), jobOf(data)})
+			err = jsonLines(std.out).Encode(letterWithJob{deadletter.Summarize(l), jobOf(data)})
 		} else {
 			if i > 0 {
 				fmt.Fprintln(std.out)
@@ -101,7 +102,7 @@ func (c *deadShowCmd) Run(ctx context.Context, std streams, globals *globals) er
 // content prints a job once the audit has taken who reads it.
 func (c *deadShowCmd) content(ctx context.Context, std streams, desk *deadDesk, l natsq.Letter) error {
 	notes := c.auditor(ctx, desk.Conn, c.NATS.Prefix, schemas.DeadShow, nil)
-	return notes.do(ctx, targetOf(l), func() (string, error) {
+	return notes.Do(ctx, targetOf(l), func() (string, error) {
 		data, err := desk.Content(ctx, l)
 		if errors.Is(err, natsq.ErrNoLetter) {
 			return "", &failure{exitNothing, err}
@@ -127,7 +128,7 @@ type jobSummary struct {
 
 // letterWithJob is a dead letter and its job in JSON.
 type letterWithJob struct {
-	deadJSON
+	deadletter.Summary
 	Job *jobSummary `json:"job,omitempty"`
 }
 

@@ -133,7 +133,7 @@ func (e subscriptionEdit) run(
 	ctx, cancel := context.WithTimeout(ctx, submitTime)
 	defer cancel()
 	var did string
-	err = e.audit.auditor(ctx, queue, e.nats.Prefix, action, parameters).do(ctx, schemas.Target{Subscription: e.Name}, func() (string, error) {
+	err = e.audit.auditor(ctx, queue, e.nats.Prefix, action, parameters).Do(ctx, schemas.Target{Subscription: e.Name}, func() (string, error) {
 		did, err = act(ctx, queue)
 		return did, err
 	})

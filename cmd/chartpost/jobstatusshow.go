@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/deadletter"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/internal/timeline"
@@ -37,18 +38,18 @@ type jobStatus struct {
 	// Owner wrote the record last, at ChangedAt.
 	Owner string `json:"owner,omitempty"`
 	// Waits says why a job in its lane does not move.
-	Waits       string          `json:"waits,omitempty"`
-	ChangedAt   time.Time       `json:"changed_at,omitzero"`
-	RequestedAt time.Time       `json:"requested_at,omitzero"`
-	ExpiresAt   time.Time       `json:"expires_at,omitzero"`
-	Events      []schemas.Event `json:"events"`
-	DeadLetters []deadJSON      `json:"dead_letters"`
-	Audit       []schemas.Audit `json:"audit"`
-	EventsRead  int             `json:"events_read"`
+	Waits       string               `json:"waits,omitempty"`
+	ChangedAt   time.Time            `json:"changed_at,omitzero"`
+	RequestedAt time.Time            `json:"requested_at,omitzero"`
+	ExpiresAt   time.Time            `json:"expires_at,omitzero"`
+	Events      []schemas.Event      `json:"events"`
+	DeadLetters []deadletter.Summary `json:"dead_letters"`
+	Audit       []schemas.Audit      `json:"audit"`
+	EventsRead  int                  `json:"events_read"`
 }
 
 func statusJSON(j *timeline.Job, waits string) jobStatus {
-	s := jobStatus{JobID: j.ID, State: stateOf(j), Waits: waits, After: j.After(), EventsRead: j.Cost.Events, Events: []schemas.Event{}, DeadLetters: []deadJSON{}, Audit: []schemas.Audit{}}
+	s := jobStatus{JobID: j.ID, State: stateOf(j), Waits: waits, After: j.After(), EventsRead: j.Cost.Events, Events: []schemas.Event{}, DeadLetters: []deadletter.Summary{}, Audit: []schemas.Audit{}}
 	s.Audit = append(s.Audit, j.Audits...)
 	if lane, known := j.Lane(); known {
 		s.Class, s.Destination = lane.Class, lane.Destination
@@ -58,7 +59,7 @@ func statusJSON(j *timeline.Job, waits string) jobStatus {
 		s.Attempt, s.PossibleDuplicate = e.Event.Data.Attempt, e.Event.Data.PossibleDuplicate
 	}
 	for _, l := range j.Letters {
-		s.DeadLetters = append(s.DeadLetters, letterJSON(l))
+		s.DeadLetters = append(s.DeadLetters, deadletter.Summarize(l))
 	}
 	for _, c := range []*natsq.JobCopy{j.Schedule, j.Copy, j.Again} {
 		if c != nil {

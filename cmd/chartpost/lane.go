@@ -76,7 +76,7 @@ func (e laneEdit) run(ctx context.Context, std streams, globals *globals) error 
 	notes := e.audit.auditor(ctx, queue, e.nats.Prefix, e.action, e.parameters)
 	for _, lane := range e.lanes() {
 		target := schemas.Target{Class: lane.Class, Destination: lane.Destination}
-		err := notes.do(ctx, target, func() (string, error) { return e.one(ctx, std, control, lane) })
+		err := notes.Do(ctx, target, func() (string, error) { return e.one(ctx, std, control, lane) })
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (e laneEdit) noteUnknown(ctx context.Context, std streams, control *natsq.C
 
 // one edits one lane, tells of it, and says for the audit what was done.
 func (e laneEdit) one(ctx context.Context, std streams, control *natsq.Control, lane schemas.Lane) (string, error) {
-	before, err := change(ctx, control, lane, e.edit)
+	before, err := control.Edit(ctx, lane, e.edit)
 	if err != nil {
 		return "", fmt.Errorf("lane %s %s: %w\nwhat was done is not known for certain; the command can be repeated", lane.Class, lane.Destination, err)
 	}
@@ -117,22 +117,6 @@ type laneDone struct {
 	Class       schemas.Class `json:"class"`
 	Destination string        `json:"destination"`
 	Did         string        `json:"did"`
-}
-
-// change edits a lane's state, anew for as long as somebody else is faster, and
-// gives the state that was edited.
-func change(ctx context.Context, control *natsq.Control, lane schemas.Lane, edit func(*worker.LaneState)) (worker.LaneState, error) {
-	for {
-		before, err := control.Get(ctx, lane)
-		if err != nil {
-			return before, err
-		}
-		after := before
-		edit(&after)
-		if _, err = control.Put(ctx, after); !errors.Is(err, worker.ErrChanged) {
-			return before, err
-		}
-	}
 }
 
 type lanePauseCmd struct {

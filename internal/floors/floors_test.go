@@ -78,7 +78,10 @@ var house = map[string]room{
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
 	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
-	"internal/show":     {rooms: []string{"schemas"}, shut: network},
+	// Reports as files, and how far a run is.
+	"internal/backfill/report": {rooms: []string{"internal/backfill", "internal/manifest"}, shut: network},
+	"internal/backfill/status": {rooms: []string{"internal/backfill"}, shut: network},
+	"internal/show":            {rooms: []string{"schemas"}, shut: network},
 
 	// The code of docs/integrating.md.
 	"docs":          ground, // tests of the pages
@@ -86,6 +89,8 @@ var house = map[string]room{
 
 	// An operator's decisions about dead letters.
 	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
+	// What operators do, written down.
+	"internal/audit": {rooms: []string{"schemas", "internal/deadletter"}},
 	// What is known of one job.
 	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq"}},
 
@@ -100,7 +105,7 @@ var house = map[string]room{
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
 		"internal/ledger", "internal/deadletter", "internal/timeline", "internal/stdlog",
-		"internal/manifest", "internal/backfill", "internal/versioned",
+		"internal/manifest", "internal/backfill", "internal/backfill/report", "internal/backfill/status", "internal/versioned", "internal/audit",
 	}, shut: servers},
 
 	// Real servers for development and tests.

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"bytes"
@@ -39,7 +39,7 @@ func TestReadFailed(t *testing.T) {
 	written := map[string][]byte{}
 	for _, format := range []string{"csv", "ndjson"} {
 		var out bytes.Buffer
-		each, end := (&reportCmd{OutFormat: format}).rows(&out)
+		each, end := Rows(&out, format == "ndjson")
 		for _, row := range rows {
 			if err := each(row); err != nil {
 				t.Fatal(err)
@@ -57,7 +57,7 @@ func TestReadFailed(t *testing.T) {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return readFailed(name)
+		return Failed(name)
 	}
 	for format, data := range written {
 		only, source, err := read(data)

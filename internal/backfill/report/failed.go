@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"errors"
@@ -17,8 +17,9 @@ var errNoReport = errors.New("is no report: it has no columns line, job_id and o
 // failedColumns are what is read of a report.
 var failedColumns = []string{"line", "job_id", "outcome"}
 
-// readFailed reads the lines that failed out of a report.
-func readFailed(name string) (*backfill.Only, *backfill.Source, error) {
+// Failed reads the lines that failed out of the report in a file, and gives the
+// digest of the file. Its errors do not name the file.
+func Failed(name string) (*backfill.Only, *backfill.Source, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, nil, err
