@@ -40,7 +40,7 @@ func (auditLsCmd) Help() string {
 Each action has a record from before it was done (requested) and one from after (done or failed). Single records can neither be deleted nor purged; they age out after --audit-age.`
 }
 
-func (c *auditLsCmd) check(*kong.Context) error {
+func (c *auditLsCmd) Check(*kong.Context) error {
 	faults := []error{c.NATS.Check(), c.parse(time.Now())}
 	if c.Job != "" && !schemas.ValidJobID(c.Job) {
 		faults = append(faults, errors.New("--job: must be the id of a job: 1 to 128 of letters, digits, _ and -"))
@@ -49,9 +49,9 @@ func (c *auditLsCmd) check(*kong.Context) error {
 }
 
 func (c *auditLsCmd) Run(ctx context.Context, std streams, globals *globals) error {
-	queue, err := app.Queue(c.NATS, "audit", globals.logger(std))
+	queue, err := connect(c.NATS, "audit", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
 	encoder := jsonLines(std.out)

@@ -78,7 +78,7 @@ template.yaml is a job whose strings hold columns:
 An empty cell is a fault unless the template has default or omitempty for it. docs/backfill.md has all functions.`
 }
 
-func (c *planCmd) check(*kong.Context) error {
+func (c *planCmd) Check(*kong.Context) error {
 	var faults []error
 	positive := func(ok bool, flag, rule string) {
 		if !ok {

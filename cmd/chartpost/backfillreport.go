@@ -51,7 +51,7 @@ One row for each line of the run: accepted, duplicate (accepted before the run),
 It needs the manifest and the template as they were when the run began. Exit code 0 when every line was accepted, 3 when one was not.`
 }
 
-func (c *reportCmd) check(*kong.Context) error {
+func (c *reportCmd) Check(*kong.Context) error {
 	return errors.Join(checkRunName(c.Name), c.manifestFlags.check(), c.free(), c.Message.Check(), c.NATS.Check(), c.S3.Check())
 }
 

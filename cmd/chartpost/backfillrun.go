@@ -68,7 +68,7 @@ The run lives in NATS. Ctrl-C, a crash, or the loss of the machine stops the fee
 The manifest is read whole before the first job is published, and again while feeding. Exit code 0 when every job was accepted, 3 when one was not.`
 }
 
-func (c *runCmd) check(*kong.Context) error {
+func (c *runCmd) Check(*kong.Context) error {
 	faults := []error{c.manifestFlags.check(), c.complete(false), c.Message.Check(), c.Budget.Check(), c.HTTP.Check(), c.NATS.Check(), c.S3.Check()}
 	if c.ID != "" {
 		if err := backfill.CheckRunID(c.ID); err != nil {

@@ -174,7 +174,7 @@ func TestBackfillKilled(t *testing.T) {
 // for 100 ms at the least.
 func setUp(t *testing.T, url string, duplicates time.Duration) {
 	t.Helper()
-	queue := connect(t, url)
+	queue := dial(t, url)
 	defer queue.Close()
 	patient, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -188,7 +188,7 @@ func setUp(t *testing.T, url string, duplicates time.Duration) {
 // jobsOf counts the jobs of a run that are in the queue.
 func jobsOf(t *testing.T, url, run string) (n int) {
 	t.Helper()
-	queue := connect(t, url)
+	queue := dial(t, url)
 	defer queue.Close()
 	if err := queue.RunJobs().Queued(t.Context(), run, func(int64) { n++ }); err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func jobsOf(t *testing.T, url, run string) (n int) {
 	return n
 }
 
-func connect(t *testing.T, url string) *natsq.Conn {
+func dial(t *testing.T, url string) *natsq.Conn {
 	t.Helper()
 	queue, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost"}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -209,7 +209,7 @@ func connect(t *testing.T, url string) *natsq.Conn {
 // accepted once, and that no second copy of one was ever taken.
 func once(t *testing.T, url, redox string, n int) {
 	t.Helper()
-	queue := connect(t, url)
+	queue := dial(t, url)
 	defer queue.Close()
 	ended := map[string]int{}
 	ctx, stop := context.WithCancel(t.Context())

@@ -29,7 +29,7 @@ func (statusCmd) Help() string {
 	return "The numbers come from the run's book and from the events since it was written, whether or not a feeder is there. In the list a run of which every line has ended shows the numbers of its end. Unknown are jobs of which nobody knows whether Redox has them."
 }
 
-func (c *statusCmd) check(*kong.Context) error {
+func (c *statusCmd) Check(*kong.Context) error {
 	faults := []error{c.NATS.Check()}
 	if c.Name != "" {
 		faults = append(faults, checkRunName(c.Name))
@@ -118,7 +118,7 @@ type runTarget struct {
 	NATS       app.NATS `embed:"" group:"NATS"`
 }
 
-func (c *runTarget) check(*kong.Context) error { return c.checked(false) }
+func (c *runTarget) Check(*kong.Context) error { return c.checked(false) }
 
 func (c *runTarget) checked(needReason bool) error {
 	return errors.Join(checkRunName(c.Name), c.NATS.Check(), c.complete(needReason))
@@ -193,7 +193,7 @@ type forgetCmd struct {
 	yesFlag   `embed:""`
 }
 
-func (c *forgetCmd) check(*kong.Context) error { return c.checked(true) }
+func (c *forgetCmd) Check(*kong.Context) error { return c.checked(true) }
 
 // Help adds to the command's --help.
 func (forgetCmd) Help() string {
@@ -227,7 +227,7 @@ type cancelCmd struct {
 	yesFlag   `embed:""`
 }
 
-func (c *cancelCmd) check(*kong.Context) error { return c.checked(true) }
+func (c *cancelCmd) Check(*kong.Context) error { return c.checked(true) }
 
 // Help adds to the command's --help.
 func (cancelCmd) Help() string {

@@ -24,9 +24,9 @@ import (
 
 // openDesk connects the commands for runs.
 func openDesk(ctx context.Context, n app.NATS, log *slog.Logger) (*desk, error) {
-	queue, err := app.Queue(n, "backfill", log)
+	queue, err := connect(n, "backfill", log)
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, adviceNATS)
+		return nil, err
 	}
 	runs, err := queue.Runs(ctx)
 	if err != nil {

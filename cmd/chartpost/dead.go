@@ -157,9 +157,9 @@ type deadDesk struct {
 
 // openDead opens what decisions about dead letters need.
 func openDead(ctx context.Context, n app.NATS, operator string, log *slog.Logger) (*deadDesk, error) {
-	queue, err := app.Queue(n, "dead", log)
+	queue, err := connect(n, "dead", log)
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, adviceNATS)
+		return nil, err
 	}
 	bucket, err := queue.Ledger(ctx)
 	if err != nil {

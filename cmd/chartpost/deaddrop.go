@@ -35,7 +35,7 @@ func (deadDropCmd) Help() string {
 The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required, but for --dry-run. Exit code 5 when there is no such dead letter, 6 when some of the jobs that you named have none.`
 }
 
-func (c *deadDropCmd) check(*kong.Context) error {
+func (c *deadDropCmd) Check(*kong.Context) error {
 	return errors.Join(c.NATS.Check(), c.deadTarget.check(), c.complete(!c.DryRun))
 }
 

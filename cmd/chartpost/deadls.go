@@ -31,14 +31,14 @@ func (deadLsCmd) Help() string {
 What is in a job is not shown. --json adds the sequence, which names a dead letter of a job whose id could not be read.`
 }
 
-func (c *deadLsCmd) check(*kong.Context) error {
+func (c *deadLsCmd) Check(*kong.Context) error {
 	return errors.Join(c.NATS.Check(), c.deadFilter.check())
 }
 
 func (c *deadLsCmd) Run(ctx context.Context, std streams, globals *globals) error {
-	queue, err := app.Queue(c.NATS, "dead", globals.logger(std))
+	queue, err := connect(c.NATS, "dead", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
 	encoder := jsonLines(std.out)

@@ -49,7 +49,7 @@ A job that names another in after fails as predecessor_failed where that one has
 Refused, and left where they are: jobs that were accepted since, whose expires_at has passed (see --expires-in), that cannot be understood, that came under an id that was taken; and those of unknown outcome, without --unknown. Exit code 6 when some were refused or some of the jobs that you named have no dead letter, 1 when all were refused, 5 when there is no such dead letter.`
 }
 
-func (c *deadReplayCmd) check(*kong.Context) error {
+func (c *deadReplayCmd) Check(*kong.Context) error {
 	faults := []error{c.NATS.Check(), c.deadTarget.check(), c.complete(false)}
 	var err error
 	if c.every, err = perSecond(c.Rate); err != nil {

@@ -41,7 +41,7 @@ Examples:
 The command can be repeated when it was interrupted. It refuses a job that has been accepted since, and one that ended otherwise. Exit code 5 when there is no dead letter of the job.`
 }
 
-func (c *deadResolveCmd) check(*kong.Context) error {
+func (c *deadResolveCmd) Check(*kong.Context) error {
 	faults := []error{c.NATS.Check(), c.complete(false)}
 	if _, err := schemas.ParseJobKey(c.Job); err != nil {
 		faults = append(faults, errJob)

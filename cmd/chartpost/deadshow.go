@@ -41,7 +41,7 @@ func (deadShowCmd) Help() string {
 Without --show-content no word of the message, and no key or title of a file, is shown. With it the newest dead letter of the job is printed: into a file or pipe byte for byte, on a terminal with all that the terminal would obey made visible. Corrected, it can be sent by "chartpost send job.json". The line of a backfill run is counted for its run when it is sent with --class backfill. Exit code 5 when there is no such dead letter.`
 }
 
-func (c *deadShowCmd) check(*kong.Context) error {
+func (c *deadShowCmd) Check(*kong.Context) error {
 	faults := []error{c.NATS.Check(), c.complete(false)}
 	switch {
 	case (c.Job == "") == (c.Sequence == 0):

@@ -51,7 +51,7 @@ func (eventsExportCmd) Help() string {
 It ends at the last event that was there when it began, and takes the same memory for a thousand events as for a billion. A line has the event's sequence in the stream and, in ndjson, the event as it was published; in csv a column for each field. The last line on standard error says with which --from-seq to go on. Events older than --events-age are gone.`
 }
 
-func (c *eventsExportCmd) check(*kong.Context) error {
+func (c *eventsExportCmd) Check(*kong.Context) error {
 	faults := []error{c.NATS.Check(), c.eventFilter.check(), c.parse(time.Now())}
 	if c.Resume && c.Out == "" {
 		faults = append(faults, errors.New("--resume: needs --out"))
@@ -63,9 +63,9 @@ func (c *eventsExportCmd) check(*kong.Context) error {
 }
 
 func (c *eventsExportCmd) Run(ctx context.Context, std streams, globals *globals) error {
-	queue, err := app.Queue(c.NATS, "export", globals.logger(std))
+	queue, err := connect(c.NATS, "export", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
 	out, close, err := c.open(std)

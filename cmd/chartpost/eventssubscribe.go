@@ -57,7 +57,7 @@ A watcher cannot make one: whoever can make a consumer can have jobs delivered t
 A subscription that selects the same events already is left as it is. To select others, remove it first or take another name.`
 }
 
-func (c *eventsSubscribeCmd) check(*kong.Context) error {
+func (c *eventsSubscribeCmd) Check(*kong.Context) error {
 	faults := []error{c.subscriptionName.check(), c.NATS.Check(), c.eventSelector.check(), c.complete(false)}
 	if c.Since != "" {
 		var err error
@@ -125,12 +125,12 @@ func (e subscriptionEdit) run(
 	ctx context.Context, std streams, globals *globals, action schemas.Action, parameters map[string]string,
 	act func(context.Context, *natsq.Conn) (did string, err error),
 ) error {
-	queue, err := app.Queue(e.nats, "events", globals.logger(std))
+	queue, err := connect(e.nats, "events", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
-	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	var did string
 	err = e.audit.auditor(ctx, queue, e.nats.Prefix, action, parameters).Do(ctx, schemas.Target{Subscription: e.Name}, func() (string, error) {
@@ -170,7 +170,7 @@ func (eventsUnsubscribeCmd) Help() string {
 How far its watcher has come is lost with it; the events stay in the stream. Take the lines of its permissions away too: a new subscription of the same name would be open to the old watcher.`
 }
 
-func (c *eventsUnsubscribeCmd) check(*kong.Context) error {
+func (c *eventsUnsubscribeCmd) Check(*kong.Context) error {
 	return errors.Join(c.subscriptionName.check(), c.NATS.Check(), c.complete(false))
 }
 
@@ -200,7 +200,7 @@ func (eventsSubscriptionsCmd) Help() string {
 PENDING are the events that it has not given yet, UNACKNOWLEDGED those that it gave and that its watcher has not acknowledged. LAST ACTIVE is when it last gave one or got an acknowledgement; a server that starts again forgets that time. A subscription in which more and more is pending has no watcher, or a slow one: after --events-age its events are gone.`
 }
 
-func (c *eventsSubscriptionsCmd) check(*kong.Context) error { return c.NATS.Check() }
+func (c *eventsSubscriptionsCmd) Check(*kong.Context) error { return c.NATS.Check() }
 
 // subscriptionJSON is a subscription in JSON.
 type subscriptionJSON struct {
@@ -213,12 +213,12 @@ type subscriptionJSON struct {
 }
 
 func (c *eventsSubscriptionsCmd) Run(ctx context.Context, std streams, globals *globals) error {
-	queue, err := app.Queue(c.NATS, "events", globals.logger(std))
+	queue, err := connect(c.NATS, "events", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
-	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	all, err := queue.Subscriptions(ctx)
 	if err != nil {

@@ -5,23 +5,7 @@ import (
 	"context"
 	"strings"
 	"testing"
-
-	"github.com/chartpost/chartpost/schemas"
 )
-
-// The author's own terminal shows an offending key; a pipe or a log never does.
-func TestOffendingKeyIsForTheAuthorAlone(t *testing.T) {
-	_, err := schemas.DecodeJob([]byte(`{"Zebedee": 1}`))
-	if err == nil {
-		t.Fatal("no fault")
-	}
-	if shown := explain(err, true).Error(); !strings.Contains(shown, `(the key is "Zebedee")`) {
-		t.Errorf("a terminal sees %s", shown)
-	}
-	if shown := explain(err, false).Error(); strings.Contains(shown, "Zebedee") {
-		t.Errorf("a pipe sees %s", shown)
-	}
-}
 
 // silence is a standard input on which nobody writes: a read of it is told, and
 // lasts until the test is over.

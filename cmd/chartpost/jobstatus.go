@@ -42,7 +42,7 @@ Events are kept by lane, not by job. The headers of those in question are read, 
 Exit code 0 when anything is known of the job, whatever became of it; 5 when nothing is.`
 }
 
-func (c *jobStatusCmd) check(*kong.Context) error {
+func (c *jobStatusCmd) Check(*kong.Context) error {
 	faults := []error{c.NATS.Check()}
 	if _, err := schemas.ParseJobKey(c.Job); err != nil {
 		faults = append(faults, errJob)
@@ -60,9 +60,9 @@ func (c *jobStatusCmd) check(*kong.Context) error {
 }
 
 func (c *jobStatusCmd) Run(ctx context.Context, std streams, globals *globals) error {
-	queue, err := app.Queue(c.NATS, "status", globals.logger(std))
+	queue, err := connect(c.NATS, "status", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
 	bucket, err := queue.Ledger(ctx)

@@ -59,12 +59,12 @@ type laneEdit struct {
 }
 
 func (e laneEdit) run(ctx context.Context, std streams, globals *globals) error {
-	queue, err := app.Queue(e.nats, "lane", globals.logger(std))
+	queue, err := connect(e.nats, "lane", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
-	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	control, err := queue.Control(ctx)
 	if err != nil {
@@ -144,7 +144,7 @@ func (lanePauseCmd) Help() string {
 The lane's jobs wait; those in hand are finished. The pause ends by itself. A job's expires_at goes on meanwhile. A pause that is there is replaced. --reason is required.`
 }
 
-func (c *lanePauseCmd) check(*kong.Context) error {
+func (c *lanePauseCmd) Check(*kong.Context) error {
 	return errors.Join(c.laneTarget.check(), c.NATS.Check(), c.time(time.Now()), c.complete(true))
 }
 
@@ -198,7 +198,7 @@ func (laneResumeCmd) Help() string {
 It ends an operator's pause and closes the breaker, and says which of them it found. When the destination is still broken the breaker opens again. A limit stays.`
 }
 
-func (c *laneResumeCmd) check(*kong.Context) error {
+func (c *laneResumeCmd) Check(*kong.Context) error {
 	return errors.Join(c.laneTarget.check(), c.NATS.Check(), c.complete(false))
 }
 
@@ -246,7 +246,7 @@ func (laneLimitCmd) Help() string {
 It holds for all workers together, at once and until it is ended. Jobs in hand are finished.`
 }
 
-func (c *laneLimitCmd) check(*kong.Context) error {
+func (c *laneLimitCmd) Check(*kong.Context) error {
 	faults := []error{c.laneTarget.check(), c.NATS.Check(), c.complete(false)}
 	if c.N != "none" {
 		var err error

@@ -29,7 +29,7 @@ func (laneBudgetCmd) Help() string {
 All lanes of a scope share it. It is read from what the workers wrote down last, which is a few seconds old, and changes nothing. Give the workers' own settings: under others the record means nothing.`
 }
 
-func (c *laneBudgetCmd) check(*kong.Context) error {
+func (c *laneBudgetCmd) Check(*kong.Context) error {
 	return errors.Join(c.NATS.Check(), c.Budget.Check())
 }
 
@@ -59,12 +59,12 @@ func (c *laneBudgetCmd) Run(ctx context.Context, std streams, globals *globals) 
 	if c.Budget.Requests == 0 {
 		return c.off(std)
 	}
-	queue, err := app.Queue(c.NATS, "lane", globals.logger(std))
+	queue, err := connect(c.NATS, "lane", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
-	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	s, known, err := c.Budget.Look(ctx, queue)
 	if err != nil {

@@ -30,15 +30,15 @@ func (laneLsCmd) Help() string {
 A lane is open, unserved for the reason shown (it waits for its turn where more lanes hold jobs than --lanes, no worker serves it, or the queue refuses it), paused by an operator, broken until the next probe at the time shown, or probing: one worker tries it with one job. Jobs that wait for their next attempt are not in it: they come back by a schedule.`
 }
 
-func (c *laneLsCmd) check(*kong.Context) error { return c.NATS.Check() }
+func (c *laneLsCmd) Check(*kong.Context) error { return c.NATS.Check() }
 
 func (c *laneLsCmd) Run(ctx context.Context, std streams, globals *globals) error {
-	queue, err := app.Queue(c.NATS, "lane", globals.logger(std))
+	queue, err := connect(c.NATS, "lane", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
-	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	control, err := queue.Control(ctx)
 	if err != nil {

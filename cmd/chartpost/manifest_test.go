@@ -33,7 +33,7 @@ func TestHidePath(t *testing.T) {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
-	if _, err := (outFile{full{}}).Write([]byte("x")); err == nil || err.Error() != "--out: "+noSpace {
+	if _, err := (outFile{noRoom{}}).Write([]byte("x")); err == nil || err.Error() != "--out: "+noSpace {
 		t.Error(err)
 	}
 	moved := &os.LinkError{Op: "rename", Old: "Zebedee", New: "Zebedee", Err: syscall.EXDEV}
@@ -44,3 +44,8 @@ func TestHidePath(t *testing.T) {
 		t.Error(f)
 	}
 }
+
+// noRoom is a disk without room.
+type noRoom struct{}
+
+func (noRoom) Write([]byte) (int, error) { return 0, syscall.ENOSPC }

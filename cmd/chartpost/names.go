@@ -20,7 +20,7 @@ type namesCmd struct {
 	NATS app.NATS `embed:"" group:"NATS"`
 }
 
-func (c *namesCmd) check(*kong.Context) error { return c.NATS.Check() }
+func (c *namesCmd) Check(*kong.Context) error { return c.NATS.Check() }
 
 // offered are the names that a shell takes for nothing but a word: bash expands
 // the words of a completion, so that $(...) in a name would be run.

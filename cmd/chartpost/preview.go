@@ -40,7 +40,7 @@ The message goes to standard output, byte for byte as the worker would post it, 
 Files are read from S3. The URL of an uploaded file is known only after the upload, so a preview shows a stand-in.`
 }
 
-func (c *previewCmd) check(k *kong.Context) error {
+func (c *previewCmd) Check(k *kong.Context) error {
 	var noFile error
 	if c.Job == "" && len(c.File) == 0 {
 		noFile = errors.New("--file s3://BUCKET/KEY is required without a job file")

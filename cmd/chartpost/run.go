@@ -63,7 +63,7 @@ func noSettings(config string) string {
 // checker is a command that can tell what is wrong with its settings before
 // anything is done.
 type checker interface {
-	check(k *kong.Context) error
+	Check(k *kong.Context) error
 }
 
 // run parses and executes one command line and gives its exit code.
@@ -94,7 +94,7 @@ func (p commandLine) run(ctx context.Context, args []string, std streams) (code 
 	faults := append(settings.faults, surplus(err, args))
 	if err == nil && !settings.unread {
 		if c, ok := command.Selected().Target.Addr().Interface().(checker); ok {
-			faults = append(faults, c.check(command))
+			faults = append(faults, c.Check(command))
 		}
 	}
 	if err := errors.Join(faults...); err != nil {

@@ -51,7 +51,7 @@ A traceparent in the variable TRACEPARENT goes with the job, so that its trace h
 S3 is used with --upload only; its credentials come by the AWS SDK's own chain.`
 }
 
-func (c *sendCmd) check(k *kong.Context) error {
+func (c *sendCmd) Check(k *kong.Context) error {
 	var wait error
 	if c.Wait < 0 {
 		wait = errors.New("--wait must not be negative; 0 returns once the job is published")
@@ -71,9 +71,9 @@ func (c *sendCmd) Run(ctx context.Context, std streams, globals *globals) error 
 	if err := c.sendable(job, time.Now()); err != nil {
 		return err
 	}
-	queue, err := app.Queue(c.NATS, "send", globals.logger(std))
+	queue, err := connect(c.NATS, "send", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
 	if c.Upload != "" {
@@ -150,11 +150,8 @@ type publication struct {
 // (OpenTelemetry, "Environment Variables as Context Propagation Carriers").
 const traceVariable = "TRACEPARENT"
 
-// submitTime is how long a publish is tried.
-const submitTime = 30 * time.Second
-
 func (p publication) submit(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	ctx = schemas.WithTrace(ctx, schemas.ParseTrace(os.Getenv(traceVariable)))
 	if err := p.publish(ctx); err != nil {

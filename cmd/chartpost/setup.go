@@ -30,7 +30,7 @@ func (setupCmd) Help() string {
 	return "Says of each stream and bucket whether it was created, updated or unchanged, and which fields were changed. Doing it twice changes nothing, and it deletes nothing. What an administrator has set beside it stays: placement, compression, tags, metadata, and limits that lose no job. It needs the rights of an operator, and those of an administrator to change an audit that is there: docs/permissions.md."
 }
 
-func (c *setupCmd) check(*kong.Context) error {
+func (c *setupCmd) Check(*kong.Context) error {
 	return errors.Join(c.NATS.Check(), c.Streams.Check(), app.CheckBudgetBucket(c.BudgetBucket))
 }
 

@@ -42,7 +42,7 @@ It goes on until Ctrl-C, which is exit code 0. When the connection is lost it go
 Without --live and --subscription it makes a consumer of its own, which takes the rights of an operator. A watcher has the other two. An operator makes subscriptions: "chartpost events subscribe --help". The output of a subscription may have an event twice where the command was killed.`
 }
 
-func (c *watchCmd) check(*kong.Context) error {
+func (c *watchCmd) Check(*kong.Context) error {
 	faults := []error{c.NATS.Check(), c.eventFilter.check()}
 	if c.Since != "" {
 		var err error
@@ -72,9 +72,9 @@ func (c *watchCmd) source() error {
 }
 
 func (c *watchCmd) Run(ctx context.Context, std streams, globals *globals) error {
-	queue, err := app.Queue(c.NATS, "watch", globals.logger(std))
+	queue, err := connect(c.NATS, "watch", globals.logger(std))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, adviceNATS)
+		return err
 	}
 	defer queue.Close()
 	var written error

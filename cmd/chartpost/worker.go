@@ -34,7 +34,7 @@ func (c *workerCmd) settings() app.Settings {
 	return app.Settings{NATS: c.NATS, S3: c.S3, Redox: c.Redox, Files: c.Files, Message: c.Message, Delivery: c.Delivery, Budget: c.Budget, HTTP: c.HTTP, Telemetry: c.Tells}
 }
 
-func (c *workerCmd) check(*kong.Context) error { return c.settings().Check() }
+func (c *workerCmd) Check(*kong.Context) error { return c.settings().Check() }
 
 func (c *workerCmd) Run(ctx context.Context, std streams, globals *globals) error {
 	go forceOnSecondSignal(ctx)
