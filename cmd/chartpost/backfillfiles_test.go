@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/chartpost/chartpost/internal/cli"
 )
 
 func zipped(t *testing.T, data []byte) []byte {
@@ -51,9 +53,9 @@ func TestBadInput(t *testing.T) {
 		"--out: is the manifest or the template ":               append(report, template, "--force"),
 	} {
 		var out, errs bytes.Buffer
-		std := streams{in: strings.NewReader(""), out: &out, err: &errs}
+		std := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}
 		code := run(t.Context(), args, std)
-		if said := out.String() + errs.String(); code != exitUsage || !strings.Contains(said, strings.TrimSpace(want)) || strings.Contains(said, "Zebedee") {
+		if said := out.String() + errs.String(); code != cli.ExitUsage || !strings.Contains(said, strings.TrimSpace(want)) || strings.Contains(said, "Zebedee") {
 			t.Errorf("%v: exit code %d\n%s", args, code, said)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/backfill/report"
 	"github.com/chartpost/chartpost/internal/backfill/status"
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/samples"
@@ -106,7 +107,7 @@ func TestBackfillKilled(t *testing.T) {
 	manifest, template := file("archive.csv", rows), file("template.yaml", []byte(killedTemplate))
 	document := file("document.pdf", samples.Documents()[0].Bytes)
 	setUp(t, url, 100*time.Millisecond)
-	command(exitOK, "send", "--to", "good-health", "--patient", file("patient.json", samples.Patient()), "--upload", document,
+	command(cli.ExitOK, "send", "--to", "good-health", "--patient", file("patient.json", samples.Patient()), "--upload", document,
 		"--bucket", "reports", "--key", "Zebedee/a.pdf", "--id", "first", "--wait", "0")
 
 	feed := []string{"backfill", "run", manifest, "--template", template, "--id", "killed", "--feeder-lease", "1s", "--outstanding"}
@@ -119,12 +120,12 @@ func TestBackfillKilled(t *testing.T) {
 	if err := feeder.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if code := exitCode(t, feeder); code != exitFailed || !strings.Contains(said.String(), "run the same command with --id killed") {
+	if code := exitCode(t, feeder); code != cli.ExitFailed || !strings.Contains(said.String(), "run the same command with --id killed") {
 		t.Fatalf("interrupted: exit code %d\n%s", code, said)
 	}
 	feeder, said = process(t, env, append(feed, "25")...)
 	status := func() (s status.Status) {
-		if err := json.Unmarshal([]byte(command(exitOK, "backfill", "status", "killed", "--json")), &s); err != nil {
+		if err := json.Unmarshal([]byte(command(cli.ExitOK, "backfill", "status", "killed", "--json")), &s); err != nil {
 			t.Fatal(err)
 		}
 		return s
@@ -137,7 +138,7 @@ func TestBackfillKilled(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", code, said)
 	}
 	worker, workerSaid := process(t, env, "worker", "--redox-source-id", source)
-	if out := command(exitNotAccepted, append(feed, "25")...); !strings.Contains(out, "60 of 60 done: 59 accepted, 0 duplicate, 1 failed, 0 unknown") {
+	if out := command(cli.ExitNotAccepted, append(feed, "25")...); !strings.Contains(out, "60 of 60 done: 59 accepted, 0 duplicate, 1 failed, 0 unknown") {
 		t.Error(out)
 	}
 	if s := status(); s.Feeder != "" || s.EndedAt.IsZero() || s.Progress.InFlight != 0 {
@@ -146,26 +147,26 @@ func TestBackfillKilled(t *testing.T) {
 	if err := worker.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if code := exitCode(t, worker); code != exitOK {
+	if code := exitCode(t, worker); code != cli.ExitOK {
 		t.Errorf("the worker: exit code %d\n%s", code, workerSaid)
 	}
 	once(t, url, redox, lines-1)
 	out := filepath.Join(dir, "report.csv")
-	if said := command(exitNotAccepted, "backfill", "report", "killed", manifest, "--template", template, "--out", out); strings.Contains(said, "Zebedee") {
+	if said := command(cli.ExitNotAccepted, "backfill", "report", "killed", manifest, "--template", template, "--out", out); strings.Contains(said, "Zebedee") {
 		t.Errorf("a patient:\n%s", said)
 	}
 	reportIs(t, out, lines, fmt.Sprint(missing))
 	again := []string{"backfill", "report", "killed", manifest, "--template", template, "--out"}
-	if said := command(exitUsage, append(again, out)...); !strings.Contains(said, "see --force") {
+	if said := command(cli.ExitUsage, append(again, out)...); !strings.Contains(said, "see --force") {
 		t.Error(said)
 	}
-	command(exitNotAccepted, append(again, out, "--force")...)
+	command(cli.ExitNotAccepted, append(again, out, "--force")...)
 	reportIs(t, out, lines, fmt.Sprint(missing))
-	if said := command(exitNotAccepted, append(again, "-")...); !strings.Contains(said, strings.Join(report.Columns(), ",")+"\n") || !strings.Contains(said, "OUTCOME ") {
+	if said := command(cli.ExitNotAccepted, append(again, "-")...); !strings.Contains(said, strings.Join(report.Columns(), ",")+"\n") || !strings.Contains(said, "OUTCOME ") {
 		t.Error(said)
 	}
 	again[3] = file("other.csv", append(rows, "77,Zebedee\n"...))
-	if said := command(exitUsage, append(again, "-")...); !strings.Contains(said, backfill.ErrManifest.Error()) && !strings.Contains(said, backfill.ErrUnbalanced.Error()) {
+	if said := command(cli.ExitUsage, append(again, "-")...); !strings.Contains(said, backfill.ErrManifest.Error()) && !strings.Contains(said, backfill.ErrUnbalanced.Error()) {
 		t.Error(said)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/chartpost/chartpost/internal/cli"
 )
 
 // silence is a standard input on which nobody writes: a read of it is told, and
@@ -30,8 +32,8 @@ func TestCtrlCWhileStandardInputIsRead(t *testing.T) {
 			cancel()
 		}()
 		var out, errs bytes.Buffer
-		std := streams{in: silence{t.Context(), asked}, out: &out, err: &errs}
-		if code := run(ctx, strings.Fields(args), std); code != exitFailed || !strings.Contains(errs.String(), "interrupted while the input was read") {
+		std := cli.Streams{In: silence{t.Context(), asked}, Out: &out, Err: &errs}
+		if code := run(ctx, strings.Fields(args), std); code != cli.ExitFailed || !strings.Contains(errs.String(), "interrupted while the input was read") {
 			t.Errorf("%s: exit code %d\n%s", args, code, errs.String())
 		}
 	}

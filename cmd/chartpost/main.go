@@ -8,6 +8,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/chartpost/chartpost/cmd/chartpost/audit"
+	"github.com/chartpost/chartpost/cmd/chartpost/backfill"
+	"github.com/chartpost/chartpost/cmd/chartpost/dead"
+	"github.com/chartpost/chartpost/cmd/chartpost/events"
+	"github.com/chartpost/chartpost/cmd/chartpost/job"
+	"github.com/chartpost/chartpost/cmd/chartpost/lane"
+	"github.com/chartpost/chartpost/cmd/chartpost/setup"
+	"github.com/chartpost/chartpost/cmd/chartpost/worker"
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/internal/stdlog"
 )
@@ -15,24 +24,24 @@ import (
 // CLI is the whole command line. Each flag without the tag percall is also an environment
 // variable (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file.
 type CLI struct {
-	Globals globals `embed:""`
+	Globals cli.Globals `embed:""`
 
-	Setup      setupCmd      `cmd:"" help:"Create or update the streams and buckets on NATS."`
-	Worker     workerCmd     `cmd:"" help:"Deliver jobs until stopped."`
-	Send       sendCmd       `cmd:"" help:"Publish one job and follow it to its end."`
-	Status     jobStatusCmd  `cmd:"" help:"Tell all that is known of one job."`
-	Watch      watchCmd      `cmd:"" help:"Print events as they come."`
-	Events     eventsCmd     `cmd:"" help:"Export events, and say who may read them."`
-	Backfill   backfillCmd   `cmd:"" help:"Deliver an archive: many jobs, made of a manifest."`
-	Preview    previewCmd    `cmd:"" help:"Print the exact message of a job; send nothing."`
-	Lane       laneCmd       `cmd:"" help:"See and hold the lanes."`
-	Dead       deadCmd       `cmd:"" help:"See and resolve the dead letters."`
-	Audit      auditCmd      `cmd:"" help:"See what operators did."`
-	Check      checkCmd      `cmd:"" help:"Try the settings, NATS, S3 and Redox, one line each."`
-	Schema     schemaCmd     `cmd:"" help:"Print a JSON Schema of the contract."`
-	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
-	Names      namesCmd      `cmd:"" hidden:"" help:"Print names for the completion of a shell."`
+	Setup      setup.Cmd       `cmd:"" help:"Create or update the streams and buckets on NATS."`
+	Worker     worker.Cmd      `cmd:"" help:"Deliver jobs until stopped."`
+	Send       job.SendCmd     `cmd:"" help:"Publish one job and follow it to its end."`
+	Status     job.StatusCmd   `cmd:"" help:"Tell all that is known of one job."`
+	Watch      events.WatchCmd `cmd:"" help:"Print events as they come."`
+	Events     events.Cmd      `cmd:"" help:"Export events, and say who may read them."`
+	Backfill   backfill.Cmd    `cmd:"" help:"Deliver an archive: many jobs, made of a manifest."`
+	Preview    job.PreviewCmd  `cmd:"" help:"Print the exact message of a job; send nothing."`
+	Lane       lane.Cmd        `cmd:"" help:"See and hold the lanes."`
+	Dead       dead.Cmd        `cmd:"" help:"See and resolve the dead letters."`
+	Audit      audit.Cmd       `cmd:"" help:"See what operators did."`
+	Check      setup.CheckCmd  `cmd:"" help:"Try the settings, NATS, S3 and Redox, one line each."`
+	Schema     schemaCmd       `cmd:"" help:"Print a JSON Schema of the contract."`
+	Completion completionCmd   `cmd:"" help:"Print a completion script for a shell."`
+	Version    versionCmd      `cmd:"" help:"Print the version."`
+	Names      namesCmd        `cmd:"" hidden:"" help:"Print names for the completion of a shell."`
 }
 
 const description = `Delivers files from S3 into patient charts through Redox. Jobs arrive on NATS JetStream.
@@ -51,19 +60,19 @@ func main() {
 	libraries := stdlog.Take()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], streams{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, inTerminal: show.IsTerminal(os.Stdin),
-		outTerminal: show.IsTerminal(os.Stdout), errTerminal: show.IsTerminal(os.Stderr),
-		libraries: libraries,
+	os.Exit(run(ctx, os.Args[1:], cli.Streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTerminal: show.IsTerminal(os.Stdin),
+		OutTerminal: show.IsTerminal(os.Stdout), ErrTerminal: show.IsTerminal(os.Stderr),
+		Libraries: libraries,
 	}))
 }
 
 // commandLine is the program whose flags g receives.
-func (g *CLI) commandLine() commandLine {
-	return commandLine{name: "chartpost", description: description, grammar: g, globals: &g.Globals}
+func (g *CLI) commandLine() cli.CommandLine {
+	return cli.CommandLine{Name: "chartpost", Description: description, Grammar: g, Globals: &g.Globals}
 }
 
 // run parses and executes one command line and gives its exit code.
-func run(ctx context.Context, args []string, std streams) int {
-	return new(CLI).commandLine().run(ctx, args, std)
+func run(ctx context.Context, args []string, std cli.Streams) int {
+	return new(CLI).commandLine().Run(ctx, args, std)
 }

@@ -102,10 +102,26 @@ var house = map[string]room{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
+	// The commands: what all share, one package per family, and the program.
+	"internal/cli":        {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/natsq", "internal/show", "internal/stdlog"}, shut: servers},
+	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/backfill": {rooms: []string{
+		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
+		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/versioned",
+	}, shut: servers},
+	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/job": {rooms: []string{
+		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter",
+		"internal/ledger", "internal/natsq", "internal/s3source", "internal/show", "internal/timeline",
+	}, shut: servers},
+	"cmd/chartpost/lane":   {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/setup":  {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "cmd/chartpost/worker"}, shut: servers},
+	"cmd/chartpost/worker": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
-		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
-		"internal/ledger", "internal/deadletter", "internal/timeline", "internal/stdlog",
-		"internal/manifest", "internal/backfill", "internal/backfill/report", "internal/backfill/status", "internal/versioned", "internal/audit",
+		"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show", "internal/stdlog",
+		"cmd/chartpost/audit", "cmd/chartpost/backfill", "cmd/chartpost/dead", "cmd/chartpost/events", "cmd/chartpost/job",
+		"cmd/chartpost/lane", "cmd/chartpost/setup", "cmd/chartpost/worker",
 	}, shut: servers},
 
 	// Real servers for development and tests.
