@@ -52,7 +52,7 @@ Exit codes:
   1  it could not be done
   2  a flag, a setting or an input file is wrong; nothing was done
   3  the job ended without being accepted
-  4  the wait for the job was over; the job goes on
+  4  the wait for the job was over before its end; the job is in the queue
   5  there is no such job or dead letter
   6  some of it was done, and some was not; the output says what`
 

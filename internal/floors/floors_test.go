@@ -70,7 +70,7 @@ var house = map[string]room{
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/diagnosis", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
 	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},
@@ -91,16 +91,19 @@ var house = map[string]room{
 	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
 	// What operators do, written down.
 	"internal/audit": {rooms: []string{"schemas", "internal/deadletter"}},
+	// Why a job or lane does not move, and how the whole deployment stands.
+	"internal/diagnosis": {rooms: []string{"schemas", "worker/lanes"}, shut: network},
+	"internal/overview":  {rooms: []string{"internal/diagnosis", "internal/natsq"}},
 	// What is known of one job.
-	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq"}},
+	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq", "internal/diagnosis", "internal/overview"}},
 
 	// What a worker tells of itself.
-	"internal/telemetry": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
+	"internal/telemetry": {rooms: []string{"schemas", "internal/diagnosis", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
 
 	// The wiring.
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
-		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/diagnosis", "internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	// The commands: what all share, one package per family, and the program.
 	"internal/cli":        {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/natsq", "internal/show", "internal/stdlog"}, shut: servers},
@@ -112,10 +115,10 @@ var house = map[string]room{
 	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/job": {rooms: []string{
-		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter",
+		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/overview",
 		"internal/ledger", "internal/natsq", "internal/s3source", "internal/show", "internal/timeline",
 	}, shut: servers},
-	"cmd/chartpost/lane":   {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/lane":   {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show"}, shut: servers},
 	"cmd/chartpost/setup":  {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "cmd/chartpost/worker"}, shut: servers},
 	"cmd/chartpost/worker": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost": {rooms: []string{

@@ -15,7 +15,9 @@ import (
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/overview"
 	"github.com/chartpost/chartpost/internal/s3source"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/schemas"
@@ -221,15 +223,38 @@ func (p publication) follow(ctx context.Context, wait time.Duration, print func(
 	case last.Final():
 		return cli.Exit(cli.ExitNotAccepted, fmt.Errorf("the job %s ended as %s", p.id, last))
 	case errors.Is(context.Cause(ctx), errWaited):
-		return cli.Exit(cli.ExitTimeout, fmt.Errorf("the job %s had not ended after %s%s; `chartpost status %s` says where it is", p.id, wait, unheard(last), p.id))
+		return cli.Exit(cli.ExitTimeout, fmt.Errorf("the job %s had not ended after %s%s; `chartpost status %s` says where it is", p.id, wait, p.unheard(ctx, last), p.id))
 	}
 	return fmt.Errorf("interrupted; the job is published, and `chartpost status %s` says where it is", p.id)
 }
 
-// unheard says that no worker told of the job, where none did.
-func unheard(last schemas.Status) string {
+// unheard says that no worker told of the job, where none did, and why, as far as that
+// is known: a person must not wait for what cannot go on by itself.
+func (p publication) unheard(ctx context.Context, last schemas.Status) string {
 	if last != "" {
 		return ""
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unheardTime)
+	defer cancel()
+	seen, err := overview.LookAtLanes(ctx, p.queue, time.Now())
+	if err != nil {
+		return ", and no worker has told of it"
+	}
+	facts := diagnosis.Facts{Now: time.Now(), Fleet: seen.Fleet}
+	for _, l := range seen.Lanes {
+		if l.State.Lane == p.lane {
+			facts.Lane = overview.LaneFacts(l.LaneReport)
+		}
+	}
+	why := diagnosis.Why(facts)
+	switch {
+	case why.Is(diagnosis.NoWorker):
+		return ", and it stays in the queue: " + why.Text() + "; start a worker with `chartpost worker`"
+	case len(why.Causes) > 0:
+		return ", and no worker has told of it: " + why.Text()
+	}
 	return ", and no worker has told of it"
 }
+
+// unheardTime is how long a person who waited already waits for the reason.
+const unheardTime = 5 * time.Second

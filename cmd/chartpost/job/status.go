@@ -10,6 +10,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/timeline"
@@ -117,7 +118,7 @@ func (c *StatusCmd) keys(ctx context.Context, queue *natsq.Conn, options timelin
 	return keys, err
 }
 
-func (c *StatusCmd) print(std cli.Streams, job *timeline.Job, waits string, began time.Time) error {
+func (c *StatusCmd) print(std cli.Streams, job *timeline.Job, waits diagnosis.Answer, began time.Time) error {
 	if c.JSON {
 		return cli.JSONLines(std.Out).Encode(statusJSON(job, waits))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/deadletter"
+	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/internal/timeline"
@@ -39,7 +40,9 @@ type jobStatus struct {
 	// Owner wrote the record last, at ChangedAt.
 	Owner string `json:"owner,omitempty"`
 	// Waits says why a job in its lane does not move.
-	Waits       string               `json:"waits,omitempty"`
+	Waits string `json:"waits,omitempty"`
+	// Why has its causes one by one.
+	Why         []diagnosis.Cause    `json:"why,omitempty"`
 	ChangedAt   time.Time            `json:"changed_at,omitzero"`
 	RequestedAt time.Time            `json:"requested_at,omitzero"`
 	ExpiresAt   time.Time            `json:"expires_at,omitzero"`
@@ -49,8 +52,8 @@ type jobStatus struct {
 	EventsRead  int                  `json:"events_read"`
 }
 
-func statusJSON(j *timeline.Job, waits string) jobStatus {
-	s := jobStatus{JobID: j.ID, State: stateOf(j), Waits: waits, After: j.After(), EventsRead: j.Cost.Events, Events: []schemas.Event{}, DeadLetters: []deadletter.Summary{}, Audit: []schemas.Audit{}}
+func statusJSON(j *timeline.Job, waits diagnosis.Answer) jobStatus {
+	s := jobStatus{JobID: j.ID, State: stateOf(j), Waits: waits.Text(), Why: waits.Causes, After: j.After(), EventsRead: j.Cost.Events, Events: []schemas.Event{}, DeadLetters: []deadletter.Summary{}, Audit: []schemas.Audit{}}
 	s.Audit = append(s.Audit, j.Audits...)
 	if lane, known := j.Lane(); known {
 		s.Class, s.Destination = lane.Class, lane.Destination
@@ -77,6 +80,17 @@ func statusJSON(j *timeline.Job, waits string) jobStatus {
 	return s
 }
 
+// holds is what holds the job beside its own schedule, of which the first line speaks.
+func (s jobStatus) holds() string {
+	var rest diagnosis.Answer
+	for _, c := range s.Why {
+		if c.State != diagnosis.Scheduled && c.State != diagnosis.Predecessor {
+			rest.Causes = append(rest.Causes, c)
+		}
+	}
+	return rest.Text()
+}
+
 const stateQueued = "queued"
 
 // stateOf says in a word what is the matter with a job.
@@ -96,7 +110,7 @@ func stateOf(j *timeline.Job) string {
 	return string(j.Events[len(j.Events)-1].Event.Data.Status)
 }
 
-func printStatus(std cli.Streams, j *timeline.Job, waits string, now time.Time) error {
+func printStatus(std cli.Streams, j *timeline.Job, waits diagnosis.Answer, now time.Time) error {
 	s := statusJSON(j, waits)
 	state := show.Clean(sentence(s, j, now))
 	if show.Color(std.OutTerminal, os.Getenv) {
@@ -120,7 +134,7 @@ func printStatus(std cli.Streams, j *timeline.Job, waits string, now time.Time) 
 		changed += " by " + s.Owner
 	}
 	_ = show.Pairs(&out, [][2]string{ // to memory, as the table below
-		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"after", s.After}, {"waits", s.Waits}, {"reason", reason}, {"twice", twice},
+		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"after", s.After}, {"waits", s.holds()}, {"reason", reason}, {"twice", twice},
 		{"receipt", receipt}, {"requested", cli.When(s.RequestedAt)}, {"expires", cli.When(s.ExpiresAt)}, {"changed", changed},
 	})
 	if rows := history(j); len(rows) > 0 {

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/overview"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -34,7 +36,8 @@ func TestLaneRow(t *testing.T) {
 	} {
 		c.state.Lane = schemas.Lane{Class: schemas.Live, Destination: "a"}
 		c.want.Class, c.want.Destination, c.want.Waiting, c.want.InHand = "live", "a", 5, 2
-		if got := laneRow(natsq.LaneReport{State: c.state, Waiting: 5, InHand: 2}, now); got != c.want {
+		report := natsq.LaneReport{State: c.state, Waiting: 5, InHand: 2}
+		if got := laneRow(overview.Lane{LaneReport: report, Why: diagnosis.Why(diagnosis.Facts{Now: now, Lane: overview.LaneFacts(report)})}); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}

@@ -2,15 +2,16 @@ package lane
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/cli"
-	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/diagnosis"
+	"github.com/chartpost/chartpost/internal/overview"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -28,7 +29,7 @@ func (lsCmd) Help() string {
   chartpost lane ls
   chartpost lane ls --json
 
-A lane is open, unserved for the reason shown (it waits for its turn where more lanes hold jobs than --lanes, no worker serves it, or the queue refuses it), paused by an operator, broken until the next probe at the time shown, or probing: one worker tries it with one job. Jobs that wait for their next attempt are not in it: they come back by a schedule.`
+A lane is open, unserved for the reason shown (no worker is alive or takes jobs, it waits for its turn where more lanes hold jobs than --lanes, or the queue refuses it), paused by an operator, broken until the next probe at the time shown, or probing: one worker tries it with one job. Jobs that wait for their next attempt are not in it: they come back by a schedule.`
 }
 
 func (c *lsCmd) Check(*kong.Context) error { return c.NATS.Check() }
@@ -41,22 +42,40 @@ func (c *lsCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) 
 	defer queue.Close()
 	ctx, cancel := context.WithTimeout(ctx, cli.QueueTime)
 	defer cancel()
-	control, err := queue.Control(ctx)
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, cli.AdviceStreams)
-	}
-	reports, err := control.Report(ctx)
+	seen, err := overview.LookAtLanes(ctx, queue, time.Now())
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, cli.AdviceStreams)
 	}
 	if c.JSON {
-		return lanesJSON(std, reports, time.Now())
+		return lanesJSON(std, seen.Lanes)
 	}
-	var lanes []show.Lane
-	for _, r := range reports {
-		lanes = append(lanes, laneRow(r, time.Now()))
+	var rows []show.Lane
+	for _, l := range seen.Lanes {
+		rows = append(rows, laneRow(l))
 	}
-	return show.Lanes(std.Out, lanes)
+	if err := show.Lanes(std.Out, rows); err != nil {
+		return err
+	}
+	for _, note := range fleetNotes(seen) {
+		fmt.Fprintln(std.Err, note)
+	}
+	return nil
+}
+
+// fleetNotes are what concerns all lanes.
+func fleetNotes(seen overview.Lanes) (notes []string) {
+	if seen.Fleet == nil {
+		return []string{"note: it is not known which workers are alive: " + seen.NoFleet.Error()}
+	}
+	if len(seen.Fleet.Workers) == 0 {
+		return []string{"note: no worker is alive; start one with `chartpost worker`"}
+	}
+	for _, w := range seen.Fleet.Workers {
+		if w.Gate != nil {
+			notes = append(notes, fmt.Sprintf("note: worker %s takes no jobs until %s: %s", show.Clean(w.Name), cli.When(w.Gate.Until), w.Gate.Code))
+		}
+	}
+	return notes
 }
 
 // laneJSON is a lane in JSON.
@@ -73,14 +92,17 @@ type laneJSON struct {
 	Breaker  *worker.Breaker `json:"breaker,omitempty"`
 	Pause    *worker.Pause   `json:"pause,omitempty"`
 	Limit    int             `json:"limit,omitempty"`
+	// Why has every cause why its jobs do not move.
+	Why []diagnosis.Cause `json:"why,omitempty"`
 }
 
-func lanesJSON(std cli.Streams, reports []natsq.LaneReport, now time.Time) error {
-	encoder := json.NewEncoder(std.Out)
-	encoder.SetEscapeHTML(false)
-	for _, r := range reports {
-		lane := r.State.Lane
-		err := encoder.Encode(laneJSON{lane.Class, lane.Destination, r.Waiting, r.InHand, r.Concurrency, laneRow(r, now).State, r.Unserved, r.State.Breaker, r.State.Pause, r.State.Limit})
+func lanesJSON(std cli.Streams, all []overview.Lane) error {
+	encoder := cli.JSONLines(std.Out)
+	for _, l := range all {
+		lane := l.State.Lane
+		err := encoder.Encode(laneJSON{
+			lane.Class, lane.Destination, l.Waiting, l.InHand, l.Concurrency, laneRow(l).State, l.Unserved, l.State.Breaker, l.State.Pause, l.State.Limit, l.Why.Causes,
+		})
 		if err != nil {
 			return err
 		}
@@ -88,27 +110,37 @@ func lanesJSON(std cli.Streams, reports []natsq.LaneReport, now time.Time) error
 	return nil
 }
 
-// laneRow says what holds a lane. A pause that is over holds nothing, although
-// its record is still there.
-func laneRow(r natsq.LaneReport, now time.Time) show.Lane {
-	s := r.State
+// laneRow says what holds a lane. What only slows it, or holds some of its jobs, leaves
+// it open.
+func laneRow(l overview.Lane) show.Lane {
+	s := l.State
 	row := show.Lane{
-		Class: string(s.Lane.Class), Destination: s.Lane.Destination, Waiting: r.Waiting, InHand: r.InHand, State: "open", Limit: s.Limit,
+		Class: string(s.Lane.Class), Destination: s.Lane.Destination, Waiting: l.Waiting, InHand: l.InHand, State: "open", Limit: s.Limit,
 	}
-	if r.Unserved != "" {
-		row.State, row.Reason = "unserved", r.Unserved
-	}
-	if b := s.Breaker; b != nil {
-		row.State, row.Until, row.Reason, row.By = "broken", b.Until, b.Reason.Code, b.Prober
-		if b.Prober != "" {
-			row.State = "probing"
-		}
-	}
-	if p := s.Pause; p != nil && p.Until.After(now) {
-		row.State, row.Until, row.Reason, row.By = "paused", p.Until, p.Reason, p.By
-		if b := s.Breaker; b != nil {
-			row.State, row.Reason = "paused, broken", p.Reason+"; broken: "+b.Reason.Code
+	for _, cause := range l.Why.Causes {
+		state, reason := stateWord(cause)
+		switch {
+		case state == "":
+		case row.State == "open":
+			row.State, row.Until, row.Reason, row.By = state, cause.Until, reason, cause.By
+		case !strings.Contains(row.State, state):
+			row.State += ", " + state
+			row.Reason += "; " + state + ": " + reason
 		}
 	}
 	return row
+}
+
+// stateWord is a cause in the table; empty leaves the lane open.
+func stateWord(c diagnosis.Cause) (state, reason string) {
+	switch c.State {
+	case diagnosis.NoWorker, diagnosis.Unserved, diagnosis.GatesShut:
+		return "unserved", c.Code
+	case diagnosis.Paused, diagnosis.Broken, diagnosis.Probing:
+		return string(c.State), c.Code
+	case diagnosis.LaterVersion:
+		return "paused", "this version cannot read the lane's record; update it"
+	case diagnosis.AtLimit, diagnosis.NoBudget, diagnosis.Queued, diagnosis.Scheduled, diagnosis.Predecessor:
+	}
+	return "", ""
 }
