@@ -18,8 +18,8 @@ import (
 // Each worker has a record in the control bucket, which ends by itself when the worker
 // does not write it again: a record that is there is of a worker that is alive.
 //
-// 1,000 workers write 67 records a second. nats-server 2.15 needs some 40 µs of a core
-// for each with one replica (BenchmarkAnnounce).
+// 1,000 workers write 67 records a second. One takes 42 µs of a core with one replica,
+// the client's part included (BenchmarkAnnounce, nats-server 2.15): 0.3 % in all.
 const (
 	presentPrefix = "worker."
 	// PresentEvery is how often a worker writes its record, and PresentFor how long the
