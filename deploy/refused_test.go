@@ -183,6 +183,7 @@ var refusals = []struct {
 	{operator, "pub", "$JS.API.CONSUMER.PAUSE.CHARTPOST_JOBS.live-good-health"},
 	{operator, "pub", "$KV.CHARTPOST_CONTROL.tenure"},
 	{operator, "pub", "$KV.CHARTPOST_CONTROL.unserved"},
+	{operator, "pub", "$KV.CHARTPOST_CONTROL.worker.one"},
 	{operator, "pub", "$KV.CHARTPOST_CONTROL.budget.one"},
 	{operator, "pub", "chartpost.lanes"},
 	{operator, "sub", "chartpost.lanes"},

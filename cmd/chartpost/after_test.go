@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
@@ -61,26 +62,26 @@ func TestReplayWithFollowers(t *testing.T) {
 	o.buryFollower("second", "first", never)
 	o.bury("first", never)
 	o.bury("other", never)
-	if said := o.do(exitOK, "dead", "replay", "first", "--dry-run"); strings.Contains(said, "second") {
+	if said := o.do(cli.ExitOK, "dead", "replay", "first", "--dry-run"); strings.Contains(said, "second") {
 		t.Error(said)
 	}
-	if said := o.do(exitOK, "dead", "replay", "first", "--with-followers", "--dry-run"); strings.Count(said, "would be resent") != 3 || strings.Contains(said, "other") {
+	if said := o.do(cli.ExitOK, "dead", "replay", "first", "--with-followers", "--dry-run"); strings.Count(said, "would be resent") != 3 || strings.Contains(said, "other") {
 		t.Error(said)
 	}
-	if said := o.do(exitOK, "dead", "show", "second"); !strings.Contains(said, "after") || !strings.Contains(said, "first") {
+	if said := o.do(cli.ExitOK, "dead", "show", "second"); !strings.Contains(said, "after") || !strings.Contains(said, "first") {
 		t.Error(said)
 	}
-	if said := o.do(exitOK, "dead", "ls", "--json"); !strings.Contains(said, `"job_id":"third","after":"second"`) {
+	if said := o.do(cli.ExitOK, "dead", "ls", "--json"); !strings.Contains(said, `"job_id":"third","after":"second"`) {
 		t.Error(said)
 	}
-	o.do(exitOK, "dead", "replay", "first", "--with-followers", "--yes")
+	o.do(cli.ExitOK, "dead", "replay", "first", "--with-followers", "--yes")
 	if got := o.inLanes(); got != "first second third" {
 		t.Errorf("in the lanes: %s", got)
 	}
 	if n := o.count("DEAD"); n != 1 {
 		t.Errorf("%d dead letters", n)
 	}
-	if said := o.do(exitOK, "audit", "ls", "--json"); !strings.Contains(said, `"with_followers":"true"`) {
+	if said := o.do(cli.ExitOK, "audit", "ls", "--json"); !strings.Contains(said, `"with_followers":"true"`) {
 		t.Error(said)
 	}
 }
@@ -91,14 +92,14 @@ func TestReplayWithFollowersOfARefusedJob(t *testing.T) {
 	o.bury("first", long)
 	o.buryFollower("second", "first", never)
 	o.buryFollower("third", "second", never)
-	said := o.do(exitFailed, "dead", "replay", "first", "--with-followers", "--yes", "--json")
+	said := o.do(cli.ExitFailed, "dead", "replay", "first", "--with-followers", "--yes", "--json")
 	if strings.Count(said, `"refused":"predecessor_refused"`) != 2 || !strings.Contains(said, `"refused":"expired"`) {
 		t.Error(said)
 	}
 	if n := o.count("DEAD"); n != 3 {
 		t.Errorf("%d dead letters", n)
 	}
-	o.do(exitOK, "dead", "replay", "first", "--with-followers", "--expires-in", "1h", "--yes")
+	o.do(cli.ExitOK, "dead", "replay", "first", "--with-followers", "--expires-in", "1h", "--yes")
 	if got := o.inLanes(); got != "first second third" {
 		t.Errorf("in the lanes: %s", got)
 	}
@@ -124,13 +125,13 @@ func TestStatusNamesThePredecessor(t *testing.T) {
 	if err := o.queue.Outbox().Later(t.Context(), worker.Schedule{Lane: lane, JobID: "waiting", Data: follower("waiting", "first", never), Attempt: 1, At: at}); err != nil {
 		t.Fatal(err)
 	}
-	if said := o.do(exitOK, "status", "queued"); !strings.Contains(said, "first") {
+	if said := o.do(cli.ExitOK, "status", "queued"); !strings.Contains(said, "first") {
 		t.Error(said)
 	}
-	if said := o.do(exitOK, "status", "waiting"); !strings.Contains(said, "waiting until job first is accepted: it looks again at ") {
+	if said := o.do(cli.ExitOK, "status", "waiting"); !strings.Contains(said, "waiting until job first is accepted: it looks again at ") {
 		t.Error(said)
 	}
-	if said := o.do(exitOK, "status", "waiting", "--json"); !strings.Contains(said, `"after":"first"`) {
+	if said := o.do(cli.ExitOK, "status", "waiting", "--json"); !strings.Contains(said, `"after":"first"`) {
 		t.Error(said)
 	}
 }

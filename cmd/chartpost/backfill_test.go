@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/chartpost/chartpost/internal/cli"
 )
 
 const backfillPage = "../../docs/backfill.md"
@@ -40,7 +42,7 @@ func TestBackfillPage(t *testing.T) {
 	t.Chdir(dir)
 	t.Setenv("CHARTPOST_S3_ENDPOINT", "")
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), strings.Fields(command)[1:], streams{out: &out, err: &errs}); code != exitUsage {
+	if code := run(t.Context(), strings.Fields(command)[1:], cli.Streams{Out: &out, Err: &errs}); code != cli.ExitUsage {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	if strings.Contains(out.String()+errs.String(), "Sample") || strings.Contains(out.String()+errs.String(), "1980") {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 )
 
@@ -53,17 +54,17 @@ func TestBackfillCancelled(t *testing.T) {
 	feeder, said := process(t, env, "backfill", "run", manifest, "--template", template, "--id", "unwanted", "--outstanding", fmt.Sprint(queued))
 	devtest.Until(t, "jobs are queued", 2*time.Minute, func() bool { return jobsOf(t, url, "unwanted") == queued })
 	for _, answer := range []string{"unwanted: cancelled;", "unwanted: was cancelled already"} {
-		if out := command(exitOK, "backfill", "cancel", "unwanted", "--by", "ops", "--reason", "the wrong archive", "--yes"); !strings.HasPrefix(out, answer) {
+		if out := command(cli.ExitOK, "backfill", "cancel", "unwanted", "--by", "ops", "--reason", "the wrong archive", "--yes"); !strings.HasPrefix(out, answer) {
 			t.Error(out)
 		}
 	}
-	if out := command(exitFailed, "backfill", "resume", "unwanted"); !strings.Contains(out, "final") {
+	if out := command(cli.ExitFailed, "backfill", "resume", "unwanted"); !strings.Contains(out, "final") {
 		t.Error(out)
 	}
 	// Else what the worker takes out of the queue makes room for more.
 	devtest.Until(t, "the feeder knows of the cancel", 2*time.Minute, func() bool { return strings.Contains(said.String(), "the run is cancelled") })
 	worker, _ := process(t, env, "worker", "--redox-source-id", variable(env, "SOURCE"))
-	if code := exitCode(t, feeder); code != exitNotAccepted || !strings.Contains(said.String(), "40 of 40 done: 0 accepted, 0 duplicate, 0 failed, 0 unknown, 40 cancelled") {
+	if code := exitCode(t, feeder); code != cli.ExitNotAccepted || !strings.Contains(said.String(), "40 of 40 done: 0 accepted, 0 duplicate, 0 failed, 0 unknown, 40 cancelled") {
 		t.Errorf("the feeder: exit code %d\n%s", code, said)
 	}
 	if err := worker.Process.Signal(os.Interrupt); err != nil {
@@ -71,7 +72,7 @@ func TestBackfillCancelled(t *testing.T) {
 	}
 	exitCode(t, worker)
 	out := filepath.Join(dir, "report.ndjson")
-	command(exitNotAccepted, "backfill", "report", "unwanted", manifest, "--template", template, "--out", out)
+	command(cli.ExitNotAccepted, "backfill", "report", "unwanted", manifest, "--template", template, "--out", out)
 	report, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
@@ -79,10 +80,10 @@ func TestBackfillCancelled(t *testing.T) {
 	if all, told := bytes.Count(report, []byte(`"outcome":"cancelled"`)), bytes.Count(report, []byte(`"reason":"run_cancelled"`)); all != lines || told != queued {
 		t.Errorf("%d lines are cancelled, %d of them by a worker\n%s", all, told, report)
 	}
-	if out := command(exitOK, "backfill", "forget", "unwanted", "--reason", "done", "--yes"); out != "unwanted: forgotten\n" {
+	if out := command(cli.ExitOK, "backfill", "forget", "unwanted", "--reason", "done", "--yes"); out != "unwanted: forgotten\n" {
 		t.Error(out)
 	}
-	if out := command(exitFailed, "backfill", "forget", "unwanted", "--reason", "done", "--yes"); !strings.Contains(out, "its name is not used again") {
+	if out := command(cli.ExitFailed, "backfill", "forget", "unwanted", "--reason", "done", "--yes"); !strings.Contains(out, "its name is not used again") {
 		t.Error(out)
 	}
 	answer, err := http.Get(redox + "/_sim/messages")

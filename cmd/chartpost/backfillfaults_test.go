@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/samples"
 )
 
@@ -50,7 +51,7 @@ func TestBackfillFaults(t *testing.T) {
 		}
 		return said.String()
 	}
-	command(exitOK, "send", "--to", "good-health", "--patient", file("patient.json", samples.Patient()), "--upload", file("document.pdf", samples.Documents()[0].Bytes),
+	command(cli.ExitOK, "send", "--to", "good-health", "--patient", file("patient.json", samples.Patient()), "--upload", file("document.pdf", samples.Documents()[0].Bytes),
 		"--bucket", "reports", "--key", "Zebedee/a.pdf", "--id", "first", "--wait", "0")
 
 	const good = ",Zebedee,19700131,Zebedee/a.pdf,\r\n"
@@ -82,7 +83,7 @@ func TestBackfillFaults(t *testing.T) {
 	manifest := file("archive.csv", []byte(head+strings.Join(lines, "")))
 
 	var plan backfill.Plan
-	said := command(exitUsage, "backfill", "plan", twice, "--template", template, "--head", "--json")
+	said := command(cli.ExitUsage, "backfill", "plan", twice, "--template", template, "--head", "--json")
 	if err := json.NewDecoder(strings.NewReader(said)).Decode(&plan); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
@@ -102,20 +103,20 @@ func TestBackfillFaults(t *testing.T) {
 	if told[15] != " duplicate_id" || plan.Lines != 13 || plan.Faulty != 10 {
 		t.Errorf("%d of %d lines are faulty; line 15: %q", plan.Faulty, plan.Lines, told[15])
 	}
-	if said := command(exitUsage, "backfill", "run", twice, "--template", template, "--id", "twice", "--skip-faulty"); !strings.Contains(said, "nothing was sent") {
+	if said := command(cli.ExitUsage, "backfill", "run", twice, "--template", template, "--id", "twice", "--skip-faulty"); !strings.Contains(said, "nothing was sent") {
 		t.Error(said)
 	}
-	if said := command(exitUsage, "backfill", "run", manifest, "--template", template, "--id", "faulty"); !strings.Contains(said, "nothing was sent") {
+	if said := command(cli.ExitUsage, "backfill", "run", manifest, "--template", template, "--id", "faulty"); !strings.Contains(said, "nothing was sent") {
 		t.Error(said)
 	}
 	worker, _ := process(t, env, "worker", "--redox-source-id", variable(env, "SOURCE"))
-	command(exitNotAccepted, "backfill", "run", manifest, "--template", template, "--id", "faulty", "--skip-faulty")
+	command(cli.ExitNotAccepted, "backfill", "run", manifest, "--template", template, "--id", "faulty", "--skip-faulty")
 	if err := worker.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	exitCode(t, worker)
 	out := filepath.Join(dir, "report.csv")
-	command(exitNotAccepted, "backfill", "report", "faulty", manifest, "--template", template, "--out", out)
+	command(cli.ExitNotAccepted, "backfill", "report", "faulty", manifest, "--template", template, "--out", out)
 	data, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/samples"
@@ -60,22 +61,22 @@ func TestBackfillLabels(t *testing.T) {
 	patient, document := file("patient.json", samples.Patient()), file("document.pdf", samples.Documents()[0].Bytes)
 	upload := func(name string) {
 		t.Helper()
-		command(exitOK, "send", "--to", "good-health", "--patient", patient, "--upload", document, "--bucket", "reports", "--key", "Zebedee/"+name+".pdf", "--id", "put-"+name, "--wait", "0")
+		command(cli.ExitOK, "send", "--to", "good-health", "--patient", patient, "--upload", document, "--bucket", "reports", "--key", "Zebedee/"+name+".pdf", "--id", "put-"+name, "--wait", "0")
 	}
 	become := func(job, state string) {
 		t.Helper()
 		devtest.Until(t, job+" is "+state, 2*time.Minute, func() bool {
 			cmd, said := process(t, env, "status", job, "--json")
-			return exitCode(t, cmd) == exitOK && strings.Contains(said.String(), `"state":"`+state+`"`)
+			return exitCode(t, cmd) == cli.ExitOK && strings.Contains(said.String(), `"state":"`+state+`"`)
 		})
 	}
 	upload("a")
 	manifest, template := file("archive.csv", []byte("id,to,key\n1,good-health,Zebedee/a.pdf\n1,other,Zebedee/a.pdf\n2,good-health,Zebedee/b.pdf\n3,good-health,Zebedee/c.pdf\n")), file("template.yaml", []byte(labelsTemplate))
-	if said := command(exitOK, "backfill", "plan", manifest, "--template", template, "--quick"); strings.Contains(said, "duplicate_id") {
+	if said := command(cli.ExitOK, "backfill", "plan", manifest, "--template", template, "--quick"); strings.Contains(said, "duplicate_id") {
 		t.Errorf("the same id at two destinations: %s", said)
 	}
-	command(exitOK, "lane", "pause", "backfill", "other", "--for", "1h", "--reason", "the run is not to end")
-	command(exitOK, "backfill", "run", manifest, "--template", template, "--id", "labels", "--no-follow")
+	command(cli.ExitOK, "lane", "pause", "backfill", "other", "--for", "1h", "--reason", "the run is not to end")
+	command(cli.ExitOK, "backfill", "run", manifest, "--template", template, "--id", "labels", "--no-follow")
 
 	nc, err := nats.Connect(url)
 	if err != nil {
@@ -93,7 +94,7 @@ func TestBackfillLabels(t *testing.T) {
 	}
 	worker, _ := process(t, env, "worker", "--redox-source-id", variable(env, "SOURCE"))
 	become("good-health/stranger", "failed")
-	if said := command(exitOK, "status", "stranger", "--json"); strings.Contains(said, "backfill_") || !strings.Contains(said, `"tenant":"a"`) {
+	if said := command(cli.ExitOK, "status", "stranger", "--json"); strings.Contains(said, "backfill_") || !strings.Contains(said, `"tenant":"a"`) {
 		t.Errorf("the events of a submitter's job: %s", said)
 	}
 	become("good-health/doc-1", "accepted")
@@ -101,13 +102,13 @@ func TestBackfillLabels(t *testing.T) {
 	become("good-health/doc-3", "failed")
 
 	upload("b")
-	command(exitOK, "dead", "replay", "good-health/doc-2", "--yes")
+	command(cli.ExitOK, "dead", "replay", "good-health/doc-2", "--yes")
 	become("good-health/doc-2", "accepted")
-	command(exitOK, "backfill", "cancel", "labels", "--reason", "enough", "--yes")
+	command(cli.ExitOK, "backfill", "cancel", "labels", "--reason", "enough", "--yes")
 	upload("c")
-	command(exitOK, "dead", "replay", "good-health/doc-3", "--yes")
+	command(cli.ExitOK, "dead", "replay", "good-health/doc-3", "--yes")
 	become("good-health/doc-3", "accepted")
-	command(exitOK, "lane", "resume", "backfill", "other")
+	command(cli.ExitOK, "lane", "resume", "backfill", "other")
 	become("other/doc-1", "cancelled")
 	if err := worker.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestBackfillLabels(t *testing.T) {
 	exitCode(t, worker)
 
 	out := filepath.Join(dir, "report.ndjson")
-	command(exitNotAccepted, "backfill", "report", "labels", manifest, "--template", template, "--out", out)
+	command(cli.ExitNotAccepted, "backfill", "report", "labels", manifest, "--template", template, "--out", out)
 	report, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)

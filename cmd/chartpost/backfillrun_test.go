@@ -19,6 +19,9 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/report"
+	"github.com/chartpost/chartpost/internal/backfill/status"
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/samples"
@@ -104,7 +107,7 @@ func TestBackfillKilled(t *testing.T) {
 	manifest, template := file("archive.csv", rows), file("template.yaml", []byte(killedTemplate))
 	document := file("document.pdf", samples.Documents()[0].Bytes)
 	setUp(t, url, 100*time.Millisecond)
-	command(exitOK, "send", "--to", "good-health", "--patient", file("patient.json", samples.Patient()), "--upload", document,
+	command(cli.ExitOK, "send", "--to", "good-health", "--patient", file("patient.json", samples.Patient()), "--upload", document,
 		"--bucket", "reports", "--key", "Zebedee/a.pdf", "--id", "first", "--wait", "0")
 
 	feed := []string{"backfill", "run", manifest, "--template", template, "--id", "killed", "--feeder-lease", "1s", "--outstanding"}
@@ -117,12 +120,12 @@ func TestBackfillKilled(t *testing.T) {
 	if err := feeder.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if code := exitCode(t, feeder); code != exitFailed || !strings.Contains(said.String(), "run the same command with --id killed") {
+	if code := exitCode(t, feeder); code != cli.ExitFailed || !strings.Contains(said.String(), "run the same command with --id killed") {
 		t.Fatalf("interrupted: exit code %d\n%s", code, said)
 	}
 	feeder, said = process(t, env, append(feed, "25")...)
-	status := func() (s runStatus) {
-		if err := json.Unmarshal([]byte(command(exitOK, "backfill", "status", "killed", "--json")), &s); err != nil {
+	status := func() (s status.Status) {
+		if err := json.Unmarshal([]byte(command(cli.ExitOK, "backfill", "status", "killed", "--json")), &s); err != nil {
 			t.Fatal(err)
 		}
 		return s
@@ -135,7 +138,7 @@ func TestBackfillKilled(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", code, said)
 	}
 	worker, workerSaid := process(t, env, "worker", "--redox-source-id", source)
-	if out := command(exitNotAccepted, append(feed, "25")...); !strings.Contains(out, "60 of 60 done: 59 accepted, 0 duplicate, 1 failed, 0 unknown") {
+	if out := command(cli.ExitNotAccepted, append(feed, "25")...); !strings.Contains(out, "60 of 60 done: 59 accepted, 0 duplicate, 1 failed, 0 unknown") {
 		t.Error(out)
 	}
 	if s := status(); s.Feeder != "" || s.EndedAt.IsZero() || s.Progress.InFlight != 0 {
@@ -144,26 +147,26 @@ func TestBackfillKilled(t *testing.T) {
 	if err := worker.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if code := exitCode(t, worker); code != exitOK {
+	if code := exitCode(t, worker); code != cli.ExitOK {
 		t.Errorf("the worker: exit code %d\n%s", code, workerSaid)
 	}
 	once(t, url, redox, lines-1)
 	out := filepath.Join(dir, "report.csv")
-	if said := command(exitNotAccepted, "backfill", "report", "killed", manifest, "--template", template, "--out", out); strings.Contains(said, "Zebedee") {
+	if said := command(cli.ExitNotAccepted, "backfill", "report", "killed", manifest, "--template", template, "--out", out); strings.Contains(said, "Zebedee") {
 		t.Errorf("a patient:\n%s", said)
 	}
 	reportIs(t, out, lines, fmt.Sprint(missing))
 	again := []string{"backfill", "report", "killed", manifest, "--template", template, "--out"}
-	if said := command(exitUsage, append(again, out)...); !strings.Contains(said, "see --force") {
+	if said := command(cli.ExitUsage, append(again, out)...); !strings.Contains(said, "see --force") {
 		t.Error(said)
 	}
-	command(exitNotAccepted, append(again, out, "--force")...)
+	command(cli.ExitNotAccepted, append(again, out, "--force")...)
 	reportIs(t, out, lines, fmt.Sprint(missing))
-	if said := command(exitNotAccepted, append(again, "-")...); !strings.Contains(said, strings.Join(reportColumns, ",")+"\n") || !strings.Contains(said, "OUTCOME ") {
+	if said := command(cli.ExitNotAccepted, append(again, "-")...); !strings.Contains(said, strings.Join(report.Columns(), ",")+"\n") || !strings.Contains(said, "OUTCOME ") {
 		t.Error(said)
 	}
 	again[3] = file("other.csv", append(rows, "77,Zebedee\n"...))
-	if said := command(exitUsage, append(again, "-")...); !strings.Contains(said, backfill.ErrManifest.Error()) && !strings.Contains(said, backfill.ErrUnbalanced.Error()) {
+	if said := command(cli.ExitUsage, append(again, "-")...); !strings.Contains(said, backfill.ErrManifest.Error()) && !strings.Contains(said, backfill.ErrUnbalanced.Error()) {
 		t.Error(said)
 	}
 }
@@ -172,7 +175,7 @@ func TestBackfillKilled(t *testing.T) {
 // for 100 ms at the least.
 func setUp(t *testing.T, url string, duplicates time.Duration) {
 	t.Helper()
-	queue := connect(t, url)
+	queue := dial(t, url)
 	defer queue.Close()
 	patient, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -186,7 +189,7 @@ func setUp(t *testing.T, url string, duplicates time.Duration) {
 // jobsOf counts the jobs of a run that are in the queue.
 func jobsOf(t *testing.T, url, run string) (n int) {
 	t.Helper()
-	queue := connect(t, url)
+	queue := dial(t, url)
 	defer queue.Close()
 	if err := queue.RunJobs().Queued(t.Context(), run, func(int64) { n++ }); err != nil {
 		t.Fatal(err)
@@ -194,7 +197,7 @@ func jobsOf(t *testing.T, url, run string) (n int) {
 	return n
 }
 
-func connect(t *testing.T, url string) *natsq.Conn {
+func dial(t *testing.T, url string) *natsq.Conn {
 	t.Helper()
 	queue, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost"}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -207,7 +210,7 @@ func connect(t *testing.T, url string) *natsq.Conn {
 // accepted once, and that no second copy of one was ever taken.
 func once(t *testing.T, url, redox string, n int) {
 	t.Helper()
-	queue := connect(t, url)
+	queue := dial(t, url)
 	defer queue.Close()
 	ended := map[string]int{}
 	ctx, stop := context.WithCancel(t.Context())
@@ -252,7 +255,7 @@ func reportIs(t *testing.T, name string, lines int, failed string) {
 		t.Error("the report has a patient")
 	}
 	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
-	if err != nil || len(rows) != lines+1 || strings.Join(rows[0], ",") != strings.Join(reportColumns, ",") {
+	if err != nil || len(rows) != lines+1 || strings.Join(rows[0], ",") != strings.Join(report.Columns(), ",") {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
 	for i, row := range rows[1:] {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/cli"
 )
 
 // TestStatusOfOldRuns: the list reads no events for a run of which every line has
@@ -28,12 +29,12 @@ func TestStatusOfOldRuns(t *testing.T) {
 	if _, err := runs.Write(t.Context(), backfill.RunPrefix+"old.feeder", record, 0); err != nil {
 		t.Fatal(err)
 	}
-	o.do(exitOK, "backfill", "status", "old")
+	o.do(cli.ExitOK, "backfill", "status", "old")
 	if err := o.js.DeleteStream(t.Context(), "CHARTPOST_EVENTS"); err != nil {
 		t.Fatal(err)
 	}
-	if said := o.do(exitOK, "backfill", "status"); !strings.Contains(said, "ended") {
+	if said := o.do(cli.ExitOK, "backfill", "status"); !strings.Contains(said, "ended") {
 		t.Error(said)
 	}
-	o.do(exitFailed, "backfill", "status", "old")
+	o.do(cli.ExitFailed, "backfill", "status", "old")
 }

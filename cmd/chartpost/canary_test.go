@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxsim"
@@ -51,7 +52,7 @@ func (a *aviary) do(want int, args ...string) string {
 	// Two commands print a job or its message, on demand and nowhere else.
 	if !slices.Contains(args, "--show-content") && args[0] != "preview" {
 		a.look(strings.Join(args[:min(2, len(args))], " "), out)
-	} else if want == exitOK && !strings.Contains(out, canary) {
+	} else if want == cli.ExitOK && !strings.Contains(out, canary) {
 		a.t.Errorf("%v shows no content: nothing can be proven by its absence elsewhere", args)
 	}
 	a.look(strings.Join(args[:min(2, len(args))], " "), errs)
@@ -102,8 +103,8 @@ func (a *aviary) listen() {
 func TestNoPatientDataInTheCommands(t *testing.T) {
 	a := &aviary{bench: newBench(t), tried: map[string]bool{}, seen: map[string]int{}}
 	t.Setenv("CHARTPOST_LOG_LEVEL", "debug")
-	a.do(exitOK, "setup")
-	a.do(exitOK, "setup", "--json")
+	a.do(cli.ExitOK, "setup")
+	a.do(cli.ExitOK, "setup", "--json")
 	a.listen()
 	stop := a.worker("CHARTPOST_ON_UNKNOWN=resend")
 	a.tried["worker"] = true
@@ -130,7 +131,7 @@ func TestNoPatientDataInTheCommands(t *testing.T) {
 	if len(a.log.String()) < 5000 || len(a.spans.text()) < 5000 {
 		t.Errorf("a log of %d bytes and spans of %d: too little to prove anything", len(a.log.String()), len(a.spans.text()))
 	}
-	parser, _, err := newParser(new(CLI))
+	parser, _, err := new(CLI).commandLine().Parser()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,9 +181,9 @@ func (a *aviary) types() {
 		return a.file(canary+"/"+id+".json", bytes.Replace(data, []byte(pdf), nil, 1))
 	}
 	text := a.file(canary+"/a.txt", []byte("a text\n"))
-	a.do(exitOK, "send", job("type-of-the-job", pdf, `,"content_type":"`+own+`"`), "--upload", text) // the object is of this type too
-	a.do(exitOK, "send", job("type-of-the-store", pdf, ""))
-	a.do(exitOK, "send", job("type-of-the-message", `"status":"current"`, `"status":"current","content":[{"attachment":{"contentType":"`+own+`"}}]`))
+	a.do(cli.ExitOK, "send", job("type-of-the-job", pdf, `,"content_type":"`+own+`"`), "--upload", text) // the object is of this type too
+	a.do(cli.ExitOK, "send", job("type-of-the-store", pdf, ""))
+	a.do(cli.ExitOK, "send", job("type-of-the-message", `"status":"current"`, `"status":"current","content":[{"attachment":{"contentType":"`+own+`"}}]`))
 }
 
 // aFile is the key of an object that is there once scheduled was called.
@@ -192,7 +193,7 @@ const aFile = canary + "/a.pdf"
 func (a *aviary) scheduled() {
 	a.t.Helper()
 	a.refuse(redoxsim.CutAfterProcessing, 0)
-	a.send(exitOK, "scheduled", aFile, "--upload", a.file(canary+"/"+canary+".pdf", samples.Documents()[0].Bytes))
+	a.send(cli.ExitOK, "scheduled", aFile, "--upload", a.file(canary+"/"+canary+".pdf", samples.Documents()[0].Bytes))
 }
 
 // jobs brings jobs to every other end.
@@ -200,22 +201,22 @@ func (a *aviary) jobs() {
 	a.t.Helper()
 	send, fault, key := a.send, a.refuse, aFile
 	document := filepath.Join(a.dir, canary, canary+".pdf")
-	send(exitOK, "accepted", key, "--upload", document)
-	send(exitOK, "accepted-json", key, "--json")
-	a.do(exitOK, "send", "--to", "good-health", "--patient", a.file(canary+"/patient.json", samples.Patient()), "--upload", document, "--bucket", "reports", "--title", canary, "--id", "flags")
-	send(exitNotAccepted, "missing", canary+"/none.pdf")
-	send(exitNotAccepted, "missing-json", canary+"/none.pdf", "--json")
+	send(cli.ExitOK, "accepted", key, "--upload", document)
+	send(cli.ExitOK, "accepted-json", key, "--json")
+	a.do(cli.ExitOK, "send", "--to", "good-health", "--patient", a.file(canary+"/patient.json", samples.Patient()), "--upload", document, "--bucket", "reports", "--title", canary, "--id", "flags")
+	send(cli.ExitNotAccepted, "missing", canary+"/none.pdf")
+	send(cli.ExitNotAccepted, "missing-json", canary+"/none.pdf", "--json")
 	fault(redoxsim.StatusAfterBody, 400)
-	send(exitNotAccepted, "refused", key)
+	send(cli.ExitNotAccepted, "refused", key)
 	fault(redoxsim.CutAfterProcessing, 0)
-	send(exitNotAccepted, "unknown-a", key)
+	send(cli.ExitNotAccepted, "unknown-a", key)
 	fault(redoxsim.AnswerUnreadable, 0)
-	send(exitNotAccepted, "unknown-b", key)
+	send(cli.ExitNotAccepted, "unknown-b", key)
 	// What Redox sends unasked net/http tells to the standard logger.
 	fault(redoxsim.AnswerOverlong, 0)
-	send(exitOK, "overlong", key)
+	send(cli.ExitOK, "overlong", key)
 	fault(redoxsim.AnswerOverlong, 204)
-	send(exitOK, "overlong-204", key)
+	send(cli.ExitOK, "overlong-204", key)
 	devtest.Until(a.t, "the log tells of what came unasked", 2*time.Minute, func() bool {
 		return strings.Contains(a.log.String(), "a library wrote to the standard log")
 	})

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 )
@@ -26,8 +27,8 @@ func (a *aviary) operator() {
 	a.t.Helper()
 	jobs := []string{"accepted", "missing", "refused", "unknown-a", "scheduled", "poison-0", "misaddressed"}
 	for _, id := range jobs {
-		a.do(exitOK, "status", id, "--since", "1h")
-		a.do(exitOK, "status", id, "--json")
+		a.do(cli.ExitOK, "status", id, "--since", "1h")
+		a.do(cli.ExitOK, "status", id, "--json")
 	}
 	for _, args := range []string{
 		"watch", "lane ls", "lane ls --json", "lane budget", "lane budget --json", "lane limit live good-health 3", "lane limit live good-health none --json",
@@ -41,20 +42,20 @@ func (a *aviary) operator() {
 			a.watch()
 			continue
 		}
-		a.do(exitOK, strings.Fields(args)...)
+		a.do(cli.ExitOK, strings.Fields(args)...)
 	}
 	a.awaitEvent("unknown-a", "2/accepted")
-	a.do(exitPartly, "dead", "replay", "--all", "--expires-in", "1h", "--yes")
+	a.do(cli.ExitPartly, "dead", "replay", "--all", "--expires-in", "1h", "--yes")
 	a.awaitEvent("missing", "2/failed")
-	a.do(exitFailed, "dead", "replay", "poison-0", "--yes", "--json")
-	a.do(exitOK, "dead", "drop", "misaddressed", "--reason", "a test", "--yes")
-	a.do(exitOK, "dead", "drop", "--kind", "poison", "--reason", "a test", "--yes", "--json")
-	a.do(exitOK, "names", "dead")
-	a.do(exitOK, "names", "destinations")
-	a.do(exitOK, "events", "subscribe", "journal", "--reason", "a test")
-	a.do(exitOK, "events", "subscriptions", "--json")
-	a.do(exitOK, "names", "subscriptions")
-	a.do(exitOK, "events", "unsubscribe", "journal", "--yes", "--json")
+	a.do(cli.ExitFailed, "dead", "replay", "poison-0", "--yes", "--json")
+	a.do(cli.ExitOK, "dead", "drop", "misaddressed", "--reason", "a test", "--yes")
+	a.do(cli.ExitOK, "dead", "drop", "--kind", "poison", "--reason", "a test", "--yes", "--json")
+	a.do(cli.ExitOK, "names", "dead")
+	a.do(cli.ExitOK, "names", "destinations")
+	a.do(cli.ExitOK, "events", "subscribe", "journal", "--reason", "a test")
+	a.do(cli.ExitOK, "events", "subscriptions", "--json")
+	a.do(cli.ExitOK, "names", "subscriptions")
+	a.do(cli.ExitOK, "events", "unsubscribe", "journal", "--yes", "--json")
 }
 
 // watch watches until it has said what became of a job.
@@ -65,7 +66,7 @@ func (a *aviary) watch() {
 		var out, errs devtest.Log
 		done := make(chan int, 1)
 		go func() {
-			done <- run(ctx, append([]string{"watch", "--since", "1h"}, flags...), streams{in: strings.NewReader(""), out: &out, err: &errs})
+			done <- run(ctx, append([]string{"watch", "--since", "1h"}, flags...), cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
 		}()
 		devtest.Until(a.t, "the events are told", 2*time.Minute, func() bool { return strings.Count(out.String(), "failed") >= 4 })
 		end()
@@ -84,13 +85,13 @@ func (a *aviary) archive() {
 	bad := fmt.Sprintf("%[1]s 3,%[1]s,19700131,%[1]s/a.pdf,\n4,%[1]s,%[1]s,%[1]s/a.pdf,\n5,\"%[1]s\"%[1]s,,,\n6,,19700131,%[1]s/a.pdf,%[1]s\n", canary)
 	manifest, faulty := a.file(canary+"/archive.csv", []byte(head+good)), a.file(canary+"/faulty.csv", []byte(head+good+bad))
 	plan := []string{"backfill", "plan", faulty, "--template", template, "--head"}
-	a.do(exitUsage, plan...)
-	a.do(exitUsage, append(plan, "--json")...)
-	a.do(exitUsage, "backfill", "run", faulty, "--template", template, "--id", "faulty")
-	a.do(exitNotAccepted, "backfill", "run", faulty, "--template", template, "--id", "skipped", "--skip-faulty")
-	a.do(exitNotAccepted, "backfill", "report", "skipped", faulty, "--template", template, "--out", filepath.Join(a.dir, "report.csv"))
-	a.do(exitNotAccepted, "backfill", "report", "skipped", faulty, "--template", template, "--out", filepath.Join(a.dir, "report.ndjson"), "--json")
-	a.do(exitUsage, "backfill", "run", manifest, "--template", template, "--id", "skipped") // another manifest
+	a.do(cli.ExitUsage, plan...)
+	a.do(cli.ExitUsage, append(plan, "--json")...)
+	a.do(cli.ExitUsage, "backfill", "run", faulty, "--template", template, "--id", "faulty")
+	a.do(cli.ExitNotAccepted, "backfill", "run", faulty, "--template", template, "--id", "skipped", "--skip-faulty")
+	a.do(cli.ExitNotAccepted, "backfill", "report", "skipped", faulty, "--template", template, "--out", filepath.Join(a.dir, "report.csv"))
+	a.do(cli.ExitNotAccepted, "backfill", "report", "skipped", faulty, "--template", template, "--out", filepath.Join(a.dir, "report.ndjson"), "--json")
+	a.do(cli.ExitUsage, "backfill", "run", manifest, "--template", template, "--id", "skipped") // another manifest
 	for _, name := range []string{"report.csv", "report.ndjson"} {
 		data, err := os.ReadFile(filepath.Join(a.dir, name))
 		if err != nil || len(data) < 200 {
@@ -98,14 +99,14 @@ func (a *aviary) archive() {
 		}
 		a.look("a report", string(data))
 	}
-	a.do(exitOK, "backfill", "status")
-	a.do(exitOK, "backfill", "status", "skipped", "--json")
-	a.do(exitOK, "lane", "pause", "backfill", "good-health", "--for", "1h", "--reason", "quiet")
-	a.do(exitOK, "backfill", "run", manifest, "--template", template, "--id", "cancelled", "--no-follow")
-	a.do(exitOK, "backfill", "pause", "cancelled")
-	a.do(exitOK, "backfill", "resume", "cancelled")
-	a.do(exitOK, "backfill", "cancel", "cancelled", "--reason", "a test", "--yes")
-	a.do(exitOK, "backfill", "forget", "skipped", "--reason", "a test", "--yes")
+	a.do(cli.ExitOK, "backfill", "status")
+	a.do(cli.ExitOK, "backfill", "status", "skipped", "--json")
+	a.do(cli.ExitOK, "lane", "pause", "backfill", "good-health", "--for", "1h", "--reason", "quiet")
+	a.do(cli.ExitOK, "backfill", "run", manifest, "--template", template, "--id", "cancelled", "--no-follow")
+	a.do(cli.ExitOK, "backfill", "pause", "cancelled")
+	a.do(cli.ExitOK, "backfill", "resume", "cancelled")
+	a.do(cli.ExitOK, "backfill", "cancel", "cancelled", "--reason", "a test", "--yes")
+	a.do(cli.ExitOK, "backfill", "forget", "skipped", "--reason", "a test", "--yes")
 }
 
 // mistakes are arguments and files that are wrong.
@@ -115,20 +116,20 @@ func (a *aviary) mistakes() {
 	broken := a.file(canary+"/broken.json", bytes.Replace(planted("broken", canary), []byte(`"birthDate"`), []byte(`"birth`+canary+`"`), 1))
 	foreign := a.file(canary+"/foreign.json", bytes.Replace(planted("foreign", canary), []byte(`"files"`), []byte(`"`+canary+`":1,"files"`), 1))
 	for _, job := range []string{missing, junk, broken, foreign} {
-		a.do(exitUsage, "send", job)
-		a.do(exitUsage, "preview", job)
+		a.do(cli.ExitUsage, "send", job)
+		a.do(cli.ExitUsage, "preview", job)
 	}
-	a.do(exitOK, "preview", a.file("fine.json", planted("fine", aFile)))
-	a.do(exitFailed, "preview", a.file("gone.json", planted("gone", canary+"/none.pdf")))
+	a.do(cli.ExitOK, "preview", a.file("fine.json", planted("fine", aFile)))
+	a.do(cli.ExitFailed, "preview", a.file("gone.json", planted("gone", canary+"/none.pdf")))
 	a.crookedStore()
 	for _, patient := range []string{missing, junk} {
-		a.do(exitUsage, "send", "--to", "good-health", "--patient", patient, "--upload", missing, "--bucket", "reports")
+		a.do(cli.ExitUsage, "send", "--to", "good-health", "--patient", patient, "--upload", missing, "--bucket", "reports")
 	}
-	a.do(exitUsage, "status", canary+".pdf")
-	a.do(exitUsage, "dead", "show", canary+"/x/y")
-	a.do(exitUsage, "dead", "drop", canary+"/x/y", "--reason", "a test", "--yes")
-	a.do(exitUsage, "backfill", "plan", missing, "--template", junk)
-	a.do(exitUsage, "backfill", "pause", canary+"/x")
+	a.do(cli.ExitUsage, "status", canary+".pdf")
+	a.do(cli.ExitUsage, "dead", "show", canary+"/x/y")
+	a.do(cli.ExitUsage, "dead", "drop", canary+"/x/y", "--reason", "a test", "--yes")
+	a.do(cli.ExitUsage, "backfill", "plan", missing, "--template", junk)
+	a.do(cli.ExitUsage, "backfill", "pause", canary+"/x")
 }
 
 // crookedStore is read by a command: a store that sends the body of its error
@@ -151,7 +152,7 @@ func (a *aviary) crookedStore() {
 	}))
 	defer store.Close()
 	two := bytes.Replace(planted("crooked", canary+"/a.pdf"), []byte(`"files":[`), []byte(`"files":[{"bucket":"reports","key":"`+canary+`/b.pdf"},`), 1)
-	a.do(exitFailed, "preview", "--s3-endpoint", store.URL, a.file("crooked.json", two))
+	a.do(cli.ExitFailed, "preview", "--s3-endpoint", store.URL, a.file("crooked.json", two))
 	if asked.Load() == 0 {
 		a.t.Error("the store was asked for no HEAD: nothing is proven by it")
 	}
@@ -204,9 +205,9 @@ func (a *aviary) get(at, path string) string {
 func TestADefectIsTold(t *testing.T) {
 	for _, value := range []any{canary, errors.New(canary), fmt.Errorf("%w", errors.New(canary)), []byte(canary)} {
 		var errs bytes.Buffer
-		code := run(t.Context(), []string{"version"}, streams{out: jammed{value}, err: &errs})
+		code := run(t.Context(), []string{"version"}, cli.Streams{Out: jammed{value}, Err: &errs})
 		said := errs.String()
-		if code != exitFailed || !strings.Contains(said, fmt.Sprintf("a panic with a %T", value)) || !strings.Contains(said, "small.go") {
+		if code != cli.ExitFailed || !strings.Contains(said, fmt.Sprintf("a panic with a %T", value)) || !strings.Contains(said, "small.go") {
 			t.Errorf("exit code %d: %s", code, said)
 		}
 		if strings.Contains(said, canary) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/cli"
 )
 
 type completionCmd struct {
@@ -23,7 +25,7 @@ func (completionCmd) Help() string {
 
 // Run prints a script made of the commands and flags as they are; nothing is
 // written by hand that could fall behind.
-func (c completionCmd) Run(std streams, parser *kong.Kong) error {
+func (c completionCmd) Run(std cli.Streams, parser *kong.Kong) error {
 	var out strings.Builder
 	root := parser.Model.Node
 	switch c.Shell {
@@ -35,7 +37,7 @@ func (c completionCmd) Run(std streams, parser *kong.Kong) error {
 	default:
 		bashScript(&out, root)
 	}
-	_, err := io.WriteString(std.out, out.String())
+	_, err := io.WriteString(std.Out, out.String())
 	return err
 }
 
@@ -153,7 +155,7 @@ func argumentValues(n *kong.Node) []string {
 func valueFlags(root *kong.Node) []*kong.Flag {
 	seen := map[string]bool{}
 	var out []*kong.Flag
-	eachFlag(root, func(f *kong.Flag) {
+	cli.EachFlag(root, func(f *kong.Flag) {
 		if f.Enum != "" && !seen[f.Name] {
 			seen[f.Name] = true
 			out = append(out, f)

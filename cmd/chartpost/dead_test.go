@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/ledger"
@@ -26,12 +27,12 @@ func TestDeadResolve(t *testing.T) {
 	command := func(want int, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), append(args, "--nats-url", url), streams{in: strings.NewReader(""), out: &out, err: &errs}); code != want {
+		if code := run(t.Context(), append(args, "--nats-url", url), cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs}); code != want {
 			t.Fatalf("%v: exit code %d\n%s", args, code, errs.String())
 		}
 		return out.String() + errs.String()
 	}
-	command(exitOK, "setup")
+	command(cli.ExitOK, "setup")
 	queue, err := natsq.Connect(natsq.Config{URL: url, Prefix: "chartpost"}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func TestDeadResolve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if said := command(exitOK, "dead", "ls", "--status", "unknown"); strings.Count(said, "no_answer") != 4 || strings.Contains(said, "Zebedee") {
+	if said := command(cli.ExitOK, "dead", "ls", "--status", "unknown"); strings.Count(said, "no_answer") != 4 || strings.Contains(said, "Zebedee") {
 		t.Error(said)
 	}
 	for _, c := range []struct {
@@ -65,23 +66,23 @@ func TestDeadResolve(t *testing.T) {
 		args string
 		want string
 	}{
-		{exitOK, "resolve a --resend --yes", "a: is on its way again; its dead letter is removed\n"},
-		{exitNothing, "resolve a --resend --yes", "chartpost: job a: there is no dead letter of this job\n"},
-		{exitOK, "resolve b --accepted --yes", "b: counts as accepted; its dead letter is removed\n"},
-		{exitFailed, "resolve c --accepted --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
-		{exitFailed, "resolve c --resend --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
-		{exitFailed, "replay c --unknown --reason x --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
-		{exitFailed, "drop c --limit 1 --reason x --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
-		{exitFailed, "show c --show-content --reason x", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
-		{exitOK, "replay c --unknown --destination clinic --dry-run", "c: would be resent\n"},
-		{exitOK, "replay clinic/c --unknown --dry-run", "c: would be resent\n"},
-		{exitOK, "resolve clinic/c --accepted --yes", "clinic/c: counts as accepted; its dead letter is removed\n"},
+		{cli.ExitOK, "resolve a --resend --yes", "a: is on its way again; its dead letter is removed\n"},
+		{cli.ExitNothing, "resolve a --resend --yes", "chartpost: job a: there is no dead letter of this job\n"},
+		{cli.ExitOK, "resolve b --accepted --yes", "b: counts as accepted; its dead letter is removed\n"},
+		{cli.ExitFailed, "resolve c --accepted --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{cli.ExitFailed, "resolve c --resend --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{cli.ExitFailed, "replay c --unknown --reason x --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{cli.ExitFailed, "drop c --limit 1 --reason x --yes", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{cli.ExitFailed, "show c --show-content --reason x", "chartpost: job c: several destinations have a dead letter of this id; name one of clinic/c, good-health/c\n"},
+		{cli.ExitOK, "replay c --unknown --destination clinic --dry-run", "c: would be resent\n"},
+		{cli.ExitOK, "replay clinic/c --unknown --dry-run", "c: would be resent\n"},
+		{cli.ExitOK, "resolve clinic/c --accepted --yes", "clinic/c: counts as accepted; its dead letter is removed\n"},
 	} {
 		if said := command(c.code, append([]string{"dead"}, strings.Fields(c.args)...)...); said != c.want {
 			t.Errorf("%s: %s", c.args, said)
 		}
 	}
-	if said := command(exitOK, "lane", "ls"); !strings.Contains(said, "good-health  1 ") {
+	if said := command(cli.ExitOK, "lane", "ls"); !strings.Contains(said, "good-health  1 ") {
 		t.Error(said)
 	}
 	record, _, err := ledger.New(bucket, ledger.Patience).Find(t.Context(), schemas.KeyOf(lane, "b"))
@@ -97,18 +98,18 @@ func TestNamedAndNotThere(t *testing.T) {
 		o.bury(id, never)
 	}
 	const missing = "nosuch: there is no such dead letter\n"
-	if said := o.do(exitOK, "dead", "replay", "a", "nosuch", "--dry-run"); !strings.Contains(said, missing) || !strings.Contains(said, "a: would be resent") {
+	if said := o.do(cli.ExitOK, "dead", "replay", "a", "nosuch", "--dry-run"); !strings.Contains(said, missing) || !strings.Contains(said, "a: would be resent") {
 		t.Error(said)
 	}
-	if said := o.do(exitPartly, "dead", "replay", "a", "nosuch", "--yes"); !strings.Contains(said, missing) || !strings.Contains(said, "1 of 2 were refused") {
+	if said := o.do(cli.ExitPartly, "dead", "replay", "a", "nosuch", "--yes"); !strings.Contains(said, missing) || !strings.Contains(said, "1 of 2 were refused") {
 		t.Error(said)
 	}
-	if said := o.do(exitPartly, "dead", "drop", "b", "nosuch", "--sequence", "99", "--reason", "x", "--yes", "--json"); !strings.Contains(said, `{"job_id":"nosuch","refused":"none","text":"there is no such dead letter"}`) || !strings.Contains(said, `{"sequence":99,"refused":"none"`) {
+	if said := o.do(cli.ExitPartly, "dead", "drop", "b", "nosuch", "--sequence", "99", "--reason", "x", "--yes", "--json"); !strings.Contains(said, `{"job_id":"nosuch","refused":"none","text":"there is no such dead letter"}`) || !strings.Contains(said, `{"sequence":99,"refused":"none"`) {
 		t.Error(said)
 	}
-	o.do(exitNothing, "dead", "drop", "nosuch", "--reason", "x", "--yes")
-	o.do(exitNothing, "dead", "drop", "c", "--class", "backfill", "--reason", "x", "--yes")
-	if said := o.do(exitOK, "dead", "drop", "c", "d", "--limit", "1", "--reason", "x", "--yes"); strings.Contains(said, "no such") {
+	o.do(cli.ExitNothing, "dead", "drop", "nosuch", "--reason", "x", "--yes")
+	o.do(cli.ExitNothing, "dead", "drop", "c", "--class", "backfill", "--reason", "x", "--yes")
+	if said := o.do(cli.ExitOK, "dead", "drop", "c", "d", "--limit", "1", "--reason", "x", "--yes"); strings.Contains(said, "no such") {
 		t.Error(said)
 	}
 	if jobs, dead := o.count("JOBS"), o.count("DEAD"); jobs != 1 || dead != 1 {

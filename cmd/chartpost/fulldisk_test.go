@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -19,7 +20,7 @@ func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 func TestAFullDisk(t *testing.T) {
 	o := newOffice(t)
 	o.bury("a", never)
-	o.do(exitOK, "lane", "limit", "live", "good-health", "3")
+	o.do(cli.ExitOK, "lane", "limit", "live", "good-health", "3")
 	event := schemas.EventData{JobID: "a", Class: schemas.Live, Destination: "good-health", Status: schemas.StatusFailed, Attempt: 1, Reason: &schemas.Reason{Kind: "permanent", Code: "x"}}
 	if err := o.queue.Outbox().Tell(t.Context(), schemas.Lane{Class: event.Class, Destination: event.Destination}, schemas.NewEvent("chartpost", event, time.Now())); err != nil {
 		t.Fatal(err)
@@ -34,7 +35,7 @@ func TestAFullDisk(t *testing.T) {
 		if !strings.Contains("completion schema version", list[0]) {
 			list = append(list, "--nats-url", o.url)
 		}
-		if code := run(t.Context(), list, streams{in: strings.NewReader(""), out: full{}, err: &errs}); code != exitFailed || !strings.Contains(errs.String(), syscall.ENOSPC.Error()) {
+		if code := run(t.Context(), list, cli.Streams{In: strings.NewReader(""), Out: full{}, Err: &errs}); code != cli.ExitFailed || !strings.Contains(errs.String(), syscall.ENOSPC.Error()) {
 			t.Errorf("%s: exit code %d: %s", args, code, errs.String())
 		}
 	}

@@ -14,7 +14,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/chartpost/chartpost/cmd/chartpost/backfill"
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/cli"
 )
 
 var update = flag.Bool("update", false, "write docs/configuration.md and the scripts' expectations anew")
@@ -23,7 +25,7 @@ var update = flag.Bool("update", false, "write docs/configuration.md and the scr
 // that have them. What a command's own commands have counts as the command's.
 func flagsOf(t *testing.T) (list []*kong.Flag, commands map[string][]string) {
 	t.Helper()
-	parser, _, err := newParser(new(CLI))
+	parser, _, err := new(CLI).commandLine().Parser()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +46,7 @@ func flagsOf(t *testing.T) (list []*kong.Flag, commands map[string][]string) {
 	}
 	for _, node := range parser.Model.Children {
 		if !node.Hidden {
-			eachFlag(node, note(node.Name))
+			cli.EachFlag(node, note(node.Name))
 		}
 	}
 	return list, commands
@@ -53,14 +55,14 @@ func flagsOf(t *testing.T) (list []*kong.Flag, commands map[string][]string) {
 // settingsOf are the flags that a variable sets, each as "command flag".
 func settingsOf(t *testing.T) map[string]bool {
 	t.Helper()
-	parser, _, err := newParser(new(CLI))
+	parser, _, err := new(CLI).commandLine().Parser()
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := map[string]bool{}
 	note := func(command string) func(*kong.Flag) {
 		return func(f *kong.Flag) {
-			if f.Name != "help" && !perCall(f) {
+			if f.Name != "help" && !cli.PerCall(f) {
 				all[command+" "+f.Name] = true
 			}
 		}
@@ -69,7 +71,7 @@ func settingsOf(t *testing.T) map[string]bool {
 		note(parser.Model.Node.Name)(f)
 	}
 	for _, node := range parser.Model.Children {
-		eachFlag(node, note(node.Name))
+		cli.EachFlag(node, note(node.Name))
 	}
 	return all
 }
@@ -101,19 +103,18 @@ func TestEveryVariableIsRead(t *testing.T) {
 	}
 	t.Setenv("CHARTPOST_CONFIG", "")
 	for _, command := range []string{"setup", "worker", "send", "preview", "check", "version"} {
-		parser, s, err := newParser(new(CLI))
+		refuse := kong.PostBuild(func(k *kong.Kong) error {
+			cli.EachFlag(k.Model.Node, func(f *kong.Flag) { f.Mapper = refuser{f.Mapper} })
+			return nil
+		})
+		parser, s, err := new(CLI).commandLine().Parser(refuse)
 		if err != nil {
 			t.Fatal(err)
 		}
-		eachFlag(parser.Model.Node, func(f *kong.Flag) {
-			if c, ok := f.Mapper.(collector); ok {
-				f.Mapper = collector{decode: refuser{c.decode}, into: s}
-			}
-		})
 		if _, err := parser.Parse([]string{command}); err != nil {
 			t.Fatal(err)
 		}
-		faults := errors.Join(s.faults...).Error()
+		faults := errors.Join(s.Faults...).Error()
 		for _, f := range list {
 			variable := app.EnvironmentName(f.Name)
 			ours := settings[command+" "+f.Name] || settings["chartpost "+f.Name] && f.Name != "config"
@@ -129,7 +130,7 @@ func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{}, {"setup"}, {"worker"}, {"send"}, {"preview"}, {"backfill"}, {"backfill", "plan"}, {"backfill", "run"}, {"backfill", "status"}, {"backfill", "pause"}, {"backfill", "resume"}, {"backfill", "cancel"}, {"backfill", "report"}, {"backfill", "forget"}, {"lane"}, {"lane", "ls"}, {"lane", "pause"}, {"lane", "resume"}, {"lane", "limit"}, {"lane", "budget"}, {"dead"}, {"dead", "ls"}, {"dead", "show"}, {"dead", "replay"}, {"dead", "resolve"}, {"dead", "drop"}, {"status"}, {"watch"}, {"events"}, {"events", "export"}, {"audit"}, {"audit", "ls"}, {"check"}, {"schema"}, {"completion"}, {"version"}} {
 		var out, errs bytes.Buffer
 		t.Setenv("COLUMNS", "80")
-		if code := run(t.Context(), append(args, "--help"), streams{out: &out, err: &errs}); code != 0 || errs.Len() > 0 {
+		if code := run(t.Context(), append(args, "--help"), cli.Streams{Out: &out, Err: &errs}); code != 0 || errs.Len() > 0 {
 			t.Errorf("%v: exit code %d, %s", args, code, errs.String())
 		}
 		for line := range strings.Lines(out.String()) {
@@ -186,7 +187,7 @@ func configurationPage(t *testing.T) string {
 			group = f.Group.Title
 		}
 		// What describes a manifest, and how a command prints: the help has it.
-		if perCall(f) || slices.Contains([]string{"class", "wait", "json", "quick", "faults"}, f.Name) || group == manifestGroup {
+		if cli.PerCall(f) || slices.Contains([]string{"class", "wait", "json", "quick", "faults"}, f.Name) || group == backfill.ManifestGroup {
 			continue
 		}
 		if f.Name == "redox-environment" || f.Name == "redox-source-id" {

@@ -6,22 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/internal/cli"
 )
-
-// The author's own terminal shows an offending key; a pipe or a log never does.
-func TestOffendingKeyIsForTheAuthorAlone(t *testing.T) {
-	_, err := schemas.DecodeJob([]byte(`{"Zebedee": 1}`))
-	if err == nil {
-		t.Fatal("no fault")
-	}
-	if shown := explain(err, true).Error(); !strings.Contains(shown, `(the key is "Zebedee")`) {
-		t.Errorf("a terminal sees %s", shown)
-	}
-	if shown := explain(err, false).Error(); strings.Contains(shown, "Zebedee") {
-		t.Errorf("a pipe sees %s", shown)
-	}
-}
 
 // silence is a standard input on which nobody writes: a read of it is told, and
 // lasts until the test is over.
@@ -46,20 +32,9 @@ func TestCtrlCWhileStandardInputIsRead(t *testing.T) {
 			cancel()
 		}()
 		var out, errs bytes.Buffer
-		std := streams{in: silence{t.Context(), asked}, out: &out, err: &errs}
-		if code := run(ctx, strings.Fields(args), std); code != exitFailed || !strings.Contains(errs.String(), "interrupted while the input was read") {
+		std := cli.Streams{In: silence{t.Context(), asked}, Out: &out, Err: &errs}
+		if code := run(ctx, strings.Fields(args), std); code != cli.ExitFailed || !strings.Contains(errs.String(), "interrupted while the input was read") {
 			t.Errorf("%s: exit code %d\n%s", args, code, errs.String())
 		}
-	}
-}
-
-func TestExplainCountsWhatItLeavesOut(t *testing.T) {
-	_, err := schemas.DecodeJob([]byte(`{` + strings.Repeat(`"a": {}, `, 60) + `"b": 1}`))
-	if err == nil {
-		t.Fatal("no fault")
-	}
-	lines := strings.Count(explain(err, false).Error(), "\n")
-	if lines > schemas.MaxProblems+1 {
-		t.Errorf("%d lines", lines)
 	}
 }

@@ -136,6 +136,7 @@ func world(t *testing.T) []string {
 		"CHARTPOST_REDOX_CLIENT_ID=" + client.ClientID, "CHARTPOST_REDOX_KEY_ID=" + client.KeyID, "CHARTPOST_REDOX_KEY_FILE=" + key,
 		"SOURCE=" + client.Client.Sources[0],
 		"AWS_ACCESS_KEY_ID=" + s3dev.DefaultAccessKey, "AWS_SECRET_ACCESS_KEY=" + s3dev.DefaultSecretKey,
+		"AWS_SECRET=" + s3dev.DefaultSecretKey,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/natsq"
 )
 
@@ -20,7 +21,7 @@ type namesCmd struct {
 	NATS app.NATS `embed:"" group:"NATS"`
 }
 
-func (c *namesCmd) check(*kong.Context) error { return c.NATS.Check() }
+func (c *namesCmd) Check(*kong.Context) error { return c.NATS.Check() }
 
 // offered are the names that a shell takes for nothing but a word: bash expands
 // the words of a completion, so that $(...) in a name would be run.
@@ -31,7 +32,7 @@ const (
 	mostNames = 500
 )
 
-func (c *namesCmd) Run(ctx context.Context, std streams) error {
+func (c *namesCmd) Run(ctx context.Context, std cli.Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, namesTime)
 	defer cancel()
 	queue, err := app.Queue(c.NATS, "names", slog.New(slog.DiscardHandler))
@@ -43,7 +44,7 @@ func (c *namesCmd) Run(ctx context.Context, std streams) error {
 	say := func(name string) bool {
 		if offered.MatchString(name) && !seen[name] {
 			seen[name] = true
-			fmt.Fprintln(std.out, name)
+			fmt.Fprintln(std.Out, name)
 		}
 		return len(seen) < mostNames
 	}

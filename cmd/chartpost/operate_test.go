@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/natsq"
@@ -34,7 +33,7 @@ type office struct {
 func newOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{t: t, url: devtest.NATS(t, devstack.NATSOptions{LazySync: true}).URL()}
-	o.do(exitOK, "setup")
+	o.do(cli.ExitOK, "setup")
 	var err error
 	if o.queue, err = natsq.Connect(natsq.Config{URL: o.url, Prefix: "chartpost"}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
@@ -54,19 +53,19 @@ func newOffice(t *testing.T) *office {
 // do runs a command that must end with a code, and gives all that it said.
 func (o *office) do(want int, args ...string) string {
 	o.t.Helper()
-	return o.with(want, streams{in: strings.NewReader("")}, args...)
+	return o.with(want, cli.Streams{In: strings.NewReader("")}, args...)
 }
 
 // ask does so for a person who answers.
 func (o *office) ask(want int, answer string, args ...string) string {
 	o.t.Helper()
-	return o.with(want, streams{in: strings.NewReader(answer), inTerminal: true, errTerminal: true}, args...)
+	return o.with(want, cli.Streams{In: strings.NewReader(answer), InTerminal: true, ErrTerminal: true}, args...)
 }
 
-func (o *office) with(want int, std streams, args ...string) string {
+func (o *office) with(want int, std cli.Streams, args ...string) string {
 	o.t.Helper()
 	var out, errs bytes.Buffer
-	std.out, std.err = &out, &errs
+	std.Out, std.Err = &out, &errs
 	if code := run(o.t.Context(), append(args, "--nats-url", o.url), std); code != want {
 		o.t.Fatalf("%v: exit code %d, want %d\n%s%s", args, code, want, out.String(), errs.String())
 	}
@@ -122,17 +121,17 @@ func TestNothingWithoutAnAudit(t *testing.T) {
 		"lane pause both good-health --for 1h --reason x", "lane limit live good-health 3", "lane resume live good-health",
 		"dead replay a --yes", "dead drop a --reason x --yes", "dead show a --show-content",
 	} {
-		said := o.do(exitFailed, strings.Fields(args)...)
+		said := o.do(cli.ExitFailed, strings.Fields(args)...)
 		if !strings.Contains(said, "nothing was done, because the audit record could not be written") || !strings.Contains(said, "chartpost setup") {
 			t.Errorf("%s: %s", args, said)
 		}
 	}
-	if jobs, dead, control := o.count("JOBS"), o.count("DEAD"), strings.Count(o.do(exitOK, "lane", "ls", "--json"), "\n"); jobs != 0 || dead != 1 || control != 0 {
+	if jobs, dead, control := o.count("JOBS"), o.count("DEAD"), strings.Count(o.do(cli.ExitOK, "lane", "ls", "--json"), "\n"); jobs != 0 || dead != 1 || control != 0 {
 		t.Errorf("%d jobs, %d dead letters, %d lanes with a state", jobs, dead, control)
 	}
-	o.do(exitOK, "dead", "show", "a")
-	o.do(exitOK, "setup")
-	o.do(exitOK, "dead", "replay", "a", "--yes")
+	o.do(cli.ExitOK, "dead", "show", "a")
+	o.do(cli.ExitOK, "setup")
+	o.do(cli.ExitOK, "dead", "replay", "a", "--yes")
 }
 
 // TestReplayOfMany: some are refused, and that is what the exit code says.
@@ -145,18 +144,18 @@ func TestReplayOfMany(t *testing.T) {
 		}
 		o.bury(fmt.Sprint("job-", i), expires)
 	}
-	said := o.ask(exitFailed, "n\n", "dead", "replay", "--all")
+	said := o.ask(cli.ExitFailed, "n\n", "dead", "replay", "--all")
 	if !strings.Contains(said, "Run 30 jobs again? [y/N] ") || !strings.Contains(said, "30    live   good-health  failed  file_missing") || !strings.Contains(said, "declined") {
 		t.Error(said)
 	}
-	if said = o.do(exitOK, "dead", "replay", "--all", "--dry-run"); !strings.Contains(said, "10    the job's expires_at has passed") || !strings.Contains(said, "20    would be resent as a possible duplicate") {
+	if said = o.do(cli.ExitOK, "dead", "replay", "--all", "--dry-run"); !strings.Contains(said, "10    the job's expires_at has passed") || !strings.Contains(said, "20    would be resent as a possible duplicate") {
 		t.Error(said)
 	}
 	if o.count("JOBS") != 0 || o.count("DEAD") != 30 || o.count("AUDIT") != 0 {
 		t.Error("something was done")
 	}
 	began := time.Now()
-	said = o.ask(exitPartly, "yes\n", "dead", "replay", "--code", "file_missing", "--rate", "100/s")
+	said = o.ask(cli.ExitPartly, "yes\n", "dead", "replay", "--code", "file_missing", "--rate", "100/s")
 	if !strings.Contains(said, "10 of 30 were refused") || !strings.Contains(said, "20    is on its way again as a possible duplicate") {
 		t.Error(said)
 	}
@@ -166,19 +165,19 @@ func TestReplayOfMany(t *testing.T) {
 	if jobs, dead, audit := o.count("JOBS"), o.count("DEAD"), o.count("AUDIT"); jobs != 20 || dead != 10 || audit != 40 {
 		t.Errorf("%d jobs, %d dead letters, %d records", jobs, dead, audit)
 	}
-	if said = o.do(exitFailed, "dead", "replay", "job-0", "--yes"); !strings.Contains(said, "expires_at has passed") {
+	if said = o.do(cli.ExitFailed, "dead", "replay", "job-0", "--yes"); !strings.Contains(said, "expires_at has passed") {
 		t.Error(said)
 	}
-	o.do(exitOK, "dead", "replay", "--destination", "good-health", "--limit", "4", "--expires-in", "1h", "--yes")
+	o.do(cli.ExitOK, "dead", "replay", "--destination", "good-health", "--limit", "4", "--expires-in", "1h", "--yes")
 	if jobs, dead := o.count("JOBS"), o.count("DEAD"); jobs != 24 || dead != 6 {
 		t.Errorf("%d jobs, %d dead letters", jobs, dead)
 	}
-	o.do(exitOK, "dead", "drop", "--until", "2020-01-01", "--reason", "x", "--yes") // none is so old
-	o.ask(exitOK, "y\n", "dead", "drop", "--since", "1h", "--reason", "x")
+	o.do(cli.ExitOK, "dead", "drop", "--until", "2020-01-01", "--reason", "x", "--yes") // none is so old
+	o.ask(cli.ExitOK, "y\n", "dead", "drop", "--since", "1h", "--reason", "x")
 	if o.count("DEAD") != 0 {
 		t.Error("dead letters are left")
 	}
-	o.do(exitOK, "dead", "drop", "--all", "--reason", "x", "--yes")
+	o.do(cli.ExitOK, "dead", "drop", "--all", "--reason", "x", "--yes")
 }
 
 // TestExportBeyondTheEnd: a stream that was made anew counts from 1 again, and an
@@ -190,11 +189,11 @@ func TestExportBeyondTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"--from-seq", "2"}, {"--out", name, "--resume"}} {
-		if said := o.do(exitUsage, append([]string{"events", "export"}, args...)...); !strings.Contains(said, "the stream was made anew or is another: the last one is 0") || strings.Contains(said, "exported") {
+		if said := o.do(cli.ExitUsage, append([]string{"events", "export"}, args...)...); !strings.Contains(said, "the stream was made anew or is another: the last one is 0") || strings.Contains(said, "exported") {
 			t.Error(said)
 		}
 	}
-	o.do(exitOK, "events", "export", "--from-seq", "1")
+	o.do(cli.ExitOK, "events", "export", "--from-seq", "1")
 }
 
 // TestReplayInterrupted: Ctrl-C leaves the rest where it is.
@@ -207,7 +206,7 @@ func TestReplayInterrupted(t *testing.T) {
 	var out, errs devtest.Log
 	done := make(chan int, 1)
 	go func() {
-		done <- run(ctx, []string{"dead", "replay", "--all", "--rate", "1/h", "--yes", "--nats-url", o.url}, streams{in: strings.NewReader(""), out: &out, err: &errs})
+		done <- run(ctx, []string{"dead", "replay", "--all", "--rate", "1/h", "--yes", "--nats-url", o.url}, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
 	}()
 	// It says so when all answers are there; the streams show it before.
 	devtest.Until(t, "the first is sent", time.Minute, func() bool { return strings.Contains(out.String(), "\n") })
@@ -215,7 +214,7 @@ func TestReplayInterrupted(t *testing.T) {
 		t.Errorf("%d jobs, %d dead letters, %d records", jobs, dead, audit)
 	}
 	cancel()
-	if code := <-done; code != exitPartly || !strings.Contains(errs.String(), "stopped after 1 of 5") {
+	if code := <-done; code != cli.ExitPartly || !strings.Contains(errs.String(), "stopped after 1 of 5") {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 	if o.count("DEAD") != 4 {
@@ -243,7 +242,7 @@ func TestWatch(t *testing.T) {
 	done := make(chan int, 1)
 	go func() {
 		done <- run(ctx, []string{"watch", "--since", "1h", "--final", "--correlation", "tenant=a", "--json", "--nats-url", line.URL()},
-			streams{in: strings.NewReader(""), out: &out, err: &errs})
+			cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
 	}()
 	seen := func(n int) {
 		t.Helper()
@@ -256,105 +255,14 @@ func TestWatch(t *testing.T) {
 	line.Deafen(false)
 	seen(2)
 	cancel()
-	if code := <-done; code != exitOK {
+	if code := <-done; code != cli.ExitOK {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 	if said := out.String(); !strings.Contains(said, `"job_id":"before"`) || !strings.Contains(said, `"job_id":"meanwhile"`) {
 		t.Error(said)
 	}
 	// At once, before it stands.
-	if code := run(ctx, []string{"watch", "--nats-url", o.url}, streams{out: &out, err: &errs}); code != exitOK {
+	if code := run(ctx, []string{"watch", "--nats-url", o.url}, cli.Streams{Out: &out, Err: &errs}); code != cli.ExitOK {
 		t.Errorf("exit code %d: %s", code, errs.String())
-	}
-}
-
-// TestQuestionAndCtrlC: a question ends with the command.
-func TestQuestionAndCtrlC(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	in, writer := io.Pipe()
-	defer writer.Close()
-	std := streams{in: in, err: io.Discard, inTerminal: true, errTerminal: true}
-	if err := (yesFlag{}).confirm(ctx, std, "Sure?"); !errors.Is(err, errDeclined) {
-		t.Error(err)
-	}
-}
-
-func TestParseTime(t *testing.T) {
-	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.FixedZone("", 3600))
-	for text, want := range map[string]string{
-		"2h": "2026-11-20T08:00:00+01:00", "0s": "2026-11-20T10:00:00+01:00", "2026-11-19": "2026-11-19T00:00:00+01:00",
-		"2026-11-19T08:00:00Z": "2026-11-19T08:00:00Z", "2026-11-19 08:00": "2026-11-19T08:00:00+01:00", "2026-11-19T08:00": "2026-11-19T08:00:00+01:00",
-		"-2h": "", "yesterday": "", "": "", "2": "",
-	} {
-		got, err := parseTime(text, now)
-		if (err != nil) != (want == "") || err == nil && got.Format(time.RFC3339) != want {
-			t.Errorf("%q: %s, %v", text, got.Format(time.RFC3339), err)
-		}
-	}
-}
-
-func TestPerSecond(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"50/s": 20 * time.Millisecond, "50": 20 * time.Millisecond, "600/m": 100 * time.Millisecond, "3600/h": time.Second,
-		"0/s": 0, "-1/s": 0, "x": 0, "": 0, "5/d": 0, "5/": time.Second / 5, "1000001/s": 0,
-	} {
-		got, err := perSecond(text)
-		if got != want || (err == nil) != (want != 0) {
-			t.Errorf("%q: %s, %v", text, got, err)
-		}
-	}
-}
-
-func TestResumeAt(t *testing.T) {
-	head, begin := strings.Join(csvHead, ","), `{"sequence":7,"event":`
-	for name, c := range map[string]struct {
-		format, text, left string
-		last               uint64
-		bad                bool
-	}{
-		"empty":              {format: "ndjson"},
-		"whole":              {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n", left: `{"sequence":7,"event":{}}` + "\n", last: 7},
-		"torn":               {format: "ndjson", text: `{"sequence":7,"event":{}}` + "\n" + `{"seque`, left: `{"sequence":7,"event":{}}` + "\n", last: 7},
-		"torn at once":       {format: "ndjson", text: `{"seque`},
-		"no line at all":     {format: "ndjson", text: "Zebedee", bad: true},
-		"not from its begin": {format: "ndjson", text: "Zebedee\n" + `{"sequence":7,"event":{}}` + "\n", bad: true},
-		"csv, torn heads":    {format: "csv", text: head[:9], left: ""},
-		"csv, no line":       {format: "csv", text: "sequence,Zebedee", bad: true},
-		"another csv":        {format: "csv", text: "a,b\n12,Zebedee\n", bad: true},
-		"another's":          {format: "ndjson", text: "Zebedee\n", bad: true},
-		"csv":                {format: "csv", text: head + "\n12,x\n", left: head + "\n12,x\n", last: 12},
-		"csv, heads only":    {format: "csv", text: head + "\n13,", left: ""},
-		"csv for ndjson":     {format: "ndjson", text: head + "\n12,x\n", bad: true},
-		"ndjson for csv":     {format: "csv", text: `{"sequence":7,"event":{}}` + "\n", bad: true},
-		"long":               {format: "ndjson", text: begin + strings.Repeat("x", longestLine-len(begin)) + "\n" + `{"sequence":8,"event":{}}` + "\nto", left: "x", last: 8},
-	} {
-		path := filepath.Join(t.TempDir(), "out")
-		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		file, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last, err := resumeAt(file, c.format)
-		file.Close()
-		left, _ := os.ReadFile(path)
-		if c.bad {
-			if err == nil || string(left) != c.text || strings.Contains(err.Error(), "Zebedee") {
-				t.Errorf("%s: %d, %v", name, last, err)
-			}
-			continue
-		}
-		same := string(left) == c.left || c.left == "x" && len(left) == longestLine+len(`{"sequence":8,"event":{}}`)+2
-		if err != nil || last != c.last || !same {
-			t.Errorf("%s: %d, %v, leaves %d bytes", name, last, err, len(left))
-		}
-	}
-}
-
-func TestSystemUser(t *testing.T) {
-	if name := systemUser(); !printable(name, mostName) || !strings.Contains(name, "@") {
-		t.Errorf("%q", name)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/internal/samples"
@@ -19,9 +20,9 @@ const publishersTrace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
 // publisher's own header goes the whole way.
 func TestTheTraceOfAReplay(t *testing.T) {
 	b := newBench(t)
-	b.run(exitOK, "", "setup")
+	b.run(cli.ExitOK, "", "setup")
 	document, patient := b.file("a.pdf", samples.Documents()[0].Bytes), b.file("patient.json", samples.Patient())
-	b.run(exitOK, "", "send", "--to", "nowhere", "--patient", patient, "--upload", document, "--bucket", "reports", "--key", "a.pdf", "--wait", "0")
+	b.run(cli.ExitOK, "", "send", "--to", "nowhere", "--patient", patient, "--upload", document, "--bucket", "reports", "--key", "a.pdf", "--wait", "0")
 	messages := redoxsim.Match{Kind: redoxsim.MessageRequest, Destination: "good-health"}
 	for name, traced := range map[string]bool{"with a collector": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +38,7 @@ func TestTheTraceOfAReplay(t *testing.T) {
 			b.fault(redoxsim.Fault{Match: messages, Action: redoxsim.CutAfterProcessing})
 			b.publishTraced(resolved)
 			b.awaitEvent(resolved, "1/unknown")
-			b.run(exitOK, "", "dead", "resolve", resolved, "--resend", "--yes")
+			b.run(cli.ExitOK, "", "dead", "resolve", resolved, "--resend", "--yes")
 			b.awaitEvent(resolved, "2/accepted")
 			b.awaitSpans(resolved, traced, 2)
 			stop()
@@ -48,7 +49,7 @@ func TestTheTraceOfAReplay(t *testing.T) {
 			b.fault(redoxsim.Fault{Match: messages, Action: redoxsim.StatusAfterBody, Status: 400})
 			b.publishTraced(replayed)
 			b.awaitEvent(replayed, "2/unknown")
-			b.run(exitOK, "", "dead", "replay", replayed, "--unknown", "--expires-in", "1h", "--yes")
+			b.run(cli.ExitOK, "", "dead", "replay", replayed, "--unknown", "--expires-in", "1h", "--yes")
 			b.awaitEvent(replayed, "3/accepted")
 			b.awaitSpans(replayed, traced, 3)
 			stop()

@@ -14,6 +14,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
+
+	"github.com/chartpost/chartpost/internal/cli"
 )
 
 // secret is a word that stands for a secret. It is put into every place where
@@ -130,14 +132,14 @@ func natsFor(t *testing.T, public string) string {
 // TestNoFlagTakesASecret holds every flag that sounds like a secret to be the
 // path of a file, or one of those that are known to be none.
 func TestNoFlagTakesASecret(t *testing.T) {
-	parser, _, err := newParser(new(CLI))
+	parser, _, err := new(CLI).commandLine().Parser()
 	if err != nil {
 		t.Fatal(err)
 	}
 	sounds := regexp.MustCompile(`key|cred|secret|pass|token|seed|auth`)
 	public := []string{"redox-key-id", "redox-token-url", "redox-token-audience", "inventory-keys", "key"}
 	files := 0
-	eachFlag(parser.Model.Node, func(f *kong.Flag) {
+	cli.EachFlag(parser.Model.Node, func(f *kong.Flag) {
 		switch {
 		case !sounds.MatchString(f.Name) || slices.Contains(public, f.Name):
 		case f.Tag.Type == "path":

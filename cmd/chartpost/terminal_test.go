@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -27,28 +28,28 @@ func TestHostileTextOnATerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terminal := streams{in: strings.NewReader(""), inTerminal: true, outTerminal: true, errTerminal: true}
+	terminal := cli.Streams{In: strings.NewReader(""), InTerminal: true, OutTerminal: true, ErrTerminal: true}
 	content := []string{"dead", "show", "bad", "--show-content", "--reason", "look"}
 	for _, args := range [][]string{
 		content, {"dead", "show", "bad"}, {"dead", "show", "bad", "--json"}, {"dead", "ls"}, {"dead", "ls", "--json"},
 		{"status", "bad"}, {"status", "bad", "--json"}, {"audit", "ls"}, {"audit", "ls", "--json"}, {"lane", "ls"},
 		{"names", "dead"},
 	} {
-		said := o.with(exitOK, terminal, args...)
+		said := o.with(cli.ExitOK, terminal, args...)
 		// The program's own colors are the only escape sequences.
 		plain := strings.NewReplacer("\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "").Replace(said)
 		if at := strings.IndexFunc(plain, func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }); at >= 0 {
 			t.Errorf("%v: %q", args, plain[max(at-20, 0):])
 		}
 	}
-	if said := o.with(exitOK, terminal, content...); !strings.Contains(said, `\x1b[2J\x1b]52;c;?\a\u009b31m\u202e\r`) {
+	if said := o.with(cli.ExitOK, terminal, content...); !strings.Contains(said, `\x1b[2J\x1b]52;c;?\a\u009b31m\u202e\r`) {
 		t.Errorf("what is hostile is not shown: %s", said)
 	}
-	if said := o.do(exitOK, content...); said != string(data) {
+	if said := o.do(cli.ExitOK, content...); said != string(data) {
 		t.Errorf("a pipe gets %q", said)
 	}
 	// An error quotes what was given.
-	if said := o.with(exitUsage, terminal, "lane", "ls", "--class", escape); strings.Contains(said, "\x1b") || strings.Contains(said, "\u202e") {
+	if said := o.with(cli.ExitUsage, terminal, "lane", "ls", "--class", escape); strings.Contains(said, "\x1b") || strings.Contains(said, "\u202e") {
 		t.Errorf("%q", said)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/schemas"
@@ -65,7 +66,7 @@ func (b *bench) worker(set ...string) (stop func()) {
 	return func() {
 		b.t.Helper()
 		cmd.Process.Signal(syscall.SIGTERM)
-		if code := exitCode(b.t, cmd); code != exitOK {
+		if code := exitCode(b.t, cmd); code != cli.ExitOK {
 			b.t.Errorf("the worker: exit code %d\n%s", code, b.log.Tail())
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/internal/health"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
@@ -135,10 +136,18 @@ const turnWithin = time.Minute
 // wayOf says whether the worker takes jobs, as far as that hangs on what all of
 // them need.
 func wayOf(shut *worker.Shut) health.Check {
-	if shut == nil {
-		return health.Check{OK: true}
+	if gate := gateOf(shut); gate != nil {
+		return health.Check{Text: gate.Text()}
 	}
-	return health.Check{Text: fmt.Sprintf("no jobs are taken until %s: %s", shut.Until.UTC().Format(time.RFC3339), shut.Reason.Code)}
+	return health.Check{OK: true}
+}
+
+// gateOf is nil while jobs are taken.
+func gateOf(shut *worker.Shut) *diagnosis.Gate {
+	if shut == nil {
+		return nil
+	}
+	return &diagnosis.Gate{Until: shut.Until.UTC(), Code: shut.Reason.Code}
 }
 
 // RunWorker delivers jobs until ctx ends and nothing is in hand any more. It
@@ -216,6 +225,7 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	about.Add("lanes", func() health.Check { return lanesCheck(intake.Standing()) })
 	watching.Watch(telemetry.Parts{Worker: lookAtAll(w.Look, intake.Standing), Unserved: unservedLanes(intake.Standing), Shut: w.Shut, Oldest: queue.Oldest, Token: tokens.Times, Budget: requests.standing})
 	open.push("ledger's archive", archiving(queue, intake, log))
+	open.push("announcement", announcing(announcer{queue: queue, worker: w, requests: requests, log: log, base: diagnosis.Worker{Name: name}}))
 	about.Enter(health.Working)
 	defer context.AfterFunc(ctx, func() { about.Enter(health.Stopping) })()
 	ready()

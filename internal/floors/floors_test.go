@@ -70,7 +70,7 @@ var house = map[string]room{
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/diagnosis", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
 	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},
@@ -78,7 +78,10 @@ var house = map[string]room{
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
 	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
-	"internal/show":     {rooms: []string{"schemas"}, shut: network},
+	// Reports as files, and how far a run is.
+	"internal/backfill/report": {rooms: []string{"internal/backfill", "internal/manifest"}, shut: network},
+	"internal/backfill/status": {rooms: []string{"internal/backfill"}, shut: network},
+	"internal/show":            {rooms: []string{"schemas"}, shut: network},
 
 	// The code of docs/integrating.md.
 	"docs":          ground, // tests of the pages
@@ -86,21 +89,42 @@ var house = map[string]room{
 
 	// An operator's decisions about dead letters.
 	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
+	// What operators do, written down.
+	"internal/audit": {rooms: []string{"schemas", "internal/deadletter"}},
+	// Why a job or lane does not move, and how the whole deployment stands.
+	"internal/diagnosis": {rooms: []string{"schemas", "worker/lanes"}, shut: network},
+	"internal/overview":  {rooms: []string{"internal/diagnosis", "internal/natsq"}},
 	// What is known of one job.
-	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq"}},
+	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq", "internal/diagnosis", "internal/overview"}},
 
 	// What a worker tells of itself.
-	"internal/telemetry": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
+	"internal/telemetry": {rooms: []string{"schemas", "internal/diagnosis", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
 
 	// The wiring.
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
-		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/diagnosis", "internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
+	// The commands: what all share, one package per family, and the program.
+	"internal/cli":        {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/natsq", "internal/show", "internal/stdlog"}, shut: servers},
+	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/backfill": {rooms: []string{
+		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
+		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/versioned",
+	}, shut: servers},
+	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/job": {rooms: []string{
+		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/overview",
+		"internal/ledger", "internal/natsq", "internal/s3source", "internal/show", "internal/timeline",
+	}, shut: servers},
+	"cmd/chartpost/lane":   {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show"}, shut: servers},
+	"cmd/chartpost/setup":  {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "cmd/chartpost/worker"}, shut: servers},
+	"cmd/chartpost/worker": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
-		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
-		"internal/ledger", "internal/deadletter", "internal/timeline", "internal/stdlog",
-		"internal/manifest", "internal/backfill", "internal/versioned",
+		"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show", "internal/stdlog",
+		"cmd/chartpost/audit", "cmd/chartpost/backfill", "cmd/chartpost/dead", "cmd/chartpost/events", "cmd/chartpost/job",
+		"cmd/chartpost/lane", "cmd/chartpost/setup", "cmd/chartpost/worker",
 	}, shut: servers},
 
 	// Real servers for development and tests.

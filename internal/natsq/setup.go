@@ -86,10 +86,10 @@ func (c *Conn) buckets(l Layout) []jetstream.StreamConfig {
 	// Records leave for the archive without a mark in their place: each key of a
 	// bucket costs the server memory, and a mark as much as a record.
 	records.DenyDelete = false
-	return []jetstream.StreamConfig{
-		records,
-		bucketConfig(c.stream(control), "Chartpost: lane settings, request budget, backfill runs", 0, l.Replicas),
-	}
+	settings := bucketConfig(c.stream(control), "Chartpost: lane settings, request budget, backfill runs", 0, l.Replicas)
+	// The record of a worker ends with the worker.
+	settings.AllowMsgTTL = true
+	return []jetstream.StreamConfig{records, settings}
 }
 
 // archive is the stream to which the records of accepted jobs go.

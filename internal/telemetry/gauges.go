@@ -1,11 +1,13 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -107,6 +109,7 @@ var (
 	gateDesc   = lone("chartpost_gate_shut", "1 while this worker takes no job because something that all of them need has failed.")
 	checkDesc  = lone("chartpost_check_ok", "The checks of /readyz: 1 is well. The worker is ready when all are.", "check")
 
+	lanesHeldDesc  = lone("chartpost_lanes_held", "Lanes that hold jobs, by what holds them most, as this worker sees it: gates_shut is its own gate, and none means that they move. The worker that looks after the lanes tells of all: take the maximum.", "state")
 	laneJobsDesc   = lone("chartpost_lane_jobs", "Jobs in a lane, those in anybody's hands included. The worker that looks after the lanes tells of all that hold jobs, the others of those that they may ask: take the maximum.", "class", "destination")
 	unservedDesc   = lone("chartpost_lanes_unserved", "Lanes that hold jobs which nobody can take, although their destinations are not shut: waiting for their turn, or refused by the queue. The worker that looks after the lanes tells of them.", "why")
 	unservableDesc = lone("chartpost_jobs_unservable", "Jobs on subjects that no consumer can have; an administrator must remove them.")
@@ -184,9 +187,37 @@ func (g *gauges) worker(s sink) {
 	s.gauge(slotsDesc, float64(look.Slots))
 	s.gauge(inHandDesc, float64(look.InHand))
 	s.gauge(parkedDesc, float64(look.Parked))
+	for state, lanes := range g.held(look.Lanes, time.Now()) {
+		s.gauge(lanesHeldDesc, float64(lanes), state)
+	}
 	for name, one := range g.summed(look.Lanes, g.oldest.of(look.Lanes, time.Now())) {
 		s.lane(name, one)
 	}
+}
+
+// heldStates are what a worker can know of a lane by itself.
+var heldStates = []diagnosis.State{diagnosis.LaterVersion, diagnosis.Paused, diagnosis.Broken, diagnosis.Probing, diagnosis.GatesShut}
+
+// held counts the lanes that hold jobs by what holds them most.
+func (g *gauges) held(all []worker.LaneLook, now time.Time) map[string]int {
+	counts := map[string]int{"none": 0}
+	for _, state := range heldStates {
+		counts[string(state)] = 0
+	}
+	self := diagnosis.Worker{}
+	if g.parts.Shut != nil {
+		if shut := g.parts.Shut(); shut != nil {
+			self.Gate = &diagnosis.Gate{Until: shut.Until, Code: shut.Reason.Code}
+		}
+	}
+	for _, l := range all {
+		if l.Jobs == 0 {
+			continue
+		}
+		why := diagnosis.Why(diagnosis.Facts{Now: now, Fleet: &diagnosis.Fleet{Workers: []diagnosis.Worker{self}}, Lane: &diagnosis.Lane{State: l.State}})
+		counts[cmp.Or(string(why.First().State), "none")]++
+	}
+	return counts
 }
 
 // laneSum is what is told of a lane, or of all others of its class together.

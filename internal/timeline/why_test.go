@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/overview"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -36,7 +38,7 @@ func TestPublishedAgainAfterItsEnd(t *testing.T) {
 	_, err = control.Put(t.Context(), worker.LaneState{Lane: lane, Pause: &worker.Pause{By: "ann", Reason: "maintenance", Until: time.Now().Add(time.Hour)}})
 	w.must(err)
 	why, err := Why(t.Context(), w.queue, j, time.Now())
-	if err != nil || !strings.Contains(why, "paused until") || !strings.Contains(why, "by ann: maintenance") {
+	if text := why.Text(); err != nil || !strings.Contains(text, "paused until") || !strings.Contains(text, "by ann: maintenance") {
 		t.Errorf("%q, %v", why, err)
 	}
 }
@@ -56,12 +58,12 @@ func TestWhy(t *testing.T) {
 		"its lane is being probed with one job, since its destination failed: redox_status_503":                  {State: breaker(now.Add(time.Minute), "w-1")},
 		"a later version of Chartpost wrote its lane's record; workers of this version take no jobs of the lane": {State: lanes.LaterState(lane, 1)},
 	} {
-		if got := whyOf(r, now); got != want {
+		if got := diagnosis.Why(diagnosis.Facts{Now: now, Lane: overview.LaneFacts(r)}).Text(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 	over := worker.LaneState{Pause: &worker.Pause{Until: now}}
-	if got := whyOf(natsq.LaneReport{State: over}, now); got != "" {
+	if got := diagnosis.Why(diagnosis.Facts{Now: now, Lane: overview.LaneFacts(natsq.LaneReport{State: over})}).Text(); got != "" {
 		t.Errorf("a pause that is over: %q", got)
 	}
 	for name, c := range map[string]struct {

@@ -1,0 +1,90 @@
+package backfill
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/cli"
+)
+
+// lanesShown is how many lanes a person is shown; --json has all.
+const lanesShown = 20
+
+// printPlan prints a plan for people.
+func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "manifest\t%d bytes\tsha256 %s\n", plan.Manifest.Size, plan.Manifest.SHA256)
+	if plan.Template != nil {
+		fmt.Fprintf(w, "template\t%d bytes\tsha256 %s\n", plan.Template.Size, plan.Template.SHA256)
+	}
+	fmt.Fprintf(w, "lines\t%d\t%d jobs, %d faulty\n", plan.Lines, plan.Jobs, plan.Faulty)
+	fmt.Fprintf(w, "files\t%d\t%d bytes in the %d jobs whose size is known\n", plan.Sizes.Files, plan.Sizes.Bytes, plan.Sizes.KnownJobs)
+	if plan.Listing != nil {
+		fmt.Fprintf(w, "listing\t%d\tobjects, %d of them in no line\n", plan.Listing.Objects, plan.Listing.Unnamed)
+	}
+	fmt.Fprintf(w, "requests\t%d\t%d jobs embed their files and cost one\n", plan.Cost.Requests, plan.Sizes.EmbeddedJobs)
+	printTime(w, plan.Cost, lifetime)
+	if len(plan.Lanes) > 0 {
+		fmt.Fprint(w, "\nDESTINATION\tENVIRONMENT\tOPERATION\tJOBS\tREQUESTS\n")
+	}
+	for _, lane := range plan.Lanes[:min(len(plan.Lanes), lanesShown)] {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\n", lane.Destination, lane.Environment, lane.Operation, lane.Jobs, lane.Requests)
+	}
+	if more := len(plan.Lanes) - lanesShown; more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	printFaults(w, plan)
+	return w.Flush()
+}
+
+// printTime prints how long a run takes. Without a budget nobody can tell.
+func printTime(w io.Writer, cost backfill.Cost, lifetime time.Duration) {
+	if cost.Budget == 0 {
+		fmt.Fprint(w, "time\t-\tthe budget is off: --budget-requests is 0\n")
+		return
+	}
+	took := time.Duration(cost.Seconds) * time.Second
+	fmt.Fprintf(w, "time\t%s\tat least, with all %d requests in %s for the backfill\n", took, cost.Budget,
+		time.Duration(cost.WindowSeconds*float64(time.Second)))
+	if took > lifetime {
+		fmt.Fprintf(w, "\t\tlonger than the jobs live: raise --expires-after (%s) or split the manifest\n", lifetime)
+	}
+}
+
+// printPlanFaults prints why a run does not start.
+func printPlanFaults(out io.Writer, plan *backfill.Plan) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	printFaults(w, plan)
+	return w.Flush()
+}
+
+func printFaults(w io.Writer, plan *backfill.Plan) {
+	if plan.Faulty == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nLINE\tCOLUMN\tPLACE\tFAULT\n")
+	for _, f := range plan.Faults {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s: %s\n", f.Line, cmp.Or(f.Column, "-"), cmp.Or(f.Path, "-"), f.Code, f.Text)
+	}
+	fmt.Fprint(w, "\nFAULT\tCOUNT\n")
+	for _, code := range slices.Sorted(maps.Keys(plan.Codes)) {
+		fmt.Fprintf(w, "%s\t%d\n", code, plan.Codes[code])
+	}
+}
+
+// showProgress tells how far p is until the function it gives is called.
+func showProgress(std cli.Streams, p *backfill.Progress, sizes bool) (stop func()) {
+	return cli.ShowLine(std, func() string {
+		text := fmt.Sprintf("%d lines, %d faulty", p.Lines.Load(), p.Faulty.Load())
+		if sizes {
+			text += fmt.Sprintf(", %d with their sizes", p.Sized.Load())
+		}
+		return text
+	})
+}

@@ -1,0 +1,180 @@
+// Package dead has the commands for dead letters.
+package dead
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/deadletter"
+	"github.com/chartpost/chartpost/internal/ledger"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// Cmd are the commands for dead letters; docs/operating.md tells how to use
+// them.
+type Cmd struct {
+	Ls      lsCmd      `cmd:"" help:"List the dead letters, without their content."`
+	Show    showCmd    `cmd:"" help:"Show dead letters of a job; its content only on demand."`
+	Replay  replayCmd  `cmd:"" help:"Run the jobs of dead letters again."`
+	Resolve resolveCmd `cmd:"" help:"Decide about a job of which it is not known whether Redox has it."`
+	Drop    dropCmd    `cmd:"" help:"Remove dead letters, and the jobs in them, for good."`
+}
+
+// filter selects dead letters.
+type filter struct {
+	Destination   string `placeholder:"NAME" help:"Only those of this slug or id." group:"Dead letters" percall:""`
+	Class         string `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only those of this class: live or backfill." group:"Dead letters" percall:""`
+	Code          string `placeholder:"CODE" help:"Only those with this code of the reason." group:"Dead letters" percall:""`
+	Kind          string `default:"" enum:",permanent,poison,unknown_outcome" placeholder:"KIND" help:"Only those with this kind of the reason: permanent, poison or unknown_outcome." group:"Dead letters" percall:""`
+	Status        string `default:"" enum:",failed,unknown,duplicate" placeholder:"STATUS" help:"Only those of jobs that ended so: failed, unknown or duplicate." group:"Dead letters" percall:""`
+	Limit         int    `default:"0" placeholder:"N" help:"Only the first N, the oldest first; 0 is all." group:"Dead letters" percall:""`
+	cli.TimeFlags `embed:"" group:"Dead letters"`
+}
+
+func (f *filter) check() error {
+	err := f.Parse(time.Now())
+	if f.Limit < 0 {
+		err = errors.Join(err, errors.New("--limit: must not be negative"))
+	}
+	return err
+}
+
+// any tells whether the filter selects less than everything.
+func (f *filter) any() bool {
+	return f.Destination+f.Class+f.Code+f.Kind+f.Status+f.Since+f.Until != ""
+}
+
+// wants tells whether a dead letter passes the filter.
+func (f *filter) wants(l natsq.Letter) bool {
+	for _, one := range []struct{ want, is string }{
+		{f.Destination, l.Lane.Destination}, {f.Class, string(l.Lane.Class)}, {f.Code, l.Reason.Code},
+		{f.Kind, l.Reason.Kind}, {f.Status, string(l.Status)},
+	} {
+		if one.want != "" && one.want != one.is {
+			return false
+		}
+	}
+	return f.Within(l.Buried)
+}
+
+// target names dead letters: by their jobs, by their sequences, or by what
+// they have in common.
+type target struct {
+	Jobs []string `arg:"" optional:"" name:"job" help:"Jobs: an id, or DESTINATION/ID."`
+
+	Sequence []uint64 `sep:"," placeholder:"N" help:"Those with these sequences, which ls --json shows." group:"Dead letters" percall:""`
+	All      bool     `help:"All dead letters." group:"Dead letters" percall:""`
+	filter   `embed:""`
+
+	// destinations are those at which find found a job that was named by its id alone.
+	destinations map[string]map[string]bool
+}
+
+func (t *target) check() error {
+	faults := []error{t.filter.check()}
+	for _, name := range t.Jobs {
+		if _, err := schemas.ParseJobKey(name); err != nil {
+			faults = append(faults, cli.ErrJob)
+			break
+		}
+	}
+	if named := len(t.Jobs)+len(t.Sequence) > 0; t.All && (named || t.any()) {
+		faults = append(faults, errors.New("--all: goes with no job, no --sequence and no filter"))
+	} else if !t.All && !named && !t.any() {
+		faults = append(faults, errors.New("<job>: name jobs, or give --sequence, a filter such as --code, or --all"))
+	}
+	return errors.Join(faults...)
+}
+
+// find gives the letters that are meant; missing are what was named and is not
+// there, as letters that have nothing but that name.
+func (t *target) find(ctx context.Context, queue *natsq.Conn) (letters, missing []natsq.Letter, err error) {
+	for _, name := range t.Jobs {
+		job, _ := schemas.ParseJobKey(name) // check has seen it
+		missing = append(missing, natsq.Letter{JobID: job.ID, Lane: schemas.Lane{Destination: job.Destination}})
+	}
+	for _, n := range t.Sequence {
+		missing = append(missing, natsq.Letter{Sequence: n})
+	}
+	all := len(missing) == 0
+	t.destinations = map[string]map[string]bool{}
+	err = queue.Letters(ctx, func(l natsq.Letter) bool {
+		named := all || slices.ContainsFunc(t.Jobs, func(name string) bool { return cli.NamesJob(name, l.Job()) }) || slices.Contains(t.Sequence, l.Sequence)
+		if named && t.wants(l) {
+			t.note(l)
+			if t.Limit == 0 || len(letters) < t.Limit {
+				letters = append(letters, l)
+			}
+			missing = slices.DeleteFunc(missing, func(m natsq.Letter) bool {
+				return m.JobID != "" && cli.NamesJob(cli.JobName(m.Job()), l.Job()) || m.Sequence > 0 && m.Sequence == l.Sequence
+			})
+		}
+		return t.Limit == 0 || len(letters) < t.Limit || len(missing)+len(t.Jobs) > 0
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w\n%s", err, cli.AdviceStreams)
+	}
+	if len(letters) == 0 && !all {
+		return nil, nil, cli.Exit(cli.ExitNothing, errors.New("there is no such dead letter"))
+	}
+	return letters, missing, nil
+}
+
+// note takes in the destination of a letter whose job was named by its id alone.
+func (t *target) note(l natsq.Letter) {
+	if !slices.Contains(t.Jobs, l.JobID) {
+		return
+	}
+	if t.destinations[l.JobID] == nil {
+		t.destinations[l.JobID] = map[string]bool{}
+	}
+	t.destinations[l.JobID][l.Lane.Destination] = true
+}
+
+// ambiguous refuses a job that was named by its id alone where several destinations
+// have a dead letter of that id.
+func (t *target) ambiguous() error {
+	for _, id := range t.Jobs {
+		if found := t.destinations[id]; len(found) > 1 {
+			return fmt.Errorf("job %s: %w", id, deadletter.Ambiguous(id, slices.Sorted(maps.Keys(found))))
+		}
+	}
+	return nil
+}
+
+// desk is a desk and its connection.
+type desk struct {
+	*natsq.Conn
+	deadletter.Desk
+	ledger *ledger.Ledger
+}
+
+// open opens what decisions about dead letters need.
+func open(ctx context.Context, n app.NATS, operator string, log *slog.Logger) (*desk, error) {
+	queue, err := cli.Connect(n, "dead", log)
+	if err != nil {
+		return nil, err
+	}
+	bucket, err := queue.Ledger(ctx)
+	if err != nil {
+		queue.Close()
+		return nil, fmt.Errorf("%w\n%s", err, cli.AdviceStreams)
+	}
+	records := ledger.New(bucket, ledger.Patience)
+	return &desk{Conn: queue, ledger: records, Desk: deadletter.Desk{
+		Letters: queue, Publisher: queue.Outbox(), Ledger: records, Prefix: n.Prefix, By: "operator " + operator, Now: time.Now,
+	}}, nil
+}
+
+// targetOf names a dead letter to the audit.
+func targetOf(l natsq.Letter) schemas.Target {
+	return schemas.Target{Class: l.Lane.Class, Destination: l.Lane.Destination, JobID: l.JobID, DeadLetter: l.Sequence}
+}

@@ -1,0 +1,28 @@
+package status
+
+import "time"
+
+// paceWindow is how far back the pace of a run looks.
+const paceWindow = time.Minute
+
+// Pace is how fast lines end. Its zero value is ready.
+type Pace struct{ samples []sample }
+
+type sample struct {
+	at   time.Time
+	done int64
+}
+
+// Add takes in how many lines have ended, and gives how many do in a second: over the
+// last minute, or since the first sample where that is less.
+func (p *Pace) Add(at time.Time, done int64) (perSecond float64) {
+	p.samples = append(p.samples, sample{at, done})
+	for len(p.samples) > 2 && at.Sub(p.samples[1].at) >= paceWindow {
+		p.samples = p.samples[1:]
+	}
+	first := p.samples[0]
+	if passed := at.Sub(first.at).Seconds(); passed > 0 {
+		return float64(done-first.done) / passed
+	}
+	return 0
+}

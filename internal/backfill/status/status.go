@@ -1,0 +1,64 @@
+// Package status says how far a run is, and how fast.
+package status
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/backfill"
+)
+
+// Status is a run in JSON.
+type Status struct {
+	backfill.RunFields
+	// Feeder is empty where no process feeds the run; FeederAt is its last word.
+	Feeder   string    `json:"feeder,omitempty"`
+	FeederAt time.Time `json:"feeder_at,omitzero"`
+	EndedAt  time.Time `json:"ended_at,omitzero"`
+	// Progress has the numbers.
+	Progress backfill.Tally `json:"progress"`
+}
+
+// Read reads the book of a run and brings it up to date. Without since, a run of
+// which every line had ended stays as it was then: what came of dead letters that
+// were replayed after that is in events, and reading these costs as much for each
+// old run as all runs since have brought.
+func Read(ctx context.Context, runs backfill.Bucket, events backfill.Events, name string, since bool) (Status, error) {
+	run, _, err := backfill.LoadRun(ctx, runs, name)
+	if err != nil {
+		return Status{}, err
+	}
+	at, err := backfill.LoadCheckpoint(ctx, runs, name)
+	if err != nil {
+		return Status{}, err
+	}
+	book, err := backfill.OpenBook(ctx, runs, run)
+	if err == nil && (since || at.EndedAt.IsZero()) {
+		err = book.CatchUp(ctx, events, run, at.Events)
+	}
+	return Status{RunFields: backfill.RunFields(run), Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}, err
+}
+
+// Word is the state of the run. That it ended or was cancelled goes before what is
+// wanted of it.
+func (s Status) Word() string {
+	if s.Progress.InFlight+s.Progress.Unfed == 0 {
+		if s.State == backfill.Cancelled {
+			return "cancelled"
+		}
+		return "ended"
+	}
+	return string(s.State)
+}
+
+// FeederWord names the feeder, and how long ago it spoke where that is long.
+func (s Status) FeederWord(now time.Time) string {
+	if s.Feeder == "" {
+		return "-"
+	}
+	if silent := now.Sub(s.FeederAt); silent > backfill.DefaultLease {
+		return fmt.Sprintf("%s, silent for %s", s.Feeder, silent.Round(time.Second))
+	}
+	return s.Feeder
+}

@@ -1,0 +1,72 @@
+package natsq
+
+import (
+	"fmt"
+	"log/slog"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chartpost/chartpost/internal/devstack"
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/diagnosis"
+)
+
+// TestFleet: a worker is there from its announcement to its withdrawal, or until its
+// record ends by itself.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	alive := func() (names string) {
+		t.Helper()
+		fleet, err := w.Fleet(t.Context())
+		must(t, err)
+		for _, one := range fleet.Workers {
+			names += one.Name + fmt.Sprint(one.InHand) + " "
+		}
+		return names
+	}
+	if got := alive(); got != "" {
+		t.Errorf("at first: %s", got)
+	}
+	must(t, w.Announce(t.Context(), diagnosis.Worker{Name: "a.b *", InHand: 1}))
+	must(t, w.Announce(t.Context(), diagnosis.Worker{Name: "two", InHand: 2}))
+	must(t, w.Announce(t.Context(), diagnosis.Worker{Name: "a.b *", InHand: 3}))
+	if got := alive(); got != "two2 a.b *3 " {
+		t.Errorf("both: %s", got)
+	}
+	must(t, w.Withdraw(t.Context(), "two"))
+	if got := alive(); got != "a.b *3 " {
+		t.Errorf("one withdrew: %s", got)
+	}
+	must(t, w.present(t.Context(), "a.b *", []byte(`{"version":1,"name":"a.b *"}`), time.Second, ""))
+	devtest.Until(t, "the records end by themselves", time.Minute, func() bool { return alive() == "" })
+}
+
+// BenchmarkAnnounce says how much of a core one announcement costs, that of the client
+// included.
+func BenchmarkAnnounce(b *testing.B) {
+	w, err := Connect(Config{URL: devtest.NATS(b, devstack.NATSOptions{LazySync: true}).URL(), Name: "bench", Prefix: "chartpost"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := w.Setup(b.Context(), testLayout); err != nil {
+		b.Fatal(err)
+	}
+	used := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before := used()
+	b.ResetTimer()
+	for i := range b.N {
+		if err := w.Announce(b.Context(), diagnosis.Worker{Name: fmt.Sprint("worker-", i%1000), Slots: 16, InHand: 3}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((used()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
