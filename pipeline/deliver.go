@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -16,7 +17,7 @@ type delivery struct {
 	*Pipeline
 	class    schemas.Class
 	job      schemas.Job
-	record   *Record
+	record   *job.Record
 	journal  Journal
 	progress Progress
 	// opened is the only file's first reading, kept from the survey so that a
@@ -140,7 +141,7 @@ func (d *delivery) attachments() []compose.Attachment {
 	for i := range d.record.Files {
 		f := &d.record.Files[i]
 		list[i] = compose.Attachment{
-			ContentType: f.mediaType(),
+			ContentType: f.MediaType(),
 			Title:       titleOf(d.job.Files[i]),
 			Size:        f.Pin.Size,
 		}
@@ -162,7 +163,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 		if err := d.permit(ctx); err != nil {
 			return err
 		}
-		d.record.Phase = Sending
+		d.record.Phase = job.Sending
 		err := d.save(ctx)
 		if err == nil && d.unsaved {
 			d.unsaved = false
@@ -172,7 +173,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 			err = stopped(ctx.Err())
 		}
 		if err != nil {
-			d.record.Phase = Working
+			d.record.Phase = job.Working
 			return err
 		}
 		letter.AdmittedAt = d.admitted
@@ -186,7 +187,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 		return err
 	}
 	receipt.AcceptedAt = d.now().UTC()
-	d.record.Phase, d.record.Receipt, d.record.Reason = Accepted, &receipt, nil
+	d.record.Phase, d.record.Receipt, d.record.Reason = job.Accepted, &receipt, nil
 	return d.saveReceipt(ctx)
 }
 
@@ -199,7 +200,7 @@ func (d *delivery) refused(ctx context.Context, err error) error {
 	if f == nil || f.Kind == fault.UnknownOutcome {
 		return err
 	}
-	d.record.Phase = Working
+	d.record.Phase = job.Working
 	if f.Kind != fault.Retryable && f.Code != CodeMessageTooLarge {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
@@ -26,7 +27,7 @@ const keptMessage = 16 << 10
 // pins the exact objects, so that no later try sends other bytes.
 func (d *delivery) survey(ctx context.Context) error {
 	if len(d.record.Files) != len(d.job.Files) {
-		d.record.Files = make([]FileRecord, len(d.job.Files))
+		d.record.Files = make([]job.FileRecord, len(d.job.Files))
 	}
 	var stated []compose.Statement
 	err := d.parsed.use(len(d.job.Message), func() error {
@@ -47,7 +48,7 @@ func (d *delivery) survey(ctx context.Context) error {
 	for i := range d.job.Files {
 		known := &d.record.Files[i]
 		if known.Pin != nil {
-			known.recall(guard.Statement(stated[i].ContentType, d.job.Files[i].ContentType))
+			known.Recall(guard.Statement(stated[i].ContentType, d.job.Files[i].ContentType))
 			continue
 		}
 		object, err := d.look(ctx, i, single)
@@ -167,7 +168,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		DataModel: operation.API == compose.DataModel,
 		FileName:  titleOf(d.job.Files[i]),
 		Payload: Payload{
-			ContentType: known.mediaType(),
+			ContentType: known.MediaType(),
 			Size:        known.Pin.Size,
 			Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
 		},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
@@ -49,7 +50,7 @@ func (d *delivery) head(object *Object, n int64) ([]byte, error) {
 	return head, nil
 }
 
-func (d *delivery) part(ctx context.Context, file schemas.File, pin Pin, offset, length int64) (part []byte, err error) {
+func (d *delivery) part(ctx context.Context, file schemas.File, pin job.Pin, offset, length int64) (part []byte, err error) {
 	err = d.repeat(ctx, func() error {
 		return d.waiting(func() (err error) {
 			part, err = d.source.Part(ctx, file, pin, offset, length)

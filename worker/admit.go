@@ -3,7 +3,7 @@ package worker
 import (
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 // admission is what a copy of a job, just taken, means beside what the ledger
@@ -54,13 +54,13 @@ type copyOf struct {
 }
 
 // recorded tells whether the copy is the one the record speaks of.
-func (c copyOf) recorded(r pipeline.Record) bool {
+func (c copyOf) recorded(r job.Record) bool {
 	return c.sequence == r.Sequence && c.stored.Equal(r.Stored)
 }
 
 // older tells whether the copy was published before the recorded one. In a
 // stream that was made anew the sequences begin again, the times do not.
-func (c copyOf) older(r pipeline.Record) bool {
+func (c copyOf) older(r job.Record) bool {
 	return c.sequence < r.Sequence && !c.stored.After(r.Stored)
 }
 
@@ -71,7 +71,7 @@ func (c copyOf) older(r pipeline.Record) bool {
 // attempt number, while anything else carries the job on. A publisher's other copy starts a job again only if the job
 // has ended without acceptance, or if the recorded copy is gone from the queue,
 // since then nothing else would ever carry the job on.
-func admit(r pipeline.Record, c copyOf, h held) admission {
+func admit(r job.Record, c copyOf, h held) admission {
 	switch {
 	case c.attempt > 0 && c.attempt <= r.Attempt && !c.recorded(r):
 		return admitMade(r, h)
@@ -94,15 +94,15 @@ func admit(r pipeline.Record, c copyOf, h held) admission {
 // admitInstead judges a publisher's copy that replaces a lost one. A try that
 // was concluded keeps its number: what follows from it was published under that
 // number once, and the streams drop a second of the same id.
-func admitInstead(r pipeline.Record) admission {
-	if r.Phase == pipeline.Waiting {
+func admitInstead(r job.Record) admission {
+	if r.Phase == job.Waiting {
 		return next
 	}
 	return inDoubt(r, resume)
 }
 
-func admitSame(r pipeline.Record) admission {
-	if r.Phase == pipeline.Waiting || r.Phase.Final() {
+func admitSame(r job.Record) admission {
+	if r.Phase == job.Waiting || r.Phase.Final() {
 		return settled
 	}
 	return inDoubt(r, resume)
@@ -112,7 +112,7 @@ func admitSame(r pipeline.Record) admission {
 // It is the last one where the queue is older than the ledger, restored or after
 // a loss of power, or where a worker that stood still for long wrote its schedule
 // over a later one.
-func admitMade(r pipeline.Record, h held) admission {
+func admitMade(r job.Record, h held) admission {
 	switch {
 	case r.Phase.Final() || h == heldYes:
 		return stale
@@ -124,11 +124,11 @@ func admitMade(r pipeline.Record, h held) admission {
 
 // admitScheduled judges a copy that carries the number of an attempt not yet
 // made.
-func admitScheduled(r pipeline.Record, h held) admission {
+func admitScheduled(r job.Record, h held) admission {
 	switch {
 	case r.Phase.Final():
 		return stale
-	case r.Phase == pipeline.Waiting:
+	case r.Phase == job.Waiting:
 		return next
 	case h == heldUnasked:
 		return ask
@@ -140,18 +140,18 @@ func admitScheduled(r pipeline.Record, h held) admission {
 
 // admitAfterEnd judges a publisher's copy of a job that has ended. An older
 // copy is a redelivery that the end has overtaken.
-func admitAfterEnd(r pipeline.Record, c copyOf) admission {
+func admitAfterEnd(r job.Record, c copyOf) admission {
 	switch {
 	case c.older(r):
 		return stale
-	case r.Phase == pipeline.Accepted:
+	case r.Phase == job.Accepted:
 		return duplicate
 	}
 	return again
 }
 
-func inDoubt(r pipeline.Record, otherwise admission) admission {
-	if r.Phase == pipeline.Sending {
+func inDoubt(r job.Record, otherwise admission) admission {
+	if r.Phase == job.Sending {
 		return doubt
 	}
 	return otherwise

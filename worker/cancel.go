@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -147,17 +147,17 @@ func cancelled() *fault.Fault {
 // says that its message was sent before and may have been taken: then nobody may
 // say that it was not sent. What has ended by itself stays as it is.
 func withdrawn(out fate, doubted bool) fate {
-	ended := out.phase == pipeline.Held || out.phase == pipeline.Failed && out.reason.Code != codeCancelled
+	ended := out.phase == job.Held || out.phase == job.Failed && out.reason.Code != codeCancelled
 	switch {
 	case ended:
 		return out
 	case !doubted:
-		return fate{phase: pipeline.Cancelled, reason: reasonOf(cancelled())}
+		return fate{phase: job.Cancelled, reason: reasonOf(cancelled())}
 	}
 	reason := out.reason
 	if reason.Kind != string(fault.UnknownOutcome) {
 		reason = reasonOf(&fault.Fault{Kind: fault.UnknownOutcome, Code: codeCancelled,
 			Text: "an operator has cancelled the backfill run of the job; its message is not sent again, and an earlier sending may have been taken"})
 	}
-	return fate{phase: pipeline.Held, reason: reason}
+	return fate{phase: job.Held, reason: reason}
 }

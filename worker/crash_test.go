@@ -13,7 +13,7 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -129,7 +129,7 @@ func crash(w *world, cut *cut, s *script, end schemas.Status) (reached bool) {
 	if end == schemas.StatusAccepted && taken < 1 {
 		w.t.Errorf("%s: accepted, and Redox has taken nothing", name)
 	}
-	if r := w.record("job"); !r.Phase.Final() || (r.Phase == pipeline.Accepted) != (end == schemas.StatusAccepted) {
+	if r := w.record("job"); !r.Phase.Final() || (r.Phase == job.Accepted) != (end == schemas.StatusAccepted) {
 		w.t.Errorf("%s: the ledger says %s", name, r.Phase)
 	}
 	seen := map[string]bool{}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -54,7 +55,7 @@ type trial struct {
 type fate struct {
 	// phase is what the ledger is to say: Working (give the copy back), Waiting,
 	// Failed or Held.
-	phase  pipeline.Phase
+	phase  job.Phase
 	reason schemas.Reason
 	// at is when a Waiting job comes back.
 	at time.Time
@@ -80,18 +81,18 @@ func decide(f *fault.Fault, t trial, deadline, now time.Time, p Patience, jitter
 	out := fate{reason: reasonOf(f)}
 	switch f.Kind {
 	case fault.Interrupted:
-		out.phase = pipeline.Working
+		out.phase = job.Working
 		return out
 	case fault.Permanent, fault.Poison:
 		if !doubtful(f, t) || deadline.Sub(now) < p.First/2 {
-			out.phase = pipeline.Failed
+			out.phase = job.Failed
 			return out
 		}
 		out.reason.Kind = string(fault.Retryable)
 	case fault.UnknownOutcome:
 		// "A message answered with 2xx must never be sent again" (Redox docs).
 		if p.OnUnknown == Hold || f.Acknowledged || t.doubts > mostDoubts {
-			out.phase = pipeline.Held
+			out.phase = job.Held
 			return out
 		}
 		out.possibleDuplicate = true
@@ -104,11 +105,11 @@ func decide(f *fault.Fault, t trial, deadline, now time.Time, p Patience, jitter
 		return expired(out, f)
 	}
 	if p.spares(f, t) {
-		out.phase, out.spared = pipeline.Working, true
+		out.phase, out.spared = job.Working, true
 		out.pause = sparePause + time.Duration(jitter*float64(sparePause))
 		return out
 	}
-	out.phase, out.at = pipeline.Waiting, now.Add(min(wait, left-p.First/4))
+	out.phase, out.at = job.Waiting, now.Add(min(wait, left-p.First/4))
 	return out
 }
 
@@ -136,10 +137,10 @@ const confirmedAfter = 3
 // expired ends a job that has no time left. What nobody knows stays unknown.
 func expired(out fate, f *fault.Fault) fate {
 	if f.Kind == fault.UnknownOutcome {
-		out.phase, out.possibleDuplicate = pipeline.Held, false
+		out.phase, out.possibleDuplicate = job.Held, false
 		return out
 	}
-	out.phase = pipeline.Failed
+	out.phase = job.Failed
 	out.reason = schemas.Reason{Kind: string(fault.Permanent), Code: codeExpired, Path: f.Path,
 		Text: "the job was not accepted before expires_at; the last reason was " + f.Code}
 	return out
@@ -148,8 +149,8 @@ func expired(out fate, f *fault.Fault) fate {
 // undecided is the end of a job of which an earlier sending may have been taken:
 // whatever ended it since, nobody may say that Redox does not have its message.
 func undecided(out fate) fate {
-	if out.phase == pipeline.Failed {
-		out.phase = pipeline.Held
+	if out.phase == job.Failed {
+		out.phase = job.Held
 		out.reason.Kind = string(fault.UnknownOutcome)
 		out.reason.Text = "the job is not tried any more (" + out.reason.Code + "), and an earlier sending of its message may have been taken"
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -21,9 +21,9 @@ func (h *handling) scheduled() int {
 }
 
 // fresh is the record of a job that the ledger does not know.
-func (h *handling) fresh() pipeline.Record {
-	return pipeline.Record{
-		Phase:     pipeline.Working,
+func (h *handling) fresh() job.Record {
+	return job.Record{
+		Phase:     job.Working,
 		Attempt:   max(h.scheduled(), 1),
 		Sequence:  h.delivery.Sequence(),
 		Stored:    h.delivery.Stored(),
@@ -130,7 +130,7 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 	r.Released = false
 	if entry == again || r.Digest != h.digest {
 		// A person may have mended the file or the job in between.
-		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
+		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == job.Held
 		r.Files, r.NoEmbed, r.Doubts, r.Predecessor, r.Suspicion = nil, false, 0, nil, nil
 	}
 	switch {
@@ -142,7 +142,7 @@ func (h *handling) claim(ctx context.Context, entry admission) error {
 	if entry == next {
 		h.before = r.Reason
 	}
-	r.Phase, r.Reason, r.NextAttemptAt, r.Resent = pipeline.Working, nil, time.Time{}, time.Time{}
+	r.Phase, r.Reason, r.NextAttemptAt, r.Resent = job.Working, nil, time.Time{}, time.Time{}
 	r.Sequence, r.Stored, r.Digest = h.delivery.Sequence(), h.delivery.Stored(), h.digest
 	return h.save(ctx)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker/lanes"
 )
@@ -21,7 +21,7 @@ type handling struct {
 	job      schemas.Job
 	digest   string
 	page     Page
-	record   pipeline.Record
+	record   job.Record
 	// before is why the attempt before this one did not end in acceptance.
 	before *schemas.Reason
 	sights
@@ -129,10 +129,10 @@ func (h *handling) try(ctx context.Context, refusal error) {
 }
 
 // Save implements pipeline.Journal: every write of a record names its owner.
-func (h *handling) Save(ctx context.Context, record pipeline.Record) error {
+func (h *handling) Save(ctx context.Context, record job.Record) error {
 	ctx, cancel := h.untilEnd(ctx)
 	defer cancel()
-	if record.Phase == pipeline.Sending {
+	if record.Phase == job.Sending {
 		unwanted, err := h.runCancelled(ctx)
 		if err != nil {
 			return err
@@ -225,11 +225,11 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		"kind", f.Kind, "scope", f.Scope, "code", f.Code, "path", f.Path, "text", f.Text, "probe", h.slot.Probe)
 	h.record.Phase = out.phase
 	h.record.PossibleDuplicate = h.record.PossibleDuplicate || out.possibleDuplicate
-	h.record.Released = out.phase == pipeline.Working
+	h.record.Released = out.phase == job.Working
 	if out.spared {
 		h.record.Spared++
 	}
-	if out.phase != pipeline.Working {
+	if out.phase != job.Working {
 		h.record.Reason, h.record.NextAttemptAt = &out.reason, out.at
 	}
 	settling, cancel := h.outlive(ctx)
@@ -238,7 +238,7 @@ func (h *handling) conclude(ctx context.Context, f *fault.Fault) {
 		h.setAside(ctx, err)
 		return
 	}
-	if out.phase == pipeline.Working {
+	if out.phase == job.Working {
 		h.giveBack(out.pause)
 		return
 	}
@@ -261,7 +261,7 @@ func (h *handling) suspect(code string) {
 	if s != nil && s.Code == code {
 		times += s.Times
 	}
-	h.record.Suspicion = &pipeline.Suspicion{Code: code, Worker: h.name, Times: times}
+	h.record.Suspicion = &job.Suspicion{Code: code, Worker: h.name, Times: times}
 }
 
 func (h *handling) trial() trial {
@@ -300,7 +300,7 @@ func (h *handling) handOver(ctx context.Context) {
 		return
 	}
 	record := h.page.Record()
-	if record.Phase != pipeline.Working || record.Released || record.Owner != h.name {
+	if record.Phase != job.Working || record.Released || record.Owner != h.name {
 		return
 	}
 	record.Released = true
@@ -350,7 +350,7 @@ func (h *handling) buryUnrecorded(ctx context.Context, f *fault.Fault) {
 	h.log.Error("the record of a job cannot be read; the job goes to the dead letters", "job", h.job.ID, "code", f.Code, "text", f.Text)
 	h.met(f)
 	reason := reasonOf(f)
-	h.record = pipeline.Record{Attempt: max(h.scheduled(), 1)}
+	h.record = job.Record{Attempt: max(h.scheduled(), 1)}
 	err := h.bury(settling, schemas.StatusUnknown, reason)
 	if err == nil {
 		err = h.tell(settling, schemas.StatusUnknown, &reason)

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 // TestLook is what each state of the predecessor means.
@@ -12,26 +12,26 @@ func TestLook(t *testing.T) {
 	since := noon.Add(-time.Hour)
 	for _, c := range []struct {
 		name   string
-		was    pipeline.Predecessor
-		found  pipeline.Record
+		was    job.Predecessor
+		found  job.Record
 		known  bool
 		want   turn
 		unseen int
 	}{
-		{name: "accepted", found: pipeline.Record{Phase: pipeline.Accepted}, known: true, want: goOn},
-		{name: "in hand", found: pipeline.Record{Phase: pipeline.Working}, known: true, want: putOff},
-		{name: "being sent", found: pipeline.Record{Phase: pipeline.Sending}, known: true, want: putOff},
-		{name: "waits", found: pipeline.Record{Phase: pipeline.Waiting}, known: true, want: putOff},
-		{name: "failed", found: pipeline.Record{Phase: pipeline.Failed}, known: true, want: giveUp},
-		{name: "unknown", found: pipeline.Record{Phase: pipeline.Held}, known: true, want: giveUp},
-		{name: "cancelled", found: pipeline.Record{Phase: pipeline.Cancelled}, known: true, want: giveUp},
-		{name: "failed and replayed", found: pipeline.Record{Phase: pipeline.Failed, Resent: noon}, known: true, want: putOff},
-		{name: "unknown and replayed", found: pipeline.Record{Phase: pipeline.Held, Resent: noon}, known: true, want: putOff},
+		{name: "accepted", found: job.Record{Phase: job.Accepted}, known: true, want: goOn},
+		{name: "in hand", found: job.Record{Phase: job.Working}, known: true, want: putOff},
+		{name: "being sent", found: job.Record{Phase: job.Sending}, known: true, want: putOff},
+		{name: "waits", found: job.Record{Phase: job.Waiting}, known: true, want: putOff},
+		{name: "failed", found: job.Record{Phase: job.Failed}, known: true, want: giveUp},
+		{name: "unknown", found: job.Record{Phase: job.Held}, known: true, want: giveUp},
+		{name: "cancelled", found: job.Record{Phase: job.Cancelled}, known: true, want: giveUp},
+		{name: "failed and replayed", found: job.Record{Phase: job.Failed, Resent: noon}, known: true, want: putOff},
+		{name: "unknown and replayed", found: job.Record{Phase: job.Held, Resent: noon}, known: true, want: putOff},
 		{name: "not seen yet", want: putOff, unseen: 1},
-		{name: "not seen for an hour, seldom looked for", was: pipeline.Predecessor{Unseen: 2, UnseenSince: since}, want: putOff, unseen: 3},
-		{name: "not seen often, for a moment", was: pipeline.Predecessor{Unseen: 30, UnseenSince: noon.Add(-time.Minute)}, want: putOff, unseen: 31},
-		{name: "not seen for an hour", was: pipeline.Predecessor{Unseen: 3, UnseenSince: since}, want: giveUp, unseen: 4},
-		{name: "seen again", was: pipeline.Predecessor{Unseen: 30, UnseenSince: since}, found: pipeline.Record{Phase: pipeline.Working}, known: true, want: putOff},
+		{name: "not seen for an hour, seldom looked for", was: job.Predecessor{Unseen: 2, UnseenSince: since}, want: putOff, unseen: 3},
+		{name: "not seen often, for a moment", was: job.Predecessor{Unseen: 30, UnseenSince: noon.Add(-time.Minute)}, want: putOff, unseen: 31},
+		{name: "not seen for an hour", was: job.Predecessor{Unseen: 3, UnseenSince: since}, want: giveUp, unseen: 4},
+		{name: "seen again", was: job.Predecessor{Unseen: 30, UnseenSince: since}, found: job.Record{Phase: job.Working}, known: true, want: putOff},
 	} {
 		p := c.was
 		got := look(&p, c.found, c.known, noon, time.Hour)
@@ -47,18 +47,18 @@ func TestLook(t *testing.T) {
 // TestComesBack: the waits grow to ten minutes, and there is no look before the
 // predecessor's own next attempt.
 func TestComesBack(t *testing.T) {
-	waiting := func(in time.Duration) pipeline.Record {
-		return pipeline.Record{Phase: pipeline.Waiting, NextAttemptAt: noon.Add(in)}
+	waiting := func(in time.Duration) job.Record {
+		return job.Record{Phase: job.Waiting, NextAttemptAt: noon.Add(in)}
 	}
 	for _, c := range []struct {
 		name  string
 		waits int
-		found pipeline.Record
+		found job.Record
 		want  time.Duration
 	}{
-		{"the first wait", 1, pipeline.Record{}, 15 * time.Second},
-		{"the third", 3, pipeline.Record{Phase: pipeline.Working}, time.Minute},
-		{"the longest", 99, pipeline.Record{Phase: pipeline.Working}, 5 * time.Minute},
+		{"the first wait", 1, job.Record{}, 15 * time.Second},
+		{"the third", 3, job.Record{Phase: job.Working}, time.Minute},
+		{"the longest", 99, job.Record{Phase: job.Working}, 5 * time.Minute},
 		{"the predecessor's next attempt", 1, waiting(time.Hour), time.Hour + 15*time.Second},
 		{"one that is due at once", 1, waiting(0), 15 * time.Second},
 		{"one that was due long ago", 3, waiting(-time.Hour), time.Minute},
@@ -69,7 +69,7 @@ func TestComesBack(t *testing.T) {
 		}
 	}
 	quick := Patience{First: time.Second, Longest: 2 * time.Second}
-	if got := quick.comesBack(9, pipeline.Record{}, noon, 1); !got.Equal(noon.Add(2 * time.Second)) {
+	if got := quick.comesBack(9, job.Record{}, noon, 1); !got.Equal(noon.Add(2 * time.Second)) {
 		t.Errorf("longer than --retry-longest: %s", got.Sub(noon))
 	}
 }

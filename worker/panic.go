@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -49,12 +49,12 @@ func (h *handling) deliver(ctx context.Context) (err error) {
 func (h *handling) afterPanic() error {
 	f := &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic, Text: "the worker failed on this job: a defect"}
 	switch {
-	case h.record.Phase == pipeline.Accepted && h.page.Record().Phase == pipeline.Accepted:
+	case h.record.Phase == job.Accepted && h.page.Record().Phase == job.Accepted:
 		return nil
-	case h.record.Phase == pipeline.Accepted:
+	case h.record.Phase == job.Accepted:
 		h.record.Receipt = nil
 		f.Kind = fault.UnknownOutcome
-	case h.record.Phase == pipeline.Sending:
+	case h.record.Phase == job.Sending:
 		f.Kind = fault.UnknownOutcome
 	}
 	return f

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -185,12 +185,12 @@ type noBook struct {
 	open func(ctx context.Context) error
 }
 
-func (b *noBook) Open(ctx context.Context, _ schemas.JobKey, fresh pipeline.Record) (Page, bool, error) {
+func (b *noBook) Open(ctx context.Context, _ schemas.JobKey, fresh job.Record) (Page, bool, error) {
 	return nil, false, b.open(ctx)
 }
 
-func (b *noBook) Find(context.Context, schemas.JobKey) (pipeline.Record, bool, error) {
-	return pipeline.Record{}, false, nil
+func (b *noBook) Find(context.Context, schemas.JobKey) (job.Record, bool, error) {
+	return job.Record{}, false, nil
 }
 
 // deaf is a control that nobody else listens to.

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker/lanes"
 )
@@ -39,9 +39,9 @@ const (
 
 // look notes in p what the ledger says of the predecessor, known or not, and says
 // whether the job may go on.
-func look(p *pipeline.Predecessor, found pipeline.Record, known bool, now time.Time, unseenFor time.Duration) turn {
+func look(p *job.Predecessor, found job.Record, known bool, now time.Time, unseenFor time.Duration) turn {
 	switch {
-	case known && found.Phase == pipeline.Accepted:
+	case known && found.Phase == job.Accepted:
 		p.Accepted = true
 		return goOn
 	case known && found.Open():
@@ -62,10 +62,10 @@ func look(p *pipeline.Predecessor, found pipeline.Record, known bool, now time.T
 // comesBack is when a job that was put off looks again: not before the predecessor's
 // own next attempt can have ended. The wait grows all the same, or jobs that wait for
 // each other would look again and again.
-func (p Patience) comesBack(waits int, found pipeline.Record, now time.Time, jitter float64) time.Time {
+func (p Patience) comesBack(waits int, found job.Record, now time.Time, jitter float64) time.Time {
 	p.Longest = min(p.Longest, max(longestFollow, p.First))
 	at := now.Add(p.wait(waits, jitter))
-	if found.Phase != pipeline.Waiting {
+	if found.Phase != job.Waiting {
 		return at
 	}
 	if next := found.NextAttemptAt.Add(p.wait(1, jitter)); next.After(at) {
@@ -84,12 +84,12 @@ func (h *handling) precede(ctx context.Context) bool {
 	if p := h.record.Predecessor; p != nil && p.ID == h.job.After && p.Accepted {
 		return true
 	}
-	p := pipeline.Predecessor{ID: h.job.After}
+	p := job.Predecessor{ID: h.job.After}
 	if was := h.record.Predecessor; was != nil && was.ID == p.ID {
 		p = *was
 	}
 	// The destination is the lane's: no other job can be learned of.
-	var found pipeline.Record
+	var found job.Record
 	var known bool
 	err := h.step(StepPrecede, func() (err error) {
 		found, known, err = h.ledger.Find(ctx, schemas.KeyOf(h.delivery.Lane(), p.ID))
@@ -115,7 +115,7 @@ func (h *handling) precede(ctx context.Context) bool {
 
 // follow brings the job back later. It has not been tried, so that its attempt is
 // not counted: the schedule carries the number that this copy had.
-func (h *handling) follow(ctx context.Context, found pipeline.Record, now time.Time) {
+func (h *handling) follow(ctx context.Context, found job.Record, now time.Time) {
 	left := h.job.Deadline().Sub(now)
 	if left < h.patience.First/2 {
 		h.conclude(ctx, predecessorOpen()) // no time left: it expires
@@ -126,7 +126,7 @@ func (h *handling) follow(ctx context.Context, found pipeline.Record, now time.T
 	r := &h.record
 	r.Predecessor.Waits++
 	reason := reasonOf(predecessorOpen())
-	r.Phase, r.Attempt, r.Reason = pipeline.Waiting, r.Attempt-1, &reason
+	r.Phase, r.Attempt, r.Reason = job.Waiting, r.Attempt-1, &reason
 	r.NextAttemptAt = h.patience.comesBack(r.Predecessor.Waits, found, now, h.jitter())
 	if last := now.Add(left - h.patience.First/4); r.NextAttemptAt.After(last) {
 		r.NextAttemptAt = last
@@ -146,8 +146,8 @@ func (h *handling) follow(ctx context.Context, found pipeline.Record, now time.T
 
 // untold reports whether a job that waits has told of it already: one event says
 // that it waits for its predecessor, however often it looks.
-func untold(r *pipeline.Record) bool {
-	return r.Phase != pipeline.Waiting || r.Reason == nil || r.Reason.Code != codePredecessorOpen || r.Predecessor == nil || r.Predecessor.Waits <= 1
+func untold(r *job.Record) bool {
+	return r.Phase != job.Waiting || r.Reason == nil || r.Reason.Code != codePredecessorOpen || r.Predecessor == nil || r.Predecessor.Waits <= 1
 }
 
 // predecessorOpen is the fault of a job whose predecessor has not been accepted yet.
@@ -157,7 +157,7 @@ func predecessorOpen() *fault.Fault {
 }
 
 // predecessorFailed is the fault of a job whose predecessor will not be accepted.
-func predecessorFailed(found pipeline.Record, known bool) *fault.Fault {
+func predecessorFailed(found job.Record, known bool) *fault.Fault {
 	text := "the ledger does not know the job that it comes after"
 	if known {
 		text = "the job that it comes after ended as " + string(statusOf(found.Phase))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -63,7 +64,7 @@ func (at endingAt) Understand(schemas.Lane, []byte) (schemas.Job, error) {
 	return schemas.Job{ID: "job", RequestedAt: time.Time(at).Add(-time.Hour), ExpiresAt: time.Time(at)}, nil
 }
 
-func (endingAt) Deliver(context.Context, schemas.Class, schemas.Job, *pipeline.Record, pipeline.Journal, pipeline.Progress) error {
+func (endingAt) Deliver(context.Context, schemas.Class, schemas.Job, *job.Record, pipeline.Journal, pipeline.Progress) error {
 	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing"}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -46,7 +47,7 @@ func (counted) Understand(lane schemas.Lane, _ []byte) (schemas.Job, error) {
 	return schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}, nil
 }
 
-func (c counted) Deliver(_ context.Context, class schemas.Class, job schemas.Job, _ *pipeline.Record, _ pipeline.Journal, _ pipeline.Progress) error {
+func (c counted) Deliver(_ context.Context, class schemas.Class, job schemas.Job, _ *job.Record, _ pipeline.Journal, _ pipeline.Progress) error {
 	c.mu.Lock()
 	c.begun[schemas.Lane{Class: class, Destination: job.ID}]++
 	c.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -36,7 +36,7 @@ func (h *handling) settle(ctx context.Context) {
 	settling, cancel := h.outlive(ctx)
 	defer cancel()
 	err := h.step(StepSettle, func() error { return h.publish(settling) })
-	if f := fault.Of(err); f != nil && f.Kind == fault.Permanent && h.record.Phase == pipeline.Waiting {
+	if f := fault.Of(err); f != nil && f.Kind == fault.Permanent && h.record.Phase == job.Waiting {
 		err = h.cannotWait(settling, f)
 	}
 	if err != nil {
@@ -50,7 +50,7 @@ func (h *handling) settle(ctx context.Context) {
 // cannotWait ends a job whose schedule the queue can never take. It was told of
 // nothing yet.
 func (h *handling) cannotWait(ctx context.Context, f *fault.Fault) error {
-	out := fate{phase: pipeline.Failed, reason: reasonOf(f)}
+	out := fate{phase: job.Failed, reason: reasonOf(f)}
 	if h.record.PossibleDuplicate || h.record.Doubts > 0 {
 		out = undecided(out)
 	}
@@ -68,14 +68,14 @@ func (h *handling) publish(ctx context.Context) error {
 	r := &h.record
 	status := statusOf(r.Phase)
 	switch r.Phase {
-	case pipeline.Waiting:
+	case job.Waiting:
 		err := h.outbox.Later(ctx, Schedule{
 			Lane: h.delivery.Lane(), JobID: h.job.ID, Data: h.delivery.Data(), Attempt: r.Attempt + 1, Line: h.delivery.Line(), At: r.NextAttemptAt,
 		})
 		if err != nil {
 			return queueFault("the schedule of the next attempt could not be written", err)
 		}
-	case pipeline.Failed, pipeline.Held:
+	case job.Failed, job.Held:
 		if err := h.bury(ctx, status, *r.Reason); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (h *handling) tellDuplicate(ctx context.Context, entry admission) {
 			Text: "another job with this id came before and its content differs; this one was not sent and is in the dead letters"}
 		// Of the job in this copy nothing was tried, sent or received: what the
 		// record says is the other's.
-		h.record = pipeline.Record{}
+		h.record = job.Record{}
 		if err := h.bury(settling, schemas.StatusDuplicate, *reason); err != nil {
 			h.setAside(ctx, err)
 			return
@@ -134,7 +134,7 @@ const kindPermanent = "permanent"
 
 // Uploaded implements pipeline.Progress: the event is on its way while the
 // message is sent.
-func (h *handling) Uploaded(record *pipeline.Record) {
+func (h *handling) Uploaded(record *job.Record) {
 	event := h.event(schemas.StatusUploaded, record, nil)
 	h.uploads = make(chan error, 1)
 	ctx, cancel := h.outlive(schemas.WithTrace(h.end, h.watch.Trace()))
@@ -175,7 +175,7 @@ func (h *handling) awaitUploads() error {
 	return err
 }
 
-func (h *handling) event(status schemas.Status, r *pipeline.Record, reason *schemas.Reason) schemas.Event {
+func (h *handling) event(status schemas.Status, r *job.Record, reason *schemas.Reason) schemas.Event {
 	data := schemas.EventData{
 		JobID:             h.job.ID,
 		Operation:         h.job.Operation,
@@ -210,15 +210,15 @@ func (h *handling) ack(ctx context.Context) {
 }
 
 // statusOf is what an event says of a job whose record is at phase.
-func statusOf(phase pipeline.Phase) schemas.Status {
+func statusOf(phase job.Phase) schemas.Status {
 	switch phase {
-	case pipeline.Waiting:
+	case job.Waiting:
 		return schemas.StatusRetrying
-	case pipeline.Accepted:
+	case job.Accepted:
 		return schemas.StatusAccepted
-	case pipeline.Held:
+	case job.Held:
 		return schemas.StatusUnknown
-	case pipeline.Cancelled:
+	case job.Cancelled:
 		return schemas.StatusCancelled
 	}
 	return schemas.StatusFailed

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -59,7 +60,7 @@ func (brisk) Understand(lane schemas.Lane, _ []byte) (schemas.Job, error) {
 	return schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}, nil
 }
 
-func (b brisk) Deliver(_ context.Context, _ schemas.Class, job schemas.Job, _ *pipeline.Record, _ pipeline.Journal, _ pipeline.Progress) error {
+func (b brisk) Deliver(_ context.Context, _ schemas.Class, job schemas.Job, _ *job.Record, _ pipeline.Journal, _ pipeline.Progress) error {
 	if job.ID == "shut" {
 		b.probes.Add(1)
 	}

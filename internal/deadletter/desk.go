@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -162,7 +162,7 @@ func attemptOf(letter natsq.Letter) int {
 	return max(n, 1)
 }
 
-func save(ctx context.Context, page worker.Page, record pipeline.Record) error {
+func save(ctx context.Context, page worker.Page, record job.Record) error {
 	err := page.Save(ctx, record)
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Kind == fault.Superseded {
 		return errRace

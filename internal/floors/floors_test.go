@@ -61,23 +61,25 @@ var house = map[string]room{
 	"pipeline/filetype": {shut: network},
 	"pipeline/compose":  {rooms: []string{"schemas", "internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
 	"pipeline/guard":    {rooms: []string{"internal/fault", "pipeline/filetype"}, shut: network},
+	// The record of a job, and what may happen to it.
+	"internal/job": {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline/guard"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
-	"pipeline": {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline/compose", "pipeline/guard"}, shut: network},
-	"worker":   {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline", "worker/lanes"}, shut: network},
+	"pipeline": {rooms: []string{"schemas", "internal/fault", "internal/job", "pipeline/compose", "pipeline/guard"}, shut: network},
+	"worker":   {rooms: []string{"schemas", "internal/fault", "internal/job", "internal/versioned", "pipeline", "worker/lanes"}, shut: network},
 	// Which lane is asked next, and which rests.
 	"worker/lanes": {rooms: []string{"schemas", "internal/fault", "internal/versioned"}, shut: network},
 
 	// The edges implement the ports; none knows another.
-	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
+	"internal/s3source":  {rooms: []string{"internal/job", "schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
 	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
-	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
+	"internal/ledger":    {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "worker"}},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},
-	"internal/ledger/measure": {rooms: []string{"internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "pipeline", "schemas"}},
+	"internal/ledger/measure": {rooms: []string{"internal/job", "internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "schemas"}},
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
+	"internal/backfill": {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/manifest", "internal/versioned"}, shut: network},
 	"internal/show":     {rooms: []string{"schemas"}, shut: network},
 
 	// The code of docs/integrating.md.
@@ -85,20 +87,20 @@ var house = map[string]room{
 	"docs/examples": {rooms: []string{"schemas"}},
 
 	// An operator's decisions about dead letters.
-	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
+	"internal/deadletter": {rooms: []string{"internal/job", "schemas", "internal/fault", "worker", "internal/natsq"}},
 	// What is known of one job.
-	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq"}},
+	"internal/timeline": {rooms: []string{"internal/job", "schemas", "internal/natsq"}},
 
 	// What a worker tells of itself.
-	"internal/telemetry": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
+	"internal/telemetry": {rooms: []string{"internal/job", "schemas", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
 
 	// The wiring.
 	"internal/app": {rooms: []string{
-		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
+		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker", "internal/job",
 		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
-		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
+		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/job", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
 		"internal/ledger", "internal/deadletter", "internal/timeline", "internal/stdlog",
 		"internal/manifest", "internal/backfill", "internal/versioned",
 	}, shut: servers},

@@ -1,9 +1,7 @@
-package pipeline
+package job
 
 import (
-	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/versioned"
@@ -135,62 +133,6 @@ type Suspicion struct {
 	Code   string `json:"code"`
 	Worker string `json:"worker"`
 	Times  int    `json:"times"`
-}
-
-// FileRecord is what is known of the job's file at the same index.
-type FileRecord struct {
-	// Pin is the exact object that was read first.
-	Pin *Pin `json:"pin,omitempty"`
-	// ContentType is as what the file leaves. The ledger never has a name that the
-	// caller may have made up, but the one it falls under.
-	ContentType string `json:"content_type,omitempty"`
-	// OwnType says that ContentType is not the name the file leaves as: that is
-	// the caller's own, and in the job.
-	OwnType bool `json:"own_type,omitempty"`
-	// Charset is the one that was stated for a text, a name that many know.
-	Charset string `json:"charset,omitempty"`
-	// TypeSource says who said as what the file leaves: job, bytes or store.
-	TypeSource string           `json:"type_source,omitempty"`
-	Transfer   schemas.Transfer `json:"transfer,omitempty"`
-	SHA256     string           `json:"sha256,omitempty"`
-	SHA1       []byte           `json:"sha1,omitempty"`
-	// URL names the file at Redox once it is uploaded.
-	URL string `json:"url,omitempty"`
-
-	Unknown versioned.Unknown `json:",embed"`
-}
-
-// MarshalJSON keeps what a caller may have made up out of the ledger.
-func (f FileRecord) MarshalJSON() ([]byte, error) {
-	type plain FileRecord
-	told := plain(f)
-	told.ContentType = guard.Shown(f.ContentType)
-	told.OwnType = f.OwnType || told.ContentType != f.ContentType
-	return versioned.Encode(told)
-}
-
-// recall puts said, what the caller says of the file's type, back into a record
-// from the ledger, so that every try sends the same.
-func (f *FileRecord) recall(said string) {
-	if name, _, _ := strings.Cut(said, ";"); f.OwnType && name != "" {
-		f.ContentType, f.OwnType = name, false
-	}
-}
-
-// mediaType is the type with its charset.
-func (f *FileRecord) mediaType() string {
-	return guard.Verdict{ContentType: f.ContentType, Charset: f.Charset}.String()
-}
-
-// Journal keeps the record of the one job in hand.
-type Journal interface {
-	// Save replaces the record if nobody else has changed it since, else it
-	// fails with a fault of kind superseded. A fault of scope ledger means that
-	// nothing can be proven and nothing may be sent.
-	Save(ctx context.Context, record Record) error
-	// Owned fails with a fault of kind superseded when the lease of the job has
-	// ended without a renewal, so that another worker may have the job by now.
-	Owned() error
 }
 
 // EventFiles is the part of the record that events may tell.
