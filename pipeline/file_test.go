@@ -15,8 +15,8 @@ import (
 // deliveryOf is a delivery of files of these sizes, surveyed.
 func deliveryOf(transfer schemas.Transfer, noEmbed bool, sizes ...int64) *delivery {
 	d := &delivery{
-		Pipeline: &Pipeline{settings: Settings{EmbedLimit: 100, FileLimit: 1000}},
-		job:      schemas.Job{Transfer: transfer}, record: &job.Record{NoEmbed: noEmbed},
+		line: &Pipeline{settings: Settings{EmbedLimit: 100, FileLimit: 1000}},
+		job:  schemas.Job{Transfer: transfer}, record: &job.Record{NoEmbed: noEmbed},
 	}
 	for _, size := range sizes {
 		d.record.Files = append(d.record.Files, job.FileRecord{Pin: &job.Pin{Size: size}})

@@ -84,8 +84,8 @@ type Progress interface {
 // journal: when it returns nil, the saved record is Accepted and holds the
 // receipt. Otherwise the error holds a *fault.Fault, and record, with what was
 // learned on the way, is the caller's to save.
-func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, job schemas.Job, record *job.Record, journal Journal, progress Progress) error {
-	d := &delivery{Pipeline: p, class: class, job: job, record: record, journal: journal, progress: progress, proven: p.now()}
+func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, u Understood, record *job.Record, journal Journal, progress Progress) error {
+	d := &delivery{line: p, class: class, job: u.Job, draft: u.draft, record: record, journal: journal, progress: progress, proven: p.now()}
 	defer d.close()
 	if err := d.run(ctx); err != nil {
 		return interrupted(ctx, err)

@@ -18,16 +18,16 @@ const previewURL = "https://blob.redoxengine.com/preview-of-file-%d"
 // reads the files' sizes and types from the store, and their bytes where they
 // are embedded, when the letter is opened. The caller closes what it opens.
 func (p *Pipeline) Preview(ctx context.Context, asked schemas.Job) (Letter, error) {
-	d := &delivery{Pipeline: p, job: asked, record: &job.Record{}, progress: unwatched{}}
+	d := &delivery{line: p, job: asked, record: &job.Record{}, progress: unwatched{}}
 	defer d.close()
 	if err := d.survey(ctx); err != nil {
 		return Letter{}, err
 	}
 	transfer := d.transferOf()
+	d.record.Travel(transfer)
 	for i := range d.record.Files {
-		d.record.Files[i].Transfer = transfer
 		if transfer == schemas.Upload {
-			d.record.Files[i].URL = fmt.Sprintf(previewURL, i)
+			d.record.Files[i].Uploaded(fmt.Sprintf(previewURL, i))
 		}
 	}
 	message, err := d.compose()

@@ -28,7 +28,7 @@ func (p *passed) Repeats() bool        { return true }
 func TestStepsAreToldOf(t *testing.T) {
 	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	told := &passed{}
-	d := &delivery{Pipeline: New(nil, nil, Settings{}, func() time.Time { now = now.Add(time.Second); return now }), progress: told}
+	d := &delivery{line: New(nil, nil, Settings{}, func() time.Time { now = now.Add(time.Second); return now }), progress: told}
 	failed := errors.New("failed")
 	for _, c := range []struct {
 		step  Step
@@ -74,7 +74,7 @@ func TestTheFirstReadingIsClosed(t *testing.T) {
 // TestWhatCannotBeComposedEndsTheTry: it never comes to a sending.
 func TestWhatCannotBeComposedEndsTheTry(t *testing.T) {
 	d := &delivery{
-		Pipeline: New(nil, nil, Settings{}, time.Now), progress: &passed{},
+		line: New(nil, nil, Settings{}, time.Now), progress: &passed{},
 		job: schemas.Job{ID: "a", Operation: "none"}, record: &job.Record{Phase: job.Working},
 	}
 	if err := d.transfer(t.Context()); err == nil || d.record.Phase != job.Working {

@@ -76,8 +76,8 @@ func TestEveryStepThatOthersDecideIsWatched(t *testing.T) {
 				progress := &watched{once: once}
 				others := &away{t: t, progress: progress}
 				d := &delivery{
-					Pipeline: New(others, others, Settings{Retry: RetryPolicy{Tries: 3, First: time.Second, Longest: time.Second}}, time.Now),
-					job:      asked, record: &job.Record{}, progress: progress, proven: time.Now(),
+					line: New(others, others, Settings{Retry: RetryPolicy{Tries: 3, First: time.Second, Longest: time.Second}}, time.Now),
+					job:  asked, record: &job.Record{}, progress: progress, proven: time.Now(),
 				}
 				err := run(t.Context(), d)
 				want := 3
@@ -100,7 +100,7 @@ func (owned) Owned() error { return nil }
 // TestBytesThatMoveAreTold.
 func TestBytesThatMoveAreTold(t *testing.T) {
 	progress := &watched{}
-	d := &delivery{Pipeline: &Pipeline{}, progress: progress, journal: owned{}}
+	d := &delivery{line: &Pipeline{}, progress: progress, journal: owned{}}
 	p := d.fenced(Payload{Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader("hello")), nil
 	}}, nil)

@@ -253,12 +253,14 @@ func (w *world) deliver(ctx context.Context, asked schemas.Job) (job.Record, *up
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.deliverOn(ctx, asked, page.Record(), kept{Page: page})
+	record := page.Record()
+	record.Phase = job.Working // a worker claims the job first
+	return w.deliverOn(ctx, asked, record, kept{Page: page})
 }
 
 func (w *world) deliverOn(ctx context.Context, asked schemas.Job, record job.Record, journal pipeline.Journal) (job.Record, *uploads, error) {
 	told := &uploads{}
-	err := w.line.Deliver(ctx, schemas.Live, asked, &record, journal, told)
+	err := w.line.Deliver(ctx, schemas.Live, pipeline.Understood{Job: asked}, &record, journal, told)
 	return record, told, err
 }
 

@@ -27,7 +27,7 @@ type inOrder struct {
 	gate map[string]chan struct{}
 }
 
-func (s *inOrder) Deliver(ctx context.Context, _ schemas.Class, job schemas.Job, record *job.Record, journal pipeline.Journal, _ pipeline.Progress) error {
+func (s *inOrder) Deliver(ctx context.Context, _ schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.Journal, _ pipeline.Progress) error {
 	if wait := s.gate[job.ID]; wait != nil {
 		<-wait
 	}
@@ -229,7 +229,7 @@ func TestAPredecessorThatIsSentAgain(t *testing.T) {
 // TestAPredecessorThatComesLate is waited for.
 func TestAPredecessorThatComesLate(t *testing.T) {
 	w := newWorld(t)
-	w.settings.Patience.Unseen = time.Minute
+	w.settings.Policy.Unseen = time.Minute
 	s := &inOrder{}
 	w.start(s, nil)
 	w.publish(after("b", "a"))

@@ -139,7 +139,7 @@ func TestCancelWhileUnderWay(t *testing.T) {
 		{"about to be sent", "1/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
 			return func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 				heard()
-				return (&script{post: func(int) *fault.Fault { w.t.Error("it was sent"); return nil }}).Deliver(ctx, schemas.Backfill, schemas.Job{}, r, j, nil)
+				return (&script{post: func(int) *fault.Fault { w.t.Error("it was sent"); return nil }}).Deliver(ctx, schemas.Backfill, pipeline.Understood{}, r, j, nil)
 			}
 		}},
 		{"after a fault", "1/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {

@@ -82,6 +82,50 @@ func TestAnOldCopyOfOtherContent(t *testing.T) {
 	}
 }
 
+// TestOtherContentBesideOneInDoubt: a copy of other content takes the place of one that
+// was lost while it was sent. From then on it is the job, and the first one's content,
+// published once more, is kept and told of: no other copy carries that on.
+func TestOtherContentBesideOneInDoubt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.settings.Policy.First, w.settings.Policy.Longest = 10*time.Second, 10*time.Second
+	first, second := jobJSON("job", "a"), jobJSON("job", "b")
+	w.remember("job", job.Record{Phase: job.Sending, Attempt: 2, Sequence: 1000, Digest: digest(first)})
+	s := &script{post: accepts}
+	w.start(s, nil)
+	w.publish(second)
+	w.until("it is put off", func() bool { return len(w.events()) == 1 })
+	w.publish(first)
+	w.until("the other is told of", func() bool { return len(w.events()) > 1 })
+	if letters := w.messages("DEAD"); len(letters) != 1 || !bytes.Equal(letters[0].Data, first) {
+		t.Errorf("%d dead letters, want the copy of other content", len(letters))
+	}
+	if r := w.events()[1].Data.Reason; r == nil || r.Code != "id_reused" {
+		t.Errorf("the copy says %+v", r)
+	}
+	w.drained()
+	if got, want := describe(w.events()), "2/retrying! 0/duplicate 3/accepted!"; got != want {
+		t.Errorf("events %q, want %q", got, want)
+	}
+	if r := w.record("job"); r.Digest != digest(second) {
+		t.Error("the record has the digest of the other copy")
+	}
+}
+
+// TestOtherContentInPlaceOfALostCopy has attempts of its own: an event under a number
+// that was used for the lost one would be dropped as its repeat.
+func TestOtherContentInPlaceOfALostCopy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.remember("job", job.Record{Phase: job.Working, Attempt: 2, Sequence: 1000, Digest: digest(jobJSON("job", "a"))})
+	w.start(&script{post: accepts}, nil)
+	w.publish(jobJSON("job", "b"))
+	w.drained()
+	if got, want := describe(w.events()), "3/accepted"; got != want {
+		t.Errorf("events %q, want %q", got, want)
+	}
+}
+
 // TestALostSchedule: a waiting job whose schedule is gone is carried on by the
 // next copy that is published, and its own next schedule is not taken for the
 // lost one.
@@ -245,7 +289,7 @@ func TestPublishedAgainAfterTheEnd(t *testing.T) {
 		plain := &script{post: accepts}
 		s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 			seen = *r
-			return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
+			return plain.Deliver(ctx, schemas.Live, pipeline.Understood{}, r, j, nil)
 		}
 		stop := w.start(s, nil)
 		w.publish(data)
@@ -260,9 +304,9 @@ func TestPublishedAgainAfterTheEnd(t *testing.T) {
 	}
 }
 
-// TestMendedWhileItWaited: a copy of other content that carries a job on begins
-// with other files, and keeps what is known of earlier sendings.
-func TestMendedWhileItWaited(t *testing.T) {
+// TestFixedWhileItWaited: a copy of other content that carries a job on has a number of
+// its own, begins with other files, and keeps what is known of earlier sendings.
+func TestFixedWhileItWaited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.remember("job", job.Record{
@@ -273,11 +317,11 @@ func TestMendedWhileItWaited(t *testing.T) {
 	plain := &script{post: accepts}
 	w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 		files <- slices.Clone(r.Files)
-		return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
+		return plain.Deliver(ctx, schemas.Live, pipeline.Understood{}, r, j, nil)
 	}}, nil)
 	w.publish(jobJSON("job", "a"))
 	w.drained()
-	if got := describe(w.events()); got != "2/accepted!" {
+	if got := describe(w.events()); got != "3/accepted!" {
 		t.Errorf("events %q", got)
 	}
 	if left := <-files; left != nil {

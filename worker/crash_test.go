@@ -15,7 +15,6 @@ import (
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
-	"github.com/chartpost/chartpost/worker"
 )
 
 var (
@@ -66,7 +65,7 @@ func TestACrashAnywhere(t *testing.T) {
 						w.lease = 5 * time.Second
 					}
 					if c.hold {
-						w.settings.Patience.OnUnknown = worker.Hold
+						w.settings.Policy.OnUnknown = job.HoldUnknown
 					}
 					wait.Go(func() {
 						reached := crash(w, &cut{at: at, after: after}, &script{post: c.post}, c.end)

@@ -146,6 +146,6 @@ type Ledger interface {
 
 // Deliverer is the pipeline.
 type Deliverer interface {
-	Understand(lane schemas.Lane, data []byte) (schemas.Job, error)
-	Deliver(ctx context.Context, class schemas.Class, job schemas.Job, record *job.Record, journal pipeline.Journal, progress pipeline.Progress) error
+	Understand(lane schemas.Lane, data []byte) (pipeline.Understood, error)
+	Deliver(ctx context.Context, class schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.Journal, progress pipeline.Progress) error
 }

@@ -63,8 +63,8 @@ func newWorldOn(t testing.TB, url string) *world {
 	w := &world{t: t, prefix: fmt.Sprintf("w%d", worlds.Add(1)), lease: 30 * time.Second, log: &logBuffer{}}
 	w.settings = worker.Settings{
 		Prefix: w.prefix, Slots: 4, LaneConcurrency: 4, Grace: 10 * time.Second,
-		Patience: worker.Patience{OnUnknown: worker.Resend, First: 500 * time.Millisecond, Longest: time.Second, Unseen: 2 * time.Second},
-		Backoff:  worker.Backoff{First: 500 * time.Millisecond, Longest: time.Second},
+		Policy:  job.Policy{OnUnknown: job.ResendUnknown, First: 500 * time.Millisecond, Longest: time.Second, Unseen: 2 * time.Second},
+		Backoff: worker.Backoff{First: 500 * time.Millisecond, Longest: time.Second},
 	}
 	nc, err := nats.Connect(url, nats.Timeout(limit))
 	if err != nil {
@@ -316,11 +316,11 @@ type script struct {
 	// taken counts the posts that Redox has taken, whatever it answered.
 	taken atomic.Int32
 	// understand and deliver replace what they are named for.
-	understand func(data []byte) (schemas.Job, error)
+	understand func(data []byte) (pipeline.Understood, error)
 	deliver    func(ctx context.Context, record *job.Record, journal pipeline.Journal) error
 }
 
-func (s *script) Understand(lane schemas.Lane, data []byte) (schemas.Job, error) {
+func (s *script) Understand(lane schemas.Lane, data []byte) (pipeline.Understood, error) {
 	if s.understand != nil {
 		return s.understand(data)
 	}
@@ -330,7 +330,7 @@ func (s *script) Understand(lane schemas.Lane, data []byte) (schemas.Job, error)
 // reader is a pipeline that can do no more than understand.
 var reader = pipeline.New(nil, nil, pipeline.Settings{Environment: schemas.Development}, time.Now)
 
-func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, record *job.Record, journal pipeline.Journal, _ pipeline.Progress) error {
+func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, record *job.Record, journal pipeline.Journal, _ pipeline.Progress) error {
 	if s.deliver != nil {
 		return s.deliver(ctx, record, journal)
 	}

@@ -55,7 +55,7 @@ func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, old
 		return "", err
 	}
 	if !known {
-		record = forgotten(letter, data)
+		record = job.Remembered(letter.Status, digest(data), attemptOf(letter), letter.PossibleDuplicate)
 	}
 	outcome, err := d.consider(ctx, letter, asked, data, record, terms)
 	if err == nil && outcome == Resent && !known {
@@ -78,16 +78,6 @@ func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, old
 		}
 	}
 	return outcome, nil
-}
-
-// forgotten is the record that a letter speaks of, where the ledger has none. One
-// that says nothing may have been sent.
-func forgotten(letter natsq.Letter, data []byte) job.Record {
-	phase := job.Held
-	if letter.Status == schemas.StatusFailed {
-		phase = job.Failed
-	}
-	return job.Record{Phase: phase, Digest: digest(data)}
 }
 
 // judge says what a Replay does: Resent, UnderWay, or an error where it refuses.
@@ -159,9 +149,8 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, asked schemas.J
 	}
 	if record.Phase.Final() {
 		// A job that comes after this one must not take its last end for final.
-		record.Resent, record.Owner, record.UpdatedAt = d.Now().UTC(), d.By, d.Now().UTC()
-		record.PossibleDuplicate = record.PossibleDuplicate || record.Phase == job.Held
-		if err := save(ctx, page, record); err != nil {
+		record.Resend(d.Now())
+		if err := save(ctx, page, record.WrittenBy(d.By, d.Now())); err != nil {
 			return "", err
 		}
 	}

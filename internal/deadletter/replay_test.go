@@ -218,7 +218,7 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
-	if r := forgotten(natsq.Letter{}, data); r.Phase != job.Held {
+	if r := job.Remembered("", "", 1, false); r.Phase != job.Held {
 		t.Error("a letter that says nothing counts as one of a job that was not sent")
 	}
 }

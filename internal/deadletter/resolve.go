@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/job"
@@ -137,9 +136,8 @@ func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte) (jo
 	if err := acceptable(record, data); err != nil || resolved(record) {
 		return record, err
 	}
-	record.Phase, record.Receipt, record.NextAttemptAt = job.Accepted, nil, time.Time{}
-	record.Reason = &schemas.Reason{Kind: string(fault.UnknownOutcome), Code: CodeResolved, Text: "an operator found that Redox has the message"}
-	record.Owner, record.UpdatedAt = d.By, d.Now().UTC()
+	record.Resolve(schemas.Reason{Kind: string(fault.UnknownOutcome), Code: CodeResolved, Text: "an operator found that Redox has the message"})
+	record = record.WrittenBy(d.By, d.Now())
 	return record, save(ctx, page, record)
 }
 

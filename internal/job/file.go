@@ -65,3 +65,31 @@ func (f *FileRecord) Recall(said string) {
 func (f *FileRecord) MediaType() string {
 	return guard.Verdict{ContentType: f.ContentType, Charset: f.Charset}.String()
 }
+
+// Expect makes room for what is learned of the job's files.
+func (r *Record) Expect(files int) {
+	if len(r.Files) != files {
+		r.Files = make([]FileRecord, files)
+	}
+}
+
+// Travel says how the files travel.
+func (r *Record) Travel(by schemas.Transfer) {
+	for i := range r.Files {
+		r.Files[i].Transfer = by
+	}
+}
+
+// UploadInstead says that Redox found the message with its embedded files too large.
+func (r *Record) UploadInstead() { r.NoEmbed = true }
+
+// Judged notes which object the file is, and as what it leaves.
+func (f *FileRecord) Judged(pin Pin, v guard.Verdict) {
+	f.Pin, f.ContentType, f.Charset, f.TypeSource = &pin, v.ContentType, v.Charset, string(v.Source)
+}
+
+// Hashed notes the digests of the file's bytes. sha1 is nil where none was taken.
+func (f *FileRecord) Hashed(sha256 string, sha1 []byte) { f.SHA256, f.SHA1 = sha256, sha1 }
+
+// Uploaded notes the URL that names the file at Redox.
+func (f *FileRecord) Uploaded(url string) { f.URL = url }

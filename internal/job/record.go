@@ -1,3 +1,9 @@
+// Package job owns the record of a job: its phases, the moves between them, what a
+// copy of the job means beside the record, and what becomes of a job that was not
+// accepted.
+//
+// It is pure: it knows neither network nor clock. The record's fields are exported to
+// be read; only this package assigns them, and a test holds that.
 package job
 
 import (
@@ -23,14 +29,30 @@ const (
 	// Accepted, Failed, Held and Cancelled are final.
 	Accepted Phase = "accepted"
 	Failed   Phase = "failed"
-	// Held is the end of a job whose outcome nobody knows.
+	// Held is the end of a job of unknown outcome: Redox may have its message.
 	Held      Phase = "unknown"
 	Cancelled Phase = "cancelled"
 )
 
-// Final tells whether the job goes no further by itself.
+// Final reports whether the job goes no further by itself.
 func (p Phase) Final() bool {
 	return p == Accepted || p == Failed || p == Held || p == Cancelled
+}
+
+// Status is what an event says of a job in the phase.
+func (p Phase) Status() schemas.Status {
+	switch p {
+	case Waiting:
+		return schemas.StatusRetrying
+	case Accepted:
+		return schemas.StatusAccepted
+	case Held:
+		return schemas.StatusUnknown
+	case Cancelled:
+		return schemas.StatusCancelled
+	default:
+		return schemas.StatusFailed
+	}
 }
 
 // known reports whether this version has the phase.
@@ -41,17 +63,18 @@ func (p Phase) known() bool { return p == Working || p == Sending || p == Waitin
 const RecordVersion = 1
 
 // Record is what the ledger remembers of one job, so that whoever takes it
-// next repeats nothing. It holds no patient data: no key, no title, no name.
+// next repeats nothing. It holds no patient data: no key, no title, no name. Its
+// fields are the ledger's format, so there are more than twelve.
 type Record struct {
 	Phase Phase `json:"phase"`
 	// Attempt counts the tries from 1. A try that a crash or a shutdown cut
 	// short goes on under the same number.
 	Attempt int `json:"attempt"`
-	// Sequence is the stream sequence of the copy of the job that Phase speaks
-	// of; it tells a redelivery from a second publish of the same id.
+	// Sequence is the stream sequence of the recorded copy, of which Phase speaks.
+	// By it a redelivery is told from a second publish of the same id.
 	Sequence uint64 `json:"sequence"`
-	// Stored is when the server stored that copy: a stream that is made anew
-	// gives the same sequences again.
+	// Stored is when the server stored that copy: a stream that was deleted and made
+	// again gives the same sequences a second time.
 	Stored time.Time `json:"stored"`
 	// Published is when the job was published where Stored is the time of a later
 	// copy, which a schedule brought.
@@ -68,12 +91,12 @@ type Record struct {
 	// PossibleDuplicate stays set once a message was sent while an earlier
 	// sending of it might have been taken.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
-	// Doubts counts the sendings whose outcome nobody knows.
-	Doubts int `json:"doubts,omitempty"`
-	// Spared counts, in this attempt, the faults that were not held against the
-	// job; Released says that whoever had the job gave it back in good order, and
-	// Abandoned counts the times nobody did.
-	Spared    int  `json:"spared,omitempty"`
+	// UnknownSends counts the sendings of unknown outcome.
+	UnknownSends int `json:"doubts,omitempty"`
+	// Deferrals counts, in this attempt, the faults that were not held against the
+	// job. Released says that the last worker gave the job back in good order, and
+	// Abandoned counts the times that a worker did not.
+	Deferrals int  `json:"spared,omitempty"`
 	Released  bool `json:"released,omitempty"`
 	Abandoned int  `json:"abandoned,omitempty"`
 

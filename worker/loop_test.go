@@ -39,11 +39,11 @@ type slow struct {
 	deliver func(ctx context.Context, p pipeline.Progress) error
 }
 
-func (slow) Understand(schemas.Lane, []byte) (schemas.Job, error) {
-	return schemas.Job{ID: "job", RequestedAt: time.Now()}, nil
+func (slow) Understand(schemas.Lane, []byte) (pipeline.Understood, error) {
+	return pipeline.Understood{Job: schemas.Job{ID: "job", RequestedAt: time.Now()}}, nil
 }
 
-func (s slow) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, _ *job.Record, _ pipeline.Journal, p pipeline.Progress) error {
+func (s slow) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, _ *job.Record, _ pipeline.Journal, p pipeline.Progress) error {
 	return s.deliver(ctx, p)
 }
 
@@ -108,7 +108,7 @@ func ledgerAway() error {
 func run(t *testing.T, queue Queue, book Ledger, d Deliverer, grace time.Duration) (stop func() time.Duration) {
 	settings := Settings{
 		Name: "w", Prefix: "p", Slots: 2, LaneConcurrency: 2, Lease: 30 * time.Second, Grace: grace,
-		Patience: Patience{OnUnknown: Resend, First: time.Second, Longest: time.Second}, Backoff: Backoff{First: time.Second, Longest: time.Second},
+		Policy: job.Policy{OnUnknown: job.ResendUnknown, First: time.Second, Longest: time.Second}, Backoff: Backoff{First: time.Second, Longest: time.Second},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -280,7 +280,7 @@ func (ofRun) Line() Line { return Line{Run: "run", Number: 1} }
 // stubborn is a pipeline that sends although the worker stops.
 type stubborn struct{ slow }
 
-func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, r *job.Record, j pipeline.Journal, _ pipeline.Progress) error {
+func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, r *job.Record, j pipeline.Journal, _ pipeline.Progress) error {
 	r.Phase = job.Sending
 	return j.Save(context.WithoutCancel(ctx), *r)
 }

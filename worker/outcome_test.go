@@ -34,7 +34,7 @@ func TestPanics(t *testing.T) {
 				if once() {
 					panic(errors.New(canary))
 				}
-				return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
+				return plain.Deliver(ctx, schemas.Live, pipeline.Understood{}, r, j, nil)
 			}}
 		}},
 		{"while sending", "1/retrying! 2/accepted!", func(once func() bool) *script {
@@ -58,7 +58,7 @@ func TestPanics(t *testing.T) {
 			return s
 		}},
 		{"on reading", "0/failed", func(func() bool) *script {
-			return &script{understand: func([]byte) (schemas.Job, error) { panic(canary) }}
+			return &script{understand: func([]byte) (pipeline.Understood, error) { panic(canary) }}
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestPanics(t *testing.T) {
 				t.Errorf("the reason is %+v, the receipt %+v", e.Data.Reason, e.Data.Receipt)
 			}
 			log := w.log.String()
-			if strings.Contains(log, canary) || !strings.Contains(log, "a panic while working on a job") || !strings.Contains(log, "world_test.go") && !strings.Contains(log, "fate_test.go") {
+			if strings.Contains(log, canary) || !strings.Contains(log, "a panic while working on a job") || !strings.Contains(log, "world_test.go") && !strings.Contains(log, "outcome_test.go") {
 				t.Errorf("the log must name the place and not the value:\n%s", log)
 			}
 			if letters := w.messages("DEAD"); len(letters) > 1 || (len(letters) == 1) != (c.want == "0/failed") {
@@ -178,7 +178,7 @@ func TestAnotherOwner(t *testing.T) {
 	}
 	// What is given back is delivered before anything new.
 	var seen sync.Map
-	w.start(&script{post: accepts, understand: func(data []byte) (schemas.Job, error) {
+	w.start(&script{post: accepts, understand: func(data []byte) (pipeline.Understood, error) {
 		job, err := reader.Understand(goodHealth, data)
 		seen.Store(job.ID, true)
 		return job, err
@@ -219,7 +219,7 @@ func TestNoNameNoLoss(t *testing.T) {
 func TestTooLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.settings.Patience.First, w.settings.Patience.Longest = 40*time.Second, 40*time.Second
+	w.settings.Policy.First, w.settings.Policy.Longest = 40*time.Second, 40*time.Second
 	s := &script{post: func(int) *fault.Fault { return busy }}
 	w.start(s, nil)
 	expiring := func(id string, requested, expires time.Duration) []byte {
