@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // delivery is one run of one job.
 type delivery struct {
-	*Pipeline
+	line     *Pipeline
 	class    schemas.Class
 	job      schemas.Job
-	record   *Record
+	record   *job.Record
 	journal  Journal
 	progress Progress
 	// opened is the only file's first reading, kept from the survey so that a
@@ -24,7 +25,8 @@ type delivery struct {
 	opened *Object
 	// unsaved: every file is at Redox, and the ledger does not know the last URL yet.
 	unsaved bool
-	// draft is the message without its files, until it is composed.
+	// draft is the message without its files, until it is composed; nil where it is
+	// parsed again.
 	draft *compose.Draft
 	// proven is when the ledger last took the record: the job was this worker's.
 	proven time.Time
@@ -50,7 +52,7 @@ func (d *delivery) waiting(run func() error) error {
 
 // repeat runs a step until it succeeds or may not be repeated in hand.
 func (d *delivery) repeat(ctx context.Context, step func() error) error {
-	policy := d.settings.Retry
+	policy := d.line.settings.Retry
 	if !d.progress.Repeats() {
 		policy.Tries = 1
 	}
@@ -58,7 +60,7 @@ func (d *delivery) repeat(ctx context.Context, step func() error) error {
 }
 
 func (d *delivery) run(ctx context.Context) error {
-	if err := d.step(StepAuthorize, func() error { return d.waiting(func() error { return d.redox.Authorize(ctx) }) }); err != nil {
+	if err := d.step(StepAuthorize, func() error { return d.waiting(func() error { return d.line.redox.Authorize(ctx) }) }); err != nil {
 		return err
 	}
 	if err := d.step(StepSurvey, func() error { return d.survey(ctx) }); err != nil {
@@ -68,9 +70,13 @@ func (d *delivery) run(ctx context.Context) error {
 	if f := fault.Of(err); f == nil || f.Code != CodeMessageTooLarge || !d.mayUploadInstead() {
 		return err
 	}
-	d.record.NoEmbed = true
+	d.record.UploadInstead()
 	return d.transfer(ctx)
 }
+
+// CodeMessageTooLarge is the code of Redox's 413 for a message. It is the one
+// fault the pipeline answers itself, by uploading what it had embedded.
+const CodeMessageTooLarge = "message_too_large"
 
 // mayUploadInstead tells whether a message that was too large with its files
 // inside can be made smaller: only where the caller left the choice to us.
@@ -91,7 +97,7 @@ func (d *delivery) transferOf() schemas.Transfer {
 	for _, f := range d.record.Files {
 		sum += f.Pin.Size
 	}
-	if sum <= d.settings.EmbedLimit {
+	if sum <= d.line.settings.EmbedLimit {
 		return schemas.Embed
 	}
 	return schemas.Upload
@@ -100,9 +106,7 @@ func (d *delivery) transferOf() schemas.Transfer {
 // transfer brings the files and the message to Redox.
 func (d *delivery) transfer(ctx context.Context) error {
 	transfer := d.transferOf()
-	for i := range d.record.Files {
-		d.record.Files[i].Transfer = transfer
-	}
+	d.record.Travel(transfer)
 	if transfer == schemas.Upload {
 		if err := d.uploadAll(ctx); err != nil {
 			return err
@@ -119,13 +123,13 @@ func (d *delivery) transfer(ctx context.Context) error {
 	return d.step(StepSend, func() error { return d.send(ctx, message) })
 }
 
-// compose builds the message, from the draft of the survey if there is one.
+// compose builds the message, from the draft that was kept if there is one.
 func (d *delivery) compose() (message *compose.Message, err error) {
 	draft := d.draft
 	d.draft = nil
-	err = d.parsed.use(len(d.job.Message), func() (err error) {
+	err = d.line.parsed.use(len(d.job.Message), func() (err error) {
 		if draft == nil {
-			if draft, err = d.settings.Composer.Draft(d.job); err != nil {
+			if draft, err = d.line.settings.Composer.Draft(d.job); err != nil {
 				return err
 			}
 		}
@@ -140,7 +144,7 @@ func (d *delivery) attachments() []compose.Attachment {
 	for i := range d.record.Files {
 		f := &d.record.Files[i]
 		list[i] = compose.Attachment{
-			ContentType: f.mediaType(),
+			ContentType: f.MediaType(),
 			Title:       titleOf(d.job.Files[i]),
 			Size:        f.Pin.Size,
 		}
@@ -162,7 +166,7 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 		if err := d.permit(ctx); err != nil {
 			return err
 		}
-		d.record.Phase = Sending
+		d.record.Send()
 		err := d.save(ctx)
 		if err == nil && d.unsaved {
 			d.unsaved = false
@@ -172,12 +176,12 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 			err = stopped(ctx.Err())
 		}
 		if err != nil {
-			d.record.Phase = Working
+			d.record.NotTaken()
 			return err
 		}
 		letter.AdmittedAt = d.admitted
 		err = judged(d.waiting(func() (err error) {
-			receipt, err = d.redox.Send(ctx, letter)
+			receipt, err = d.line.redox.Send(ctx, letter)
 			return err
 		}))
 		return d.refused(ctx, err)
@@ -185,8 +189,8 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 	if err != nil {
 		return err
 	}
-	receipt.AcceptedAt = d.now().UTC()
-	d.record.Phase, d.record.Receipt, d.record.Reason = Accepted, &receipt, nil
+	receipt.AcceptedAt = d.line.now().UTC()
+	d.record.Accept(receipt)
 	return d.saveReceipt(ctx)
 }
 
@@ -199,7 +203,7 @@ func (d *delivery) refused(ctx context.Context, err error) error {
 	if f == nil || f.Kind == fault.UnknownOutcome {
 		return err
 	}
-	d.record.Phase = Working
+	d.record.NotTaken()
 	if f.Kind != fault.Retryable && f.Code != CodeMessageTooLarge {
 		return err
 	}
@@ -213,8 +217,8 @@ func (d *delivery) refused(ctx context.Context, err error) error {
 // made, since the wait may be long. What the ledger lacks is written first, if
 // there is a wait; otherwise the write that says "sending" is at hand.
 func (d *delivery) permit(ctx context.Context) error {
-	if d.redox.TryAdmit(d.class) {
-		d.admitted = d.now()
+	if d.line.redox.TryAdmit(d.class) {
+		d.admitted = d.line.now()
 		d.progress.Admitted()
 		return nil
 	}
@@ -222,9 +226,9 @@ func (d *delivery) permit(ctx context.Context) error {
 		return err
 	}
 	d.progress.Queued()
-	err := d.step(StepPermit, func() error { return d.redox.Admit(ctx, d.class) })
+	err := d.step(StepPermit, func() error { return d.line.redox.Admit(ctx, d.class) })
 	if err == nil {
-		d.admitted = d.now()
+		d.admitted = d.line.now()
 		d.progress.Admitted()
 	}
 	return err
@@ -253,7 +257,7 @@ func (d *delivery) saveReceipt(ctx context.Context) error {
 		if err == nil || fault.Of(err).Kind == fault.Superseded || try == receiptTries {
 			return err
 		}
-		timer := time.NewTimer(d.settings.Retry.Longest)
+		timer := time.NewTimer(d.line.settings.Retry.Longest)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -268,7 +272,7 @@ func (d *delivery) saveReceipt(ctx context.Context) error {
 func (d *delivery) save(ctx context.Context) error {
 	err := d.journal.Save(context.WithoutCancel(ctx), *d.record)
 	if err == nil {
-		d.proven = d.now()
+		d.proven = d.line.now()
 	}
 	return err
 }
@@ -280,7 +284,7 @@ const provenFor = 10 * time.Second
 
 // prove writes the record again where a wait has made the last write old.
 func (d *delivery) prove(ctx context.Context) error {
-	if d.now().Sub(d.proven) < provenFor {
+	if d.line.now().Sub(d.proven) < provenFor {
 		return nil
 	}
 	return d.save(ctx)

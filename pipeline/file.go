@@ -17,29 +17,11 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// keptMessage is the largest message, in bytes, whose parsed form is kept while its
-// files are looked up and uploaded. Parsed, a message takes up to twenty times its
-// size, and such a wait may be long: a larger one is parsed again instead.
-const keptMessage = 16 << 10
-
 // survey learns size and type of every file before the first byte is sent, and
 // pins the exact objects, so that no later try sends other bytes.
 func (d *delivery) survey(ctx context.Context) error {
-	if len(d.record.Files) != len(d.job.Files) {
-		d.record.Files = make([]FileRecord, len(d.job.Files))
-	}
-	var stated []compose.Statement
-	err := d.parsed.use(len(d.job.Message), func() error {
-		draft, err := d.settings.Composer.Draft(d.job)
-		if err != nil {
-			return err
-		}
-		if len(d.job.Message) <= keptMessage {
-			d.draft = draft
-		}
-		stated = draft.Stated()
-		return nil
-	})
+	d.record.Expect(len(d.job.Files))
+	stated, err := d.stated()
 	if err != nil {
 		return err
 	}
@@ -47,7 +29,7 @@ func (d *delivery) survey(ctx context.Context) error {
 	for i := range d.job.Files {
 		known := &d.record.Files[i]
 		if known.Pin != nil {
-			known.recall(guard.Statement(stated[i].ContentType, d.job.Files[i].ContentType))
+			known.Recall(guard.Statement(stated[i].ContentType, d.job.Files[i].ContentType))
 			continue
 		}
 		object, err := d.look(ctx, i, single)
@@ -61,9 +43,25 @@ func (d *delivery) survey(ctx context.Context) error {
 		if err != nil {
 			return at(i, err)
 		}
-		known.Pin, known.ContentType, known.Charset, known.TypeSource = &object.Pin, verdict.ContentType, verdict.Charset, string(verdict.Source)
+		known.Judged(object.Pin, verdict)
 	}
 	return d.foresee()
+}
+
+// stated is what the message says of each file.
+func (d *delivery) stated() (stated []compose.Statement, err error) {
+	if d.draft != nil {
+		return d.draft.Stated(), nil
+	}
+	err = d.line.parsed.use(len(d.job.Message), func() error {
+		draft, err := d.line.settings.Composer.Draft(d.job)
+		if err != nil {
+			return err
+		}
+		stated, d.draft = draft.Stated(), keptDraft(d.job, draft)
+		return nil
+	})
+	return stated, err
 }
 
 // look asks the store for file i. The only file of a job is opened at once and
@@ -73,9 +71,9 @@ func (d *delivery) look(ctx context.Context, i int, keep bool) (*Object, error) 
 	err := d.repeat(ctx, func() error {
 		return d.waiting(func() (err error) {
 			if keep {
-				object, err = d.source.Open(ctx, d.job.Files[i], nil)
+				object, err = d.line.source.Open(ctx, d.job.Files[i], nil)
 			} else {
-				object, err = d.source.Stat(ctx, d.job.Files[i], nil)
+				object, err = d.line.source.Stat(ctx, d.job.Files[i], nil)
 			}
 			return err
 		})
@@ -91,7 +89,7 @@ func (d *delivery) look(ctx context.Context, i int, keep bool) (*Object, error) 
 
 // admit refuses what Redox would refuse, before any byte is sent.
 func (d *delivery) admit(i int, size int64) error {
-	switch limit := d.settings.FileLimit; {
+	switch limit := d.line.settings.FileLimit; {
 	case size == 0:
 		return at(i, &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "file_empty", Text: "the file has no bytes"})
 	case size > limit:
@@ -108,7 +106,7 @@ func (d *delivery) open(ctx context.Context, i int) (io.ReadCloser, error) {
 	d.opened = nil
 	if object == nil {
 		var err error
-		if object, err = d.source.Open(ctx, d.job.Files[i], known.Pin); err != nil {
+		if object, err = d.line.source.Open(ctx, d.job.Files[i], known.Pin); err != nil {
 			return nil, at(i, err)
 		}
 	}
@@ -116,7 +114,7 @@ func (d *delivery) open(ctx context.Context, i int) (io.ReadCloser, error) {
 	// hangs on the job's context, not on this try's.
 	return &hashedFile{
 		body: object.Body, unhook: context.AfterFunc(ctx, func() { object.Body.Close() }), index: i, left: known.Pin.Size, sum: newSums(known.Transfer),
-		want: d.job.Files[i].SHA256, done: func(s sums) { known.SHA256, known.SHA1 = s.sha256(), s.sha1() },
+		want: d.job.Files[i].SHA256, done: func(s sums) { known.Hashed(s.sha256(), s.sha1()) },
 	}, nil
 }
 
@@ -167,7 +165,7 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 		DataModel: operation.API == compose.DataModel,
 		FileName:  titleOf(d.job.Files[i]),
 		Payload: Payload{
-			ContentType: known.mediaType(),
+			ContentType: known.MediaType(),
 			Size:        known.Pin.Size,
 			Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
 		},
@@ -181,8 +179,9 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 			return err
 		}
 		parcel.AdmittedAt = d.admitted
-		return d.waiting(func() (err error) {
-			known.URL, err = d.redox.Upload(ctx, parcel)
+		return d.waiting(func() error {
+			url, err := d.line.redox.Upload(ctx, parcel)
+			known.Uploaded(url)
 			return err
 		})
 	})

@@ -8,17 +8,18 @@ import (
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // deliveryOf is a delivery of files of these sizes, surveyed.
 func deliveryOf(transfer schemas.Transfer, noEmbed bool, sizes ...int64) *delivery {
 	d := &delivery{
-		Pipeline: &Pipeline{settings: Settings{EmbedLimit: 100, FileLimit: 1000}},
-		job:      schemas.Job{Transfer: transfer}, record: &Record{NoEmbed: noEmbed},
+		line: &Pipeline{settings: Settings{EmbedLimit: 100, FileLimit: 1000}},
+		job:  schemas.Job{Transfer: transfer}, record: &job.Record{NoEmbed: noEmbed},
 	}
 	for _, size := range sizes {
-		d.record.Files = append(d.record.Files, FileRecord{Pin: &Pin{Size: size}})
+		d.record.Files = append(d.record.Files, job.FileRecord{Pin: &job.Pin{Size: size}})
 	}
 	return d
 }
@@ -135,7 +136,7 @@ func (s *standing) Close() error             { s.once.Do(func() { close(s.closed
 func TestTheKeptBodyEndsWithItsReading(t *testing.T) {
 	d := deliveryOf(schemas.Upload, false, 10)
 	d.job.Files = []schemas.File{{}}
-	d.opened = &Object{Pin: Pin{Size: 10}, Body: &standing{closed: make(chan struct{})}}
+	d.opened = &Object{Pin: job.Pin{Size: 10}, Body: &standing{closed: make(chan struct{})}}
 	ctx, cancel := context.WithCancel(t.Context())
 	body, err := d.open(ctx, 0)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
@@ -21,7 +22,7 @@ func (d *delivery) inspect(ctx context.Context, i int, object *Object, stated co
 	if stated.Title != "" {
 		titles = append(titles, stated.Title)
 	}
-	return d.settings.Guard.Judge(guard.File{
+	return d.line.settings.Guard.Judge(guard.File{
 		Key: file.Key, Titles: titles, Job: guard.Statement(stated.ContentType, file.ContentType), Store: object.ContentType, Size: object.Pin.Size,
 		Read: func(offset, length int64) ([]byte, error) {
 			if offset == 0 && object.Body != nil {
@@ -49,10 +50,10 @@ func (d *delivery) head(object *Object, n int64) ([]byte, error) {
 	return head, nil
 }
 
-func (d *delivery) part(ctx context.Context, file schemas.File, pin Pin, offset, length int64) (part []byte, err error) {
+func (d *delivery) part(ctx context.Context, file schemas.File, pin job.Pin, offset, length int64) (part []byte, err error) {
 	err = d.repeat(ctx, func() error {
 		return d.waiting(func() (err error) {
-			part, err = d.source.Part(ctx, file, pin, offset, length)
+			part, err = d.line.source.Part(ctx, file, pin, offset, length)
 			return err
 		})
 	})
@@ -72,8 +73,8 @@ func (d *delivery) foresee() error {
 	if d.draft != nil {
 		return d.admits(d.draft)
 	}
-	return d.parsed.use(len(d.job.Message), func() error {
-		draft, err := d.settings.Composer.Draft(d.job)
+	return d.line.parsed.use(len(d.job.Message), func() error {
+		draft, err := d.line.settings.Composer.Draft(d.job)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -20,12 +21,12 @@ func TestALargeMessageIsNotKeptParsed(t *testing.T) {
 			"resource":{"resourceType":"DocumentReference","status":"current","extension":[%s]}}`,
 			strings.TrimSuffix(strings.Repeat(`{"url":"0123456789"},`, values), ","))
 		d := &delivery{
-			Pipeline: New(nil, nil, Settings{Environment: schemas.Development}, time.Now),
+			line: New(nil, nil, Settings{Environment: schemas.Development}, time.Now),
 			job: schemas.Job{
 				ID: "a", Operation: schemas.DocumentReferenceCreate, Files: []schemas.File{{Bucket: "reports", Key: "a.pdf"}}, Message: json.RawMessage(message),
 				Destination: schemas.Destination{Slug: "good-health", Environment: schemas.Development}, RequestedAt: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC),
 			},
-			record: &Record{Files: []FileRecord{{Pin: &Pin{ETag: `"e"`, Size: 100}, ContentType: "application/pdf", Transfer: schemas.Embed}}},
+			record: &job.Record{Files: []job.FileRecord{{Pin: &job.Pin{ETag: `"e"`, Size: 100}, ContentType: "application/pdf", Transfer: schemas.Embed}}},
 		}
 		if err := d.survey(t.Context()); err != nil {
 			t.Fatal(err)

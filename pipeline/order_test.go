@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/pipeline"
@@ -41,11 +42,11 @@ func TestTheLedgerGoesFirst(t *testing.T) {
 	if !slices.Equal(seen, want) {
 		t.Errorf("requests:\n%s\nwant\n%s", strings.Join(seen, "\n"), strings.Join(want, "\n"))
 	}
-	if len(told.told) != 1 || urls(told.told[0]) != 2 || told.told[0].Phase != pipeline.Sending {
+	if len(told.told) != 1 || urls(told.told[0]) != 2 || told.told[0].Phase != job.Sending {
 		t.Errorf("told of the uploads %d times", len(told.told))
 	}
 	kept, _ := w.found()
-	if kept.Phase != pipeline.Accepted || kept.Receipt == nil || kept.Receipt.AcceptedAt.IsZero() || kept.Receipt.Location != record.Receipt.Location {
+	if kept.Phase != job.Accepted || kept.Receipt == nil || kept.Receipt.AcceptedAt.IsZero() || kept.Receipt.Location != record.Receipt.Location {
 		t.Errorf("the ledger says %s %+v", kept.Phase, kept.Receipt)
 	}
 	for i, f := range kept.Files {
@@ -87,7 +88,7 @@ func TestTheLedgerKnowsTheURLBeforeAWait(t *testing.T) {
 			}
 			way.waits = func() {
 				waited = true
-				if r, _ := w.found(); r.Phase != pipeline.Working || urls(r) != 1 {
+				if r, _ := w.found(); r.Phase != job.Working || urls(r) != 1 {
 					t.Errorf("while the message waits the ledger says %s with %d urls", r.Phase, urls(r))
 				}
 			}
@@ -118,7 +119,7 @@ func TestEveryPostHasItsOwnWrite(t *testing.T) {
 		r, revision := w.found()
 		mu.Lock()
 		defer mu.Unlock()
-		if revisions = append(revisions, revision); r.Phase != pipeline.Sending {
+		if revisions = append(revisions, revision); r.Phase != job.Sending {
 			t.Errorf("a post while the ledger says %s", r.Phase)
 		}
 	})
@@ -141,7 +142,7 @@ func TestARefusalLeavesNoDoubt(t *testing.T) {
 			way, waited := &spent{Redox: w.gate, uploads: 1}, 0
 			way.waits = func() {
 				waited++
-				if r, _ := w.found(); waited == 1 && r.Phase != pipeline.Working {
+				if r, _ := w.found(); waited == 1 && r.Phase != job.Working {
 					t.Errorf("while a refused job waits the ledger says %s", r.Phase)
 				}
 			}
@@ -159,8 +160,8 @@ func TestARefusalLeavesNoDoubt(t *testing.T) {
 func TestNothingIsSentWithoutALedger(t *testing.T) {
 	w := newWorld(t)
 	w.ledger = ledger.New(w.bucket, 5*time.Second) // its end is waited for
-	job := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
-	page, _, err := w.ledger.Open(t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+	asked := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
+	page, _, err := w.ledger.Open(t.Context(), asked.Key(), job.Record{Phase: job.Working, Attempt: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +170,9 @@ func TestNothingIsSentWithoutALedger(t *testing.T) {
 	}
 	posts := 0
 	w.watch(func(string) { posts++ })
-	record, _, err := w.deliverOn(t.Context(), job, page.Record(), kept{Page: page})
+	record, _, err := w.deliverOn(t.Context(), asked, page.Record(), kept{Page: page})
 	wantFault(t, err, fault.Retryable, "ledger_unavailable", "")
-	if posts != 0 || record.Phase != pipeline.Working {
+	if posts != 0 || record.Phase != job.Working {
 		t.Errorf("%d posts, phase %s", posts, record.Phase)
 	}
 }
@@ -192,8 +193,8 @@ func TestALostLeaseSendsNothing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			job := jobOf(c.transfer, w.put("a.pdf", document(400_000, "a")))
-			page, _, err := w.ledger.Open(t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+			asked := jobOf(c.transfer, w.put("a.pdf", document(400_000, "a")))
+			page, _, err := w.ledger.Open(t.Context(), asked.Key(), job.Record{Phase: job.Working, Attempt: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,7 +205,7 @@ func TestALostLeaseSendsNothing(t *testing.T) {
 					lost.Store(true)
 				}
 			}}, w.gate)
-			_, told, err := w.deliverOn(t.Context(), job, page.Record(), kept{page, lost})
+			_, told, err := w.deliverOn(t.Context(), asked, page.Record(), kept{page, lost})
 			wantFault(t, err, fault.Superseded, "lease_lost", "")
 			w.took(c.uploads, 0)
 			if told.left != 0 || read > c.at+200_000 {
@@ -220,7 +221,7 @@ type readsOf struct {
 	each func(n int)
 }
 
-func (s readsOf) Open(ctx context.Context, f schemas.File, pin *pipeline.Pin) (*pipeline.Object, error) {
+func (s readsOf) Open(ctx context.Context, f schemas.File, pin *job.Pin) (*pipeline.Object, error) {
 	object, err := s.Source.Open(ctx, f, pin)
 	if err == nil {
 		object.Body = &counted{object.Body, s.each}
@@ -242,10 +243,10 @@ func (c *counted) Read(p []byte) (int, error) {
 // faulty is a journal that fails where told, and else writes to the ledger.
 type faulty struct {
 	pipeline.Journal
-	fails func(r pipeline.Record) error
+	fails func(r job.Record) error
 }
 
-func (f *faulty) Save(ctx context.Context, r pipeline.Record) error {
+func (f *faulty) Save(ctx context.Context, r job.Record) error {
 	if err := f.fails(r); err != nil {
 		return err
 	}
@@ -279,16 +280,16 @@ func TestTheReceiptIsInsistedOn(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			job := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
-			page, _, err := w.ledger.Open(t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+			asked := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
+			page, _, err := w.ledger.Open(t.Context(), asked.Key(), job.Record{Phase: job.Working, Attempt: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			asks := 0
-			_, _, err = w.deliverOn(ctx, job, page.Record(), &faulty{kept{Page: page}, func(r pipeline.Record) error {
-				if r.Phase != pipeline.Accepted {
+			_, _, err = w.deliverOn(ctx, asked, page.Record(), &faulty{kept{Page: page}, func(r job.Record) error {
+				if r.Phase != job.Accepted {
 					return nil
 				}
 				asks++
@@ -297,9 +298,9 @@ func TestTheReceiptIsInsistedOn(t *testing.T) {
 			if f := fault.Of(err); (f == nil) != (c.err == "") || f != nil && f.Code != c.err {
 				t.Errorf("%v, want %q", err, c.err)
 			}
-			want := pipeline.Accepted
+			want := job.Accepted
 			if c.err != "" {
-				want = pipeline.Sending
+				want = job.Sending
 			}
 			if kept, _ := w.found(); kept.Phase != want || asks != c.asks {
 				t.Errorf("the ledger says %s after %d asks, want %s after %d", kept.Phase, asks, want, c.asks)
@@ -313,8 +314,8 @@ func TestTheReceiptIsInsistedOn(t *testing.T) {
 // time: nothing leaves, and the job is merely interrupted.
 func TestStoppedBeforeThePost(t *testing.T) {
 	w := newWorld(t)
-	job := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
-	page, _, err := w.ledger.Open(t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1})
+	asked := jobOf(schemas.Embed, w.put("a.txt", document(100, "a")))
+	page, _, err := w.ledger.Open(t.Context(), asked.Key(), job.Record{Phase: job.Working, Attempt: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,9 +323,9 @@ func TestStoppedBeforeThePost(t *testing.T) {
 	defer cancel()
 	posts := 0
 	w.watch(func(string) { posts++ })
-	record, _, err := w.deliverOn(ctx, job, page.Record(), &faulty{kept{Page: page}, func(pipeline.Record) error { cancel(); return nil }})
+	record, _, err := w.deliverOn(ctx, asked, page.Record(), &faulty{kept{Page: page}, func(job.Record) error { cancel(); return nil }})
 	wantFault(t, err, fault.Interrupted, "interrupted", "")
-	if kept, _ := w.found(); kept.Phase != pipeline.Sending || record.Phase != pipeline.Working || posts != 0 {
+	if kept, _ := w.found(); kept.Phase != job.Sending || record.Phase != job.Working || posts != 0 {
 		t.Errorf("the ledger says %s, the record %s, after %d posts", kept.Phase, record.Phase, posts)
 	}
 }
@@ -336,11 +337,11 @@ func TestStoppedWhileSending(t *testing.T) {
 		action redoxsim.Action
 		size   int
 		kind   fault.Kind
-		phase  pipeline.Phase
+		phase  job.Phase
 	}{
 		// Above 1 MiB the body waits for 100-continue, which never comes.
-		{redoxsim.HangBeforeBody, 999_999, fault.Interrupted, pipeline.Working},
-		{redoxsim.HangAfterProcessing, 100, fault.UnknownOutcome, pipeline.Sending},
+		{redoxsim.HangBeforeBody, 999_999, fault.Interrupted, job.Working},
+		{redoxsim.HangAfterProcessing, 100, fault.UnknownOutcome, job.Sending},
 	} {
 		t.Run(string(c.action), func(t *testing.T) {
 			w := newWorld(t)
@@ -378,7 +379,7 @@ func TestAnErrorNobodyJudged(t *testing.T) {
 	w.line = w.through(unjudged{w.gate})
 	record, _, err := w.deliver(t.Context(), jobOf(schemas.Embed, w.put("a.txt", document(100, "a"))))
 	wantFault(t, err, fault.UnknownOutcome, "internal", "")
-	if record.Phase != pipeline.Sending {
+	if record.Phase != job.Sending {
 		t.Errorf("the record says %s", record.Phase)
 	}
 	w.took(0, 1)

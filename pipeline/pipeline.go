@@ -3,7 +3,7 @@
 //	understand → file → compose → send
 //
 // It is resumable: every step that must not be repeated is written to the
-// ledger before the next one starts, and a Record tells where to go on. The
+// ledger before the next one starts, and a job.Record says where to go on. The
 // network stays behind the ports Source and Redox; what becomes of a job that
 // fails is not decided here but in package worker.
 package pipeline
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
@@ -56,7 +57,7 @@ func New(source Source, redox Redox, settings Settings, now func() time.Time) *P
 type Progress interface {
 	// Uploaded is called when every file of the job is at Redox and the ledger
 	// says so, in every try that goes on from there.
-	Uploaded(record *Record)
+	Uploaded(record *job.Record)
 	// Queued is called each time the right to one request has to be waited for,
 	// which may take minutes, and Admitted each time it was taken.
 	Queued()
@@ -83,8 +84,8 @@ type Progress interface {
 // journal: when it returns nil, the saved record is Accepted and holds the
 // receipt. Otherwise the error holds a *fault.Fault, and record, with what was
 // learned on the way, is the caller's to save.
-func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, job schemas.Job, record *Record, journal Journal, progress Progress) error {
-	d := &delivery{Pipeline: p, class: class, job: job, record: record, journal: journal, progress: progress, proven: p.now()}
+func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, u Understood, record *job.Record, journal Journal, progress Progress) error {
+	d := &delivery{line: p, class: class, job: u.Job, draft: u.draft, record: record, journal: journal, progress: progress, proven: p.now()}
 	defer d.close()
 	if err := d.run(ctx); err != nil {
 		return interrupted(ctx, err)

@@ -5,26 +5,13 @@ import (
 	"io"
 	"time"
 
-	"github.com/chartpost/chartpost/internal/versioned"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// Pin names the exact bytes of a file, so that a later try sends the same ones.
-type Pin struct {
-	// VersionID is set where the bucket keeps versions, else ETag alone pins.
-	VersionID string `json:"version_id,omitempty"`
-	// ETag is S3's entity tag with its quotes. It is compared, never computed:
-	// it is no MD5 for multipart or KMS-encrypted objects.
-	ETag string `json:"etag,omitempty"`
-	// Size is in bytes.
-	Size int64 `json:"size"`
-
-	Unknown versioned.Unknown `json:",embed"`
-}
-
 // Object is a file opened at its first byte.
 type Object struct {
-	Pin Pin
+	Pin job.Pin
 	// ContentType is what the store says of the object; it may be empty.
 	ContentType string
 	// Body yields exactly Pin.Size bytes or an error, never a short clean end.
@@ -34,14 +21,14 @@ type Object struct {
 // Source opens files. Every error it returns is a *fault.Fault.
 type Source interface {
 	// Stat learns of file what Open would, without its bytes: Body is nil.
-	Stat(ctx context.Context, file schemas.File, pin *Pin) (*Object, error)
+	Stat(ctx context.Context, file schemas.File, pin *job.Pin) (*Object, error)
 	// Open starts to read file. With a nil pin it takes the object as it is
 	// now (within the version and etag the job itself asks for) and says which
 	// one that was; with a pin it opens those bytes or fails with the code
 	// "file_changed". A read that breaks midway resumes inside Body.
-	Open(ctx context.Context, file schemas.File, pin *Pin) (*Object, error)
+	Open(ctx context.Context, file schemas.File, pin *job.Pin) (*Object, error)
 	// Part reads length bytes of the pinned file from offset on.
-	Part(ctx context.Context, file schemas.File, pin Pin, offset, length int64) ([]byte, error)
+	Part(ctx context.Context, file schemas.File, pin job.Pin, offset, length int64) ([]byte, error)
 }
 
 // Payload is a body of known size that can be opened again for another try.
@@ -92,4 +79,15 @@ type Redox interface {
 	Upload(ctx context.Context, parcel Parcel) (url string, err error)
 	// Send posts a message. A receipt means that Redox has durably queued it.
 	Send(ctx context.Context, letter Letter) (schemas.Receipt, error)
+}
+
+// Journal keeps the record of the one job in hand.
+type Journal interface {
+	// Save replaces the record if nobody else has changed it since, else it
+	// fails with a fault of kind superseded. A fault of scope ledger means that
+	// nothing can be proven and nothing may be sent.
+	Save(ctx context.Context, record job.Record) error
+	// Owned fails with a fault of kind superseded when the lease of the job has
+	// ended without a renewal, so that another worker may have the job by now.
+	Owned() error
 }

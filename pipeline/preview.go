@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -16,17 +17,17 @@ const previewURL = "https://blob.redoxengine.com/preview-of-file-%d"
 // Preview composes the message of a job as Deliver would and sends nothing. It
 // reads the files' sizes and types from the store, and their bytes where they
 // are embedded, when the letter is opened. The caller closes what it opens.
-func (p *Pipeline) Preview(ctx context.Context, job schemas.Job) (Letter, error) {
-	d := &delivery{Pipeline: p, job: job, record: &Record{}, progress: unwatched{}}
+func (p *Pipeline) Preview(ctx context.Context, asked schemas.Job) (Letter, error) {
+	d := &delivery{line: p, job: asked, record: &job.Record{}, progress: unwatched{}}
 	defer d.close()
 	if err := d.survey(ctx); err != nil {
 		return Letter{}, err
 	}
 	transfer := d.transferOf()
+	d.record.Travel(transfer)
 	for i := range d.record.Files {
-		d.record.Files[i].Transfer = transfer
 		if transfer == schemas.Upload {
-			d.record.Files[i].URL = fmt.Sprintf(previewURL, i)
+			d.record.Files[i].Uploaded(fmt.Sprintf(previewURL, i))
 		}
 	}
 	message, err := d.compose()
@@ -39,15 +40,15 @@ func (p *Pipeline) Preview(ctx context.Context, job schemas.Job) (Letter, error)
 // unwatched is the Progress of a job that is not watched.
 type unwatched struct{}
 
-func (unwatched) Uploaded(*Record) {}
-func (unwatched) Queued()          {}
-func (unwatched) Admitted()        {}
-func (unwatched) Waiting()         {}
-func (unwatched) Moved(int)        {}
-func (unwatched) Resumed()         {}
-func (unwatched) Left()            {}
-func (unwatched) Repeats() bool    { return true }
-func (unwatched) Passed(Stage)     {}
+func (unwatched) Uploaded(*job.Record) {}
+func (unwatched) Queued()              {}
+func (unwatched) Admitted()            {}
+func (unwatched) Waiting()             {}
+func (unwatched) Moved(int)            {}
+func (unwatched) Resumed()             {}
+func (unwatched) Left()                {}
+func (unwatched) Repeats() bool        { return true }
+func (unwatched) Passed(Stage)         {}
 
 // letter addresses a message.
 func (d *delivery) letter(message *compose.Message) Letter {

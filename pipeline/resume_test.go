@@ -10,6 +10,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
@@ -21,9 +22,9 @@ func TestAfterOneOfTwoUploads(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		t.Run(map[bool]string{false: "failed", true: "killed"}[killed], func(t *testing.T) {
 			w := newWorld(t)
-			job := jobOf(schemas.Upload, w.put("a.txt", document(2000, "a")), w.put("b.txt", document(3000, "b")))
+			asked := jobOf(schemas.Upload, w.put("a.txt", document(2000, "a")), w.put("b.txt", document(3000, "b")))
 			w.inject(redoxsim.UploadRequest, redoxsim.Fault{Action: redoxsim.StatusAfterBody, Status: 503, Skip: 1, Times: 3})
-			record, told, err := w.deliver(t.Context(), job)
+			record, told, err := w.deliver(t.Context(), asked)
 			wantFault(t, err, fault.Retryable, "redox_status_503", "/files/1")
 			if len(told.told) != 0 || urls(record) != 1 {
 				t.Errorf("told %d times with %d urls", len(told.told), urls(record))
@@ -35,7 +36,7 @@ func TestAfterOneOfTwoUploads(t *testing.T) {
 			if urls(kept) != 1 || kept.Files[0].SHA256 != sha(document(2000, "a")) || kept.Files[1].Pin == nil {
 				t.Fatalf("the ledger keeps %+v", kept.Files)
 			}
-			if _, told, err = w.deliver(t.Context(), job); err != nil {
+			if _, told, err = w.deliver(t.Context(), asked); err != nil {
 				t.Fatal(err)
 			}
 			w.took(2, 1)
@@ -55,11 +56,11 @@ func TestAfterOneOfTwoUploads(t *testing.T) {
 func TestAfterAllUploads(t *testing.T) {
 	w := newWorld(t)
 	file := w.put("a.txt", document(2000, "a"))
-	job := jobOf(schemas.Upload, file)
+	asked := jobOf(schemas.Upload, file)
 	w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 3})
-	record, told, err := w.deliver(t.Context(), job)
+	record, told, err := w.deliver(t.Context(), asked)
 	wantFault(t, err, fault.Retryable, "redox_status_503", "")
-	if record.Phase != pipeline.Working || len(told.told) != 1 {
+	if record.Phase != job.Working || len(told.told) != 1 {
 		t.Errorf("the record says %s, told %d times", record.Phase, len(told.told))
 	}
 	w.keep(record)
@@ -67,7 +68,7 @@ func TestAfterAllUploads(t *testing.T) {
 	if _, err := store.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(file.Bucket), Key: aws.String(file.Key)}); err != nil {
 		t.Fatal(err)
 	}
-	_, told, err = w.deliver(t.Context(), job)
+	_, told, err = w.deliver(t.Context(), asked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,18 +84,18 @@ func TestAfterSending(t *testing.T) {
 	for _, transfer := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
 		t.Run(string(transfer), func(t *testing.T) {
 			w := newWorld(t)
-			job := jobOf(transfer, w.put("a.txt", document(2000, "a")))
+			asked := jobOf(transfer, w.put("a.txt", document(2000, "a")))
 			w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.CutAfterProcessing, Times: 1})
-			record, _, err := w.deliver(t.Context(), job)
+			record, _, err := w.deliver(t.Context(), asked)
 			wantFault(t, err, fault.UnknownOutcome, "", "")
-			if kept, _ := w.found(); kept.Phase != pipeline.Sending || record.Phase != pipeline.Sending {
+			if kept, _ := w.found(); kept.Phase != job.Sending || record.Phase != job.Sending {
 				t.Fatalf("the ledger says %s, the record %s", kept.Phase, record.Phase)
 			}
 			if n := len(w.sim.Messages()); n != 1 {
 				t.Fatalf("%d messages after one try", n)
 			}
-			record, _, err = w.deliver(t.Context(), job)
-			if err != nil || record.Phase != pipeline.Accepted {
+			record, _, err = w.deliver(t.Context(), asked)
+			if err != nil || record.Phase != job.Accepted {
 				t.Fatalf("%s, %v", record.Phase, err)
 			}
 			m := w.sim.Messages()
@@ -147,12 +148,12 @@ func TestThePinOutlivesTheTry(t *testing.T) {
 		w := newWorld(t)
 		a := w.put("a.txt", document(500, "a"))
 		w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 503, Times: 3})
-		job := jobOf(schemas.Embed, a)
-		record, _, err := w.deliver(t.Context(), job)
+		asked := jobOf(schemas.Embed, a)
+		record, _, err := w.deliver(t.Context(), asked)
 		wantFault(t, err, fault.Retryable, "redox_status_503", "")
 		w.keep(record)
 		w.replace(a, document(500, "b"))
-		_, _, err = w.deliver(t.Context(), job)
+		_, _, err = w.deliver(t.Context(), asked)
 		wantFault(t, err, fault.Permanent, "file_changed", "/files/0")
 		w.took(0, 0)
 	})
@@ -164,10 +165,10 @@ func TestTooLargeAcrossTries(t *testing.T) {
 	w := newWorld(t)
 	w.inject(redoxsim.MessageRequest, redoxsim.Fault{Action: redoxsim.AnswerStatus, Status: 413, Times: 1})
 	w.inject(redoxsim.UploadRequest, redoxsim.Fault{Action: redoxsim.StatusAfterBody, Status: 503, Times: 3})
-	job := jobOf(schemas.Auto, w.put("a.txt", document(500, "a")))
-	record, _, err := w.deliver(t.Context(), job)
+	asked := jobOf(schemas.Auto, w.put("a.txt", document(500, "a")))
+	record, _, err := w.deliver(t.Context(), asked)
 	wantFault(t, err, fault.Retryable, "redox_status_503", "/files/0")
-	if !record.NoEmbed || record.Phase != pipeline.Working {
+	if !record.NoEmbed || record.Phase != job.Working {
 		t.Errorf("no_embed %t, phase %s", record.NoEmbed, record.Phase)
 	}
 	w.keep(record)
@@ -177,7 +178,7 @@ func TestTooLargeAcrossTries(t *testing.T) {
 			posts++
 		}
 	})
-	record, told, err := w.deliver(t.Context(), job)
+	record, told, err := w.deliver(t.Context(), asked)
 	if err != nil || record.Files[0].Transfer != schemas.Upload || len(told.told) != 1 || posts != 1 {
 		t.Errorf("%v, by %s, %d posts", err, record.Files[0].Transfer, posts)
 	}
@@ -203,14 +204,14 @@ func TestTheRightBytes(t *testing.T) {
 	for i, transfer := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
 		wrong, right := file, file
 		wrong.SHA256, right.SHA256 = sha([]byte("another")), sha(data)
-		job := jobOf(transfer, wrong)
-		job.ID = "wrong-" + string(transfer)
-		_, _, err := w.deliver(t.Context(), job)
+		asked := jobOf(transfer, wrong)
+		asked.ID = "wrong-" + string(transfer)
+		_, _, err := w.deliver(t.Context(), asked)
 		wantFault(t, err, fault.Permanent, "file_hash_mismatch", "/files/0")
 		w.took(min(i, 1), i)
-		job = jobOf(transfer, right)
-		job.ID = "right-" + string(transfer)
-		record, _, err := w.deliver(t.Context(), job)
+		asked = jobOf(transfer, right)
+		asked.ID = "right-" + string(transfer)
+		record, _, err := w.deliver(t.Context(), asked)
 		if err != nil || record.Files[0].SHA256 != sha(data) || (record.Files[0].SHA1 != nil) != (transfer == schemas.Upload) {
 			t.Errorf("%s: %v, %+v", transfer, err, record.Files)
 		}
@@ -246,9 +247,9 @@ func TestBothWaysOfMany(t *testing.T) {
 		files = append(files, w.put(string(rune('a'+i))+".txt", document(50+i, string(rune('a'+i)))))
 	}
 	for n, transfer := range []schemas.Transfer{schemas.Upload, schemas.Embed} {
-		job := jobOf(transfer, files...)
-		job.ID = string(transfer)
-		if _, _, err := w.deliver(t.Context(), job); err != nil {
+		asked := jobOf(transfer, files...)
+		asked.ID = string(transfer)
+		if _, _, err := w.deliver(t.Context(), asked); err != nil {
 			t.Fatal(err)
 		}
 		chart := w.sim.Messages()[n].Files
@@ -266,8 +267,8 @@ func TestBothWaysOfMany(t *testing.T) {
 // TestPreviewSendsNothing and builds the very bytes that are sent.
 func TestPreviewSendsNothing(t *testing.T) {
 	w := newWorld(t)
-	job := jobOf(schemas.Embed, w.put("a.txt", document(500, "a")))
-	letter, err := w.line.Preview(t.Context(), job)
+	asked := jobOf(schemas.Embed, w.put("a.txt", document(500, "a")))
+	letter, err := w.line.Preview(t.Context(), asked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +282,7 @@ func TestPreviewSendsNothing(t *testing.T) {
 		t.Fatalf("%d of %d bytes, %v", n, letter.Size, err)
 	}
 	w.took(0, 0)
-	if _, _, err := w.deliver(t.Context(), job); err != nil {
+	if _, _, err := w.deliver(t.Context(), asked); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.sim.Messages()[0].Body.SHA256; got != sha(preview.Bytes()) {

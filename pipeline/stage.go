@@ -30,9 +30,9 @@ type Stage struct {
 
 // step runs one step and tells of its end.
 func (d *delivery) step(step Step, run func() error) error {
-	began := d.now()
+	began := d.line.now()
 	err := run()
-	stage := Stage{Step: step, Began: began, Took: d.now().Sub(began), Err: err}
+	stage := Stage{Step: step, Began: began, Took: d.line.now().Sub(began), Err: err}
 	if step == StepUpload || step == StepSend {
 		stage.Bytes = d.handed.Swap(0)
 	}

@@ -7,27 +7,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // passed notes the steps that have ended.
 type passed struct{ stages []Stage }
 
-func (p *passed) Passed(s Stage)   { p.stages = append(p.stages, s) }
-func (p *passed) Uploaded(*Record) {}
-func (p *passed) Queued()          {}
-func (p *passed) Admitted()        {}
-func (p *passed) Left()            {}
-func (p *passed) Waiting()         {}
-func (p *passed) Moved(int)        {}
-func (p *passed) Resumed()         {}
-func (p *passed) Repeats() bool    { return true }
+func (p *passed) Passed(s Stage)       { p.stages = append(p.stages, s) }
+func (p *passed) Uploaded(*job.Record) {}
+func (p *passed) Queued()              {}
+func (p *passed) Admitted()            {}
+func (p *passed) Left()                {}
+func (p *passed) Waiting()             {}
+func (p *passed) Moved(int)            {}
+func (p *passed) Resumed()             {}
+func (p *passed) Repeats() bool        { return true }
 
 // TestStepsAreToldOf when they have ended, with the bytes of those that hand any over.
 func TestStepsAreToldOf(t *testing.T) {
 	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	told := &passed{}
-	d := &delivery{Pipeline: New(nil, nil, Settings{}, func() time.Time { now = now.Add(time.Second); return now }), progress: told}
+	d := &delivery{line: New(nil, nil, Settings{}, func() time.Time { now = now.Add(time.Second); return now }), progress: told}
 	failed := errors.New("failed")
 	for _, c := range []struct {
 		step  Step
@@ -73,10 +74,10 @@ func TestTheFirstReadingIsClosed(t *testing.T) {
 // TestWhatCannotBeComposedEndsTheTry: it never comes to a sending.
 func TestWhatCannotBeComposedEndsTheTry(t *testing.T) {
 	d := &delivery{
-		Pipeline: New(nil, nil, Settings{}, time.Now), progress: &passed{},
-		job: schemas.Job{ID: "a", Operation: "none"}, record: &Record{Phase: Working},
+		line: New(nil, nil, Settings{}, time.Now), progress: &passed{},
+		job: schemas.Job{ID: "a", Operation: "none"}, record: &job.Record{Phase: job.Working},
 	}
-	if err := d.transfer(t.Context()); err == nil || d.record.Phase != Working {
+	if err := d.transfer(t.Context()); err == nil || d.record.Phase != job.Working {
 		t.Errorf("%v, phase %s", err, d.record.Phase)
 	}
 }

@@ -5,32 +5,54 @@ import (
 	"fmt"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
+
+// keptMessage is the largest message, in bytes, whose parsed form is kept from the
+// reading of the job until it is composed. Parsed, a message takes up to twenty times
+// its size, and the waits in between may be long: a larger one is parsed again instead.
+const keptMessage = 16 << 10
+
+// Understood is a job that can be composed.
+type Understood struct {
+	schemas.Job
+	// draft is the message without its files; nil where it is not kept.
+	draft *compose.Draft
+}
 
 // Understand turns the bytes that came over lane into a job that can be
 // composed, or says what is wrong with them, before any I/O. The job it gives
 // beside an error holds at least the id, where one could be read.
-func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (job schemas.Job, err error) {
+func (p *Pipeline) Understand(lane schemas.Lane, data []byte) (u Understood, err error) {
 	err = p.parsed.use(len(data), func() (err error) {
-		job, err = p.understand(lane, data)
+		u, err = p.understand(lane, data)
 		return err
 	})
-	return job, err
+	return u, err
 }
 
-func (p *Pipeline) understand(lane schemas.Lane, data []byte) (schemas.Job, error) {
+func (p *Pipeline) understand(lane schemas.Lane, data []byte) (Understood, error) {
 	job, err := schemas.DecodeJob(data)
 	if err != nil {
-		return readable(err), poison(err)
+		return Understood{Job: readable(err)}, poison(err)
 	}
 	if err := p.belongs(lane, job); err != nil {
-		return job, err
+		return Understood{Job: job}, err
 	}
 	if job.SourceID == "" {
 		job.SourceID = p.settings.SourceID
 	}
-	return job, p.settings.Composer.Check(job)
+	draft, err := p.settings.Composer.Draft(job)
+	return Understood{job, keptDraft(job, draft)}, err
+}
+
+// keptDraft is the draft of a job if it is kept, and nil otherwise.
+func keptDraft(job schemas.Job, draft *compose.Draft) *compose.Draft {
+	if len(job.Message) > keptMessage {
+		return nil
+	}
+	return draft
 }
 
 // belongs refuses a job that came by a subject that is not its own, or that is

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -99,5 +100,26 @@ func TestUnderstandKeepsTheJobsSource(t *testing.T) {
 		jobJSON(t, `"operation"`, `"source_id":"`+own+`","operation"`))
 	if err != nil || job.SourceID != own {
 		t.Errorf("source %q, %v", job.SourceID, err)
+	}
+}
+
+// TestASmallMessageIsParsedOnce: its draft goes from the reading of the job to the
+// composing. That of a large one would take too much memory meanwhile.
+func TestASmallMessageIsParsedOnce(t *testing.T) {
+	p := New(nil, nil, Settings{Environment: schemas.Development, SourceID: defaultSource}, time.Now)
+	lane := schemas.Lane{Class: schemas.Live, Destination: "good-health"}
+	for size, kept := range map[int]bool{0: true, 2 * keptMessage: false} {
+		u, err := p.Understand(lane, jobJSON(t, `"birthDate"`, `"maritalStatus":{"text":"`+strings.Repeat("x", size+1)+`"},"birthDate"`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (u.draft != nil) != kept {
+			t.Errorf("%d bytes: kept %t, want %t", len(u.Message), u.draft != nil, kept)
+		}
+		draft := u.draft
+		d := &delivery{line: p, job: u.Job, draft: u.draft, record: &job.Record{}}
+		if stated, err := d.stated(); err != nil || len(stated) != len(u.Files) || d.draft != draft {
+			t.Errorf("%d bytes: %d files stated, %v", len(u.Message), len(stated), err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -45,9 +46,9 @@ func (a *away) ask() error {
 
 func (a *away) Authorize(context.Context) error { return a.ask() }
 
-func (a *away) Stat(context.Context, schemas.File, *Pin) (*Object, error) { return nil, a.ask() }
+func (a *away) Stat(context.Context, schemas.File, *job.Pin) (*Object, error) { return nil, a.ask() }
 
-func (a *away) Part(context.Context, schemas.File, Pin, int64, int64) ([]byte, error) {
+func (a *away) Part(context.Context, schemas.File, job.Pin, int64, int64) ([]byte, error) {
 	return nil, a.ask()
 }
 
@@ -58,15 +59,15 @@ func (a *away) Upload(context.Context, Parcel) (string, error) { return "", a.as
 // TestEveryStepThatOthersDecideIsWatched, is repeated in hand, and only where that is
 // allowed; no wait is left over.
 func TestEveryStepThatOthersDecideIsWatched(t *testing.T) {
-	job := schemas.Job{Operation: schemas.DocumentReferenceCreate, Files: []schemas.File{{Key: "a"}, {Key: "b"}}}
+	asked := schemas.Job{Operation: schemas.DocumentReferenceCreate, Files: []schemas.File{{Key: "a"}, {Key: "b"}}}
 	for name, run := range map[string]func(context.Context, *delivery) error{
 		"look": func(ctx context.Context, d *delivery) error { _, err := d.look(ctx, 0, false); return err },
 		"part": func(ctx context.Context, d *delivery) error {
-			_, err := d.part(ctx, job.Files[0], Pin{}, 0, 1)
+			_, err := d.part(ctx, asked.Files[0], job.Pin{}, 0, 1)
 			return err
 		},
 		"upload": func(ctx context.Context, d *delivery) error {
-			d.record.Files = []FileRecord{{Pin: &Pin{Size: 1}}}
+			d.record.Files = []job.FileRecord{{Pin: &job.Pin{Size: 1}}}
 			return d.upload(ctx, 0)
 		},
 	} {
@@ -75,8 +76,8 @@ func TestEveryStepThatOthersDecideIsWatched(t *testing.T) {
 				progress := &watched{once: once}
 				others := &away{t: t, progress: progress}
 				d := &delivery{
-					Pipeline: New(others, others, Settings{Retry: RetryPolicy{Tries: 3, First: time.Second, Longest: time.Second}}, time.Now),
-					job:      job, record: &Record{}, progress: progress, proven: time.Now(),
+					line: New(others, others, Settings{Retry: RetryPolicy{Tries: 3, First: time.Second, Longest: time.Second}}, time.Now),
+					job:  asked, record: &job.Record{}, progress: progress, proven: time.Now(),
 				}
 				err := run(t.Context(), d)
 				want := 3
@@ -99,7 +100,7 @@ func (owned) Owned() error { return nil }
 // TestBytesThatMoveAreTold.
 func TestBytesThatMoveAreTold(t *testing.T) {
 	progress := &watched{}
-	d := &delivery{Pipeline: &Pipeline{}, progress: progress, journal: owned{}}
+	d := &delivery{line: &Pipeline{}, progress: progress, journal: owned{}}
 	p := d.fenced(Payload{Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader("hello")), nil
 	}}, nil)

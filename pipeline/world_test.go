@@ -24,6 +24,7 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/redoxgate"
 	"github.com/chartpost/chartpost/internal/redoxsim"
@@ -212,7 +213,7 @@ func jobOf(transfer schemas.Transfer, files ...schemas.File) schemas.Job {
 
 // uploads counts how often the pipeline said that all files are at Redox.
 type uploads struct {
-	told []pipeline.Record
+	told []job.Record
 	// left counts the messages that were handed over whole, waiting and resumed the
 	// waits for others.
 	left, waiting, resumed, admitted, queued int
@@ -221,15 +222,15 @@ type uploads struct {
 	once bool
 }
 
-func (u *uploads) Uploaded(r *pipeline.Record) { u.told = append(u.told, *r) }
-func (u *uploads) Left()                       { u.left++ }
-func (u *uploads) Waiting()                    { u.waiting++ }
-func (u *uploads) Moved(int)                   {}
-func (u *uploads) Resumed()                    { u.resumed++ }
-func (u *uploads) Repeats() bool               { return !u.once }
-func (u *uploads) Queued()                     { u.queued++ }
-func (u *uploads) Admitted()                   { u.admitted++ }
-func (u *uploads) Passed(s pipeline.Stage)     { u.stages = append(u.stages, s) }
+func (u *uploads) Uploaded(r *job.Record)  { u.told = append(u.told, *r) }
+func (u *uploads) Left()                   { u.left++ }
+func (u *uploads) Waiting()                { u.waiting++ }
+func (u *uploads) Moved(int)               {}
+func (u *uploads) Resumed()                { u.resumed++ }
+func (u *uploads) Repeats() bool           { return !u.once }
+func (u *uploads) Queued()                 { u.queued++ }
+func (u *uploads) Admitted()               { u.admitted++ }
+func (u *uploads) Passed(s pipeline.Stage) { u.stages = append(u.stages, s) }
 
 // kept is a page of a job whose lease lives until lost is set.
 type kept struct {
@@ -246,23 +247,25 @@ func (k kept) Owned() error {
 
 // deliver runs a job once, as a worker does that finds in the ledger what is
 // there. It gives the record as it is in memory afterwards.
-func (w *world) deliver(ctx context.Context, job schemas.Job) (pipeline.Record, *uploads, error) {
+func (w *world) deliver(ctx context.Context, asked schemas.Job) (job.Record, *uploads, error) {
 	w.t.Helper()
-	page, _, err := w.ledger.Open(w.t.Context(), job.Key(), pipeline.Record{Phase: pipeline.Working, Attempt: 1, Sequence: 1})
+	page, _, err := w.ledger.Open(w.t.Context(), asked.Key(), job.Record{Phase: job.Working, Attempt: 1, Sequence: 1})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.deliverOn(ctx, job, page.Record(), kept{Page: page})
+	record := page.Record()
+	record.Phase = job.Working // a worker claims the job first
+	return w.deliverOn(ctx, asked, record, kept{Page: page})
 }
 
-func (w *world) deliverOn(ctx context.Context, job schemas.Job, record pipeline.Record, journal pipeline.Journal) (pipeline.Record, *uploads, error) {
+func (w *world) deliverOn(ctx context.Context, asked schemas.Job, record job.Record, journal pipeline.Journal) (job.Record, *uploads, error) {
 	told := &uploads{}
-	err := w.line.Deliver(ctx, schemas.Live, job, &record, journal, told)
+	err := w.line.Deliver(ctx, schemas.Live, pipeline.Understood{Job: asked}, &record, journal, told)
 	return record, told, err
 }
 
 // keep saves what a failed try learned, as the worker does before it lets go.
-func (w *world) keep(record pipeline.Record) {
+func (w *world) keep(record job.Record) {
 	w.t.Helper()
 	page, _, err := w.ledger.Open(w.t.Context(), jobKey, record)
 	if err == nil {
@@ -274,7 +277,7 @@ func (w *world) keep(record pipeline.Record) {
 }
 
 // found is what the ledger says at this moment, and at which revision.
-func (w *world) found() (record pipeline.Record, revision uint64) {
+func (w *world) found() (record job.Record, revision uint64) {
 	entry, err := w.bucket.Get(context.Background(), jobKey.Tokens())
 	if err != nil {
 		w.t.Errorf("reading the ledger: %v", err)
@@ -315,7 +318,7 @@ func wantFault(t *testing.T, err error, kind fault.Kind, code, path string) {
 	}
 }
 
-func urls(r pipeline.Record) (n int) {
+func urls(r job.Record) (n int) {
 	for _, f := range r.Files {
 		if f.URL != "" {
 			n++

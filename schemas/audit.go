@@ -149,7 +149,7 @@ func (a Audit) Encode() ([]byte, error) {
 // always an *Invalid, without JobID.
 func DecodeAudit(data []byte) (Audit, error) {
 	var record Audit
-	if problems := decode(data, auditContract(), &record); len(problems) > 0 {
+	if problems := decode(data, auditContract(), nil, &record); len(problems) > 0 {
 		return Audit{}, invalid(problems)
 	}
 	return record, nil

@@ -32,29 +32,11 @@ const maxKey = 1024
 // Job.Message holds the bytes of the input unchanged, white space included.
 // The error is always an *Invalid.
 func DecodeJob(data []byte) (Job, error) {
-	problems := tooLarge(data)
-	if problems == nil {
-		if job, ok := quickJob(data); ok {
-			return job, nil
-		}
-		var job Job
-		if job, problems = slowJob(data); problems == nil {
-			return job, nil
-		}
-	}
-	e := invalid(problems)
-	e.JobID, e.Operation = salvage(data)
-	return Job{}, e
-}
-
-// slowJob says what is wrong with a job that quickJob did not take.
-func slowJob(data []byte) (Job, []Problem) {
-	if problems := jobContract().judge(data, jobRules); len(problems) > 0 {
-		return Job{}, problems
-	}
 	var job Job
-	if problems := fill(data, &job); problems != nil {
-		return Job{}, problems
+	if problems := decode(data, jobContract(), jobRules, &job); problems != nil {
+		e := invalid(problems)
+		e.JobID, e.Operation = recoverID(data)
+		return Job{}, e
 	}
 	if len(job.Correlation) == 0 {
 		job.Correlation = nil
@@ -66,21 +48,20 @@ func slowJob(data []byte) (Job, []Problem) {
 // is always an *Invalid, without JobID.
 func DecodeEvent(data []byte) (Event, error) {
 	var event Event
-	if problems := decode(data, eventContract(), &event); len(problems) > 0 {
+	if problems := decode(data, eventContract(), nil, &event); problems != nil {
 		return Event{}, invalid(problems)
 	}
 	return event, nil
 }
 
-// decode fills into, or says why not.
-func decode(data []byte, c *contract, into any) []Problem {
+// decode fills into, or says why not. rules are those that a schema cannot state; nil
+// is none.
+func decode(data []byte, c *contract, rules func(doc map[string]any) []Problem, into any) []Problem {
 	if problems := tooLarge(data); problems != nil {
 		return problems
 	}
-	if !c.skim(data) {
-		if problems := c.judge(data, nil); len(problems) > 0 {
-			return problems
-		}
+	if problems := c.judge(data, rules); len(problems) > 0 {
+		return problems
 	}
 	return fill(data, into)
 }
@@ -92,9 +73,9 @@ func tooLarge(data []byte) []Problem {
 	return []Problem{{Code: "too_large", Text: fmt.Sprintf("has %d bytes and must have at most %d", len(data), MaxJobSize)}}
 }
 
-// fill reads into into what skim or judge has found nothing against.
+// fill reads into into what judge has found nothing against.
 func fill(data []byte, into any) []Problem {
-	// Both have looked for keys twice already.
+	// judge has looked for keys twice already.
 	if err := jsonv2.Unmarshal(data, into, jsontext.AllowDuplicateNames(true)); err != nil {
 		return []Problem{{Code: "schema", Text: "follows the schema but could not be read"}}
 	}
@@ -102,8 +83,17 @@ func fill(data []byte, into any) []Problem {
 }
 
 // judge finds the problems of data, the first maxGathered of a sort: none where
-// there is none, and else one at least.
+// there is none, and else one at least. Nearly all documents have none, so that what
+// explains a problem is gathered in a second reading.
 func (k *contract) judge(data []byte, rules func(doc map[string]any) []Problem) []Problem {
+	if k.keptBy(data, rules) {
+		return nil
+	}
+	return k.problems(data, rules)
+}
+
+// problems is the second reading.
+func (k *contract) problems(data []byte, rules func(doc map[string]any) []Problem) []Problem {
 	doc, problems := parse(data, k)
 	if doc == nil {
 		return problems
@@ -116,6 +106,16 @@ func (k *contract) judge(data []byte, rules func(doc map[string]any) []Problem) 
 		}
 	}
 	return problems
+}
+
+// keptBy reports whether data keeps the contract and the rules.
+func (k *contract) keptBy(data []byte, rules func(doc map[string]any) []Problem) bool {
+	root, ok := parseQuietly(data, k)
+	if !ok || k.root.Validate(root) != nil {
+		return false
+	}
+	object, ok := root.(map[string]any)
+	return rules == nil || ok && len(rules(object)) == 0
 }
 
 // invalid sorts, drops repeats (two rules can refuse one thing) and caps.
@@ -137,9 +137,9 @@ func invalid(problems []Problem) *Invalid {
 	return e
 }
 
-// salvage reads the id and the operation of a job that is not valid, as far
+// recoverID reads the id and the operation of a job that is not valid, as far
 // as its JSON can be read.
-func salvage(data []byte) (id, operation string) {
+func recoverID(data []byte) (id, operation string) {
 	data = data[:min(len(data), MaxJobSize)]
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
@@ -188,7 +188,7 @@ func salvage(data []byte) (id, operation string) {
 	return id, operation
 }
 
-// ValidJobID tells whether id is 1 to 128 of [A-Za-z0-9_-].
+// ValidJobID reports whether id is 1 to 128 of [A-Za-z0-9_-].
 func ValidJobID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false

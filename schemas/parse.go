@@ -51,6 +51,8 @@ type parser struct {
 	// twice counts the problems that are keys twice.
 	twice    int
 	contract *contract
+	// quiet: it is only to be learned whether there is a problem.
+	quiet bool
 }
 
 type spot struct {
@@ -80,8 +82,25 @@ func parse(data []byte, c *contract) (doc *outline, problems []Problem) {
 	return &outline{root: root, offsets: offsets, cuts: p.cuts}, p.problems
 }
 
+// parseQuietly gives the document's root; false where parse would find a problem.
+func parseQuietly(data []byte, c *contract) (root any, ok bool) {
+	if depth(data) > MaxDepth {
+		return nil, false
+	}
+	// By its defaults the decoder refuses invalid UTF-8 and a key twice.
+	p := &parser{data: data, contract: c, quiet: true, dec: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	if root, ok = p.value(c.shape); !ok {
+		return nil, false
+	}
+	_, err := p.dec.ReadToken()
+	return root, errors.Is(err, io.EOF)
+}
+
 // value reads one value; false means that nothing after it can be read.
 func (p *parser) value(at *shape) (any, bool) {
+	if p.quiet && at == nil {
+		return nil, p.dec.SkipValue() == nil
+	}
 	tok, err := p.dec.ReadToken()
 	if err != nil {
 		return p.syntax(err)
@@ -117,7 +136,10 @@ func (p *parser) object(at *shape) (any, bool) {
 		return nil, false
 	}
 	// named are the keys so far; true marks those that are there twice.
-	object, named := newFields(at), map[string]bool{}
+	object, named := newFields(at), map[string]bool(nil)
+	if !p.quiet {
+		named = map[string]bool{}
+	}
 	for p.dec.PeekKind() == '"' {
 		tok, err := p.dec.ReadToken()
 		if err != nil {
@@ -146,8 +168,11 @@ func (p *parser) object(at *shape) (any, bool) {
 	return p.end(object.kept)
 }
 
-// again tells whether the object has the key already.
+// again reports whether the object has the key already.
 func (p *parser) again(name string, named map[string]bool) bool {
+	if p.quiet {
+		return false // the decoder has refused it
+	}
 	reported, twice := named[name]
 	if twice && !reported && p.twice < maxGathered {
 		p.twice++
@@ -182,12 +207,15 @@ func (p *parser) array(at *shape) (any, bool) {
 
 // note keeps where the value, or the key, that was just read is.
 func (p *parser) note() {
+	if p.quiet {
+		return
+	}
 	p.spots = append(p.spots, spot{pointer: pointer(p.path), at: p.dec.InputOffset()})
 }
 
 // cut keeps what is true of the array or object that was just read.
 func (p *parser) cut(c cut, is bool) {
-	if is {
+	if is && !p.quiet {
 		p.cuts[pointer(p.path)] = c
 	}
 }
@@ -233,6 +261,9 @@ func position(data []byte, at int64) (line, column int) {
 }
 
 func (p *parser) report(at int64, code, text, key string) {
+	if p.quiet {
+		return
+	}
 	p.problems = append(p.problems, Problem{Path: p.contract.path(p.path), Code: code, Text: text, key: &key, at: at})
 }
 

@@ -3,8 +3,10 @@ package schemas
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,9 +78,23 @@ func validateTime(v any) error {
 		return nil
 	}
 	var t time.Time
-	return t.UnmarshalText([]byte(s))
+	if err := t.UnmarshalText([]byte(s)); err != nil {
+		return err
+	}
+	return strictTime(s)
 }
 
+var errTime = errors.New("not a date-time of RFC 3339")
+
+// strictTime refuses what time.Time takes though RFC 3339 does not: a comma before
+// the fraction, an hour of one digit, an offset of 24:00 or 1:60.
+func strictTime(s string) error {
+	offset := s[len(s)-5:]
+	if s[13] != ':' || strings.Contains(s, ",") || !strings.HasSuffix(s, "Z") && (offset[:2] > "23" || offset[3:] > "59") {
+		return errTime
+	}
+	return nil
+}
 func (k *contract) collect(s *jsonschema.Schema, seen map[*jsonschema.Schema]bool) {
 	if s == nil || seen[s] {
 		return

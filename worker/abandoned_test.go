@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 )
 
@@ -25,7 +26,7 @@ func TestAJobThatWorkersDieOn(t *testing.T) {
 	} {
 		w := newWorld(t)
 		data := jobJSON("job", "a")
-		w.remember("job", pipeline.Record{Phase: pipeline.Working, Attempt: 2, Sequence: 1000, Digest: digest(data), Abandoned: c.abandoned, Released: c.released})
+		w.remember("job", job.Record{Phase: job.Working, Attempt: 2, Sequence: 1000, Digest: digest(data), Abandoned: c.abandoned, Released: c.released})
 		s := &script{post: accepts}
 		w.start(s, nil)
 		w.publish(data)
@@ -38,7 +39,7 @@ func TestAJobThatWorkersDieOn(t *testing.T) {
 		if ended := c.events == "2/failed"; ended != (len(dead) == 1) || ended != (s.posts.Load() == 0) {
 			t.Errorf("%s: %d dead letters, %d posts", c.name, len(dead), s.posts.Load())
 		}
-		if r.Phase == pipeline.Failed && r.Reason.Code != "abandoned" {
+		if r.Phase == job.Failed && r.Reason.Code != "abandoned" {
 			t.Errorf("%s: %+v", c.name, r.Reason)
 		}
 	}
@@ -50,9 +51,9 @@ func TestWhoTakesAJobIsNoLongerReleased(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	data := jobJSON("job", "a")
-	w.remember("job", pipeline.Record{Phase: pipeline.Working, Attempt: 1, Sequence: 1000, Digest: digest(data), Released: true})
-	taken := make(chan pipeline.Record, 1)
-	w.start(&script{deliver: func(ctx context.Context, _ *pipeline.Record, _ pipeline.Journal) error {
+	w.remember("job", job.Record{Phase: job.Working, Attempt: 1, Sequence: 1000, Digest: digest(data), Released: true})
+	taken := make(chan job.Record, 1)
+	w.start(&script{deliver: func(ctx context.Context, _ *job.Record, _ pipeline.Journal) error {
 		r, _, err := w.ledger.Find(ctx, keyOf("job"))
 		if err != nil {
 			t.Error(err)

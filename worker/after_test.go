@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -26,7 +27,7 @@ type inOrder struct {
 	gate map[string]chan struct{}
 }
 
-func (s *inOrder) Deliver(ctx context.Context, _ schemas.Class, job schemas.Job, record *pipeline.Record, journal pipeline.Journal, _ pipeline.Progress) error {
+func (s *inOrder) Deliver(ctx context.Context, _ schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.Journal, _ pipeline.Progress) error {
 	if wait := s.gate[job.ID]; wait != nil {
 		<-wait
 	}
@@ -163,7 +164,7 @@ func TestAnAcceptedPredecessorCostsNoWait(t *testing.T) {
 func TestAPredecessorThatEndedOtherwise(t *testing.T) {
 	w := newWorld(t)
 	s := &inOrder{faults: map[string][]*fault.Fault{"failed": {refused}, "unknown": {noAnswer}}}
-	w.remember("cancelled", pipeline.Record{Phase: pipeline.Cancelled, Attempt: 1, Sequence: 1})
+	w.remember("cancelled", job.Record{Phase: job.Cancelled, Attempt: 1, Sequence: 1})
 	w.publish(jobJSON("failed", "x"))
 	w.publish(jobJSON("unknown", "y"))
 	w.start(s, nil)
@@ -212,7 +213,7 @@ func TestAPredecessorThatIsSentAgain(t *testing.T) {
 	failed.Resent = time.Now().UTC()
 	w.remember("a", failed)
 	w.publish(second)
-	w.until("it waits", func() bool { return w.record("b").Phase == pipeline.Waiting })
+	w.until("it waits", func() bool { return w.record("b").Phase == job.Waiting })
 	w.publish(first)
 	w.drained()
 	w.wantEvents("a", "1/failed 2/accepted")
@@ -228,7 +229,7 @@ func TestAPredecessorThatIsSentAgain(t *testing.T) {
 // TestAPredecessorThatComesLate is waited for.
 func TestAPredecessorThatComesLate(t *testing.T) {
 	w := newWorld(t)
-	w.settings.Patience.Unseen = time.Minute
+	w.settings.Policy.Unseen = time.Minute
 	s := &inOrder{}
 	w.start(s, nil)
 	w.publish(after("b", "a"))
@@ -285,9 +286,9 @@ func TestJobsThatWaitForEachOther(t *testing.T) {
 func TestAJobOfAnotherDestinationIsNoPredecessor(t *testing.T) {
 	w := newWorld(t)
 	elsewhere := schemas.Lane{Class: schemas.Live, Destination: "elsewhere"}
-	phases := []pipeline.Phase{pipeline.Accepted, pipeline.Failed, pipeline.Working, pipeline.Held, pipeline.Waiting}
+	phases := []job.Phase{job.Accepted, job.Failed, job.Working, job.Held, job.Waiting}
 	for i, phase := range phases {
-		record := pipeline.Record{Phase: phase, Attempt: 1, Sequence: 1}
+		record := job.Record{Phase: phase, Attempt: 1, Sequence: 1}
 		if _, _, err := w.ledger.Open(t.Context(), schemas.KeyOf(elsewhere, fmt.Sprintf("there-%d", i)), record); err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
@@ -79,26 +80,26 @@ func TestCancelledRun(t *testing.T) {
 	w.lease = 10 * time.Minute
 	w.want("gone", "cancelled")
 	w.want("on", "running")
-	for _, job := range [][2]string{{"gone", "new"}, {"gone", "uploaded"}, {"gone", "sending"}, {"gone", "doubted"}, {"gone", "was-accepted"}, {"on", "other-run"}, {"unheard-of", "no-run"}, {"", "nobodys"}} {
-		sequence := w.feed(job[0], job[1])
+	for _, asked := range [][2]string{{"gone", "new"}, {"gone", "uploaded"}, {"gone", "sending"}, {"gone", "doubted"}, {"gone", "was-accepted"}, {"on", "other-run"}, {"unheard-of", "no-run"}, {"", "nobodys"}} {
+		sequence := w.feed(asked[0], asked[1])
 		found, err := w.stream("JOBS").GetMsg(t.Context(), sequence)
 		if err != nil {
 			t.Fatal(err)
 		}
-		record := pipeline.Record{Phase: pipeline.Working, Attempt: 1, Sequence: sequence, Stored: found.Time, UpdatedAt: time.Now()}
-		switch job[1] {
+		record := job.Record{Phase: job.Working, Attempt: 1, Sequence: sequence, Stored: found.Time, UpdatedAt: time.Now()}
+		switch asked[1] {
 		case "uploaded":
-			record.Files = []pipeline.FileRecord{{URL: "https://example.invalid/f"}}
+			record.Files = []job.FileRecord{{URL: "https://example.invalid/f"}}
 		case "sending":
-			record.Phase = pipeline.Sending
+			record.Phase = job.Sending
 		case "doubted":
 			record.PossibleDuplicate = true
 		case "was-accepted":
-			record.Phase, record.Receipt = pipeline.Accepted, &schemas.Receipt{Status: 200, AcceptedAt: time.Now()}
+			record.Phase, record.Receipt = job.Accepted, &schemas.Receipt{Status: 200, AcceptedAt: time.Now()}
 		default:
 			continue
 		}
-		w.remember(job[1], record)
+		w.remember(asked[1], record)
 	}
 	s := &script{post: accepts}
 	w.start(s, nil)
@@ -111,7 +112,7 @@ func TestCancelledRun(t *testing.T) {
 		t.Errorf("%d messages were sent, want 3", n)
 	}
 	for _, id := range []string{"new", "uploaded"} {
-		if r := w.record(id); r.Phase != pipeline.Cancelled || r.Reason == nil || r.Reason.Code != "run_cancelled" {
+		if r := w.record(id); r.Phase != job.Cancelled || r.Reason == nil || r.Reason.Code != "run_cancelled" {
 			t.Errorf("the ledger says of %s: %+v", id, r)
 		}
 	}
@@ -127,34 +128,34 @@ func TestCancelWhileUnderWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, want string
-		deliver    func(w *world, heard func()) func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error
+		deliver    func(w *world, heard func()) func(ctx context.Context, r *job.Record, j pipeline.Journal) error
 	}{
-		{"waiting", "1/retrying 2/cancelled", func(w *world, heard func()) func(context.Context, *pipeline.Record, pipeline.Journal) error {
-			return func(context.Context, *pipeline.Record, pipeline.Journal) error {
+		{"waiting", "1/retrying 2/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
+			return func(context.Context, *job.Record, pipeline.Journal) error {
 				go heard()
 				return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing", RetryAfter: 30 * time.Second}
 			}
 		}},
-		{"about to be sent", "1/cancelled", func(w *world, heard func()) func(context.Context, *pipeline.Record, pipeline.Journal) error {
-			return func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+		{"about to be sent", "1/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
+			return func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 				heard()
-				return (&script{post: func(int) *fault.Fault { w.t.Error("it was sent"); return nil }}).Deliver(ctx, schemas.Backfill, schemas.Job{}, r, j, nil)
+				return (&script{post: func(int) *fault.Fault { w.t.Error("it was sent"); return nil }}).Deliver(ctx, schemas.Backfill, pipeline.Understood{}, r, j, nil)
 			}
 		}},
-		{"after a fault", "1/cancelled", func(w *world, heard func()) func(context.Context, *pipeline.Record, pipeline.Journal) error {
-			return func(context.Context, *pipeline.Record, pipeline.Journal) error {
+		{"after a fault", "1/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
+			return func(context.Context, *job.Record, pipeline.Journal) error {
 				heard()
 				return &fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "passing"}
 			}
 		}},
-		{"of unknown outcome", "1/unknown", func(w *world, heard func()) func(context.Context, *pipeline.Record, pipeline.Journal) error {
-			return func(context.Context, *pipeline.Record, pipeline.Journal) error {
+		{"of unknown outcome", "1/unknown", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
+			return func(context.Context, *job.Record, pipeline.Journal) error {
 				heard()
 				return &fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Destination, Code: "answer_lost"}
 			}
 		}},
-		{"refused", "1/failed", func(w *world, heard func()) func(context.Context, *pipeline.Record, pipeline.Journal) error {
-			return func(context.Context, *pipeline.Record, pipeline.Journal) error {
+		{"refused", "1/failed", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
+			return func(context.Context, *job.Record, pipeline.Journal) error {
 				heard()
 				return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "refused"}
 			}
@@ -178,7 +179,7 @@ func TestCancelWhileUnderWay(t *testing.T) {
 			s := &script{post: accepts}
 			deliver, first := c.deliver(w, heard), make(chan struct{}, 1)
 			first <- struct{}{}
-			s.deliver = func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+			s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 				select {
 				case <-first:
 					return deliver(ctx, r, j)

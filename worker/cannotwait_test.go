@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/worker"
 )
 
@@ -29,10 +29,10 @@ func TestAJobThatCannotBeScheduled(t *testing.T) {
 		name  string
 		fault *fault.Fault
 		want  string
-		phase pipeline.Phase
+		phase job.Phase
 	}{
-		{"not sent", &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing"}, "1/failed", pipeline.Failed},
-		{"perhaps taken", lost, "1/unknown!", pipeline.Held},
+		{"not sent", &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing"}, "1/failed", job.Failed},
+		{"perhaps taken", lost, "1/unknown!", job.Held},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -61,12 +62,12 @@ func TestReusedIDs(t *testing.T) {
 // not make it the same job. It may have waited in another lane.
 func TestAnOldCopyOfOtherContent(t *testing.T) {
 	t.Parallel()
-	for _, phase := range []pipeline.Phase{pipeline.Accepted, pipeline.Failed} {
+	for _, phase := range []job.Phase{job.Accepted, job.Failed} {
 		w := newWorld(t)
 		other, same := jobJSON("other", "a"), jobJSON("same", "a")
 		reason := &schemas.Reason{Kind: "permanent", Code: "x"}
-		w.remember("other", pipeline.Record{Phase: phase, Attempt: 1, Sequence: 1000, Stored: time.Now().Add(time.Hour), Digest: digest([]byte("newer")), Reason: reason})
-		w.remember("same", pipeline.Record{Phase: phase, Attempt: 1, Sequence: 1000, Stored: time.Now().Add(time.Hour), Digest: digest(same), Reason: reason})
+		w.remember("other", job.Record{Phase: phase, Attempt: 1, Sequence: 1000, Stored: time.Now().Add(time.Hour), Digest: digest([]byte("newer")), Reason: reason})
+		w.remember("same", job.Record{Phase: phase, Attempt: 1, Sequence: 1000, Stored: time.Now().Add(time.Hour), Digest: digest(same), Reason: reason})
 		s := &script{post: accepts}
 		w.start(s, nil)
 		w.publish(other)
@@ -78,6 +79,50 @@ func TestAnOldCopyOfOtherContent(t *testing.T) {
 		if got := describe(w.events()); got != "0/duplicate" || s.posts.Load() != 0 {
 			t.Errorf("%s: events %q, %d posts", phase, got, s.posts.Load())
 		}
+	}
+}
+
+// TestOtherContentBesideOneInDoubt: a copy of other content takes the place of one that
+// was lost while it was sent. From then on it is the job, and the first one's content,
+// published once more, is kept and told of: no other copy carries that on.
+func TestOtherContentBesideOneInDoubt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.settings.Policy.First, w.settings.Policy.Longest = 10*time.Second, 10*time.Second
+	first, second := jobJSON("job", "a"), jobJSON("job", "b")
+	w.remember("job", job.Record{Phase: job.Sending, Attempt: 2, Sequence: 1000, Digest: digest(first)})
+	s := &script{post: accepts}
+	w.start(s, nil)
+	w.publish(second)
+	w.until("it is put off", func() bool { return len(w.events()) == 1 })
+	w.publish(first)
+	w.until("the other is told of", func() bool { return len(w.events()) > 1 })
+	if letters := w.messages("DEAD"); len(letters) != 1 || !bytes.Equal(letters[0].Data, first) {
+		t.Errorf("%d dead letters, want the copy of other content", len(letters))
+	}
+	if r := w.events()[1].Data.Reason; r == nil || r.Code != "id_reused" {
+		t.Errorf("the copy says %+v", r)
+	}
+	w.drained()
+	if got, want := describe(w.events()), "2/retrying! 0/duplicate 3/accepted!"; got != want {
+		t.Errorf("events %q, want %q", got, want)
+	}
+	if r := w.record("job"); r.Digest != digest(second) {
+		t.Error("the record has the digest of the other copy")
+	}
+}
+
+// TestOtherContentInPlaceOfALostCopy has attempts of its own: an event under a number
+// that was used for the lost one would be dropped as its repeat.
+func TestOtherContentInPlaceOfALostCopy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.remember("job", job.Record{Phase: job.Working, Attempt: 2, Sequence: 1000, Digest: digest(jobJSON("job", "a"))})
+	w.start(&script{post: accepts}, nil)
+	w.publish(jobJSON("job", "b"))
+	w.drained()
+	if got, want := describe(w.events()), "3/accepted"; got != want {
+		t.Errorf("events %q, want %q", got, want)
 	}
 }
 
@@ -96,8 +141,8 @@ func TestALostSchedule(t *testing.T) {
 	if err := w.stream("DUE").Purge(t.Context(), jetstream.WithPurgeSubject(schemas.LaterSubject(w.prefix, keyOf("job")))); err != nil {
 		t.Fatal(err)
 	}
-	w.remember("job", pipeline.Record{
-		Phase: pipeline.Waiting, Attempt: 2, Sequence: 1000, Digest: digest(data), NextAttemptAt: time.Now().Add(time.Hour),
+	w.remember("job", job.Record{
+		Phase: job.Waiting, Attempt: 2, Sequence: 1000, Digest: digest(data), NextAttemptAt: time.Now().Add(time.Hour),
 		Reason: &schemas.Reason{Kind: "retryable", Code: "x"},
 	})
 	s := &script{post: func(n int) *fault.Fault {
@@ -120,12 +165,12 @@ func TestACopyInPlaceOfOneLostWhileSending(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	data := jobJSON("job", "a")
-	w.remember("job", pipeline.Record{Phase: pipeline.Sending, Attempt: 2, Sequence: 1000, Digest: digest(data)})
+	w.remember("job", job.Record{Phase: job.Sending, Attempt: 2, Sequence: 1000, Digest: digest(data)})
 	s := &script{post: accepts}
 	w.start(s, nil)
 	sequence := w.publish(data)
 	w.until("it is tried again", func() bool { return len(w.events()) > 0 })
-	if r := w.record("job"); r.Phase == pipeline.Waiting && r.Sequence != sequence {
+	if r := w.record("job"); r.Phase == job.Waiting && r.Sequence != sequence {
 		t.Errorf("the record speaks of copy %d, the one concluded is %d", r.Sequence, sequence)
 	}
 	w.drained()
@@ -140,7 +185,7 @@ func TestAScheduledCopyInPlaceOfOneLostWhileSending(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	data := jobJSON("job", "a")
-	w.remember("job", pipeline.Record{Phase: pipeline.Sending, Attempt: 2, Sequence: 1000, Digest: digest(data)})
+	w.remember("job", job.Record{Phase: job.Sending, Attempt: 2, Sequence: 1000, Digest: digest(data)})
 	if err := w.queue.Outbox().Later(t.Context(), worker.Schedule{
 		Lane: goodHealth, JobID: "job", Data: data, Attempt: 3, At: time.Now(),
 	}); err != nil {
@@ -158,12 +203,12 @@ func TestAScheduledCopyInPlaceOfOneLostWhileSending(t *testing.T) {
 // schedule of an attempt that was made brings the job's only copy.
 func TestAScheduleBehindTheLedger(t *testing.T) {
 	t.Parallel()
-	for phase, want := range map[pipeline.Phase]string{
-		pipeline.Waiting: "4/accepted", pipeline.Working: "3/accepted", pipeline.Sending: "3/retrying! 4/accepted!", pipeline.Failed: "",
+	for phase, want := range map[job.Phase]string{
+		job.Waiting: "4/accepted", job.Working: "3/accepted", job.Sending: "3/retrying! 4/accepted!", job.Failed: "",
 	} {
 		w := newWorld(t)
 		data := jobJSON("job", "a")
-		w.remember("job", pipeline.Record{
+		w.remember("job", job.Record{
 			Phase: phase, Attempt: 3, Sequence: 1000, Digest: digest(data), Reason: &schemas.Reason{Kind: "retryable", Code: "x"},
 		})
 		if err := w.queue.Outbox().Later(t.Context(), worker.Schedule{
@@ -185,8 +230,8 @@ func TestAScheduleAheadOfTheLedger(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	data := jobJSON("job", "a")
-	w.remember("job", pipeline.Record{
-		Phase: pipeline.Waiting, Attempt: 2, Sequence: 1000, Digest: digest(data), Reason: &schemas.Reason{Kind: "retryable", Code: "x"},
+	w.remember("job", job.Record{
+		Phase: job.Waiting, Attempt: 2, Sequence: 1000, Digest: digest(data), Reason: &schemas.Reason{Kind: "retryable", Code: "x"},
 	})
 	if err := w.queue.Outbox().Later(t.Context(), worker.Schedule{
 		Lane: goodHealth, JobID: "job", Data: data, Attempt: 5, At: time.Now(),
@@ -230,21 +275,21 @@ func TestPublishedAgainMeanwhile(t *testing.T) {
 // files it knew, and after an unknown end says that it may be a duplicate.
 func TestPublishedAgainAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	for phase, want := range map[pipeline.Phase]string{
-		pipeline.Failed: "3/accepted", pipeline.Cancelled: "3/accepted", pipeline.Held: "3/accepted!",
+	for phase, want := range map[job.Phase]string{
+		job.Failed: "3/accepted", job.Cancelled: "3/accepted", job.Held: "3/accepted!",
 	} {
 		w := newWorld(t)
 		data := jobJSON("job", "a")
-		w.remember("job", pipeline.Record{
-			Phase: phase, Attempt: 2, Sequence: 0, Digest: digest(data), NoEmbed: true, Files: []pipeline.FileRecord{{URL: "https://old.invalid/"}},
+		w.remember("job", job.Record{
+			Phase: phase, Attempt: 2, Sequence: 0, Digest: digest(data), NoEmbed: true, Files: []job.FileRecord{{URL: "https://old.invalid/"}},
 			Reason: &schemas.Reason{Kind: "permanent", Code: "x"},
 		})
-		var seen pipeline.Record
+		var seen job.Record
 		s := &script{post: accepts}
 		plain := &script{post: accepts}
-		s.deliver = func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+		s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 			seen = *r
-			return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
+			return plain.Deliver(ctx, schemas.Live, pipeline.Understood{}, r, j, nil)
 		}
 		stop := w.start(s, nil)
 		w.publish(data)
@@ -253,30 +298,30 @@ func TestPublishedAgainAfterTheEnd(t *testing.T) {
 		if got := describe(w.events()); got != want {
 			t.Errorf("%s: events %q, want %q", phase, got, want)
 		}
-		if seen.Files != nil || seen.NoEmbed || seen.Reason != nil || seen.Phase != pipeline.Working {
+		if seen.Files != nil || seen.NoEmbed || seen.Reason != nil || seen.Phase != job.Working {
 			t.Errorf("%s: it begins with %+v", phase, seen)
 		}
 	}
 }
 
-// TestMendedWhileItWaited: a copy of other content that carries a job on begins
-// with other files, and keeps what is known of earlier sendings.
-func TestMendedWhileItWaited(t *testing.T) {
+// TestFixedWhileItWaited: a copy of other content that carries a job on has a number of
+// its own, begins with other files, and keeps what is known of earlier sendings.
+func TestFixedWhileItWaited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.remember("job", pipeline.Record{
-		Phase: pipeline.Working, Attempt: 2, Sequence: 1000, Digest: digest([]byte("before")), PossibleDuplicate: true,
-		Files: []pipeline.FileRecord{{URL: "https://old.invalid/"}},
+	w.remember("job", job.Record{
+		Phase: job.Working, Attempt: 2, Sequence: 1000, Digest: digest([]byte("before")), PossibleDuplicate: true,
+		Files: []job.FileRecord{{URL: "https://old.invalid/"}},
 	})
-	files := make(chan []pipeline.FileRecord, 1)
+	files := make(chan []job.FileRecord, 1)
 	plain := &script{post: accepts}
-	w.start(&script{deliver: func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+	w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 		files <- slices.Clone(r.Files)
-		return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
+		return plain.Deliver(ctx, schemas.Live, pipeline.Understood{}, r, j, nil)
 	}}, nil)
 	w.publish(jobJSON("job", "a"))
 	w.drained()
-	if got := describe(w.events()); got != "2/accepted!" {
+	if got := describe(w.events()); got != "3/accepted!" {
 		t.Errorf("events %q", got)
 	}
 	if left := <-files; left != nil {

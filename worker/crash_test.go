@@ -13,9 +13,8 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
-	"github.com/chartpost/chartpost/worker"
 )
 
 var (
@@ -66,7 +65,7 @@ func TestACrashAnywhere(t *testing.T) {
 						w.lease = 5 * time.Second
 					}
 					if c.hold {
-						w.settings.Patience.OnUnknown = worker.Hold
+						w.settings.Policy.OnUnknown = job.HoldUnknown
 					}
 					wait.Go(func() {
 						reached := crash(w, &cut{at: at, after: after}, &script{post: c.post}, c.end)
@@ -129,7 +128,7 @@ func crash(w *world, cut *cut, s *script, end schemas.Status) (reached bool) {
 	if end == schemas.StatusAccepted && taken < 1 {
 		w.t.Errorf("%s: accepted, and Redox has taken nothing", name)
 	}
-	if r := w.record("job"); !r.Phase.Final() || (r.Phase == pipeline.Accepted) != (end == schemas.StatusAccepted) {
+	if r := w.record("job"); !r.Phase.Final() || (r.Phase == job.Accepted) != (end == schemas.StatusAccepted) {
 		w.t.Errorf("%s: the ledger says %s", name, r.Phase)
 	}
 	seen := map[string]bool{}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -81,7 +81,7 @@ type cutLedger struct {
 	cut *cut
 }
 
-func (l *cutLedger) Open(ctx context.Context, id schemas.JobKey, fresh pipeline.Record) (page worker.Page, created bool, err error) {
+func (l *cutLedger) Open(ctx context.Context, id schemas.JobKey, fresh job.Record) (page worker.Page, created bool, err error) {
 	err = l.cut.step(func() (err error) {
 		page, created, err = l.Ledger.Open(ctx, id, fresh)
 		return err
@@ -92,7 +92,7 @@ func (l *cutLedger) Open(ctx context.Context, id schemas.JobKey, fresh pipeline.
 	return &cutPage{page, l.cut}, created, nil
 }
 
-func (l *cutLedger) Find(ctx context.Context, id schemas.JobKey) (r pipeline.Record, ok bool, err error) {
+func (l *cutLedger) Find(ctx context.Context, id schemas.JobKey) (r job.Record, ok bool, err error) {
 	err = l.cut.step(func() (err error) {
 		r, ok, err = l.Ledger.Find(ctx, id)
 		return err
@@ -105,7 +105,7 @@ type cutPage struct {
 	cut *cut
 }
 
-func (p *cutPage) Save(ctx context.Context, r pipeline.Record) error {
+func (p *cutPage) Save(ctx context.Context, r job.Record) error {
 	if err := p.cut.step(func() error { return p.Page.Save(ctx, r) }); err != nil {
 		return ledgerFault(err)
 	}

@@ -2,147 +2,124 @@ package worker
 
 import (
 	"context"
-	"time"
+	"crypto/sha256"
+	"encoding/hex"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // key names the job: by the lane it came on, whatever it says itself.
-func (h *handling) key() schemas.JobKey { return schemas.KeyOf(h.delivery.Lane(), h.job.ID) }
+func (r *jobRun) key() schemas.JobKey { return schemas.KeyOf(r.delivery.Lane(), r.job.ID) }
 
-// scheduled is the attempt that a schedule of the job gave the copy. A schedule of
-// other content than that of the record gives none.
-func (h *handling) scheduled() int {
-	if h.page != nil && h.record.Digest != h.digest {
-		return 0
-	}
-	return h.delivery.Attempt(h.key())
-}
-
-// fresh is the record of a job that the ledger does not know.
-func (h *handling) fresh() pipeline.Record {
-	return pipeline.Record{
-		Phase:     pipeline.Working,
-		Attempt:   max(h.scheduled(), 1),
-		Sequence:  h.delivery.Sequence(),
-		Stored:    h.delivery.Stored(),
-		Digest:    h.digest,
-		Owner:     h.name,
-		UpdatedAt: h.now().UTC(),
+// identify notes what tells the copy from others of the job.
+func (r *jobRun) identify() {
+	sum := sha256.Sum256(r.delivery.Data())
+	r.copy = job.Copy{Sequence: r.delivery.Sequence(), Stored: r.delivery.Stored(), Digest: hex.EncodeToString(sum[:])}
+	if r.job.ID != "" {
+		r.copy.Attempt = r.delivery.Attempt(r.key())
 	}
 }
 
-// open asks the ledger for the job's record, and what this copy means beside it.
-func (h *handling) open(ctx context.Context) (admission, error) {
-	if _, known := h.queueNow(); !known {
+// open asks the ledger for the job's record, and says what this copy means beside it.
+func (r *jobRun) open(ctx context.Context) (kind job.CopyKind, err error) {
+	err = r.step(StepAdmit, func() (err error) {
+		kind, err = r.classify(ctx)
+		return err
+	})
+	return kind, err
+}
+
+func (r *jobRun) classify(ctx context.Context) (job.CopyKind, error) {
+	s := r.services
+	if _, known := s.queueNow(); !known {
 		return "", queueFault("the queue's time is not known, by which deadlines are judged", nil)
 	}
-	page, created, err := h.ledger.Open(ctx, h.key(), h.fresh())
+	page, created, err := s.ledger.Open(ctx, r.key(), job.Fresh(r.copy, s.name, s.now()))
 	if err != nil {
 		return "", err
 	}
-	h.page, h.record = page, page.Record()
+	r.page, r.record = page, page.Record()
 	if created {
-		return begin, nil
+		return job.New, nil
 	}
-	return h.admission(ctx)
-}
-
-func (h *handling) admission(ctx context.Context) (admission, error) {
-	c := copyOf{sequence: h.delivery.Sequence(), stored: h.delivery.Stored(), attempt: h.scheduled()}
-	entry := admit(h.record, c, heldUnasked)
-	if entry != ask {
-		return entry, nil
+	kind := job.Classify(r.record, r.copy, job.NotAsked)
+	if kind != job.NeedsLookup {
+		return kind, nil
 	}
-	there, err := h.outbox.Holds(ctx, h.record.Sequence, h.record.Stored, h.key())
+	there, err := s.outbox.Holds(ctx, r.record.Sequence, r.record.Stored, r.key())
 	if err != nil {
 		return "", queueFault("it could not be learned whether another copy of the job is there", err)
 	}
 	if there {
-		return admit(h.record, c, heldYes), nil
+		return job.Classify(r.record, r.copy, job.Present), nil
 	}
-	return admit(h.record, c, heldNo), nil
+	return job.Classify(r.record, r.copy, job.Gone), nil
 }
 
-// enter acts on the admission.
-func (h *handling) enter(ctx context.Context, entry admission, refusal error) {
-	switch entry {
-	case settled:
-		h.settle(ctx)
-		return
-	case stale:
-		if h.record.Digest != h.digest {
-			h.tellDuplicate(ctx, entry)
-			return
-		}
-		h.log.Info("an old copy of a job was dropped; a newer one carries it on", "job", h.job.ID)
-		h.ack(ctx)
-		return
-	case duplicate, concurrent:
-		h.tellDuplicate(ctx, entry)
-		return
-	case doubt:
-		h.adopt()
-		h.conclude(ctx, cutOff())
-		return
-	case begin:
-	default:
-		if err := h.claim(ctx, entry); err != nil {
-			h.setAside(ctx, err)
-			return
-		}
+// claim writes this worker into the record: from then on no other's writes succeed.
+func (r *jobRun) claim(ctx context.Context, kind job.CopyKind) error {
+	if kind == job.New {
+		return nil
 	}
-	unwanted, err := h.runCancelled(ctx)
+	if kind == job.Next {
+		r.before = r.record.Reason
+	}
+	r.record.Claim(kind, r.copy)
+	return r.save(ctx)
+}
+
+// refusal is why the job is not tried at all: what the reading of it has found, or
+// something that ends it first. An error means that it could not be learned.
+func (r *jobRun) refusal(ctx context.Context, found error) (refusal, err error) {
+	run := r.backfillRun(ctx)
 	switch {
-	case err != nil:
-		h.setAside(ctx, err)
-		return
-	case unwanted:
-		refusal = cancelled()
-	case h.record.Abandoned > mostAbandoned:
-		refusal = abandoned()
+	case run.Unknown != nil:
+		return nil, run.Unknown
+	case run.Cancelled:
+		return job.RunCancelled(), nil
 	}
-	h.try(ctx, refusal)
+	if f := r.record.Abandonment(); f != nil {
+		return f, nil
+	}
+	if now, _ := r.services.queueNow(); found == nil && now.After(r.job.Deadline()) {
+		return job.Overdue(r.job.Job, r.before), nil
+	}
+	return found, nil
 }
 
-// adopt makes this copy the recorded one of a try that is concluded at once.
-// The digest stays: it belongs to the files of the record, which the next claim
-// drops if the copy is another.
-func (h *handling) adopt() {
-	h.record.Attempt = max(h.record.Attempt, h.scheduled())
-	h.record.Sequence, h.record.Stored = h.delivery.Sequence(), h.delivery.Stored()
+// backfillRun is what is known of the backfill run of this copy.
+func (r *jobRun) backfillRun(ctx context.Context) job.Run {
+	line := r.delivery.Line()
+	if line.Replayed {
+		return job.Run{}
+	}
+	cancelled, err := r.services.runs.has(ctx, line.Run)
+	if err != nil {
+		return job.Run{Unknown: queueFault("it could not be learned whether the backfill run of the job was cancelled", err)}
+	}
+	return job.Run{Cancelled: cancelled}
 }
 
-// claim writes this worker into the record: from then on nobody else's writes
-// succeed.
-func (h *handling) claim(ctx context.Context, entry admission) error {
-	r := &h.record
-	if entry == next || entry == again {
-		// A schedule's own number is never behind, or its successor would be
-		// dropped as a repeat of it.
-		r.Attempt = max(r.Attempt+1, h.scheduled())
-		r.Spared, r.Abandoned = 0, 0
+// precede looks for the job that this one comes after. The fault says that this one
+// waits for it or ends; it is nil where the job goes on.
+func (r *jobRun) precede(ctx context.Context) (*fault.Fault, error) {
+	if !r.record.Follows(r.job.After) {
+		return nil, nil
 	}
-	if entry == resume && !r.Released {
-		r.Abandoned++
+	// The destination is the lane's: no other job can be learned of.
+	var found *job.Record
+	err := r.step(StepPrecede, func() error {
+		record, known, err := r.services.ledger.Find(ctx, schemas.KeyOf(r.delivery.Lane(), r.job.After))
+		if known {
+			found = &record
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	r.Released = false
-	if entry == again || r.Digest != h.digest {
-		// A person may have mended the file or the job in between.
-		r.PossibleDuplicate = r.PossibleDuplicate || r.Phase == pipeline.Held
-		r.Files, r.NoEmbed, r.Doubts, r.Predecessor, r.Suspicion = nil, false, 0, nil, nil
-	}
-	switch {
-	case entry == again:
-		r.Published = time.Time{}
-	case r.Published.IsZero() && !r.Stored.Equal(h.delivery.Stored()):
-		r.Published = r.Stored
-	}
-	if entry == next {
-		h.before = r.Reason
-	}
-	r.Phase, r.Reason, r.NextAttemptAt, r.Resent = pipeline.Working, nil, time.Time{}, time.Time{}
-	r.Sequence, r.Stored, r.Digest = h.delivery.Sequence(), h.delivery.Stored(), h.digest
-	return h.save(ctx)
+	now, _ := r.services.queueNow()
+	return r.record.Await(found, now, r.services.policy, r.services.jitter()), nil
 }

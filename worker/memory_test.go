@@ -109,18 +109,18 @@ func TestALaneHasHalfOfTheMemory(t *testing.T) {
 // TestAJobWithoutRoomGoesBack to its lane, and was not begun.
 func TestAJobWithoutRoomGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &Worker{log: quiet, hands: newHands(), leases: newLeases(quiet, time.Minute, nil), memory: newMemory()}
+		w := &runner{services: services{log: quiet}, inFlight: newInFlight(), leases: newLeases(quiet, time.Minute, nil), memory: newMemory()}
 		if !w.memory.small.free.TryAcquire(smallRoom) {
 			t.Fatal("no room")
 		}
 		d := &copyInHand{sequence: 7}
-		if e := w.handle(t.Context(), d, sights{}); e != (lanes.Result{}) {
+		if e := w.handle(t.Context(), d, place{}); e != (lanes.Result{}) {
 			t.Errorf("it counts as %+v", e)
 		}
 		if given := d.given(); len(given) != 1 || given[0] != memoryPause || len(w.leases.held) != 0 {
 			t.Errorf("given back %v, %d leases", given, len(w.leases.held))
 		}
-		if !w.hands.take(d) {
+		if !w.inFlight.take(d) {
 			t.Error("it counts as in hand")
 		}
 	})

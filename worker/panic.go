@@ -6,8 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
-	"github.com/chartpost/chartpost/schemas"
 )
 
 // A panic of the pipeline is a fault like any other: the job is scheduled,
@@ -16,45 +16,43 @@ import (
 
 // understand reads the job. What panics here would do so on every delivery, so
 // the message ends in the dead letters and no lane is held up.
-func (h *handling) understand() (job schemas.Job, err error) {
+func (r *jobRun) understand() (err error) {
+	defer r.identify()
 	defer func() {
-		if r := recover(); r != nil {
-			h.logPanic(r)
-			job = schemas.Job{}
+		if value := recover(); value != nil {
+			r.logPanic(value)
+			r.job = pipeline.Understood{}
 			err = &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codePanic,
 				Text: "the worker failed on reading this message: a defect; nothing was sent"}
 		}
 	}()
-	err = h.step(StepUnderstand, func() (err error) {
-		job, err = h.deliverer.Understand(h.delivery.Lane(), h.delivery.Data())
+	return r.step(StepUnderstand, func() (err error) {
+		r.job, err = r.services.deliverer.Understand(r.delivery.Lane(), r.delivery.Data())
 		return err
 	})
-	return job, err
 }
 
-// deliver runs the pipeline. After a panic during a sending nobody knows what
-// left.
-func (h *handling) deliver(ctx context.Context) (err error) {
+// deliver runs the pipeline. After a panic during a sending the outcome is unknown.
+func (r *jobRun) deliver(ctx context.Context) (err error) {
 	defer func() {
-		if r := recover(); r != nil {
-			h.logPanic(r)
-			err = h.afterPanic()
+		if value := recover(); value != nil {
+			r.logPanic(value)
+			err = r.afterPanic()
 		}
 	}()
-	return h.deliverer.Deliver(ctx, h.delivery.Lane().Class, h.job, &h.record, h, h)
+	return r.services.deliverer.Deliver(ctx, r.delivery.Lane().Class, r.job, &r.record, r, r)
 }
 
 // afterPanic is nil where the acceptance is in the ledger. One that is not yet
 // cannot be told from a sending of unknown outcome by who takes the job next.
-func (h *handling) afterPanic() error {
+func (r *jobRun) afterPanic() error {
 	f := &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic, Text: "the worker failed on this job: a defect"}
-	switch {
-	case h.record.Phase == pipeline.Accepted && h.page.Record().Phase == pipeline.Accepted:
-		return nil
-	case h.record.Phase == pipeline.Accepted:
-		h.record.Receipt = nil
-		f.Kind = fault.UnknownOutcome
-	case h.record.Phase == pipeline.Sending:
+	if r.record.Phase == job.Accepted {
+		if r.record = r.page.Record(); r.record.Phase == job.Accepted {
+			return nil
+		}
+	}
+	if r.record.Phase == job.Sending {
 		f.Kind = fault.UnknownOutcome
 	}
 	return f
@@ -63,18 +61,18 @@ func (h *handling) afterPanic() error {
 const codePanic = "panic"
 
 // survive turns a panic outside the pipeline into a job that comes back.
-func (h *handling) survive() {
-	if r := recover(); r != nil {
-		h.logPanic(r)
-		h.met(&fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic})
-		h.giveBack(leaveAlone)
+func (r *jobRun) survive() {
+	if value := recover(); value != nil {
+		r.logPanic(value)
+		r.report.met(&fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic})
+		r.giveBack(job.LeaveAlone)
 	}
 }
 
 // logPanic names the type of the panic's value, and neither the value nor the
 // record: both may hold patient data.
-func (h *handling) logPanic(value any) {
-	if t := h.settings.Telemetry; t != nil {
+func (r *jobRun) logPanic(value any) {
+	if t := r.services.telemetry; t != nil {
 		t.Panicked()
 	}
 	kind, stack := fmt.Sprintf("%T", value), string(debug.Stack())
@@ -85,5 +83,5 @@ func (h *handling) logPanic(value any) {
 	}); ok {
 		kind, stack = from.Type(), from.Stack()
 	}
-	h.log.Error("a panic while working on a job", "job", h.job.ID, "type", kind, "stack", stack)
+	r.report.log.Error("a panic while working on a job", "job", r.job.ID, "type", kind, "stack", stack)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker/lanes"
@@ -128,23 +129,23 @@ type Clock interface {
 // Page is the ledger's record of one job, open for compare-and-set.
 type Page interface {
 	// Record is the record as it was found or made.
-	Record() pipeline.Record
+	Record() job.Record
 	// Save is pipeline.Journal's.
-	Save(ctx context.Context, record pipeline.Record) error
+	Save(ctx context.Context, record job.Record) error
 }
 
 // Ledger remembers jobs.
 type Ledger interface {
 	// Open makes a record for the job if there is none, and says whether it
 	// did; otherwise the page holds what was found.
-	Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Record) (page Page, created bool, err error)
+	Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (page Page, created bool, err error)
 	// Find reads the record of a job without touching it; ok is false where the
 	// ledger knows nothing of the job.
-	Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error)
+	Find(ctx context.Context, job schemas.JobKey) (record job.Record, ok bool, err error)
 }
 
 // Deliverer is the pipeline.
 type Deliverer interface {
-	Understand(lane schemas.Lane, data []byte) (schemas.Job, error)
-	Deliver(ctx context.Context, class schemas.Class, job schemas.Job, record *pipeline.Record, journal pipeline.Journal, progress pipeline.Progress) error
+	Understand(lane schemas.Lane, data []byte) (pipeline.Understood, error)
+	Deliver(ctx context.Context, class schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.Journal, progress pipeline.Progress) error
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -113,17 +114,18 @@ func TestNoRenewalAfterRelease(t *testing.T) {
 }
 
 // TestTheEndOfACopyEndsItsRenewal: before the acknowledgement or the giving back
-// leaves, since the handling may go on for a while after it.
+// leaves, since the run may go on for a while after it.
 func TestTheEndOfACopyEndsItsRenewal(t *testing.T) {
-	for name, end := range map[string]func(*handling){
-		"acknowledged": func(h *handling) { h.ack(t.Context()) },
-		"given back":   func(h *handling) { h.giveBack(0) },
+	for name, end := range map[string]func(*jobRun){
+		"acknowledged": func(r *jobRun) { r.ack(t.Context()) },
+		"given back":   func(r *jobRun) { r.giveBack(0) },
 	} {
 		w, c := workerOn(nil, nil, 0), &copyInHand{}
-		h := &handling{Worker: w, delivery: c, lease: w.leases.hold(c), telling: telling{watch: unwatched{}}}
-		w.leases.renew()
-		end(h)
-		w.leases.renew()
+		leases := w.runner.leases
+		r := &jobRun{services: &w.runner.services, delivery: c, lease: leases.hold(c), report: report{watch: unwatched{}, log: quiet}}
+		leases.renew()
+		end(r)
+		leases.renew()
 		if c.extended.Load() != 1 || c.late.Load() != 0 {
 			t.Errorf("%s: renewed %d times, %d of them after", name, c.extended.Load(), c.late.Load())
 		}
@@ -185,12 +187,12 @@ type noBook struct {
 	open func(ctx context.Context) error
 }
 
-func (b *noBook) Open(ctx context.Context, _ schemas.JobKey, fresh pipeline.Record) (Page, bool, error) {
+func (b *noBook) Open(ctx context.Context, _ schemas.JobKey, fresh job.Record) (Page, bool, error) {
 	return nil, false, b.open(ctx)
 }
 
-func (b *noBook) Find(context.Context, schemas.JobKey) (pipeline.Record, bool, error) {
-	return pipeline.Record{}, false, nil
+func (b *noBook) Find(context.Context, schemas.JobKey) (job.Record, bool, error) {
+	return job.Record{}, false, nil
 }
 
 // deaf is a control that nobody else listens to.
@@ -218,8 +220,8 @@ func (plenty) Changed() <-chan struct{} { return nil }
 // named understands everything.
 type named struct{ Deliverer }
 
-func (named) Understand(schemas.Lane, []byte) (schemas.Job, error) {
-	return schemas.Job{ID: "job"}, nil
+func (named) Understand(schemas.Lane, []byte) (pipeline.Understood, error) {
+	return pipeline.Understood{Job: schemas.Job{ID: "job"}}, nil
 }
 
 func workerOn(in Intake, book Ledger, grace time.Duration) *Worker {
@@ -248,7 +250,7 @@ func TestAPanicOutsideThePipeline(t *testing.T) {
 		cancel()
 		<-ended
 		for i, c := range copies {
-			if !slices.Equal(c.given(), []time.Duration{leaveAlone}) || c.acked != 0 || c.late.Load() != 0 {
+			if !slices.Equal(c.given(), []time.Duration{job.LeaveAlone}) || c.acked != 0 || c.late.Load() != 0 {
 				t.Errorf("copy %d: given back %v, acked %d times, renewed %d times too late", i, c.given(), c.acked, c.late.Load())
 			}
 		}

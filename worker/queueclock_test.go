@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -59,11 +60,11 @@ func (n *notes) ends() (codes []string) {
 // endingAt is a pipeline whose jobs expire at a time and meet a passing fault.
 type endingAt time.Time
 
-func (at endingAt) Understand(schemas.Lane, []byte) (schemas.Job, error) {
-	return schemas.Job{ID: "job", RequestedAt: time.Time(at).Add(-time.Hour), ExpiresAt: time.Time(at)}, nil
+func (at endingAt) Understand(schemas.Lane, []byte) (pipeline.Understood, error) {
+	return pipeline.Understood{Job: schemas.Job{ID: "job", RequestedAt: time.Time(at).Add(-time.Hour), ExpiresAt: time.Time(at)}}, nil
 }
 
-func (endingAt) Deliver(context.Context, schemas.Class, schemas.Job, *pipeline.Record, pipeline.Journal, pipeline.Progress) error {
+func (endingAt) Deliver(context.Context, schemas.Class, pipeline.Understood, *job.Record, pipeline.Journal, pipeline.Progress) error {
 	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing"}
 }
 
@@ -75,8 +76,8 @@ func TestTheQueuesClockDecides(t *testing.T) {
 		want        string
 	}{
 		"expired by the worker's alone": {-2 * time.Hour, -time.Hour, "passing"},
-		"expired by the queue's alone":  {2 * time.Hour, time.Hour, codeExpired},
-		"no time left by the queue's":   {time.Hour, time.Hour + 100*time.Millisecond, codeExpired},
+		"expired by the queue's alone":  {2 * time.Hour, time.Hour, "expired"},
+		"no time left by the queue's":   {time.Hour, time.Hour + 100*time.Millisecond, "expired"},
 		"in time by both":               {0, time.Hour, "passing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,11 +119,11 @@ func TestNoClockNoDecision(t *testing.T) {
 			synctest.Wait()
 			return d
 		}
-		if d := take(1); !slices.Equal(d.given(), []time.Duration{leaveAlone}) || len(out.ends()) != 0 {
+		if d := take(1); !slices.Equal(d.given(), []time.Duration{job.LeaveAlone}) || len(out.ends()) != 0 {
 			t.Errorf("given back %v, told %q", d.given(), out.ends())
 		}
 		clock.unknown.Store(false)
-		if take(2); !slices.Equal(out.ends(), []string{codeExpired}) {
+		if take(2); !slices.Equal(out.ends(), []string{"expired"}) {
 			t.Errorf("told %q", out.ends())
 		}
 		stop()

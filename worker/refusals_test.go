@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -83,17 +83,17 @@ func TestAFaultThatAnotherWorkerConfirms(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name      string
-		suspicion *pipeline.Suspicion
+		suspicion *job.Suspicion
 		events    string
 	}{
-		{"of another worker", &pipeline.Suspicion{Code: "file_forbidden", Worker: "another", Times: 1}, "3/failed"},
-		{"of another kind", &pipeline.Suspicion{Code: "bucket_missing", Worker: "another", Times: 1}, "3/retrying 4/retrying 5/failed"},
+		{"of another worker", &job.Suspicion{Code: "file_forbidden", Worker: "another", Times: 1}, "3/failed"},
+		{"of another kind", &job.Suspicion{Code: "bucket_missing", Worker: "another", Times: 1}, "3/retrying 4/retrying 5/failed"},
 		{"of this one alone", nil, "3/retrying 4/retrying 5/failed"},
 	} {
 		w := newWorld(t)
 		data := jobJSON("job", "a")
-		w.remember("job", pipeline.Record{
-			Phase: pipeline.Waiting, Attempt: 2, Sequence: 1000, Digest: digest(data), Suspicion: c.suspicion,
+		w.remember("job", job.Record{
+			Phase: job.Waiting, Attempt: 2, Sequence: 1000, Digest: digest(data), Suspicion: c.suspicion,
 			Reason: &schemas.Reason{Kind: "retryable", Code: "file_forbidden"}, NextAttemptAt: time.Now(),
 		})
 		w.start(&script{post: denied}, nil)

@@ -2,20 +2,26 @@ package worker
 
 import (
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/worker/lanes"
 )
 
+// ended is a job that has ended.
+type ended struct {
+	slot   *lanes.Slot
+	result lanes.Result
+}
+
 // resultOf judges the fault a try met; sent says that the message had left, and
 // returning that the job came back by its schedule.
-func resultOf(job string, f *fault.Fault, sent, returning bool) lanes.Result {
+func resultOf(id string, f *fault.Fault, sent, returning bool) lanes.Result {
 	r := lanes.Result{
-		Job: job, Scope: f.Scope, Reason: reasonOf(f), After: f.RetryAfter,
-		Limited: f.Code == pipeline.CodeRateLimited, Returning: returning,
+		Job: id, Scope: f.Scope, Reason: job.ReasonOf(f), After: f.RetryAfter,
+		Limited: f.Code == fault.CodeRateLimited, Returning: returning,
 	}
 	switch {
 	case f.Kind == fault.Interrupted || f.Kind == fault.Superseded:
-		return lanes.Result{Job: job}
+		return lanes.Result{Job: id}
 	case f.Scope != fault.Job:
 		r.Health = lanes.Failing
 	case f.Kind == fault.Permanent && (sent || f.Refused):

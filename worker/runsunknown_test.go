@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -42,11 +43,11 @@ func (c counted) of(lane schemas.Lane) int {
 	return c.begun[lane]
 }
 
-func (counted) Understand(lane schemas.Lane, _ []byte) (schemas.Job, error) {
-	return schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}, nil
+func (counted) Understand(lane schemas.Lane, _ []byte) (pipeline.Understood, error) {
+	return pipeline.Understood{Job: schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}}, nil
 }
 
-func (c counted) Deliver(_ context.Context, class schemas.Class, job schemas.Job, _ *pipeline.Record, _ pipeline.Journal, _ pipeline.Progress) error {
+func (c counted) Deliver(_ context.Context, class schemas.Class, job pipeline.Understood, _ *job.Record, _ pipeline.Journal, _ pipeline.Progress) error {
 	c.mu.Lock()
 	c.begun[schemas.Lane{Class: class, Destination: job.ID}]++
 	c.mu.Unlock()
@@ -72,7 +73,7 @@ func TestRunsThatAreNotListed(t *testing.T) {
 		time.Sleep(listingTime + time.Second)
 		take(&copyInHand{sequence: 3, lane: nobodys})
 		for i, d := range waiting {
-			if !slices.Equal(d.given(), []time.Duration{leaveAlone}) {
+			if !slices.Equal(d.given(), []time.Duration{job.LeaveAlone}) {
 				t.Errorf("copy %d was given back %v, want once, for a while", i+1, d.given())
 			}
 		}

@@ -4,96 +4,77 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
-
-// settleTime bounds the publishing of what the ledger already says. It outlasts
-// an election of a new leader several times.
-const settleTime = time.Minute
-
-// outlive gives a context for what must be finished although the worker stops.
-func (h *handling) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, end := h.untilEnd(context.WithoutCancel(ctx))
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
-	return ctx, func() { cancel(); end() }
-}
-
-// untilEnd ends ctx with the time that a stopping worker has for its last words.
-func (s sights) untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.end, cancel)
-	return ctx, func() { stop(); cancel() }
-}
 
 // settle does what follows from the record: schedule or bury, tell, acknowledge,
 // in this order. Each step may be repeated, here or by another worker, and the
 // acknowledgement comes last, so that nothing is lost in between.
-func (h *handling) settle(ctx context.Context) {
-	settling, cancel := h.outlive(ctx)
+func (r *jobRun) settle(ctx context.Context) {
+	settling, cancel := r.outlive(ctx)
 	defer cancel()
-	err := h.step(StepSettle, func() error { return h.publish(settling) })
-	if f := fault.Of(err); f != nil && f.Kind == fault.Permanent && h.record.Phase == pipeline.Waiting {
-		err = h.cannotWait(settling, f)
+	err := r.step(StepSettle, func() error { return r.publish(settling) })
+	if f := fault.Of(err); f != nil && f.Kind == fault.Permanent && r.record.Phase == job.Waiting {
+		err = r.cannotWait(settling, f)
 	}
 	if err != nil {
 		// The ledger has the decision: the redelivery comes back to this step.
-		h.setAside(ctx, err)
+		r.setAside(ctx, err)
 		return
 	}
-	h.ack(settling)
+	r.ack(settling)
 }
 
 // cannotWait ends a job whose schedule the queue can never take. It was told of
 // nothing yet.
-func (h *handling) cannotWait(ctx context.Context, f *fault.Fault) error {
-	out := fate{phase: pipeline.Failed, reason: reasonOf(f)}
-	if h.record.PossibleDuplicate || h.record.Doubts > 0 {
-		out = undecided(out)
+func (r *jobRun) cannotWait(ctx context.Context, f *fault.Fault) error {
+	r.report.log.Warn("a job cannot be scheduled for its next attempt, and ends", "job", r.job.ID, "code", f.Code, "text", f.Text)
+	r.report.met(f)
+	if !r.record.Apply(job.Decide(r.record.Situation(f, r.services.name), time.Time{}, r.services.policy)) {
+		return f
 	}
-	h.log.Warn("a job cannot be scheduled for its next attempt, and ends", "job", h.job.ID, "code", f.Code, "text", f.Text)
-	h.met(f)
-	h.record.Phase, h.record.Reason, h.record.NextAttemptAt = out.phase, &out.reason, time.Time{}
-	if err := h.save(ctx); err != nil {
+	if err := r.save(ctx); err != nil {
 		return err
 	}
-	h.decided(statusOf(out.phase))
-	return h.publish(ctx)
+	r.report.decided(r.record.Phase.Status())
+	return r.publish(ctx)
 }
 
-func (h *handling) publish(ctx context.Context) error {
-	r := &h.record
-	status := statusOf(r.Phase)
-	switch r.Phase {
-	case pipeline.Waiting:
-		err := h.outbox.Later(ctx, Schedule{
-			Lane: h.delivery.Lane(), JobID: h.job.ID, Data: h.delivery.Data(), Attempt: r.Attempt + 1, Line: h.delivery.Line(), At: r.NextAttemptAt,
+func (r *jobRun) publish(ctx context.Context) error {
+	record := &r.record
+	status := record.Phase.Status()
+	switch record.Phase {
+	case job.Waiting:
+		err := r.services.outbox.Later(ctx, Schedule{
+			Lane: r.delivery.Lane(), JobID: r.job.ID, Data: r.delivery.Data(), Attempt: record.Attempt + 1, Line: r.delivery.Line(), At: record.NextAttemptAt,
 		})
 		if err != nil {
 			return queueFault("the schedule of the next attempt could not be written", err)
 		}
-	case pipeline.Failed, pipeline.Held:
-		if err := h.bury(ctx, status, *r.Reason); err != nil {
+	case job.Failed, job.Held:
+		if err := r.bury(ctx, status, *record.Reason); err != nil {
 			return err
 		}
 	}
-	if !untold(r) {
+	if !record.Told() {
 		return nil
 	}
-	return h.tell(ctx, status, r.Reason)
+	return r.tell(ctx, status, record.Reason)
 }
 
 // bury writes a dead letter. Its key has the sequence of the copy: each copy
 // ends once, and two that end alike, under a reused id or after the record was
 // removed, must not be taken for one.
-func (h *handling) bury(ctx context.Context, status schemas.Status, reason schemas.Reason) error {
-	err := h.outbox.Bury(ctx, DeadLetter{
-		Lane: h.delivery.Lane(), Data: h.delivery.Data(), JobID: h.job.ID, After: h.job.After, Status: status, Reason: reason, Line: h.delivery.Line(),
-		Key:               fmt.Sprintf("dead/%d/%s/%d/%s", h.delivery.Sequence(), h.digest[:16], h.record.Attempt, status),
-		PossibleDuplicate: h.record.PossibleDuplicate,
+func (r *jobRun) bury(ctx context.Context, status schemas.Status, reason schemas.Reason) error {
+	err := r.services.outbox.Bury(ctx, DeadLetter{
+		Lane: r.delivery.Lane(), Data: r.delivery.Data(), JobID: r.job.ID, After: r.job.After, Status: status, Reason: reason, Line: r.delivery.Line(),
+		Key:               fmt.Sprintf("dead/%d/%s/%d/%s", r.copy.Sequence, r.copy.Digest[:16], r.record.Attempt, status),
+		PossibleDuplicate: r.record.PossibleDuplicate,
 	})
 	if err != nil {
 		return queueFault("the dead letter could not be written", err)
@@ -101,62 +82,29 @@ func (h *handling) bury(ctx context.Context, status schemas.Status, reason schem
 	return nil
 }
 
-// tellDuplicate ends a second copy of a job that needs no second delivery. If
-// it is not the same job but another under the same id, it goes to the dead
-// letters too: a document must not vanish because of a reused id.
-func (h *handling) tellDuplicate(ctx context.Context, entry admission) {
-	settling, cancel := h.outlive(ctx)
-	defer cancel()
-	var reason *schemas.Reason
-	if entry == concurrent {
-		reason = &schemas.Reason{Kind: kindPermanent, Code: "in_progress", Text: "a job with this id is under way; this copy was dropped"}
-	}
-	if h.record.Digest != h.digest {
-		reason = &schemas.Reason{Kind: kindPermanent, Code: "id_reused", Path: "/id",
-			Text: "another job with this id came before and its content differs; this one was not sent and is in the dead letters"}
-		// Of the job in this copy nothing was tried, sent or received: what the
-		// record says is the other's.
-		h.record = pipeline.Record{}
-		if err := h.bury(settling, schemas.StatusDuplicate, *reason); err != nil {
-			h.setAside(ctx, err)
-			return
-		}
-	}
-	if err := h.tell(settling, schemas.StatusDuplicate, reason); err != nil {
-		h.setAside(ctx, err)
-		return
-	}
-	h.decided(schemas.StatusDuplicate)
-	h.ack(settling)
-}
-
-const kindPermanent = "permanent"
-
-// Uploaded implements pipeline.Progress: the event is on its way while the
-// message is sent.
-func (h *handling) Uploaded(record *pipeline.Record) {
-	event := h.event(schemas.StatusUploaded, record, nil)
-	h.uploads = make(chan error, 1)
-	ctx, cancel := h.outlive(schemas.WithTrace(h.end, h.watch.Trace()))
-	go func() {
-		defer cancel()
-		h.uploads <- h.outbox.Tell(ctx, h.delivery.Lane(), event)
-	}()
-}
-
-func (h *handling) tell(ctx context.Context, status schemas.Status, reason *schemas.Reason) error {
-	if err := h.awaitUploads(); err != nil {
+func (r *jobRun) tell(ctx context.Context, status schemas.Status, reason *schemas.Reason) error {
+	if err := r.awaitUploads(); err != nil {
 		return queueFault("an event could not be published", err)
 	}
-	if err := h.outbox.Tell(ctx, h.delivery.Lane(), h.event(status, &h.record, reason)); err != nil {
+	if err := r.services.outbox.Tell(ctx, r.delivery.Lane(), r.event(status, &r.record, reason)); err != nil {
 		return queueFault("an event could not be published", err)
 	}
 	return nil
 }
 
+// awaitUploads waits until the uploaded event is out, if one is on its way.
+func (r *jobRun) awaitUploads() error {
+	if r.report.uploads == nil {
+		return nil
+	}
+	err := <-r.report.uploads
+	r.report.uploads = nil
+	return err
+}
+
 // queueFault says what the queue did not take. Its own error stays unprinted, unless it
 // was judged already.
-func queueFault(text string, err error) error {
+func queueFault(text string, err error) *fault.Fault {
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		told := *f
 		told.Text = text + ": " + f.Text
@@ -165,61 +113,50 @@ func queueFault(text string, err error) error {
 	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "queue_unavailable", Text: text, Cause: err}
 }
 
-// awaitUploads waits until the uploaded event is out, if one is on its way.
-func (h *handling) awaitUploads() error {
-	if h.uploads == nil {
-		return nil
-	}
-	err := <-h.uploads
-	h.uploads = nil
-	return err
-}
-
-func (h *handling) event(status schemas.Status, r *pipeline.Record, reason *schemas.Reason) schemas.Event {
+func (r *jobRun) event(status schemas.Status, record *job.Record, reason *schemas.Reason) schemas.Event {
 	data := schemas.EventData{
-		JobID:             h.job.ID,
-		Operation:         h.job.Operation,
-		Class:             h.delivery.Lane().Class,
-		Destination:       h.delivery.Lane().Destination,
+		JobID:             r.job.ID,
+		Operation:         r.job.Operation,
+		Class:             r.delivery.Lane().Class,
+		Destination:       r.delivery.Lane().Destination,
 		Status:            status,
-		Attempt:           r.Attempt,
+		Attempt:           record.Attempt,
 		Reason:            reason,
-		PossibleDuplicate: r.PossibleDuplicate,
-		Files:             r.EventFiles(),
-		Receipt:           r.Receipt,
-		Correlation:       h.correlation(),
+		PossibleDuplicate: record.PossibleDuplicate,
+		Files:             record.EventFiles(),
+		Receipt:           record.Receipt,
+		Correlation:       r.correlation(),
 	}
 	if status == schemas.StatusRetrying {
-		data.NextAttemptAt = r.NextAttemptAt
+		data.NextAttemptAt = record.NextAttemptAt
 	}
-	event := schemas.NewEvent(h.prefix, data, h.now())
-	if status == schemas.StatusDuplicate || status == schemas.StatusUnknown && h.page == nil {
+	event := schemas.NewEvent(r.services.prefix, data, r.services.now())
+	if status == schemas.StatusDuplicate || status == schemas.StatusUnknown && r.page == nil {
 		// Each copy of the job ends so, without a record that counts them.
-		event.ID = schemas.DuplicateID(event.ID, h.delivery.Sequence())
+		event.ID = schemas.DuplicateID(event.ID, r.copy.Sequence)
 	}
 	return event
 }
 
-// ack ends the copy. An acknowledgement that cannot be confirmed is no fault:
-// the copy comes back and is settled again from the ledger.
-func (h *handling) ack(ctx context.Context) {
-	h.lease.release()
-	if err := h.step(StepAck, func() error { return h.delivery.Ack(ctx) }); err != nil {
-		h.log.Warn("an acknowledgement was not confirmed; the copy will come back and be dropped", "job", h.job.ID, "error", err)
+// correlation is the job's, without labels of a run that did not publish this copy.
+func (r *jobRun) correlation() map[string]string {
+	labels := r.job.Correlation
+	_, run := labels[schemas.LabelRun]
+	_, line := labels[schemas.LabelLine]
+	if !run && !line || r.delivery.Line().labeled(labels) {
+		return labels
 	}
+	own := maps.Clone(labels)
+	delete(own, schemas.LabelRun)
+	delete(own, schemas.LabelLine)
+	return own
 }
 
-// statusOf is what an event says of a job whose record is at phase.
-func statusOf(phase pipeline.Phase) schemas.Status {
-	switch phase {
-	case pipeline.Waiting:
-		return schemas.StatusRetrying
-	case pipeline.Accepted:
-		return schemas.StatusAccepted
-	case pipeline.Held:
-		return schemas.StatusUnknown
-	case pipeline.Cancelled:
-		return schemas.StatusCancelled
+// ack ends the copy. An acknowledgement that cannot be confirmed is no fault:
+// the copy comes back and is settled again from the ledger.
+func (r *jobRun) ack(ctx context.Context) {
+	r.lease.release()
+	if err := r.step(StepAck, func() error { return r.delivery.Ack(ctx) }); err != nil {
+		r.report.log.Warn("an acknowledgement was not confirmed; the copy will come back and be dropped", "job", r.job.ID, "error", err)
 	}
-	return schemas.StatusFailed
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -55,11 +56,11 @@ func (oneOfMany) Pending() uint64 { return 1000 }
 // brisk works a moment on each job and tells of those of the shut lane.
 type brisk struct{ probes *atomic.Int32 }
 
-func (brisk) Understand(lane schemas.Lane, _ []byte) (schemas.Job, error) {
-	return schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}, nil
+func (brisk) Understand(lane schemas.Lane, _ []byte) (pipeline.Understood, error) {
+	return pipeline.Understood{Job: schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}}, nil
 }
 
-func (b brisk) Deliver(_ context.Context, _ schemas.Class, job schemas.Job, _ *pipeline.Record, _ pipeline.Journal, _ pipeline.Progress) error {
+func (b brisk) Deliver(_ context.Context, _ schemas.Class, job pipeline.Understood, _ *job.Record, _ pipeline.Journal, _ pipeline.Progress) error {
 	if job.ID == "shut" {
 		b.probes.Add(1)
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
@@ -62,25 +63,36 @@ type End struct {
 	Age time.Duration
 }
 
-// telling is how a job in hand is told of.
-type telling struct {
-	watch   Watch
-	outcome End
+// report is how a job in hand is told of.
+type report struct {
+	watch Watch
+	end   End
 	// uploads holds the telling of the uploaded event, which goes on while the
 	// message is sent; the next event waits for it.
 	uploads chan error
+	log     *slog.Logger
 }
 
-// watchOf begins the watch of a copy, and gives the log of its trace.
-func (w *Worker) watchOf(d Delivery) (watch Watch, log *slog.Logger) {
-	watch = unwatched{d.Trace()}
-	if w.settings.Telemetry != nil {
-		watch = w.settings.Telemetry.Taken(d.Lane(), d.Trace(), w.now())
+// watchOf begins the watch of a copy, with the log of its trace.
+func (s *services) watchOf(d Delivery) report {
+	watch, log := Watch(unwatched{d.Trace()}), s.log
+	if s.telemetry != nil {
+		watch = s.telemetry.Taken(d.Lane(), d.Trace(), s.now())
 	}
 	if id := watch.Trace().ID(); id != "" {
-		return watch, w.log.With("trace_id", id)
+		log = log.With("trace_id", id)
 	}
-	return watch, w.log
+	return report{watch: watch, log: log}
+}
+
+// decided notes the status that this worker has written down.
+func (r *report) decided(status schemas.Status) { r.end.Status = status }
+
+// met notes the first fault of a copy.
+func (r *report) met(f *fault.Fault) {
+	if r.end.Fault == nil {
+		r.end.Fault = f
+	}
 }
 
 // unwatched hands on the trace that a job came with.
@@ -90,37 +102,16 @@ func (unwatched) Passed(pipeline.Stage)  {}
 func (unwatched) Ended(End)              {}
 func (u unwatched) Trace() schemas.Trace { return u.trace }
 
-// step runs one of the worker's own steps and tells of its end.
-func (h *handling) step(step pipeline.Step, run func() error) error {
-	began := h.now()
-	err := run()
-	h.watch.Passed(pipeline.Stage{Step: step, Began: began, Took: h.now().Sub(began), Err: err})
-	return err
-}
-
-// Passed implements pipeline.Progress.
-func (h *handling) Passed(stage pipeline.Stage) { h.watch.Passed(stage) }
-
 // ended tells what became of the copy.
-func (h *handling) ended() {
-	e := &h.outcome
-	e.JobID, e.Attempt, e.PossibleDuplicate = h.job.ID, h.record.Attempt, h.record.PossibleDuplicate
-	published := h.record.Published
+func (r *jobRun) ended() {
+	e := r.report.end
+	e.JobID, e.Attempt, e.PossibleDuplicate = r.job.ID, r.record.Attempt, r.record.PossibleDuplicate
+	published := r.record.Published
 	if published.IsZero() {
-		published = h.delivery.Stored()
+		published = r.delivery.Stored()
 	}
-	e.Age = max(h.now().Sub(published), 0)
-	h.watch.Ended(*e)
-}
-
-// decided notes the status that this worker has written down.
-func (h *handling) decided(status schemas.Status) { h.outcome.Status = status }
-
-// met notes the first fault of a copy.
-func (h *handling) met(f *fault.Fault) {
-	if h.outcome.Fault == nil {
-		h.outcome.Fault = f
-	}
+	e.Age = max(r.services.now().Sub(published), 0)
+	r.report.watch.Ended(e)
 }
 
 // Look is what a worker has in hand at one moment.
@@ -133,20 +124,51 @@ type Look struct {
 // LaneLook is a lane as one worker sees it.
 type LaneLook = lanes.View
 
+// status is what others may ask a running worker.
+type status struct {
+	// turned is when the loop last turned, in Unix nanoseconds.
+	turned atomic.Int64
+	shut   atomic.Pointer[Shut]
+	// asked brings a Look's question to the loop.
+	asked chan chan<- Look
+}
+
+// Shut says why a worker takes no job at all, and until when.
+type Shut struct {
+	Reason schemas.Reason
+	Until  time.Time
+}
+
+// tell notes whether jobs are taken at all.
+func (s *status) tell(table *lanes.Table) {
+	var shut *Shut
+	if reason, until, is := table.GateShut(); is {
+		shut = &Shut{Reason: reason, Until: until}
+	}
+	s.shut.Store(shut)
+}
+
+// Turned is when the worker's loop last turned, or when the worker was made. It
+// turns twice a second at least.
+func (w *Worker) Turned() time.Time { return time.Unix(0, w.status.turned.Load()) }
+
+// Shut is nil while jobs are taken.
+func (w *Worker) Shut() *Shut { return w.status.shut.Load() }
+
 // Look asks the worker's loop what it has in hand; ok is false when that does
 // not answer before ctx ends.
 func (w *Worker) Look(ctx context.Context) (look Look, ok bool) {
 	reply := make(chan Look, 1)
 	select {
-	case w.asked <- reply:
+	case w.status.asked <- reply:
 	case <-ctx.Done():
 		return Look{}, false
 	}
 	return <-reply, true
 }
 
-// lookAt answers a Look.
-func (d *dispatcher) lookAt(reply chan<- Look) {
-	slots, yielded, queued := d.table.InHand()
-	reply <- Look{Slots: d.settings.Slots, InHand: slots, Parked: yielded - queued, Lanes: d.table.Views()}
+// look answers a Look.
+func (l *loop) look(reply chan<- Look) {
+	slots, yielded, queued := l.table.InHand()
+	reply <- Look{Slots: l.settings.Slots, InHand: slots, Parked: yielded - queued, Lanes: l.table.Views()}
 }

@@ -3,8 +3,8 @@
 // the acknowledgement.
 //
 // It reaches no network package: the queue, the ledger and the pipeline are
-// ports. What a copy of a job means (admit), what becomes of a job that failed
-// (decide) and which lane is asked next (lanes) are pure and tested as tables.
+// ports. What a copy of a job means and what becomes of a job that failed
+// (internal/job), and which lane is asked next (lanes), are pure and tested as tables.
 package worker
 
 import (
@@ -12,10 +12,10 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/internal/job"
+	"github.com/chartpost/chartpost/worker/lanes"
 )
 
 // Settings govern a worker.
@@ -31,8 +31,8 @@ type Settings struct {
 	// Lease is how long the server waits for a sign of life about a job.
 	Lease time.Duration
 	// Grace is how long jobs in hand may take after the worker is told to stop.
-	Grace    time.Duration
-	Patience Patience
+	Grace  time.Duration
+	Policy job.Policy
 	// Backoff is how long a lane, or all taking, rests when what it needs fails.
 	Backoff Backoff
 	// Telemetry watches the worker; nil watches nothing.
@@ -41,48 +41,12 @@ type Settings struct {
 
 // Worker delivers jobs until it is stopped.
 type Worker struct {
-	name      string
-	prefix    string
-	settings  Settings
-	patience  Patience
-	intake    Intake
-	outbox    Outbox
-	ledger    Ledger
-	control   Control
-	budget    Budget
-	clock     Clock
-	deliverer Deliverer
-	leases    *leases
-	hands     *hands
-	memory    *memory
-	cancels   *cancels
-	log       *slog.Logger
-	now       func() time.Time
-	jitter    func() float64
-	state
+	settings Settings
+	queue    Queue
+	runner   *runner
+	status   *status
+	log      *slog.Logger
 }
-
-// state is what others may ask a running worker.
-type state struct {
-	// turned is when the loop last turned, in Unix nanoseconds.
-	turned atomic.Int64
-	shut   atomic.Pointer[Shut]
-	// asked brings a Look's question to the loop.
-	asked chan chan<- Look
-}
-
-// Shut says why a worker takes no job at all, and until when.
-type Shut struct {
-	Reason schemas.Reason
-	Until  time.Time
-}
-
-// Turned is when the worker's loop last turned, or when the worker was made. It
-// turns twice a second at least.
-func (s *state) Turned() time.Time { return time.Unix(0, s.turned.Load()) }
-
-// Shut is nil while jobs are taken.
-func (s *state) Shut() *Shut { return s.shut.Load() }
 
 // Queue is where jobs come from and where what became of them goes.
 type Queue struct {
@@ -96,14 +60,15 @@ type Queue struct {
 
 // New makes a Worker.
 func New(s Settings, queue Queue, ledger Ledger, deliverer Deliverer, log *slog.Logger) *Worker {
-	cancels := newCancels()
-	w := &Worker{
-		name: s.Name, prefix: s.Prefix, settings: s, patience: s.Patience,
-		intake: queue.Intake, outbox: queue.Outbox, control: queue.Control, budget: informed{queue.Budget, cancels}, ledger: ledger, deliverer: deliverer,
-		clock: queue.Clock, leases: newLeases(log, s.Lease, s.Telemetry), hands: newHands(), memory: newMemory(), cancels: cancels, log: log, now: time.Now, jitter: rand.Float64,
-		state: state{asked: make(chan chan<- Look)},
+	w := &Worker{settings: s, queue: queue, log: log, status: &status{asked: make(chan chan<- Look)}}
+	w.runner = &runner{
+		services: services{
+			name: s.Name, prefix: s.Prefix, policy: s.Policy, ledger: ledger, outbox: queue.Outbox, deliverer: deliverer,
+			runs: newRuns(), clock: queue.Clock, telemetry: s.Telemetry, now: time.Now, jitter: rand.Float64, log: log,
+		},
+		leases: newLeases(log, s.Lease, s.Telemetry), inFlight: newInFlight(), memory: newMemory(),
 	}
-	w.turned.Store(w.now().UnixNano())
+	w.status.turned.Store(w.runner.services.now().UnixNano())
 	return w
 }
 
@@ -120,15 +85,6 @@ const (
 	lastWords = 10 * time.Second
 )
 
-// queueNow is the time by the queue's clock: what it decides stands, and this
-// worker's own may be wrong by hours.
-func (w *Worker) queueNow() (now time.Time, known bool) {
-	if w.clock == nil {
-		return w.now(), true
-	}
-	return w.clock.Now()
-}
-
 // Answers is how many answers an Intake for this many slots must be able to
 // hold: each slot and each of the lanes can have a delivery and an end.
 func Answers(slots int) int { return 2*slots + 4096 }
@@ -142,30 +98,27 @@ func (w *Worker) Run(ctx context.Context) {
 	defer cut()
 	working, interrupt := context.WithCancel(end)
 	defer interrupt()
-	renewing, endRenewing := context.WithCancel(context.WithoutCancel(ctx))
-	var background sync.WaitGroup
-	background.Go(func() { w.leases.run(renewing, w.settings.Lease/3) })
-
-	d := newDispatcher(w, end)
+	// Leases are renewed and states followed until no job is in hand any more.
 	following, endFollowing := context.WithCancel(context.WithoutCancel(ctx))
 	defer endFollowing()
-	background.Go(func() {
-		w.control.Follow(following, func(s LaneState) {
-			select {
-			case d.heard <- s:
-			case <-following.Done():
-			}
-		})
-	})
-	background.Go(func() { w.cancels.follow(following, w.control) })
-	d.run(ctx, working)
-
-	w.log.Info("stopping", "in_hand", d.inHand(), "grace", w.settings.Grace.String())
-	stopped := make(chan struct{})
-	background.Go(func() { w.intake.Stop(); close(stopped) })
-	d.finish(interrupt, cut, stopped)
-	d.crew.dismiss()
+	states := newLaneStates(end, w.queue.Control, w.log)
+	var background sync.WaitGroup
+	background.Go(func() { w.runner.leases.run(following, w.settings.Lease/3) })
+	background.Go(func() { states.follow(following) })
+	background.Go(func() { w.runner.services.runs.follow(following, w.queue.Control) })
+	w.newLoop(states).run(ctx, working, interrupt, cut)
 	endFollowing()
-	endRenewing()
 	background.Wait()
+}
+
+func (w *Worker) newLoop(states *laneStates) *loop {
+	s := &w.runner.services
+	return &loop{
+		settings: w.settings, intake: w.queue.Intake, budget: &allowance{budget: w.queue.Budget, runs: s.runs},
+		states: states, status: w.status, runner: w.runner, finished: make(chan ended), slow: make(chan wait),
+		log: w.log, now: s.now, jitter: s.jitter,
+		table: lanes.New(lanes.Settings{
+			Worker: w.settings.Name, Slots: w.settings.Slots, Concurrency: w.settings.LaneConcurrency, Backoff: w.settings.Backoff, Spread: s.jitter(),
+		}),
+	}
 }

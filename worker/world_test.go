@@ -19,6 +19,7 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/pipeline"
@@ -62,8 +63,8 @@ func newWorldOn(t testing.TB, url string) *world {
 	w := &world{t: t, prefix: fmt.Sprintf("w%d", worlds.Add(1)), lease: 30 * time.Second, log: &logBuffer{}}
 	w.settings = worker.Settings{
 		Prefix: w.prefix, Slots: 4, LaneConcurrency: 4, Grace: 10 * time.Second,
-		Patience: worker.Patience{OnUnknown: worker.Resend, First: 500 * time.Millisecond, Longest: time.Second, Unseen: 2 * time.Second},
-		Backoff:  worker.Backoff{First: 500 * time.Millisecond, Longest: time.Second},
+		Policy:  job.Policy{OnUnknown: job.ResendUnknown, First: 500 * time.Millisecond, Longest: time.Second, Unseen: 2 * time.Second},
+		Backoff: worker.Backoff{First: 500 * time.Millisecond, Longest: time.Second},
 	}
 	nc, err := nats.Connect(url, nats.Timeout(limit))
 	if err != nil {
@@ -271,7 +272,7 @@ func (w *world) waiting() uint64 {
 func keyOf(id string) schemas.JobKey { return schemas.KeyOf(goodHealth, id) }
 
 // remember puts a record into the ledger, as another worker left it.
-func (w *world) remember(id string, r pipeline.Record) {
+func (w *world) remember(id string, r job.Record) {
 	w.t.Helper()
 	page, created, err := w.ledger.Open(w.t.Context(), keyOf(id), r)
 	if err == nil && !created {
@@ -295,7 +296,7 @@ func (w *world) lane() worker.LaneState {
 	return state
 }
 
-func (w *world) record(id string) pipeline.Record {
+func (w *world) record(id string) job.Record {
 	w.t.Helper()
 	r, ok, err := w.ledger.Find(w.t.Context(), keyOf(id))
 	if err != nil || !ok {
@@ -315,11 +316,11 @@ type script struct {
 	// taken counts the posts that Redox has taken, whatever it answered.
 	taken atomic.Int32
 	// understand and deliver replace what they are named for.
-	understand func(data []byte) (schemas.Job, error)
-	deliver    func(ctx context.Context, record *pipeline.Record, journal pipeline.Journal) error
+	understand func(data []byte) (pipeline.Understood, error)
+	deliver    func(ctx context.Context, record *job.Record, journal pipeline.Journal) error
 }
 
-func (s *script) Understand(lane schemas.Lane, data []byte) (schemas.Job, error) {
+func (s *script) Understand(lane schemas.Lane, data []byte) (pipeline.Understood, error) {
 	if s.understand != nil {
 		return s.understand(data)
 	}
@@ -329,7 +330,7 @@ func (s *script) Understand(lane schemas.Lane, data []byte) (schemas.Job, error)
 // reader is a pipeline that can do no more than understand.
 var reader = pipeline.New(nil, nil, pipeline.Settings{Environment: schemas.Development}, time.Now)
 
-func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, record *pipeline.Record, journal pipeline.Journal, _ pipeline.Progress) error {
+func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, record *job.Record, journal pipeline.Journal, _ pipeline.Progress) error {
 	if s.deliver != nil {
 		return s.deliver(ctx, record, journal)
 	}
@@ -337,10 +338,10 @@ func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, re
 }
 
 // send posts, and writes down what came of it.
-func (s *script) send(ctx context.Context, record *pipeline.Record, journal pipeline.Journal) error {
-	record.Phase = pipeline.Sending
+func (s *script) send(ctx context.Context, record *job.Record, journal pipeline.Journal) error {
+	record.Phase = job.Sending
 	if err := journal.Save(ctx, *record); err != nil {
-		record.Phase = pipeline.Working
+		record.Phase = job.Working
 		return err
 	}
 	var f *fault.Fault
@@ -355,11 +356,11 @@ func (s *script) send(ctx context.Context, record *pipeline.Record, journal pipe
 	}
 	if f != nil {
 		if f.Kind != fault.UnknownOutcome {
-			record.Phase = pipeline.Working
+			record.Phase = job.Working
 		}
 		return f
 	}
-	record.Phase, record.Reason = pipeline.Accepted, nil
+	record.Phase, record.Reason = job.Accepted, nil
 	record.Receipt = &schemas.Receipt{Status: 200, AcceptedAt: time.Now().UTC()}
 	return journal.Save(ctx, *record)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -117,7 +117,7 @@ func TestStatusNamesThePredecessor(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Now().Add(time.Hour).UTC()
-	record := pipeline.Record{Phase: pipeline.Waiting, Sequence: 9, Digest: "x", Predecessor: &pipeline.Predecessor{ID: "first", Waits: 1}, NextAttemptAt: at, UpdatedAt: time.Now().UTC(),
+	record := job.Record{Phase: job.Waiting, Sequence: 9, Digest: "x", Predecessor: &job.Predecessor{ID: "first", Waits: 1}, NextAttemptAt: at, UpdatedAt: time.Now().UTC(),
 		Reason: &schemas.Reason{Kind: "retryable", Code: "predecessor_open", Path: "/after", Text: "not yet"}}
 	if _, _, err := ledger.New(bucket, ledger.Patience).Open(t.Context(), schemas.KeyOf(lane, "waiting"), record); err != nil {
 		t.Fatal(err)

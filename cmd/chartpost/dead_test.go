@@ -13,9 +13,9 @@ import (
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -49,7 +49,7 @@ func TestDeadResolve(t *testing.T) {
 			"message":{"patient":{"resourceType":"Patient"},"resource":{"resourceType":"DocumentReference"}}}`, key.ID, key.Destination)
 		sum := sha256.Sum256(data)
 		reason := schemas.Reason{Kind: "unknown_outcome", Code: "no_answer"}
-		record := pipeline.Record{Phase: pipeline.Held, Attempt: 1, Digest: hex.EncodeToString(sum[:]), Reason: &reason, UpdatedAt: time.Now()}
+		record := job.Record{Phase: job.Held, Attempt: 1, Digest: hex.EncodeToString(sum[:]), Reason: &reason, UpdatedAt: time.Now()}
 		if _, _, err := ledger.New(bucket, ledger.Patience).Open(t.Context(), key, record); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestDeadResolve(t *testing.T) {
 		t.Error(said)
 	}
 	record, _, err := ledger.New(bucket, ledger.Patience).Find(t.Context(), schemas.KeyOf(lane, "b"))
-	if err != nil || record.Phase != pipeline.Accepted || !strings.HasPrefix(record.Owner, "operator ") {
+	if err != nil || record.Phase != job.Accepted || !strings.HasPrefix(record.Owner, "operator ") {
 		t.Errorf("%+v, %v", record, err)
 	}
 }

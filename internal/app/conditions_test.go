@@ -9,6 +9,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxsim"
@@ -279,6 +280,6 @@ func panicking(w *world, _ func()) (before, after metrics) {
 // defective panics when it is to deliver.
 type defective struct{ worker.Deliverer }
 
-func (defective) Deliver(context.Context, schemas.Class, schemas.Job, *pipeline.Record, pipeline.Journal, pipeline.Progress) error {
+func (defective) Deliver(context.Context, schemas.Class, pipeline.Understood, *job.Record, pipeline.Journal, pipeline.Progress) error {
 	panic("a defect")
 }

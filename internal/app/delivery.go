@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/worker"
 )
 
@@ -70,8 +71,8 @@ func (d Delivery) settings(name, prefix string) worker.Settings {
 	return worker.Settings{
 		Name: name, Prefix: prefix, Slots: d.Concurrency, LaneConcurrency: d.LaneConcurrency,
 		Lease: d.Lease, Grace: d.Grace,
-		Patience: worker.Patience{OnUnknown: worker.OnUnknown(d.OnUnknown), First: d.RetryFirst, Longest: d.RetryLongest, Unseen: worker.UnseenFor, Spare: 4},
-		Backoff:  worker.Backoff{First: 2 * time.Second, Longest: 30 * time.Second},
+		Policy:  job.Policy{OnUnknown: job.OnUnknown(d.OnUnknown), First: d.RetryFirst, Longest: d.RetryLongest, Unseen: job.UnseenFor, Deferrals: 4},
+		Backoff: worker.Backoff{First: 2 * time.Second, Longest: 30 * time.Second},
 	}
 }
 

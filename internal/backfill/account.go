@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/manifest"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -172,7 +172,7 @@ func (a *Account) fill(one *made, value []byte) error {
 		if own && (one.state == Fed || one.state == Lost || record.Phase.Final()) {
 			one.state = ofPhase(record.Phase)
 		}
-		if own || one.state == Duplicate && record.Phase == pipeline.Accepted {
+		if own || one.state == Duplicate && record.Phase == job.Accepted {
 			row.fromRecord(record)
 		}
 	}

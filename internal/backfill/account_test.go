@@ -5,7 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -15,12 +15,12 @@ import (
 func TestReplayedAfterTheFeeder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSmall(t, "x", "x")
-		w.say(pipeline.Failed)
+		w.say(job.Failed)
 		if err := w.feeder("a").Feed(t.Context(), true, noBook); err != nil {
 			t.Fatal(err)
 		}
-		for phase, want := range map[pipeline.Phase]Outcome{
-			pipeline.Accepted: OutcomeAccepted, pipeline.Held: OutcomeUnknown, pipeline.Failed: OutcomeFailed, pipeline.Working: OutcomeFailed, "": OutcomeFailed,
+		for phase, want := range map[job.Phase]Outcome{
+			job.Accepted: OutcomeAccepted, job.Held: OutcomeUnknown, job.Failed: OutcomeFailed, job.Working: OutcomeFailed, "": OutcomeFailed,
 		} {
 			w.say(phase)
 			rows, tally, err := w.account()
@@ -35,7 +35,7 @@ func TestReplayedAfterTheFeeder(t *testing.T) {
 func TestCaughtUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSmall(t, "x")
-		w.say(pipeline.Failed)
+		w.say(job.Failed)
 		if err := w.feeder("a").Feed(t.Context(), true, noBook); err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 func TestParseFailureLimit(t *testing.T) {
@@ -50,7 +50,7 @@ func TestTooManyFailures(t *testing.T) {
 	f := w.feeder("r", l)
 	f.Limits.Outstanding, f.Failures = 100, backfill.FailureLimit{Number: 20}
 	g := w.start(f, true)
-	failing := func(int) ending { return ending{phase: pipeline.Failed} }
+	failing := func(int) ending { return ending{phase: job.Failed} }
 	for range 2 {
 		w.until("the run is paused", func() bool {
 			h.take("x", 10, failing)

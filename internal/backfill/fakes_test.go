@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/manifest"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -22,7 +22,7 @@ type fakes struct {
 	sent []Job
 	// phase is what the ledger says of every job that was published; empty is
 	// nothing. Where it lags, only its leader says so.
-	phase pipeline.Phase
+	phase job.Phase
 	lags  bool
 	// queued are the lines whose jobs are in the queue.
 	queued map[int64]bool
@@ -73,7 +73,7 @@ func (f *fakes) Records(_ context.Context, jobs []schemas.JobKey, newest bool) (
 		}
 		for _, key := range jobs {
 			if j.Key() == key {
-				out[key], _ = json.Marshal(pipeline.Record{Phase: f.phase, Attempt: 1, Digest: digestOf(j.Data), Receipt: &schemas.Receipt{Status: 200, Location: "L/1"}})
+				out[key], _ = json.Marshal(job.Record{Phase: f.phase, Attempt: 1, Digest: digestOf(j.Data), Receipt: &schemas.Receipt{Status: 200, Location: "L/1"}})
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (f *fakes) Follow(ctx context.Context, _ string, _ uint64, _ time.Time, cau
 }
 
 // say sets what the ledger says of every job.
-func (f *fakes) say(phase pipeline.Phase) {
+func (f *fakes) say(phase job.Phase) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.phase = phase

@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -117,7 +117,7 @@ func (s LineState) after(event schemas.EventData) (next LineState, ok bool) {
 // known says what the ledger's record means for a line about to be published.
 // Unfed is to publish it. The record's digest is that of the job's bytes, which
 // hold the name of the run: the same digest is a copy that this run published.
-func known(record *pipeline.Record, digest string) LineState {
+func known(record *job.Record, digest string) LineState {
 	switch {
 	case record == nil:
 		return Unfed
@@ -125,26 +125,26 @@ func known(record *pipeline.Record, digest string) LineState {
 		return ofPhase(record.Phase)
 	}
 	switch record.Phase {
-	case pipeline.Accepted:
+	case job.Accepted:
 		return Duplicate
-	case pipeline.Held:
+	case job.Held:
 		return Doubtful
-	case pipeline.Failed, pipeline.Cancelled:
+	case job.Failed, job.Cancelled:
 		return Unfed
 	default:
 		return Blocked
 	}
 }
 
-func ofPhase(phase pipeline.Phase) LineState {
+func ofPhase(phase job.Phase) LineState {
 	switch phase {
-	case pipeline.Accepted:
+	case job.Accepted:
 		return LineAccepted
-	case pipeline.Held:
+	case job.Held:
 		return LineUnknown
-	case pipeline.Failed:
+	case job.Failed:
 		return LineFailed
-	case pipeline.Cancelled:
+	case job.Cancelled:
 		return LineCancelled
 	default:
 		return Fed
@@ -159,13 +159,13 @@ func digestOf(data []byte) string {
 
 // recordOf reads a record of the ledger; one of another version counts as a job
 // under way, so that nothing is sent beside it.
-func recordOf(value []byte) *pipeline.Record {
+func recordOf(value []byte) *job.Record {
 	if value == nil {
 		return nil
 	}
-	record := &pipeline.Record{}
+	record := &job.Record{}
 	if json.Unmarshal(value, record) != nil {
-		return &pipeline.Record{}
+		return &job.Record{}
 	}
 	return record
 }

@@ -9,27 +9,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/manifest"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // TestKnown: what the ledger says of a line about to be published.
 func TestKnown(t *testing.T) {
 	for _, c := range []struct {
-		phase       pipeline.Phase
+		phase       job.Phase
 		own, others LineState
 	}{
-		{pipeline.Working, Fed, Blocked},
-		{pipeline.Sending, Fed, Blocked},
-		{pipeline.Waiting, Fed, Blocked},
-		{pipeline.Accepted, LineAccepted, Duplicate},
-		{pipeline.Failed, LineFailed, Unfed},
-		{pipeline.Cancelled, LineCancelled, Unfed},
-		{pipeline.Held, LineUnknown, Doubtful},
+		{job.Working, Fed, Blocked},
+		{job.Sending, Fed, Blocked},
+		{job.Waiting, Fed, Blocked},
+		{job.Accepted, LineAccepted, Duplicate},
+		{job.Failed, LineFailed, Unfed},
+		{job.Cancelled, LineCancelled, Unfed},
+		{job.Held, LineUnknown, Doubtful},
 		{"of another version", Fed, Blocked},
 	} {
-		record := &pipeline.Record{Phase: c.phase, Digest: "d"}
+		record := &job.Record{Phase: c.phase, Digest: "d"}
 		if own, other := known(record, "d"), known(record, "e"); own != c.own || other != c.others {
 			t.Errorf("%s: %d and %d, want %d and %d", c.phase, own, other, c.own, c.others)
 		}

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 // TestOverdue: a line whose time is over is not published, and stays not fed; others
@@ -18,8 +18,8 @@ func TestOverdue(t *testing.T) {
 		w := newSmall(t, "x", "x", "x", "patient", "patient")
 		w.after = 3 * time.Minute
 		w.begin()
-		w.say(pipeline.Waiting)
-		time.AfterFunc(5*time.Minute, func() { w.say(pipeline.Failed) })
+		w.say(job.Waiting)
+		time.AfterFunc(5*time.Minute, func() { w.say(job.Failed) })
 		var said []string
 		f := w.feeder("a")
 		f.PerLane, f.Say = 1, func(text string) { said = append(said, text) }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -46,7 +46,7 @@ const (
 )
 
 // fromRecord fills in what the ledger knows of a job that has ended.
-func (r *Row) fromRecord(record *pipeline.Record) {
+func (r *Row) fromRecord(record *job.Record) {
 	if !record.Phase.Final() {
 		r.Attempts = record.Attempt
 		return

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -79,7 +79,7 @@ func TestKilledFeeders(t *testing.T) {
 	w, l := forgetfulWorld(t), many(1100, "x") // more than two chunks
 	chance := rand.New(rand.NewPCG(seed, 0))
 	h := &hand{w: w, taken: map[string]int{}}
-	endings := []ending{accepted, {phase: pipeline.Failed}, {phase: pipeline.Accepted, silent: true}}
+	endings := []ending{accepted, {phase: job.Failed}, {phase: job.Accepted, silent: true}}
 	deaths := 0
 	// Signs of life take steps too, and on a slow machine they may be all there
 	// are: feeders go on dying until jobs were taken.
@@ -280,7 +280,7 @@ func TestPauseAndCancel(t *testing.T) {
 	set(backfill.Cancelled)
 	for got := <-said; got != "the run is cancelled, by ann"; got = <-said {
 	}
-	h.drain("x", ending{phase: pipeline.Failed})
+	h.drain("x", ending{phase: job.Failed})
 	if err := g.end(); err != nil {
 		t.Fatal(err)
 	}
@@ -335,10 +335,10 @@ func TestAgain(t *testing.T) {
 	t.Parallel()
 	w, l := newWorld(t), many(5, "x")
 	h := &hand{w: w, taken: map[string]int{}}
-	w.record(schemas.JobKey{Destination: "x", ID: "job-2"}, pipeline.Record{Phase: pipeline.Accepted, Attempt: 3, Digest: "other", Receipt: &schemas.Receipt{Status: 200, Location: "https://example.invalid/before"}})
-	w.record(schemas.JobKey{Destination: "x", ID: "job-3"}, pipeline.Record{Phase: pipeline.Held, Attempt: 1, Digest: "other"})
-	w.record(schemas.JobKey{Destination: "x", ID: "job-4"}, pipeline.Record{Phase: pipeline.Waiting, Attempt: 1, Digest: "other"})
-	w.record(schemas.JobKey{Destination: "x", ID: "job-5"}, pipeline.Record{Phase: pipeline.Failed, Attempt: 1, Digest: "other"})
+	w.record(schemas.JobKey{Destination: "x", ID: "job-2"}, job.Record{Phase: job.Accepted, Attempt: 3, Digest: "other", Receipt: &schemas.Receipt{Status: 200, Location: "https://example.invalid/before"}})
+	w.record(schemas.JobKey{Destination: "x", ID: "job-3"}, job.Record{Phase: job.Held, Attempt: 1, Digest: "other"})
+	w.record(schemas.JobKey{Destination: "x", ID: "job-4"}, job.Record{Phase: job.Waiting, Attempt: 1, Digest: "other"})
+	w.record(schemas.JobKey{Destination: "x", ID: "job-5"}, job.Record{Phase: job.Failed, Attempt: 1, Digest: "other"})
 	f := w.feeder("r", l)
 	g := w.start(f, true)
 	w.until("two are queued", func() bool { return w.queued("x") == 2 })

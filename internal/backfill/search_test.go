@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 // TestMissedEvents: an end that no event tells of gives its place in the lane back:
@@ -23,7 +23,7 @@ func TestMissedEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newSmall(t, to...)
-				w.say(pipeline.Accepted) // as soon as it is published
+				w.say(job.Accepted) // as soon as it is published
 				f := w.feeder("a")
 				f.PerLane = 1
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -51,7 +51,7 @@ func TestMissedBefore(t *testing.T) {
 		if err := w.feeder("a").Feed(t.Context(), false, noBook); err != nil {
 			t.Fatal(err)
 		}
-		w.say(pipeline.Failed)
+		w.say(job.Failed)
 		f := w.feeder("b")
 		err := f.Feed(t.Context(), false, func(b *Book) {
 			if got := b.Tally(w.run).Counts[OutcomeFailed]; got != 3 {
@@ -107,7 +107,7 @@ func TestLost(t *testing.T) {
 		if err != nil || len(rows) != 3 || tally.Counts[OutcomeUnknown] != 3 || tally.Ended() != 3 || rows[0].Reason != "lost" {
 			t.Errorf("%+v %v %v", rows, tally, err)
 		}
-		w.say(pipeline.Accepted) // the ledger was restored
+		w.say(job.Accepted) // the ledger was restored
 		if _, tally, _ := w.account(); !tally.Good() {
 			t.Error(tally)
 		}
@@ -128,15 +128,15 @@ func (gone) Remove(context.Context, string) error           { return nil }
 func TestNotLost(t *testing.T) {
 	for name, set := range map[string]func(w *small){
 		"in the queue": func(w *small) { w.queued = map[int64]bool{1: true} },
-		"waits":        func(w *small) { w.say(pipeline.Waiting) },
+		"waits":        func(w *small) { w.say(job.Waiting) },
 		"taken while the queue is looked through": func(w *small) {
-			w.onSearch = func(int) { w.phase = pipeline.Working }
+			w.onSearch = func(int) { w.phase = job.Working }
 		},
 		"not found every other time": func(w *small) {
 			w.onSearch = func(times int) { w.queued = map[int64]bool{1: times%2 == 0} }
 			w.onSearch(0)
 		},
-		"a replica of the ledger lags behind": func(w *small) { w.phase, w.lags = pipeline.Sending, true },
+		"a replica of the ledger lags behind": func(w *small) { w.phase, w.lags = job.Sending, true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

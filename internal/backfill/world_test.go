@@ -18,9 +18,9 @@ import (
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/manifest"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -95,13 +95,13 @@ type confirmed struct {
 
 func (q confirmed) Publish(ctx context.Context, run string, jobs []backfill.Job, proceed func() error) error {
 	var acks []jetstream.PubAckFuture
-	for _, job := range jobs {
+	for _, asked := range jobs {
 		if err := proceed(); err != nil {
 			return err
 		}
-		msg := nats.NewMsg(schemas.DueSubject("chartpost", schemas.Lane{Class: schemas.Backfill, Destination: job.Destination}))
-		msg.Header.Set(natsq.HeaderBackfill, fmt.Sprintf("%s/%d", run, job.Line))
-		msg.Data = job.Data
+		msg := nats.NewMsg(schemas.DueSubject("chartpost", schemas.Lane{Class: schemas.Backfill, Destination: asked.Destination}))
+		msg.Header.Set(natsq.HeaderBackfill, fmt.Sprintf("%s/%d", run, asked.Line))
+		msg.Data = asked.Data
 		ack, err := q.js.PublishMsgAsync(msg)
 		if err != nil {
 			return err
@@ -275,11 +275,11 @@ func (w *world) count(name, subject string) int {
 // ending is how the hand ends a job: with the ledger's phase and an event, or
 // without the event where a worker died in between.
 type ending struct {
-	phase  pipeline.Phase
+	phase  job.Phase
 	silent bool
 }
 
-var accepted = ending{phase: pipeline.Accepted}
+var accepted = ending{phase: job.Accepted}
 
 // hand takes jobs as a worker does, and counts them: by line.
 type hand struct {
@@ -318,23 +318,23 @@ func (h *hand) take(to string, n int, how func(i int) ending) {
 func (h *hand) finish(lane schemas.Lane, msg jetstream.Msg, how ending) {
 	h.w.t.Helper()
 	ctx := h.w.t.Context()
-	job, err := schemas.DecodeJob(msg.Data())
+	asked, err := schemas.DecodeJob(msg.Data())
 	if err != nil {
 		h.w.t.Fatal(err)
 	}
 	sum := sha256.Sum256(msg.Data())
-	record := pipeline.Record{Phase: how.phase, Attempt: 1, Digest: hex.EncodeToString(sum[:]), UpdatedAt: time.Now()}
+	record := job.Record{Phase: how.phase, Attempt: 1, Digest: hex.EncodeToString(sum[:]), UpdatedAt: time.Now()}
 	event := schemas.EventData{
-		JobID: job.ID, Class: lane.Class, Destination: lane.Destination, Status: schemas.StatusAccepted, Attempt: 1, Correlation: job.Correlation,
+		JobID: asked.ID, Class: lane.Class, Destination: lane.Destination, Status: schemas.StatusAccepted, Attempt: 1, Correlation: asked.Correlation,
 	}
-	if how.phase == pipeline.Failed {
+	if how.phase == job.Failed {
 		event.Status, event.Reason = schemas.StatusFailed, &schemas.Reason{Kind: "permanent", Code: "file_missing", Path: "/files/0"}
 		record.Reason = event.Reason
 	} else {
-		event.Receipt = &schemas.Receipt{Status: 200, Location: "https://example.invalid/" + job.ID, AcceptedAt: time.Now().UTC()}
+		event.Receipt = &schemas.Receipt{Status: 200, Location: "https://example.invalid/" + asked.ID, AcceptedAt: time.Now().UTC()}
 		record.Receipt = event.Receipt
 	}
-	h.w.record(schemas.KeyOf(lane, job.ID), record)
+	h.w.record(schemas.KeyOf(lane, asked.ID), record)
 	if !how.silent {
 		if err := h.w.conn.Outbox().Tell(ctx, lane, schemas.NewEvent("chartpost", event, time.Now())); err != nil {
 			h.w.t.Fatal(err)
@@ -346,7 +346,7 @@ func (h *hand) finish(lane schemas.Lane, msg jetstream.Msg, how ending) {
 }
 
 // record writes the ledger.
-func (w *world) record(key schemas.JobKey, record pipeline.Record) {
+func (w *world) record(key schemas.JobKey, record job.Record) {
 	w.t.Helper()
 	kv, err := w.js.KeyValue(w.t.Context(), "CHARTPOST_LEDGER")
 	if err != nil {

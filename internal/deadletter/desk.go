@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -125,10 +125,8 @@ func (d *Desk) before(ctx context.Context, letter natsq.Letter) error {
 // letter outlives the record of what became of the job since, so that a made
 // record says that the message may be there already.
 func (d *Desk) open(ctx context.Context, letter natsq.Letter, data []byte, twice bool) (page worker.Page, made bool, err error) {
-	fresh := forgotten(letter, data)
-	fresh.Attempt, fresh.Owner, fresh.Reason, fresh.UpdatedAt = attemptOf(letter), d.By, &letter.Reason, d.Now().UTC()
-	fresh.PossibleDuplicate = letter.PossibleDuplicate || twice
-	page, made, err = d.Ledger.Open(ctx, letter.Job(), fresh)
+	fresh := job.Remembered(letter.Status, digest(data), attemptOf(letter), letter.PossibleDuplicate || twice)
+	page, made, err = d.Ledger.Open(ctx, letter.Job(), fresh.Because(letter.Reason).WrittenBy(d.By, d.Now()))
 	if err != nil {
 		return nil, false, err
 	}
@@ -162,7 +160,7 @@ func attemptOf(letter natsq.Letter) int {
 	return max(n, 1)
 }
 
-func save(ctx context.Context, page worker.Page, record pipeline.Record) error {
+func save(ctx context.Context, page worker.Page, record job.Record) error {
 	err := page.Save(ctx, record)
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Kind == fault.Superseded {
 		return errRace

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -84,7 +84,7 @@ func TestReplayIsSeenByFollowers(t *testing.T) {
 	w := newWorld(t)
 	w.failed("a")
 	w.held("b")
-	forgotten := job("c", "1")
+	forgotten := jobText("c", "1")
 	w.bury("c", forgotten, schemas.StatusFailed)
 	began := time.Now().UTC()
 	for _, id := range []string{"a", "b", "c"} {
@@ -106,17 +106,17 @@ func TestReplayIsSeenByFollowers(t *testing.T) {
 func TestALetterNamesThePredecessor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if err := w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{Lane: lane, Data: job("b", "1"), Key: "dead/7/x/1/failed", JobID: "b", After: "a", Status: schemas.StatusFailed}); err != nil {
+	if err := w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{Lane: lane, Data: jobText("b", "1"), Key: "dead/7/x/1/failed", JobID: "b", After: "a", Status: schemas.StatusFailed}); err != nil {
 		t.Fatal(err)
 	}
-	w.bury("c", job("c", "1"), schemas.StatusFailed)
+	w.bury("c", jobText("c", "1"), schemas.StatusFailed)
 	if l := w.letterOf("b"); l.After != "a" {
 		t.Errorf("%+v", l)
 	}
 	if l := w.letterOf("c"); l.After != "" {
 		t.Errorf("%+v", l)
 	}
-	if (&pipeline.Record{Phase: pipeline.Accepted, Resent: time.Now()}).Open() {
+	if (&job.Record{Phase: job.Accepted, Resent: time.Now()}).Open() {
 		t.Error("what was accepted is open")
 	}
 }

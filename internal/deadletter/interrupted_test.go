@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -63,19 +63,19 @@ func (c *cut) Holds(ctx context.Context, sequence uint64, stored time.Time, job 
 	return held, err
 }
 
-func (c *cut) Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Record) (page worker.Page, created bool, err error) {
+func (c *cut) Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (page worker.Page, created bool, err error) {
 	err = c.step(func() error { c.page, created, err = c.Desk.Ledger.Open(ctx, job, fresh); return err })
 	return c, created, err
 }
 
-func (c *cut) Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error) {
+func (c *cut) Find(ctx context.Context, job schemas.JobKey) (record job.Record, ok bool, err error) {
 	err = c.step(func() error { record, ok, err = c.Desk.Ledger.Find(ctx, job); return err })
 	return record, ok, err
 }
 
-func (c *cut) Record() pipeline.Record { return c.page.Record() }
+func (c *cut) Record() job.Record { return c.page.Record() }
 
-func (c *cut) Save(ctx context.Context, r pipeline.Record) error {
+func (c *cut) Save(ctx context.Context, r job.Record) error {
 	return c.step(func() error { return c.page.Save(ctx, r) })
 }
 
@@ -90,7 +90,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 			for n, cutOff := 1, true; cutOff; n++ {
 				id := fmt.Sprintf("%s-%v-%d", how, after, n)
 				if n%2 == 0 {
-					w.bury(id, job(id, "1"), schemas.StatusUnknown) // forgotten by the ledger
+					w.bury(id, jobText(id, "1"), schemas.StatusUnknown) // forgotten by the ledger
 				} else {
 					w.held(id)
 				}
@@ -163,7 +163,7 @@ func TestManyAtOnce(t *testing.T) {
 		all.Go(func() { w.desk("ann").Resend(t.Context(), jobKey(id)) })
 		all.Go(func() { w.desk("bob").Accept(t.Context(), jobKey(id)) })
 		all.Wait()
-		accepted, sent := w.found(id).Phase == pipeline.Accepted, len(w.jobs()) > jobs
+		accepted, sent := w.found(id).Phase == job.Accepted, len(w.jobs()) > jobs
 		if left := len(w.stored("CHARTPOST_DEAD")); !accepted && !sent && left == 0 {
 			t.Fatalf("round %d: the job is lost", round)
 		}

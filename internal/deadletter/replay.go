@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -45,19 +45,19 @@ func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, old
 	if err != nil {
 		return "", err
 	}
-	job, err := schemas.DecodeJob(data)
+	asked, err := schemas.DecodeJob(data)
 	if err != nil {
 		return "", errPoison
 	}
-	letter.JobID = job.ID // a letter without headers has none
+	letter.JobID = asked.ID // a letter without headers has none
 	record, known, err := d.Ledger.Find(ctx, letter.Job())
 	if err != nil {
 		return "", err
 	}
 	if !known {
-		record = forgotten(letter, data)
+		record = job.Remembered(letter.Status, digest(data), attemptOf(letter), letter.PossibleDuplicate)
 	}
-	outcome, err := d.consider(ctx, letter, job, data, record, terms)
+	outcome, err := d.consider(ctx, letter, asked, data, record, terms)
 	if err == nil && outcome == Resent && !known {
 		outcome = ResentForgotten
 	}
@@ -68,7 +68,7 @@ func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, old
 		return "", err
 	}
 	if outcome != UnderWay {
-		if outcome, err = d.publish(ctx, letter, job, data, terms); err != nil {
+		if outcome, err = d.publish(ctx, letter, asked, data, terms); err != nil {
 			return "", err
 		}
 	}
@@ -80,27 +80,17 @@ func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, old
 	return outcome, nil
 }
 
-// forgotten is the record that a letter speaks of, where the ledger has none. One
-// that says nothing may have been sent.
-func forgotten(letter natsq.Letter, data []byte) pipeline.Record {
-	phase := pipeline.Held
-	if letter.Status == schemas.StatusFailed {
-		phase = pipeline.Failed
-	}
-	return pipeline.Record{Phase: phase, Digest: digest(data)}
-}
-
 // judge says what a Replay does: Resent, UnderWay, or an error where it refuses.
-func judge(letter natsq.Letter, job schemas.Job, data []byte, record pipeline.Record, terms Terms, now time.Time) (Outcome, error) {
+func judge(letter natsq.Letter, asked schemas.Job, data []byte, record job.Record, terms Terms, now time.Time) (Outcome, error) {
 	ended := schemas.Status(record.Phase)
 	switch {
 	case letter.Status == schemas.StatusDuplicate:
 		return "", errReused
-	case letter.Lane.Destination != job.Destination.Address():
+	case letter.Lane.Destination != asked.Destination.Address():
 		return "", errAddress
 	case record.Digest != digest(data):
 		return "", errOther
-	case record.Phase == pipeline.Accepted:
+	case record.Phase == job.Accepted:
 		return "", errAccepted
 	case !record.Phase.Final():
 		return UnderWay, nil
@@ -108,9 +98,9 @@ func judge(letter natsq.Letter, job schemas.Job, data []byte, record pipeline.Re
 		return "", notUnknown(ended)
 	case letter.Status != "" && letter.Status != ended:
 		return "", endedSince(ended)
-	case record.Phase == pipeline.Held && !terms.Unknown:
+	case record.Phase == job.Held && !terms.Unknown:
 		return "", errUnknown
-	case terms.Expires.IsZero() && now.After(job.Deadline()):
+	case terms.Expires.IsZero() && now.After(asked.Deadline()):
 		return "", errExpired
 	}
 	return Resent, nil
@@ -118,8 +108,8 @@ func judge(letter natsq.Letter, job schemas.Job, data []byte, record pipeline.Re
 
 // consider is judge, and asks the queue whether a job that is under way by its
 // record can go on: Resent where nothing would ever carry it on.
-func (d *Desk) consider(ctx context.Context, letter natsq.Letter, job schemas.Job, data []byte, record pipeline.Record, terms Terms) (Outcome, error) {
-	outcome, err := judge(letter, job, data, record, terms, d.Now())
+func (d *Desk) consider(ctx context.Context, letter natsq.Letter, asked schemas.Job, data []byte, record job.Record, terms Terms) (Outcome, error) {
+	outcome, err := judge(letter, asked, data, record, terms, d.Now())
 	if err != nil || outcome != UnderWay {
 		return outcome, err
 	}
@@ -135,7 +125,7 @@ func (d *Desk) consider(ctx context.Context, letter natsq.Letter, job schemas.Jo
 		return "", err
 	case !known || now.Phase != record.Phase || !now.UpdatedAt.Equal(record.UpdatedAt):
 		return "", errRace
-	case terms.Expires.IsZero() && d.Now().After(job.Deadline()):
+	case terms.Expires.IsZero() && d.Now().After(asked.Deadline()):
 		return "", errExpired
 	}
 	return Resent, nil
@@ -143,7 +133,7 @@ func (d *Desk) consider(ctx context.Context, letter natsq.Letter, job schemas.Jo
 
 // publish writes into the record what must be known before the job runs again,
 // and publishes it.
-func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job, data []byte, terms Terms) (Outcome, error) {
+func (d *Desk) publish(ctx context.Context, letter natsq.Letter, asked schemas.Job, data []byte, terms Terms) (Outcome, error) {
 	body, err := expiring(data, terms.Expires)
 	if err != nil {
 		return "", err
@@ -153,15 +143,14 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, job schemas.Job
 		return "", err
 	}
 	record := page.Record()
-	outcome, err := d.consider(ctx, letter, job, data, record, terms)
+	outcome, err := d.consider(ctx, letter, asked, data, record, terms)
 	if err != nil || outcome != Resent {
 		return outcome, err
 	}
 	if record.Phase.Final() {
 		// A job that comes after this one must not take its last end for final.
-		record.Resent, record.Owner, record.UpdatedAt = d.Now().UTC(), d.By, d.Now().UTC()
-		record.PossibleDuplicate = record.PossibleDuplicate || record.Phase == pipeline.Held
-		if err := save(ctx, page, record); err != nil {
+		record.Resend(d.Now())
+		if err := save(ctx, page, record.WrittenBy(d.By, d.Now())); err != nil {
 			return "", err
 		}
 	}
@@ -207,7 +196,7 @@ type Stack struct {
 // the order of their newest.
 func Stacks(letters []natsq.Letter) []Stack {
 	type key struct {
-		job    schemas.JobKey
+		asked  schemas.JobKey
 		digest string
 	}
 	byKey := map[key]int{}

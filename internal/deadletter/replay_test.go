@@ -10,16 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
 
 // failed is a job that ended as failed.
 func (w *world) failed(id string) []byte {
-	data := job(id, "1")
-	w.record(id, data, pipeline.Failed)
+	data := jobText(id, "1")
+	w.record(id, data, job.Failed)
 	w.bury(id, data, schemas.StatusFailed)
 	return data
 }
@@ -78,7 +78,7 @@ func TestReplay(t *testing.T) {
 	if sent := w.jobs()[0]; string(sent.Data) != string(data) || sent.Subject != "chartpost.jobs.live.good-health" {
 		t.Errorf("%s has %s", sent.Subject, sent.Data)
 	}
-	if r := w.found("a"); r.Phase != pipeline.Failed || r.PossibleDuplicate || r.Attempt != 4 || r.Resent.IsZero() || r.Owner != "operator ann" {
+	if r := w.found("a"); r.Phase != job.Failed || r.PossibleDuplicate || r.Attempt != 4 || r.Resent.IsZero() || r.Owner != "operator ann" {
 		t.Errorf("%+v", r)
 	}
 	if outcome, err := desk.Replay(t.Context(), letter, Terms{}); err != nil || outcome != Gone || len(told) != 1 {
@@ -89,14 +89,14 @@ func TestReplay(t *testing.T) {
 func TestReplayTakesOlderOnesAlong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.bury("a", job("a", "2"), schemas.StatusFailed)
-	w.bury("a", job("a", "1"), schemas.StatusFailed)
+	w.bury("a", jobText("a", "2"), schemas.StatusFailed)
+	w.bury("a", jobText("a", "1"), schemas.StatusFailed)
 	if err := w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{
-		Lane: lane, Data: job("a", "1"), Key: fmt.Sprintf("dead/9/%s/5/failed", digest(job("a", "1"))[:16]), JobID: "a", Status: schemas.StatusFailed,
+		Lane: lane, Data: jobText("a", "1"), Key: fmt.Sprintf("dead/9/%s/5/failed", digest(jobText("a", "1"))[:16]), JobID: "a", Status: schemas.StatusFailed,
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w.record("a", job("a", "1"), pipeline.Failed)
+	w.record("a", jobText("a", "1"), job.Failed)
 	stacks := Stacks(w.letters())
 	if len(stacks) != 2 || stacks[0].Newest.Sequence != 1 || stacks[1].Newest.Sequence != 3 || len(stacks[1].Older) != 1 {
 		t.Fatalf("%+v", stacks)
@@ -112,7 +112,7 @@ func TestReplayTakesOlderOnesAlong(t *testing.T) {
 func TestReplayKeepsTheLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	data := job("a", "1")
+	data := jobText("a", "1")
 	if err := w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{
 		Lane: lane, Data: data, Key: fmt.Sprintf("dead/7/%s/4/failed", digest(data)[:16]), JobID: "a", Status: schemas.StatusFailed, Line: worker.Line{Run: "r", Number: 7},
 	}); err != nil {
@@ -134,7 +134,7 @@ func TestReplayGoesOnWithTheTrace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	data := job("a", "1")
+	data := jobText("a", "1")
 	if err := w.queue.Outbox().Bury(schemas.WithTrace(t.Context(), schemas.ParseTrace(trace)), worker.DeadLetter{
 		Lane: lane, Data: data, Key: fmt.Sprintf("dead/7/%s/4/failed", digest(data)[:16]), JobID: "a", Status: schemas.StatusFailed,
 	}); err != nil {
@@ -165,7 +165,7 @@ func TestStacks(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	data := job("x", "1")
+	data := jobText("x", "1")
 	parsed, err := schemas.DecodeJob(data)
 	if err != nil {
 		t.Fatal(err)
@@ -176,29 +176,29 @@ func TestJudge(t *testing.T) {
 	for name, c := range map[string]struct {
 		status schemas.Status
 		lane   schemas.Lane
-		record pipeline.Record
+		record job.Record
 		terms  Terms
 		now    time.Time
 		want   any
 	}{
-		"failed":                {status: "failed", record: pipeline.Record{Phase: pipeline.Failed}, want: Resent},
-		"cancelled since":       {status: "failed", record: pipeline.Record{Phase: pipeline.Cancelled}, want: "ended_since"},
-		"unknown":               {status: "unknown", record: pipeline.Record{Phase: pipeline.Held}, want: "unknown_outcome"},
-		"unknown, allowed":      {status: "unknown", record: pipeline.Record{Phase: pipeline.Held}, terms: Terms{Unknown: true}, want: Resent},
-		"failed, unknown since": {status: "failed", record: pipeline.Record{Phase: pipeline.Held}, terms: Terms{Unknown: true}, want: "ended_since"},
-		"unknown, failed since": {status: "unknown", record: pipeline.Record{Phase: pipeline.Failed}, terms: Terms{Unknown: true}, want: "not_unknown"},
-		"accepted since":        {status: "failed", record: pipeline.Record{Phase: pipeline.Accepted}, want: "accepted_since"},
-		"working":               {status: "failed", record: pipeline.Record{Phase: pipeline.Working}, want: UnderWay},
-		"sending":               {status: "unknown", record: pipeline.Record{Phase: pipeline.Sending}, want: UnderWay},
-		"waiting, late":         {status: "failed", record: pipeline.Record{Phase: pipeline.Waiting}, now: late, want: UnderWay},
-		"another version":       {status: "failed", record: pipeline.Record{Phase: pipeline.Failed, Digest: "x"}, want: "other_version"},
-		"another under way":     {status: "failed", record: pipeline.Record{Phase: pipeline.Working, Digest: "x"}, want: "other_version"},
-		"expired":               {status: "failed", record: pipeline.Record{Phase: pipeline.Failed}, now: late, want: "expired"},
-		"expired, renewed":      {status: "failed", record: pipeline.Record{Phase: pipeline.Failed}, now: late, terms: Terms{Expires: late.Add(1)}, want: Resent},
-		"reused":                {status: "duplicate", record: pipeline.Record{Phase: pipeline.Failed}, want: "id_reused"},
-		"misaddressed":          {status: "failed", lane: stray, record: pipeline.Record{Phase: pipeline.Failed}, want: "misaddressed"},
-		"no headers, failed":    {record: pipeline.Record{Phase: pipeline.Failed}, want: Resent},
-		"no headers, held":      {record: pipeline.Record{Phase: pipeline.Held}, want: "unknown_outcome"},
+		"failed":                {status: "failed", record: job.Record{Phase: job.Failed}, want: Resent},
+		"cancelled since":       {status: "failed", record: job.Record{Phase: job.Cancelled}, want: "ended_since"},
+		"unknown":               {status: "unknown", record: job.Record{Phase: job.Held}, want: "unknown_outcome"},
+		"unknown, allowed":      {status: "unknown", record: job.Record{Phase: job.Held}, terms: Terms{Unknown: true}, want: Resent},
+		"failed, unknown since": {status: "failed", record: job.Record{Phase: job.Held}, terms: Terms{Unknown: true}, want: "ended_since"},
+		"unknown, failed since": {status: "unknown", record: job.Record{Phase: job.Failed}, terms: Terms{Unknown: true}, want: "not_unknown"},
+		"accepted since":        {status: "failed", record: job.Record{Phase: job.Accepted}, want: "accepted_since"},
+		"working":               {status: "failed", record: job.Record{Phase: job.Working}, want: UnderWay},
+		"sending":               {status: "unknown", record: job.Record{Phase: job.Sending}, want: UnderWay},
+		"waiting, late":         {status: "failed", record: job.Record{Phase: job.Waiting}, now: late, want: UnderWay},
+		"another version":       {status: "failed", record: job.Record{Phase: job.Failed, Digest: "x"}, want: "other_version"},
+		"another under way":     {status: "failed", record: job.Record{Phase: job.Working, Digest: "x"}, want: "other_version"},
+		"expired":               {status: "failed", record: job.Record{Phase: job.Failed}, now: late, want: "expired"},
+		"expired, renewed":      {status: "failed", record: job.Record{Phase: job.Failed}, now: late, terms: Terms{Expires: late.Add(1)}, want: Resent},
+		"reused":                {status: "duplicate", record: job.Record{Phase: job.Failed}, want: "id_reused"},
+		"misaddressed":          {status: "failed", lane: stray, record: job.Record{Phase: job.Failed}, want: "misaddressed"},
+		"no headers, failed":    {record: job.Record{Phase: job.Failed}, want: Resent},
+		"no headers, held":      {record: job.Record{Phase: job.Held}, want: "unknown_outcome"},
 	} {
 		if c.lane == (schemas.Lane{}) {
 			c.lane = lane
@@ -218,7 +218,7 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
-	if r := forgotten(natsq.Letter{}, data); r.Phase != pipeline.Held {
+	if r := job.Remembered("", "", 1, false); r.Phase != job.Held {
 		t.Error("a letter that says nothing counts as one of a job that was not sent")
 	}
 }
@@ -236,7 +236,7 @@ func TestReplayInterruptedAnywhere(t *testing.T) {
 				id := fmt.Sprintf("%s-%v-%d", status, after, n)
 				switch {
 				case n%2 == 0: // forgotten by the ledger
-					w.bury(id, job(id, "1"), status)
+					w.bury(id, jobText(id, "1"), status)
 				case status == schemas.StatusFailed:
 					w.failed(id)
 				default:
@@ -292,7 +292,7 @@ func TestDrop(t *testing.T) {
 		}
 	}
 	w.want("dropped", 0, 0, 0)
-	if r := w.found("a"); r.Phase != pipeline.Failed {
+	if r := w.found("a"); r.Phase != job.Failed {
 		t.Errorf("%+v", r)
 	}
 }
@@ -310,7 +310,7 @@ func TestRefusedAsItIs(t *testing.T) {
 
 func TestExpiring(t *testing.T) {
 	at := time.Date(2100, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
-	whole := string(job("a", "1"))
+	whole := string(jobText("a", "1"))
 	without := strings.Replace(whole, `"expires_at":"2099-01-01T00:00:00Z",`, "", 1)
 	spaced := strings.Replace(whole, `"expires_at":"2099-01-01T00:00:00Z"`, "\"expires_at\"\n : \"2099-01-01T00:00:00Z\" ", 1)
 	escaped := strings.Replace(whole, `"expires_at"`, `"expires\u005fat"`, 1)
@@ -338,7 +338,7 @@ func TestExpiring(t *testing.T) {
 }
 
 func FuzzExpiring(f *testing.F) {
-	f.Add(job("a", "1"))
+	f.Add(jobText("a", "1"))
 	f.Add([]byte(`{"id":"a"}`))
 	at := time.Date(2100, 1, 2, 3, 4, 5, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -19,7 +19,7 @@ func TestReplayForgotten(t *testing.T) {
 	w := newWorld(t)
 	for i, status := range []schemas.Status{schemas.StatusFailed, schemas.StatusUnknown} {
 		id := string(status)
-		w.bury(id, job(id, "1"), status)
+		w.bury(id, jobText(id, "1"), status)
 		letter, terms := w.letterOf(id), Terms{Unknown: true}
 		if outcome, err := w.desk("ann").Replay(t.Context(), letter, Terms{Unknown: true, DryRun: true}); err != nil || outcome != ResentForgotten {
 			t.Error(outcome, err)
@@ -28,7 +28,7 @@ func TestReplayForgotten(t *testing.T) {
 		if outcome, err := w.desk("ann").Replay(t.Context(), letter, terms); err != nil || outcome != ResentForgotten {
 			t.Fatal(outcome, err)
 		}
-		if r := w.found(id); r.Phase != pipeline.Phase(status) || r.Attempt != 4 || !r.PossibleDuplicate {
+		if r := w.found(id); r.Phase != job.Phase(status) || r.Attempt != 4 || !r.PossibleDuplicate {
 			t.Errorf("%+v", r)
 		}
 		w.want("forgotten", i+1, 0, 0)
@@ -41,10 +41,10 @@ func TestReplayForgotten(t *testing.T) {
 func TestReplayUnderWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, phase := range []pipeline.Phase{pipeline.Working, pipeline.Sending, pipeline.Waiting} {
+	for _, phase := range []job.Phase{job.Working, job.Sending, job.Waiting} {
 		lost := string(phase) + "-lost"
-		w.bury(lost, job(lost, "1"), schemas.StatusFailed)
-		w.record(lost, job(lost, "1"), phase)
+		w.bury(lost, jobText(lost, "1"), schemas.StatusFailed)
+		w.record(lost, jobText(lost, "1"), phase)
 		letter := w.letterOf(lost)
 		if outcome, err := w.desk("ann").Replay(t.Context(), letter, Terms{DryRun: true}); err != nil || outcome != Resent {
 			t.Error(lost, outcome, err)
@@ -55,7 +55,7 @@ func TestReplayUnderWay(t *testing.T) {
 			t.Error(lost, err)
 		}
 		// It was published from this letter, and the queue was emptied after that.
-		if err := w.queue.Outbox().Resubmit(t.Context(), lane, letter.ReplayID, worker.Line{}, job(lost, "1")); err != nil {
+		if err := w.queue.Outbox().Resubmit(t.Context(), lane, letter.ReplayID, worker.Line{}, jobText(lost, "1")); err != nil {
 			t.Fatal(err)
 		}
 		w.emptyQueue()
@@ -79,9 +79,9 @@ func TestReplayUnderWay(t *testing.T) {
 		w.want(lost, 1, 0, 0)
 
 		there := string(phase) + "-there"
-		w.bury(there, job(there, "1"), schemas.StatusFailed)
-		w.schedule(there, job(there, "1"))
-		w.record(there, job(there, "1"), phase)
+		w.bury(there, jobText(there, "1"), schemas.StatusFailed)
+		w.schedule(there, jobText(there, "1"))
+		w.record(there, jobText(there, "1"), phase)
 		if outcome, err := w.desk("ann").Replay(t.Context(), w.letterOf(there), Terms{}); err != nil || outcome != UnderWay {
 			t.Error(there, outcome, err)
 		}
@@ -93,16 +93,16 @@ func TestReplayUnderWay(t *testing.T) {
 func TestReplayOvertaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.bury("a", job("a", "1"), schemas.StatusFailed)
-	w.record("a", job("a", "1"), pipeline.Sending)
+	w.bury("a", jobText("a", "1"), schemas.StatusFailed)
+	w.record("a", jobText("a", "1"), job.Sending)
 	desk := w.desk("ann")
 	desk.Publisher = ending{Publisher: desk.Publisher, end: func() {
-		page, _, err := w.ledger.Open(t.Context(), jobKey("a"), pipeline.Record{})
+		page, _, err := w.ledger.Open(t.Context(), jobKey("a"), job.Record{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		record := page.Record()
-		record.Phase, record.UpdatedAt = pipeline.Accepted, time.Now().UTC()
+		record.Phase, record.UpdatedAt = job.Accepted, time.Now().UTC()
 		if err := page.Save(t.Context(), record); err != nil {
 			t.Fatal(err)
 		}

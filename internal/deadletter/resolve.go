@@ -7,22 +7,21 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // find gives the newest dead letter of a job of unknown outcome. A key without a
 // destination names the one job of that id that has dead letters.
-func (d *Desk) find(ctx context.Context, job schemas.JobKey) (natsq.Letter, error) {
+func (d *Desk) find(ctx context.Context, asked schemas.JobKey) (natsq.Letter, error) {
 	found := map[schemas.Status]natsq.Letter{}
 	var last schemas.Status
 	destinations := map[string]bool{}
 	err := d.Letters.Letters(ctx, func(l natsq.Letter) bool {
-		if l.JobID == job.ID && (job.Destination == "" || job.Destination == l.Lane.Destination) {
+		if l.JobID == asked.ID && (asked.Destination == "" || asked.Destination == l.Lane.Destination) {
 			found[l.Status], last = l, l.Status
 			destinations[l.Lane.Destination] = true
 		}
@@ -33,7 +32,7 @@ func (d *Desk) find(ctx context.Context, job schemas.JobKey) (natsq.Letter, erro
 	case err != nil:
 		return letter, err
 	case len(destinations) > 1:
-		return letter, Ambiguous(job.ID, slices.Sorted(maps.Keys(destinations)))
+		return letter, Ambiguous(asked.ID, slices.Sorted(maps.Keys(destinations)))
 	case len(found) == 0:
 		return letter, ErrNone
 	case !unknown:
@@ -57,8 +56,8 @@ func Ambiguous(id string, destinations []string) *Refusal {
 //
 // A second Resend of the same letter publishes nothing as long as the stream
 // remembers ids, and none does once a worker has taken the job.
-func (d *Desk) Resend(ctx context.Context, job schemas.JobKey) (Outcome, error) {
-	letter, err := d.find(ctx, job)
+func (d *Desk) Resend(ctx context.Context, asked schemas.JobKey) (Outcome, error) {
+	letter, err := d.find(ctx, asked)
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +82,7 @@ func (d *Desk) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) 
 	if err != nil {
 		return "", err
 	}
-	job, err := schemas.DecodeJob(data)
+	asked, err := schemas.DecodeJob(data)
 	if err != nil {
 		return "", fmt.Errorf("the job in the dead letter: %w", err)
 	}
@@ -100,7 +99,7 @@ func (d *Desk) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) 
 	if record, err = d.accept(ctx, letter, data); err != nil {
 		return "", err
 	}
-	if err := d.Publisher.Tell(schemas.WithTrace(ctx, letter.Trace), letter.Lane, d.event(letter, job, record)); err != nil {
+	if err := d.Publisher.Tell(schemas.WithTrace(ctx, letter.Trace), letter.Lane, d.event(letter, asked, record)); err != nil {
 		return "", fmt.Errorf("publishing the event: %w", err)
 	}
 	return Accepted, d.Letters.Remove(ctx, letter)
@@ -108,13 +107,13 @@ func (d *Desk) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) 
 
 // acceptable tells whether a job with that record can count as accepted, or does
 // so by a decision that was interrupted.
-func acceptable(record pipeline.Record, data []byte) error {
+func acceptable(record job.Record, data []byte) error {
 	switch {
 	case record.Digest != digest(data):
 		return errOther
-	case record.Phase == pipeline.Held || resolved(record):
+	case record.Phase == job.Held || resolved(record):
 		return nil
-	case record.Phase == pipeline.Accepted:
+	case record.Phase == job.Accepted:
 		return errAccepted
 	case !record.Phase.Final():
 		return errUnderWay
@@ -123,31 +122,30 @@ func acceptable(record pipeline.Record, data []byte) error {
 }
 
 // resolved tells whether an operator accepted the job.
-func resolved(record pipeline.Record) bool {
-	return record.Phase == pipeline.Accepted && record.Reason != nil && record.Reason.Code == CodeResolved
+func resolved(record job.Record) bool {
+	return record.Phase == job.Accepted && record.Reason != nil && record.Reason.Code == CodeResolved
 }
 
 // accept writes the decision into the record.
-func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte) (pipeline.Record, error) {
+func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte) (job.Record, error) {
 	page, _, err := d.open(ctx, letter, data, false)
 	if err != nil {
-		return pipeline.Record{}, err
+		return job.Record{}, err
 	}
 	record := page.Record()
 	if err := acceptable(record, data); err != nil || resolved(record) {
 		return record, err
 	}
-	record.Phase, record.Receipt, record.NextAttemptAt = pipeline.Accepted, nil, time.Time{}
-	record.Reason = &schemas.Reason{Kind: string(fault.UnknownOutcome), Code: CodeResolved, Text: "an operator found that Redox has the message"}
-	record.Owner, record.UpdatedAt = d.By, d.Now().UTC()
+	record.Resolve(schemas.Reason{Kind: string(fault.UnknownOutcome), Code: CodeResolved, Text: "an operator found that Redox has the message"})
+	record = record.WrittenBy(d.By, d.Now())
 	return record, save(ctx, page, record)
 }
 
 // event is the same for every repeat.
-func (d *Desk) event(letter natsq.Letter, job schemas.Job, record pipeline.Record) schemas.Event {
+func (d *Desk) event(letter natsq.Letter, asked schemas.Job, record job.Record) schemas.Event {
 	return schemas.NewEvent(d.Prefix, schemas.EventData{
-		JobID: letter.JobID, Operation: job.Operation, Class: letter.Lane.Class, Destination: letter.Lane.Destination,
+		JobID: letter.JobID, Operation: asked.Operation, Class: letter.Lane.Class, Destination: letter.Lane.Destination,
 		Status: schemas.StatusAccepted, Attempt: record.Attempt, Reason: record.Reason, PossibleDuplicate: record.PossibleDuplicate,
-		Files: record.EventFiles(), Correlation: job.Correlation,
+		Files: record.EventFiles(), Correlation: asked.Correlation,
 	}, record.UpdatedAt)
 }

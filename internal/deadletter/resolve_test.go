@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -29,7 +29,7 @@ func TestResend(t *testing.T) {
 		t.Errorf("%s has %s", sent.Subject, sent.Data)
 	}
 	r := w.found("a")
-	if r.Phase != pipeline.Held || !r.PossibleDuplicate || r.Attempt != 4 || r.Sequence != 7 || r.Owner != "operator ann" {
+	if r.Phase != job.Held || !r.PossibleDuplicate || r.Attempt != 4 || r.Sequence != 7 || r.Owner != "operator ann" {
 		t.Errorf("%+v", r)
 	}
 	if _, err := w.desk("ann").Resend(t.Context(), jobKey("a")); !errors.Is(err, ErrNone) {
@@ -54,7 +54,7 @@ func TestAccept(t *testing.T) {
 		d.Receipt != nil || told.Subject != "chartpost.events.live.good-health.accepted" {
 		t.Errorf("%s: %+v", told.Subject, event)
 	}
-	if r := w.found("a"); r.Phase != pipeline.Accepted || r.Receipt != nil || r.Owner != "operator ann" {
+	if r := w.found("a"); r.Phase != job.Accepted || r.Receipt != nil || r.Owner != "operator ann" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -63,18 +63,18 @@ func TestAccept(t *testing.T) {
 func TestForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.bury("a", job("a", "1"), schemas.StatusUnknown)
-	w.bury("b", job("b", "1"), schemas.StatusUnknown)
+	w.bury("a", jobText("a", "1"), schemas.StatusUnknown)
+	w.bury("b", jobText("b", "1"), schemas.StatusUnknown)
 	if _, err := w.desk("ann").Resend(t.Context(), jobKey("a")); err != nil {
 		t.Fatal(err)
 	}
-	if r := w.found("a"); r.Phase != pipeline.Held || !r.PossibleDuplicate || r.Attempt != 4 || r.Digest != digest(job("a", "1")) {
+	if r := w.found("a"); r.Phase != job.Held || !r.PossibleDuplicate || r.Attempt != 4 || r.Digest != digest(jobText("a", "1")) {
 		t.Errorf("%+v", r)
 	}
 	if _, err := w.desk("ann").Accept(t.Context(), jobKey("b")); err != nil {
 		t.Fatal(err)
 	}
-	if r := w.found("b"); r.Phase != pipeline.Accepted {
+	if r := w.found("b"); r.Phase != job.Accepted {
 		t.Errorf("%+v", r)
 	}
 	w.want("forgotten", 1, 1, 0)
@@ -88,33 +88,33 @@ func TestRefusals(t *testing.T) {
 		jobs, ev, stays int
 	}{
 		"nothing": {make: func(*world) {}, resend: "no dead letter", accept: "no dead letter"},
-		"failed": {make: func(w *world) { w.bury("x", job("x", "1"), schemas.StatusFailed) },
+		"failed": {make: func(w *world) { w.bury("x", jobText("x", "1"), schemas.StatusFailed) },
 			resend: "not unknown but failed", accept: "not unknown but failed", stays: 1},
 		"accepted since": {make: func(w *world) {
-			w.bury("x", job("x", "1"), schemas.StatusUnknown)
-			w.record("x", job("x", "1"), pipeline.Accepted)
+			w.bury("x", jobText("x", "1"), schemas.StatusUnknown)
+			w.record("x", jobText("x", "1"), job.Accepted)
 		},
 			resend: "accepted since", accept: "accepted since", stays: 1},
 		"failed since": {make: func(w *world) {
-			w.bury("x", job("x", "1"), schemas.StatusUnknown)
-			w.record("x", job("x", "1"), pipeline.Failed)
+			w.bury("x", jobText("x", "1"), schemas.StatusUnknown)
+			w.record("x", jobText("x", "1"), job.Failed)
 		},
 			resend: "not unknown but failed", accept: "not unknown but failed", stays: 1},
 		"sending again": {make: func(w *world) {
-			w.bury("x", job("x", "1"), schemas.StatusUnknown)
-			w.record("x", job("x", "1"), pipeline.Sending)
-			w.schedule("x", job("x", "1"))
+			w.bury("x", jobText("x", "1"), schemas.StatusUnknown)
+			w.record("x", jobText("x", "1"), job.Sending)
+			w.schedule("x", jobText("x", "1"))
 		},
 			accept: "under way again", jobs: 1, stays: 0},
 		"another version": {make: func(w *world) {
-			w.bury("x", job("x", "1"), schemas.StatusUnknown)
-			w.record("x", job("x", "2"), pipeline.Held)
+			w.bury("x", jobText("x", "1"), schemas.StatusUnknown)
+			w.record("x", jobText("x", "2"), job.Held)
 		},
 			resend: "another version", accept: "another version", stays: 1},
 		"expired": {make: func(w *world) {
-			data := []byte(strings.Replace(string(job("x", "1")), "2099-01-01T00:00:00Z", "2026-11-20T11:00:00Z", 1))
+			data := []byte(strings.Replace(string(jobText("x", "1")), "2099-01-01T00:00:00Z", "2026-11-20T11:00:00Z", 1))
 			w.bury("x", data, schemas.StatusUnknown)
-			w.record("x", data, pipeline.Held)
+			w.record("x", data, job.Held)
 		}, resend: "expires_at has passed", ev: 1, stays: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,9 +152,9 @@ func TestAnIDOfTwoDestinations(t *testing.T) {
 	w := newWorld(t)
 	w.held("a")
 	other := schemas.Lane{Class: schemas.Live, Destination: "clinic"}
-	data := []byte(strings.Replace(string(job("a", "1")), "good-health", "clinic", 1))
+	data := []byte(strings.Replace(string(jobText("a", "1")), "good-health", "clinic", 1))
 	there := schemas.KeyOf(other, "a")
-	if _, _, err := w.ledger.Open(t.Context(), there, pipeline.Record{Phase: pipeline.Held, Attempt: 4, Sequence: 8, Digest: digest(data), Owner: "w-1", UpdatedAt: time.Now().UTC()}); err != nil {
+	if _, _, err := w.ledger.Open(t.Context(), there, job.Record{Phase: job.Held, Attempt: 4, Sequence: 8, Digest: digest(data), Owner: "w-1", UpdatedAt: time.Now().UTC()}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{Lane: other, Data: data, Key: "dead/8/x/4/unknown", JobID: "a", Status: schemas.StatusUnknown}); err != nil {
@@ -175,10 +175,10 @@ func TestAnIDOfTwoDestinations(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.want("accepted at one", 0, 1, 1)
-	if record, _, err := w.ledger.Find(t.Context(), there); err != nil || record.Phase != pipeline.Accepted {
+	if record, _, err := w.ledger.Find(t.Context(), there); err != nil || record.Phase != job.Accepted {
 		t.Errorf("%+v, %v", record, err)
 	}
-	if r := w.found("a"); r.Phase != pipeline.Held {
+	if r := w.found("a"); r.Phase != job.Held {
 		t.Errorf("the job of the other destination changed: %+v", r)
 	}
 	if _, err := w.desk("ann").Resend(t.Context(), schemas.JobKey{ID: "a"}); err != nil {
@@ -191,16 +191,16 @@ func TestAnIDOfTwoDestinations(t *testing.T) {
 func TestTheNewestUnknown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.bury("a", job("a", "1"), schemas.StatusUnknown)
+	w.bury("a", jobText("a", "1"), schemas.StatusUnknown)
 	w.held("b")
-	w.bury("a", job("a", "2"), schemas.StatusUnknown)
-	w.bury("a", job("a", "3"), schemas.StatusDuplicate)
-	w.record("a", job("a", "2"), pipeline.Held)
+	w.bury("a", jobText("a", "2"), schemas.StatusUnknown)
+	w.bury("a", jobText("a", "3"), schemas.StatusDuplicate)
+	w.record("a", jobText("a", "2"), job.Held)
 	if _, err := w.desk("ann").Resend(t.Context(), jobKey("a")); err != nil {
 		t.Fatal(err)
 	}
 	w.want("resend", 1, 0, 3)
-	if sent := w.jobs()[0]; string(sent.Data) != string(job("a", "2")) {
+	if sent := w.jobs()[0]; string(sent.Data) != string(jobText("a", "2")) {
 		t.Errorf("%s", sent.Data)
 	}
 }

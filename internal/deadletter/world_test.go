@@ -13,9 +13,9 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -70,8 +70,8 @@ func (w *world) desk(by string) *Desk {
 	return &Desk{Letters: w.queue, Publisher: w.queue.Outbox(), Ledger: w.ledger, Prefix: "chartpost", By: "operator " + by, Now: time.Now}
 }
 
-// job is a job as published; version tells two of the same id apart.
-func job(id, version string) []byte {
+// jobText is a job as published; version tells two of the same id apart.
+func jobText(id, version string) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"operation":"documentreference-create","requested_at":"2026-11-20T10:00:00Z","expires_at":"2099-01-01T00:00:00Z",
 		"destination":{"slug":"good-health","environment":"Development"},"files":[{"bucket":"reports","key":"Zebedee.pdf"}],
 		"correlation":{"version":%q},
@@ -89,9 +89,9 @@ func (w *world) bury(id string, data []byte, status schemas.Status) {
 	}
 }
 
-func (w *world) record(id string, data []byte, phase pipeline.Phase) {
+func (w *world) record(id string, data []byte, phase job.Phase) {
 	w.t.Helper()
-	_, created, err := w.ledger.Open(w.t.Context(), jobKey(id), pipeline.Record{Phase: phase, Attempt: 4, Sequence: 7, Digest: digest(data), Owner: "w-1",
+	_, created, err := w.ledger.Open(w.t.Context(), jobKey(id), job.Record{Phase: phase, Attempt: 4, Sequence: 7, Digest: digest(data), Owner: "w-1",
 		Reason: &schemas.Reason{Kind: "unknown_outcome", Code: "no_answer"}, UpdatedAt: time.Now().UTC()})
 	if err != nil || !created {
 		w.t.Fatal(created, err)
@@ -100,13 +100,13 @@ func (w *world) record(id string, data []byte, phase pipeline.Phase) {
 
 // held is a job that ended as unknown.
 func (w *world) held(id string) []byte {
-	data := job(id, "1")
-	w.record(id, data, pipeline.Held)
+	data := jobText(id, "1")
+	w.record(id, data, job.Held)
 	w.bury(id, data, schemas.StatusUnknown)
 	return data
 }
 
-func (w *world) found(id string) pipeline.Record {
+func (w *world) found(id string) job.Record {
 	w.t.Helper()
 	record, ok, err := w.ledger.Find(w.t.Context(), jobKey(id))
 	if err != nil || !ok {

@@ -105,3 +105,12 @@ func Of(err error) *Fault {
 	}
 	return &Fault{Kind: Retryable, Scope: Job, Code: "internal", Text: "an unexpected error inside the worker", Cause: err}
 }
+
+const (
+	// CodeRateLimited is the code of Redox's 429: the address sent too much, and
+	// no job did.
+	CodeRateLimited = "redox_rate_limited"
+	// CodeThrottled is the code of a request for which the deployment's own budget of
+	// requests had no room in all the time that it may wait.
+	CodeThrottled = "redox_throttled"
+)

@@ -61,23 +61,25 @@ var house = map[string]room{
 	"pipeline/filetype": {shut: network},
 	"pipeline/compose":  {rooms: []string{"schemas", "internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
 	"pipeline/guard":    {rooms: []string{"internal/fault", "pipeline/filetype"}, shut: network},
+	// The record of a job, and what may happen to it.
+	"internal/job": {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline/guard"}, shut: network},
 	// One job, and the loop around it. The network is behind their ports.
-	"pipeline": {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline/compose", "pipeline/guard"}, shut: network},
-	"worker":   {rooms: []string{"schemas", "internal/fault", "internal/versioned", "pipeline", "worker/lanes"}, shut: network},
+	"pipeline": {rooms: []string{"schemas", "internal/fault", "internal/job", "pipeline/compose", "pipeline/guard"}, shut: network},
+	"worker":   {rooms: []string{"schemas", "internal/fault", "internal/job", "internal/versioned", "pipeline", "worker/lanes"}, shut: network},
 	// Which lane is asked next, and which rests.
 	"worker/lanes": {rooms: []string{"schemas", "internal/fault", "internal/versioned"}, shut: network},
 
 	// The edges implement the ports; none knows another.
-	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
+	"internal/s3source":  {rooms: []string{"internal/job", "schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
 	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/diagnosis", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
-	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
+	"internal/ledger":    {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},
-	"internal/ledger/measure": {rooms: []string{"internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "pipeline", "schemas"}},
+	"internal/ledger/measure": {rooms: []string{"internal/job", "internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "schemas"}},
 	// The delivery of an archive: lines, and the jobs they become.
 	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
+	"internal/backfill": {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
 	// Reports as files, and how far a run is.
 	"internal/backfill/report": {rooms: []string{"internal/backfill", "internal/manifest"}, shut: network},
 	"internal/backfill/status": {rooms: []string{"internal/backfill"}, shut: network},
@@ -88,20 +90,21 @@ var house = map[string]room{
 	"docs/examples": {rooms: []string{"schemas"}},
 
 	// An operator's decisions about dead letters.
-	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
+	"internal/deadletter": {rooms: []string{"internal/job", "schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
 	// What operators do, written down.
 	"internal/audit": {rooms: []string{"schemas", "internal/deadletter"}},
 	// Why a job or lane does not move, and how the whole deployment stands.
 	"internal/diagnosis": {rooms: []string{"schemas", "worker/lanes"}, shut: network},
 	"internal/overview":  {rooms: []string{"internal/diagnosis", "internal/natsq"}},
 	// What is known of one job.
-	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq", "internal/diagnosis", "internal/overview"}},
+	"internal/timeline": {rooms: []string{"internal/job", "schemas", "pipeline", "internal/natsq", "internal/diagnosis", "internal/overview"}},
 
 	// What a worker tells of itself.
-	"internal/telemetry": {rooms: []string{"schemas", "internal/diagnosis", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
+	"internal/telemetry": {rooms: []string{"internal/job", "schemas", "internal/diagnosis", "internal/fault", "pipeline", "worker"}, shut: []string{"github.com/nats-io/", "github.com/aws/", "google.golang.org/grpc"}},
 
 	// The wiring.
 	"internal/app": {rooms: []string{
+		"internal/job",
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/diagnosis", "internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
 	}, shut: servers},
@@ -109,12 +112,14 @@ var house = map[string]room{
 	"internal/cli":        {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/natsq", "internal/show", "internal/stdlog"}, shut: servers},
 	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/backfill": {rooms: []string{
+		"internal/job",
 		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
 		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/versioned",
 	}, shut: servers},
 	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/job": {rooms: []string{
+		"internal/job",
 		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/overview",
 		"internal/ledger", "internal/natsq", "internal/s3source", "internal/show", "internal/timeline",
 	}, shut: servers},

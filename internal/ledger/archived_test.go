@@ -14,9 +14,9 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -84,7 +84,7 @@ func (w *archiveWorld) compact(after time.Duration) archive.Pass {
 	return pass
 }
 
-func (w *archiveWorld) end(id string, phase pipeline.Phase) pipeline.Record {
+func (w *archiveWorld) end(id string, phase job.Phase) job.Record {
 	w.t.Helper()
 	p := open(w.t, w.Ledger, id, fresh("w"), true)
 	save(w.t, p, phase)
@@ -114,12 +114,12 @@ func TestAcceptedRecordsLeaveTheBucket(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
 	const accepted = 40
-	records := map[string]pipeline.Record{}
+	records := map[string]job.Record{}
 	for i := range accepted {
 		id := fmt.Sprintf("ward-%d.job-%d", i%3, i)
-		records[id] = w.end(id, pipeline.Accepted)
+		records[id] = w.end(id, job.Accepted)
 	}
-	for _, phase := range []pipeline.Phase{pipeline.Failed, pipeline.Held, pipeline.Cancelled, pipeline.Waiting, pipeline.Sending} {
+	for _, phase := range []job.Phase{job.Failed, job.Held, job.Cancelled, job.Waiting, job.Sending} {
 		records[string(phase)] = w.end(string(phase), phase)
 	}
 	const others = 5
@@ -164,7 +164,7 @@ func TestAcceptedRecordsLeaveTheBucket(t *testing.T) {
 func TestARepeatOfAnArchivedJob(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	want := w.end("a", pipeline.Accepted)
+	want := w.end("a", job.Accepted)
 	w.compact(2 * time.Hour)
 	w.compact(time.Hour)
 	first, second := open(t, w.Ledger, "a", fresh("x"), false), open(t, w.Ledger, "a", fresh("y"), false)
@@ -174,7 +174,7 @@ func TestARepeatOfAnArchivedJob(t *testing.T) {
 	if left := w.size("KV_CHARTPOST_LEDGER"); left != 0 {
 		t.Errorf("%d records are in the bucket, want none", left)
 	}
-	save(t, first, pipeline.Accepted)
+	save(t, first, job.Accepted)
 	late := second.Record()
 	late.Owner = "y"
 	wantFault(t, second.Save(t.Context(), late), fault.Superseded, fault.Job, "superseded")
@@ -187,7 +187,7 @@ func TestARepeatOfAnArchivedJob(t *testing.T) {
 func TestALateRecordIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	want := w.end("a", pipeline.Accepted)
+	want := w.end("a", job.Accepted)
 	w.compact(2 * time.Hour)
 	w.compact(time.Hour)
 	blind := &Ledger{bucket: w.bucket, patience: limit, ended: w.ended}
@@ -223,12 +223,12 @@ func TestAWorkerThatStoodStill(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
 	bucket := frozen{w.bucket, w.bucket.(archived), func() {
-		w.end("a", pipeline.Accepted)
+		w.end("a", job.Accepted)
 		w.compact(2 * time.Hour)
 		w.compact(time.Hour)
 	}}
 	p := open(t, New(bucket, limit), "a", fresh("late"), false)
-	if got := p.Record(); got.Phase != pipeline.Accepted || got.Owner != "w" {
+	if got := p.Record(); got.Phase != job.Accepted || got.Owner != "w" {
 		t.Errorf("found %+v", got)
 	}
 	if left := w.size("KV_CHARTPOST_LEDGER"); left != 0 {
@@ -248,7 +248,7 @@ func TestADamagedArchiveIsNotAbsence(t *testing.T) {
 			t.Run(part+" "+harm, func(t *testing.T) {
 				t.Parallel()
 				w := newSmallArchiveWorld(t)
-				w.end("a", pipeline.Accepted)
+				w.end("a", job.Accepted)
 				w.compact(2 * time.Hour)
 				w.compact(time.Hour)
 				w.harm(part, harm)

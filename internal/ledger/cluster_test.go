@@ -10,7 +10,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 // TestOneOwnerAfterTheLeaderDies: two workers contend for a record, and two for
@@ -74,7 +74,7 @@ func TestOneOwnerAfterTheLeaderDies(t *testing.T) {
 		t.Fatalf("%d owners and %d makers, want 1 and 1", winners, makers)
 	}
 	r := pages[winner].Record()
-	r.Phase = pipeline.Accepted
+	r.Phase = job.Accepted
 	if err := pages[winner].Save(t.Context(), r); err != nil {
 		t.Error(err)
 	}
@@ -84,7 +84,7 @@ func TestOneOwnerAfterTheLeaderDies(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		return found.Owner == owners[winner]+" again" && found.Phase == pipeline.Accepted
+		return found.Owner == owners[winner]+" again" && found.Phase == job.Accepted
 	})
 }
 

@@ -13,8 +13,8 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
-	"github.com/chartpost/chartpost/pipeline"
 )
 
 // TestRecordsWaitForTheGrace: between the writing of a page and the removal lies
@@ -22,7 +22,7 @@ import (
 func TestRecordsWaitForTheGrace(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	w.end("a", pipeline.Accepted)
+	w.end("a", job.Accepted)
 	for _, step := range []struct {
 		later time.Duration
 		want  archive.Pass
@@ -44,7 +44,7 @@ func TestARecordThatChangedStays(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
 	for _, id := range []string{"before", "after"} {
-		w.end(id, pipeline.Accepted)
+		w.end(id, job.Accepted)
 	}
 	change := func(id string) {
 		entry, err := w.bucket.Get(t.Context(), keyOf(id).Tokens())
@@ -94,7 +94,7 @@ func (m *meddler) Remove(ctx context.Context, born time.Time, revisions []uint64
 func TestABucketMadeAgainKeepsItsRecords(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	w.end("a", pipeline.Accepted)
+	w.end("a", job.Accepted)
 	w.compact(2 * time.Hour)
 	store, bucket := w.queue.ArchivePorts()
 	remake := func() {
@@ -129,7 +129,7 @@ func (w *archiveWorld) remakeBucket() {
 func TestTheSameRevisionOfAnotherBucketIsAnotherRecord(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	w.end("a", pipeline.Accepted)
+	w.end("a", job.Accepted)
 	w.compact(2 * time.Hour)
 	w.remakeBucket()
 	for _, value := range []string{`{"phase":"working"}`, `{"phase":"accepted","digest":"second"}`} {
@@ -152,7 +152,7 @@ func TestTheSameRevisionOfAnotherBucketIsAnotherRecord(t *testing.T) {
 func TestAnArchiveMadeAgainLosesNoRecordOfTheBucket(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	w.end("a", pipeline.Accepted)
+	w.end("a", job.Accepted)
 	for range 2 {
 		if pass := w.compact(2 * time.Hour); pass != (archive.Pass{Archived: 1}) {
 			t.Errorf("a pass did %+v", pass)
@@ -178,10 +178,10 @@ func TestAnArchiveMadeAgainLosesNoRecordOfTheBucket(t *testing.T) {
 func TestADamagedPageCostsOnlyItsOwnRecords(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	w.end("a", pipeline.Accepted)
+	w.end("a", job.Accepted)
 	w.compact(2 * time.Hour)
 	w.harm("page", "damaged")
-	w.end("b", pipeline.Accepted)
+	w.end("b", job.Accepted)
 	for range 2 {
 		w.now = w.now.Add(2 * time.Hour)
 		if _, err := w.compactor.Compact(t.Context(), w.now); err == nil {
@@ -202,7 +202,7 @@ func TestADamagedPageCostsOnlyItsOwnRecords(t *testing.T) {
 func TestALostChunkIsWrittenAgain(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	w.end("a", pipeline.Accepted)
+	w.end("a", job.Accepted)
 	w.compact(2 * time.Hour)
 	w.harm("chunk", "gone")
 	for _, want := range []archive.Pass{{Archived: 1}, {Removed: 1}} {
@@ -218,7 +218,7 @@ func TestALostChunkIsWrittenAgain(t *testing.T) {
 func TestExpiredRunsAreForgotten(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	w.end("a", pipeline.Accepted)
+	w.end("a", job.Accepted)
 	store, bucket := w.queue.ArchivePorts()
 	early := archive.New(store, bucket, archive.Settings{Prefix: "chartpost.ended", Ripe: Accepted, After: -200 * time.Hour})
 	if pass, err := early.Compact(t.Context(), w.now.Add(-102*time.Hour)); err != nil || pass.Archived != 1 {
@@ -268,7 +268,7 @@ func TestKilledServers(t *testing.T) {
 	const jobs = 30
 	for round, request := range []int64{5, 70, 95, 125} {
 		for i := range jobs {
-			w.end(fmt.Sprintf("job-%d-%d", round, i), pipeline.Accepted)
+			w.end(fmt.Sprintf("job-%d-%d", round, i), job.Accepted)
 		}
 		w.now = w.now.Add(2 * time.Hour)
 		dying := w.mortal(request, func() {
@@ -303,7 +303,7 @@ func TestTheArchiveOutlivesItsLeader(t *testing.T) {
 	w := newArchiveWorld(t, c.URL(), 3, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	const jobs = 20
 	for i := range jobs {
-		w.end(fmt.Sprintf("job-%d", i), pipeline.Accepted)
+		w.end(fmt.Sprintf("job-%d", i), job.Accepted)
 	}
 	pass := func() {
 		w.now = w.now.Add(2 * time.Hour)

@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 // behind is a bucket that loses some writes, and after each answers a read with what
@@ -83,12 +83,12 @@ func TestALostWriteAnsweredByAnother(t *testing.T) {
 	p := open(t, New(bucket, limit), "a", fresh("w"), true)
 	other := open(t, New(bucket, limit), "a", fresh("other"), false)
 	mine := fresh("other")
-	mine.Phase = pipeline.Sending
+	mine.Phase = job.Sending
 	if err := other.Save(t.Context(), mine); err != nil {
 		t.Fatal(err)
 	}
 	wantFault(t, p.Save(t.Context(), fresh("w")), fault.Superseded, fault.Job, "superseded")
-	if r := open(t, New(bucket, limit), "a", fresh("w"), false).Record(); r.Phase != pipeline.Sending || r.Owner != "other" {
+	if r := open(t, New(bucket, limit), "a", fresh("w"), false).Record(); r.Phase != job.Sending || r.Owner != "other" {
 		t.Errorf("%+v", r)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 )
 
 // setUp makes the bucket as `chartpost setup` does, and opens it as a worker
@@ -42,7 +42,7 @@ func setUp(t *testing.T, url string, replicas int, endedAge time.Duration, optio
 }
 
 // save moves a page on to a phase.
-func save(t *testing.T, p *page, phase pipeline.Phase) {
+func save(t *testing.T, p *page, phase job.Phase) {
 	t.Helper()
 	r := p.Record()
 	r.Phase = phase
@@ -67,18 +67,18 @@ func TestEndedRecordsGo(t *testing.T) {
 	stack := devtest.NATS(t, devstack.NATSOptions{Port: -1, LazySync: true})
 	// None may go between its end and its next writing, however slow the machine.
 	l := New(setUp(t, "", 1, 10*time.Second, stack.InProcess()), limit)
-	under := []pipeline.Phase{pipeline.Working, pipeline.Sending, pipeline.Waiting}
+	under := []job.Phase{job.Working, job.Sending, job.Waiting}
 	for _, phase := range under {
 		save(t, open(t, l, string(phase), fresh("w"), true), phase)
 		again := open(t, l, "again-"+string(phase), fresh("w"), true)
-		save(t, again, pipeline.Failed)
+		save(t, again, job.Failed)
 		save(t, again, phase)
 	}
 	made := fresh("w")
-	made.Phase = pipeline.Held
+	made.Phase = job.Held
 	open(t, l, "made", made, true)
 	ended := map[string]*page{}
-	for _, phase := range []pipeline.Phase{pipeline.Accepted, pipeline.Failed, pipeline.Held, pipeline.Cancelled} {
+	for _, phase := range []job.Phase{job.Accepted, job.Failed, job.Held, job.Cancelled} {
 		ended[string(phase)] = open(t, l, string(phase), fresh("w"), true)
 		save(t, ended[string(phase)], phase)
 	}
@@ -118,7 +118,7 @@ func TestEndedWritesAreComparedToo(t *testing.T) {
 			for i, p := range pages {
 				all.Go(func() {
 					r := p.Record()
-					r.Owner, r.Phase = string(rune('A'+i)), pipeline.Accepted
+					r.Owner, r.Phase = string(rune('A'+i)), job.Accepted
 					err := p.Save(t.Context(), r)
 					if err == nil {
 						won.Add(1)
@@ -143,11 +143,11 @@ func TestOwnEndIsKnown(t *testing.T) {
 	line := devtest.NewLine(t, stack.URL())
 	p := open(t, New(setUp(t, line.URL(), 1, time.Hour), limit), "a", fresh("me"), true)
 	r := p.Record()
-	r.Phase = pipeline.Accepted
+	r.Phase = job.Accepted
 	line.Deafen(true)
 	saved := make(chan error, 1)
 	go func() { saved <- p.Save(t.Context(), r) }()
-	written(t, direct, "a", pipeline.Accepted)
+	written(t, direct, "a", job.Accepted)
 	line.Deafen(false)
 	if err := <-saved; err != nil {
 		t.Fatal(err)

@@ -17,9 +17,9 @@ import (
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
 	"github.com/chartpost/chartpost/internal/versioned"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -62,14 +62,14 @@ type archived interface {
 // changes such a record any more: it may go to the archive.
 func Accepted(value []byte) bool {
 	var record struct {
-		Phase pipeline.Phase `json:"phase"`
+		Phase job.Phase `json:"phase"`
 	}
-	return versioned.Decode(value, pipeline.RecordVersion, &record) == nil && record.Phase == pipeline.Accepted
+	return versioned.Decode(value, job.RecordVersion, &record) == nil && record.Phase == job.Accepted
 }
 
 // New keeps records in bucket and tries each operation for as long as patience.
 // Where bucket has CreateEnded and UpdateEnded, the records of jobs that have
-// ended (pipeline.Phase.Final) are written by these. Where it has Archived and
+// ended (job.Phase.Final) are written by these. Where it has Archived and
 // Discard, records are looked for there too.
 func New(bucket jetstream.KeyValue, patience time.Duration) *Ledger {
 	ended, _ := bucket.(endedWriter)
@@ -77,14 +77,14 @@ func New(bucket jetstream.KeyValue, patience time.Duration) *Ledger {
 	return &Ledger{bucket: bucket, patience: patience, ended: ended, archive: archive}
 }
 
-func (l *Ledger) create(ctx context.Context, key string, value []byte, phase pipeline.Phase) (uint64, error) {
+func (l *Ledger) create(ctx context.Context, key string, value []byte, phase job.Phase) (uint64, error) {
 	if l.ended != nil && phase.Final() {
 		return l.ended.CreateEnded(ctx, key, value)
 	}
 	return l.bucket.Create(ctx, key, value)
 }
 
-func (l *Ledger) update(ctx context.Context, key string, value []byte, phase pipeline.Phase, revision uint64) (uint64, error) {
+func (l *Ledger) update(ctx context.Context, key string, value []byte, phase job.Phase, revision uint64) (uint64, error) {
 	if l.ended != nil && phase.Final() {
 		return l.ended.UpdateEnded(ctx, key, value, revision)
 	}
@@ -96,13 +96,13 @@ type page struct {
 	ledger *Ledger
 	// key is the job's, in the bucket.
 	key      string
-	record   pipeline.Record
+	record   job.Record
 	revision uint64
 }
 
 // Open implements worker.Ledger. Making the record comes first: a new job is
 // the common case.
-func (l *Ledger) Open(ctx context.Context, job schemas.JobKey, fresh pipeline.Record) (worker.Page, bool, error) {
+func (l *Ledger) Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (worker.Page, bool, error) {
 	p := &page{ledger: l, key: job.Tokens()}
 	value, err := json.Marshal(fresh)
 	if err != nil {
@@ -162,7 +162,7 @@ func (l *Ledger) recall(ctx context.Context, p *page, created *bool) error {
 
 // Find reads the record of a job without touching it; ok is false where the
 // ledger knows nothing of the job.
-func (l *Ledger) Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error) {
+func (l *Ledger) Find(ctx context.Context, job schemas.JobKey) (record job.Record, ok bool, err error) {
 	p := &page{ledger: l, key: job.Tokens()}
 	err = l.insist(ctx, func(ctx context.Context, _ bool) error {
 		_, err := l.read(ctx, p)
@@ -198,18 +198,18 @@ func (l *Ledger) read(ctx context.Context, p *page) ([]byte, error) {
 }
 
 // decode reads a record; an error is judged.
-func decode(value []byte) (record pipeline.Record, err error) {
+func decode(value []byte) (record job.Record, err error) {
 	if err := json.Unmarshal(value, &record); err != nil {
-		return pipeline.Record{}, unreadable(err)
+		return job.Record{}, unreadable(err)
 	}
 	return record, nil
 }
 
 // Record implements worker.Page.
-func (p *page) Record() pipeline.Record { return p.record }
+func (p *page) Record() job.Record { return p.record }
 
 // Save implements pipeline.Journal.
-func (p *page) Save(ctx context.Context, record pipeline.Record) error {
+func (p *page) Save(ctx context.Context, record job.Record) error {
 	value, err := json.Marshal(record)
 	if err != nil {
 		return unavailable(err)

@@ -17,7 +17,7 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -61,14 +61,14 @@ func newBucket(t *testing.T) jetstream.KeyValue {
 	return bucketOf(t, "", time.Hour, stack.InProcess())
 }
 
-func fresh(owner string) pipeline.Record {
-	return pipeline.Record{Phase: pipeline.Working, Attempt: 1, Sequence: 7, Digest: "d", Owner: owner, UpdatedAt: time.Unix(1_800_000_000, 0).UTC()}
+func fresh(owner string) job.Record {
+	return job.Record{Phase: job.Working, Attempt: 1, Sequence: 7, Digest: "d", Owner: owner, UpdatedAt: time.Unix(1_800_000_000, 0).UTC()}
 }
 
 // keyOf is the key of a job of an id, at the destination of most tests.
 func keyOf(id string) schemas.JobKey { return schemas.JobKey{Destination: "good-health", ID: id} }
 
-func open(t *testing.T, l *Ledger, id string, record pipeline.Record, wantCreated bool) *page {
+func open(t *testing.T, l *Ledger, id string, record job.Record, wantCreated bool) *page {
 	t.Helper()
 	p, created, err := l.Open(t.Context(), keyOf(id), record)
 	if err != nil || created != wantCreated {
@@ -132,20 +132,20 @@ func TestTheLoserIsSuperseded(t *testing.T) {
 		t.Errorf("found %+v, want %+v", second.Record(), first.Record())
 	}
 	mine := second.Record()
-	mine.Owner, mine.Phase = "second", pipeline.Sending
+	mine.Owner, mine.Phase = "second", job.Sending
 	if err := second.Save(t.Context(), mine); err != nil {
 		t.Fatal(err)
 	}
 	theirs := first.Record()
-	theirs.Phase = pipeline.Sending
+	theirs.Phase = job.Sending
 	for range 2 {
 		err := first.Save(t.Context(), theirs)
 		wantFault(t, err, fault.Superseded, fault.Job, "superseded")
-		if first.Record().Phase != pipeline.Working {
+		if first.Record().Phase != job.Working {
 			t.Error("the loser's page changed")
 		}
 	}
-	mine.Phase = pipeline.Accepted
+	mine.Phase = job.Accepted
 	if err := second.Save(t.Context(), mine); err != nil {
 		t.Error(err)
 	}
@@ -190,11 +190,11 @@ func TestWholeRecordIsKept(t *testing.T) {
 	t.Parallel()
 	l := New(newBucket(t), limit)
 	full := fresh("w")
-	full.Phase, full.NoEmbed, full.PossibleDuplicate = pipeline.Waiting, true, true
+	full.Phase, full.NoEmbed, full.PossibleDuplicate = job.Waiting, true, true
 	full.NextAttemptAt = time.Unix(1_900_000_000, 5).UTC()
 	full.Reason = &schemas.Reason{Kind: "retryable", Code: "c", Text: "t", Path: "/files/0"}
 	full.Receipt = &schemas.Receipt{Status: 200, AcceptedAt: time.Unix(1_900_000_000, 0).UTC()}
-	full.Files = []pipeline.FileRecord{{Pin: &pipeline.Pin{ETag: `"e"`, Size: 1 << 40}, SHA1: []byte{1, 2}, SHA256: "s", URL: "https://blob.example/1", Transfer: "upload"}}
+	full.Files = []job.FileRecord{{Pin: &job.Pin{ETag: `"e"`, Size: 1 << 40}, SHA1: []byte{1, 2}, SHA256: "s", URL: "https://blob.example/1", Transfer: "upload"}}
 	open(t, l, "a", full, true)
 	if got := open(t, l, "a", fresh("x"), false).Record(); !reflect.DeepEqual(got, full) {
 		t.Errorf("%+v\nwant %+v", got, full)
@@ -233,7 +233,7 @@ func TestAnIDOfTwoDestinations(t *testing.T) {
 			t.Fatalf("%s: created %v, %v", key, created, err)
 		}
 		ended := page.Record()
-		ended.Phase = pipeline.Accepted
+		ended.Phase = job.Accepted
 		if err := page.Save(t.Context(), ended); err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +241,7 @@ func TestAnIDOfTwoDestinations(t *testing.T) {
 	if err := here.Save(t.Context(), fresh("still here")); err != nil {
 		t.Errorf("the others took the record: %v", err)
 	}
-	if r, ok, err := l.Find(t.Context(), keyOf("a")); err != nil || !ok || r.Phase != pipeline.Working || r.Owner != "still here" {
+	if r, ok, err := l.Find(t.Context(), keyOf("a")); err != nil || !ok || r.Phase != job.Working || r.Owner != "still here" {
 		t.Errorf("%+v %v %v", r, ok, err)
 	}
 }
@@ -320,7 +320,7 @@ func TestASaveKeepsWhatALaterVersionAdded(t *testing.T) {
 	}
 	page := open(t, l, "a", fresh("w"), false)
 	r := page.Record()
-	r.Phase, r.Owner = pipeline.Waiting, "w"
+	r.Phase, r.Owner = job.Waiting, "w"
 	if err := page.Save(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 // deafWorld is a bucket behind a line, and the same bucket seen directly.
@@ -25,7 +25,7 @@ func deafWorld(t *testing.T) (*devtest.Line, *Ledger, jetstream.KeyValue) {
 }
 
 // written waits until the bucket holds a record of that phase.
-func written(t *testing.T, direct jetstream.KeyValue, id string, phase pipeline.Phase) {
+func written(t *testing.T, direct jetstream.KeyValue, id string, phase job.Phase) {
 	t.Helper()
 	watching := New(direct, limit)
 	until(t, "the record is written", func() bool {
@@ -52,14 +52,14 @@ func TestOwnWritesAreKnown(t *testing.T) {
 		o.page, _ = p.(*page)
 		result <- o
 	}()
-	written(t, direct, "a", pipeline.Working)
+	written(t, direct, "a", job.Working)
 	line.Deafen(false)
 	o := <-result
 	if o.err != nil || !o.created {
 		t.Fatalf("created %v, %v; the record is our own", o.created, o.err)
 	}
 
-	for _, phase := range []pipeline.Phase{pipeline.Sending, pipeline.Accepted} {
+	for _, phase := range []job.Phase{job.Sending, job.Accepted} {
 		r := o.page.Record()
 		r.Phase = phase
 		line.Deafen(true)
@@ -88,10 +88,10 @@ func TestALostAnswerIsNoVictory(t *testing.T) {
 	mine := open(t, l, "a", fresh("me"), true)
 	line.Deafen(true)
 	r := mine.Record()
-	r.Phase = pipeline.Sending
+	r.Phase = job.Sending
 	saved := make(chan error, 1)
 	go func() { saved <- mine.Save(t.Context(), r) }()
-	written(t, direct, "a", pipeline.Sending)
+	written(t, direct, "a", job.Sending)
 	theirs := open(t, New(direct, limit), "a", fresh("other"), false)
 	taken := theirs.Record()
 	taken.Owner = "other"
@@ -161,7 +161,7 @@ func TestUnavailable(t *testing.T) {
 	// And with patience enough it outlives the outage.
 	saved := make(chan error, 1)
 	r := p.Record()
-	r.Phase = pipeline.Accepted
+	r.Phase = job.Accepted
 	go func() { saved <- p.Save(t.Context(), r) }()
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestUnavailable(t *testing.T) {
 	if err := <-saved; err != nil {
 		t.Error(err)
 	}
-	if found, ok, err := New(bucket, limit).Find(t.Context(), keyOf("a")); err != nil || !ok || found.Phase != pipeline.Accepted {
+	if found, ok, err := New(bucket, limit).Find(t.Context(), keyOf("a")); err != nil || !ok || found.Phase != job.Accepted {
 		t.Errorf("%+v %v %v", found, ok, err)
 	}
 }

@@ -4,15 +4,15 @@ import (
 	"context"
 	"testing"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
-	"github.com/chartpost/chartpost/pipeline"
 )
 
 // TestRunCompactsWhereItIsTheDuty, at once, and ends with its context.
 func TestRunCompactsWhereItIsTheDuty(t *testing.T) {
 	t.Parallel()
 	w := newSmallArchiveWorld(t)
-	w.end("a", pipeline.Accepted)
+	w.end("a", job.Accepted)
 	compactor := w.queue.Archive(Accepted, 1, 0)
 	for _, mine := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -76,7 +76,7 @@ func (w *archiveWorld) mortal(requests int64, last func()) *archive.Archive {
 type schedule struct {
 	*archiveWorld
 	random *rand.Rand
-	known  map[string]pipeline.Record
+	known  map[string]job.Record
 	open   []*page
 	ids    []string
 }
@@ -88,7 +88,7 @@ func TestRandomSchedules(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			s := &schedule{archiveWorld: newSmallArchiveWorld(t), random: rand.New(rand.NewPCG(seed, 1)), known: map[string]pipeline.Record{}}
+			s := &schedule{archiveWorld: newSmallArchiveWorld(t), random: rand.New(rand.NewPCG(seed, 1)), known: map[string]job.Record{}}
 			for range 80 {
 				s.step()
 			}
@@ -130,7 +130,7 @@ func (s *schedule) end() {
 		i := s.random.IntN(len(s.open))
 		p := s.open[i]
 		s.open = append(s.open[:i], s.open[i+1:]...)
-		phases := []pipeline.Phase{pipeline.Accepted, pipeline.Accepted, pipeline.Accepted, pipeline.Failed, pipeline.Held, pipeline.Cancelled}
+		phases := []job.Phase{job.Accepted, job.Accepted, job.Accepted, job.Failed, job.Held, job.Cancelled}
 		save(s.t, p, phases[s.random.IntN(len(phases))])
 		s.known[strings.TrimPrefix(p.key, keyOf("").Tokens())] = p.Record()
 	}
@@ -144,7 +144,7 @@ func (s *schedule) repeat() {
 			return
 		}
 		id := s.ids[s.random.IntN(len(s.ids))]
-		if s.random.IntN(2) == 0 && s.known[id].Phase == pipeline.Accepted {
+		if s.random.IntN(2) == 0 && s.known[id].Phase == job.Accepted {
 			blind := &Ledger{bucket: s.bucket, patience: limit}
 			if _, _, err := blind.Open(s.t.Context(), keyOf(id), fresh("late")); err != nil {
 				s.t.Fatal(err)
@@ -154,7 +154,7 @@ func (s *schedule) repeat() {
 	}
 }
 
-func (s *schedule) check(got pipeline.Record, id string) {
+func (s *schedule) check(got job.Record, id string) {
 	if want := s.known[id]; !reflect.DeepEqual(got, want) {
 		s.t.Errorf("%s is known as %+v, want %+v", id, got, want)
 	}
@@ -202,7 +202,7 @@ func (s *schedule) finish() {
 	s.compact(2 * time.Hour)
 	accepted := 0
 	for id, want := range s.known {
-		if want.Phase == pipeline.Accepted {
+		if want.Phase == job.Accepted {
 			accepted++
 		}
 		found, ok, err := s.Find(s.t.Context(), keyOf(id))

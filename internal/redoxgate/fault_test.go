@@ -52,7 +52,7 @@ func TestFaults(t *testing.T) {
 		{redoxclient.TooLarge, []redoxclient.Op{send, model}, redoxclient.CodeStatus, fault.Permanent, fault.Job, pipeline.CodeMessageTooLarge},
 		{redoxclient.TooLarge, []redoxclient.Op{upload, blob}, redoxclient.CodeStatus, fault.Permanent, fault.Job, "upload_too_large"},
 		{redoxclient.RateLimited, []redoxclient.Op{send, model, upload, blob, token}, redoxclient.CodeStatus, fault.Retryable, fault.Redox, "redox_rate_limited"},
-		{redoxclient.Retryable, []redoxclient.Op{token}, redoxclient.CodeThrottled, fault.Retryable, fault.Redox, pipeline.CodeThrottled},
+		{redoxclient.Retryable, []redoxclient.Op{token}, redoxclient.CodeThrottled, fault.Retryable, fault.Redox, fault.CodeThrottled},
 		{redoxclient.Credentials, []redoxclient.Op{send, model}, redoxclient.CodeUnauthorized, fault.Retryable, fault.Destination, "redox_credentials"},
 		{redoxclient.Credentials, []redoxclient.Op{upload, blob}, redoxclient.CodeUnauthorized, fault.Retryable, fault.Uploads, "redox_credentials"},
 		{redoxclient.Credentials, []redoxclient.Op{token}, redoxclient.CodeTokenRefused, fault.Retryable, fault.Redox, "redox_credentials"},

@@ -184,7 +184,7 @@ func codeOf(e *redoxclient.Error) string {
 	case e.Kind == redoxclient.TooLarge:
 		return "upload_too_large"
 	case e.Kind == redoxclient.RateLimited:
-		return pipeline.CodeRateLimited
+		return fault.CodeRateLimited
 	case e.Kind == redoxclient.Credentials:
 		return "redox_credentials"
 	case e.Code == redoxclient.CodeStatus:

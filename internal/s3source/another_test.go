@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -81,10 +81,10 @@ func TestWeakETags(t *testing.T) {
 		file := shelf.put(t, "k", noise(1000))
 		named := file
 		named.ETag = etag
-		pin := &pipeline.Pin{ETag: etag, Size: 1000}
+		pin := &job.Pin{ETag: etag, Size: 1000}
 		for name, c := range map[string]struct {
 			file schemas.File
-			pin  *pipeline.Pin
+			pin  *job.Pin
 		}{"unnamed": {file, nil}, "named": {named, nil}, "pinned": {file, pin}} {
 			proxy := newCrook(t, weak)
 			_, err := source(t, proxy.URL).Open(t.Context(), c.file, c.pin)

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -26,7 +27,7 @@ type want struct {
 // anySize is the size of a file that nobody pinned.
 const anySize = -1
 
-func wanted(file schemas.File, pin *pipeline.Pin) want {
+func wanted(file schemas.File, pin *job.Pin) want {
 	w := want{bucket: file.Bucket, key: file.Key, versionID: file.VersionID, etag: quoted(file.ETag), size: anySize}
 	if pin != nil {
 		w.versionID, w.etag, w.size = pin.VersionID, quoted(pin.ETag), pin.Size
@@ -69,7 +70,7 @@ type answer struct {
 
 // Stat implements pipeline.Source. A HEAD has no body, so that its errors name
 // no code: for those a GET is asked, and its body left unread.
-func (s *Source) Stat(ctx context.Context, file schemas.File, pin *pipeline.Pin) (*pipeline.Object, error) {
+func (s *Source) Stat(ctx context.Context, file schemas.File, pin *job.Pin) (*pipeline.Object, error) {
 	w, f := s.ask(file, pin)
 	if f != nil {
 		return nil, f
@@ -96,7 +97,7 @@ func (s *Source) Stat(ctx context.Context, file schemas.File, pin *pipeline.Pin)
 }
 
 // Open implements pipeline.Source.
-func (s *Source) Open(ctx context.Context, file schemas.File, pin *pipeline.Pin) (*pipeline.Object, error) {
+func (s *Source) Open(ctx context.Context, file schemas.File, pin *job.Pin) (*pipeline.Object, error) {
 	w, f := s.ask(file, pin)
 	if f != nil {
 		return nil, f
@@ -115,7 +116,7 @@ func (s *Source) Open(ctx context.Context, file schemas.File, pin *pipeline.Pin)
 }
 
 // ask is what to request for a file that may be requested.
-func (s *Source) ask(file schemas.File, pin *pipeline.Pin) (want, *fault.Fault) {
+func (s *Source) ask(file schemas.File, pin *job.Pin) (want, *fault.Fault) {
 	if f := s.admit(file); f != nil {
 		return want{}, f
 	}
@@ -129,7 +130,7 @@ func (s *Source) ask(file schemas.File, pin *pipeline.Pin) (want, *fault.Fault) 
 // object pins what an answer tells of, once it is checked.
 func (a answer) object() *pipeline.Object {
 	return &pipeline.Object{
-		Pin:         pipeline.Pin{VersionID: a.versionID, ETag: a.etag, Size: *a.length},
+		Pin:         job.Pin{VersionID: a.versionID, ETag: a.etag, Size: *a.length},
 		ContentType: a.contentType,
 	}
 }

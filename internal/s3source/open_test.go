@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -28,7 +29,7 @@ func read(t *testing.T, object *pipeline.Object) []byte {
 	return content
 }
 
-func open(t *testing.T, s *Source, file schemas.File, pin *pipeline.Pin) *pipeline.Object {
+func open(t *testing.T, s *Source, file schemas.File, pin *job.Pin) *pipeline.Object {
 	t.Helper()
 	object, err := s.Open(t.Context(), file, pin)
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // Part implements pipeline.Source. It is one request that does not resume: a
 // part is small, and its caller tries again. The whole of it has the time that
 // other reads have for their next byte.
-func (s *Source) Part(ctx context.Context, file schemas.File, pin pipeline.Pin, offset, length int64) ([]byte, error) {
+func (s *Source) Part(ctx context.Context, file schemas.File, pin job.Pin, offset, length int64) ([]byte, error) {
 	w, f := s.ask(file, &pin)
 	if f != nil {
 		return nil, f

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 func TestPartReadsARangeOfThePinnedObject(t *testing.T) {
@@ -27,7 +27,7 @@ func TestPartReadsARangeOfThePinnedObject(t *testing.T) {
 		}
 	}
 	shelf.put(t, "a.pdf", noise(100_001))
-	for name, pin := range map[string]pipeline.Pin{
+	for name, pin := range map[string]job.Pin{
 		"replaced":   object.Pin,
 		"wrong size": {ETag: open(t, s, file, nil).Pin.ETag, Size: 7},
 	} {

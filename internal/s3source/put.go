@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -27,9 +27,9 @@ type Upload struct {
 
 // Put stores a file, in one request, and pins what it stored. The allowed
 // buckets bind it as they bind reading. Its errors are *fault.Fault.
-func (s *Source) Put(ctx context.Context, u Upload) (pipeline.Pin, error) {
+func (s *Source) Put(ctx context.Context, u Upload) (job.Pin, error) {
 	if f := s.admit(schemas.File{Bucket: u.Bucket, Key: u.Key}); f != nil {
-		return pipeline.Pin{}, f
+		return job.Pin{}, f
 	}
 	in := &s3.PutObjectInput{
 		Bucket: aws.String(u.Bucket), Key: aws.String(u.Key),
@@ -40,9 +40,9 @@ func (s *Source) Put(ctx context.Context, u Upload) (pipeline.Pin, error) {
 	}
 	out, err := s.client.PutObject(ctx, in)
 	if err != nil {
-		return pipeline.Pin{}, putFault(judge(ctx, err))
+		return job.Pin{}, putFault(judge(ctx, err))
 	}
-	return pipeline.Pin{VersionID: aws.ToString(out.VersionId), ETag: aws.ToString(out.ETag), Size: u.Size}, nil
+	return job.Pin{VersionID: aws.ToString(out.VersionId), ETag: aws.ToString(out.ETag), Size: u.Size}, nil
 }
 
 // putFault reads the verdicts on reading as ones on writing: the only

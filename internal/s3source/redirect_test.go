@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -88,7 +88,7 @@ func calls(s *Source, file schemas.File) map[string]func(*testing.T) error {
 		"open": func(t *testing.T) error { _, err := s.Open(t.Context(), file, nil); return err },
 		"stat": func(t *testing.T) error { _, err := s.Stat(t.Context(), file, nil); return err },
 		"part": func(t *testing.T) error {
-			_, err := s.Part(t.Context(), file, pipeline.Pin{ETag: `"a"`, Size: 100}, 0, 10)
+			_, err := s.Part(t.Context(), file, job.Pin{ETag: `"a"`, Size: 100}, 0, 10)
 			return err
 		},
 		"put": func(t *testing.T) error {

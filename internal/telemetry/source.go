@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -42,7 +43,7 @@ func (t *Telemetry) Source(s pipeline.Source) pipeline.Source {
 }
 
 // Stat implements pipeline.Source.
-func (s *source) Stat(ctx context.Context, file schemas.File, pin *pipeline.Pin) (*pipeline.Object, error) {
+func (s *source) Stat(ctx context.Context, file schemas.File, pin *job.Pin) (*pipeline.Object, error) {
 	began := time.Now()
 	object, err := s.Source.Stat(ctx, file, pin)
 	s.meters.asked("stat", began, err)
@@ -50,7 +51,7 @@ func (s *source) Stat(ctx context.Context, file schemas.File, pin *pipeline.Pin)
 }
 
 // Open implements pipeline.Source.
-func (s *source) Open(ctx context.Context, file schemas.File, pin *pipeline.Pin) (*pipeline.Object, error) {
+func (s *source) Open(ctx context.Context, file schemas.File, pin *job.Pin) (*pipeline.Object, error) {
 	began := time.Now()
 	object, err := s.Source.Open(ctx, file, pin)
 	s.meters.asked("open", began, err)
@@ -61,7 +62,7 @@ func (s *source) Open(ctx context.Context, file schemas.File, pin *pipeline.Pin)
 }
 
 // Part implements pipeline.Source.
-func (s *source) Part(ctx context.Context, file schemas.File, pin pipeline.Pin, offset, length int64) ([]byte, error) {
+func (s *source) Part(ctx context.Context, file schemas.File, pin job.Pin, offset, length int64) ([]byte, error) {
 	began := time.Now()
 	part, err := s.Source.Part(ctx, file, pin, offset, length)
 	s.meters.asked("part", began, err)

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -74,7 +75,7 @@ func full(t *testing.T) (*Telemetry, *tracetest.InMemoryExporter) {
 
 type broken struct{ pipeline.Source }
 
-func (broken) Stat(context.Context, schemas.File, *pipeline.Pin) (*pipeline.Object, error) {
+func (broken) Stat(context.Context, schemas.File, *job.Pin) (*pipeline.Object, error) {
 	return nil, errors.New("SECRET")
 }
 

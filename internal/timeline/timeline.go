@@ -10,14 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // Ledger remembers jobs.
 type Ledger interface {
-	Find(ctx context.Context, job schemas.JobKey) (record pipeline.Record, ok bool, err error)
+	Find(ctx context.Context, job schemas.JobKey) (record job.Record, ok bool, err error)
 }
 
 // Options widen the search.
@@ -34,7 +34,7 @@ type Options struct {
 type Job struct {
 	schemas.JobKey
 	// Record is nil where the ledger has none.
-	Record *pipeline.Record
+	Record *job.Record
 	// Copy is in its lane, Schedule brings one back; nil where there is none.
 	Copy, Schedule *natsq.JobCopy
 	// Again is a copy in the lane of a job whose record has ended: it was published

@@ -15,9 +15,9 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -73,7 +73,7 @@ func (w *world) must(err error) {
 	}
 }
 
-func job(id string) []byte {
+func jobText(id string) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"operation":"documentreference-create","requested_at":"2026-11-20T10:00:00Z","expires_at":"2099-01-01T00:00:00Z",
 		"destination":{"slug":"good-health","environment":"Development"},"files":[{"bucket":"reports","key":"Zebedee.pdf"}],
 		"message":{"patient":{"resourceType":"Patient"},"resource":{"resourceType":"DocumentReference"}}}`, id)
@@ -82,7 +82,7 @@ func job(id string) []byte {
 // publish puts a job into its lane and tells of the copy.
 func (w *world) publish(id string) (sequence uint64, stored time.Time) {
 	w.t.Helper()
-	ack, err := w.js.Publish(w.t.Context(), schemas.JobSubject("chartpost", lane), job(id))
+	ack, err := w.js.Publish(w.t.Context(), schemas.JobSubject("chartpost", lane), jobText(id))
 	w.must(err)
 	s, err := w.js.Stream(w.t.Context(), "CHARTPOST_JOBS")
 	w.must(err)
@@ -98,9 +98,9 @@ func (w *world) remove(sequence uint64) {
 	w.must(s.DeleteMsg(w.t.Context(), sequence))
 }
 
-func (w *world) record(id string, r pipeline.Record) {
+func (w *world) record(id string, r job.Record) {
 	w.t.Helper()
-	sum := sha256.Sum256(job(id))
+	sum := sha256.Sum256(jobText(id))
 	r.Digest, r.Owner, r.UpdatedAt = hex.EncodeToString(sum[:]), "w-1", time.Now().UTC()
 	_, _, err := w.ledger.Open(w.t.Context(), jobKey(id), r)
 	w.must(err)
@@ -146,7 +146,7 @@ func TestAcceptedAtOnce(t *testing.T) {
 	w.noise(50)
 	sequence, stored := w.publish("a")
 	w.tell("a", 1, schemas.StatusUploaded, schemas.StatusAccepted)
-	w.record("a", pipeline.Record{Phase: pipeline.Accepted, Attempt: 1, Sequence: sequence, Stored: stored})
+	w.record("a", job.Record{Phase: job.Accepted, Attempt: 1, Sequence: sequence, Stored: stored})
 	w.remove(sequence)
 	w.noise(50)
 	j, seen, err := w.gather("a", Options{Waiting: 10})
@@ -165,16 +165,16 @@ func TestAfterTrouble(t *testing.T) {
 	w.tell("a", 1, schemas.StatusUploaded, schemas.StatusRetrying)
 	w.noise(5)
 	w.tell("a", 2, schemas.StatusRetrying)
-	w.record("a", pipeline.Record{Phase: pipeline.Waiting, Attempt: 2, Sequence: 99})
+	w.record("a", job.Record{Phase: job.Waiting, Attempt: 2, Sequence: 99})
 	at := time.Now().Add(time.Hour)
-	w.must(w.queue.Outbox().Later(t.Context(), worker.Schedule{Lane: lane, JobID: "a", Data: job("a"), Attempt: 3, At: at}))
+	w.must(w.queue.Outbox().Later(t.Context(), worker.Schedule{Lane: lane, JobID: "a", Data: jobText("a"), Attempt: 3, At: at}))
 	j, seen, err := w.gather("a", Options{})
 	if err != nil || seen != "uploaded 1;retrying 1;retrying 2;" || j.Schedule == nil || j.Schedule.Attempt != 3 {
 		t.Errorf("%s, %+v, %v", seen, j.Schedule, err)
 	}
 
 	w.tell("b", 1, schemas.StatusFailed)
-	w.must(w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{Lane: lane, Data: job("b"), Key: "dead/1/x/1/failed", JobID: "b", Status: schemas.StatusFailed}))
+	w.must(w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{Lane: lane, Data: jobText("b"), Key: "dead/1/x/1/failed", JobID: "b", Status: schemas.StatusFailed}))
 	record := schemas.NewAudit("chartpost", schemas.AuditData{Action: schemas.DeadShow, Stage: schemas.StageRequested, Command: "A",
 		Operator: schemas.Operator{Name: "ann", System: "ann@ops"}, Target: schemas.Target{JobID: "b"}}, 1, time.Now())
 	w.must(w.queue.Audit(t.Context(), record))
@@ -224,15 +224,15 @@ func TestAfterAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	follower := func(id string) []byte {
-		return bytes.Replace(job(id), []byte(`"id"`), []byte(`"after":"first","id"`), 1)
+		return bytes.Replace(jobText(id), []byte(`"id"`), []byte(`"after":"first","id"`), 1)
 	}
 	_, err := w.js.Publish(t.Context(), schemas.JobSubject("chartpost", lane), follower("queued"))
 	w.must(err)
 	w.must(w.queue.Outbox().Later(t.Context(), worker.Schedule{Lane: lane, JobID: "waiting", Data: follower("waiting"), Attempt: 1, At: time.Now().Add(time.Hour)}))
-	w.record("waiting", pipeline.Record{Phase: pipeline.Waiting, Sequence: 97, Predecessor: &pipeline.Predecessor{ID: "first", Waits: 1}})
-	w.record("ended", pipeline.Record{Phase: pipeline.Accepted, Sequence: 98, Attempt: 1, Predecessor: &pipeline.Predecessor{ID: "first", Accepted: true}})
+	w.record("waiting", job.Record{Phase: job.Waiting, Sequence: 97, Predecessor: &job.Predecessor{ID: "first", Waits: 1}})
+	w.record("ended", job.Record{Phase: job.Accepted, Sequence: 98, Attempt: 1, Predecessor: &job.Predecessor{ID: "first", Accepted: true}})
 	w.must(w.queue.Outbox().Bury(t.Context(), worker.DeadLetter{Lane: lane, Data: follower("dead"), Key: "dead/1/x/1/failed", JobID: "dead", After: "first", Status: schemas.StatusFailed}))
-	w.record("free", pipeline.Record{Phase: pipeline.Accepted, Sequence: 99, Attempt: 1})
+	w.record("free", job.Record{Phase: job.Accepted, Sequence: 99, Attempt: 1})
 	for id, want := range map[string]string{"queued": "first", "waiting": "first", "ended": "first", "dead": "first", "free": ""} {
 		if j, _, err := w.gather(id, Options{Waiting: 10}); err != nil || j.After() != want {
 			t.Errorf("%s comes after %q, want %q; %v", id, j.After(), want, err)
@@ -243,10 +243,10 @@ func TestAfterAnother(t *testing.T) {
 // TestScans are the bounds of what is read.
 func TestScans(t *testing.T) {
 	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
-	first := &pipeline.Record{Phase: pipeline.Accepted, Attempt: 1, Stored: at, UpdatedAt: at.Add(time.Minute)}
-	afterWait := &pipeline.Record{Phase: pipeline.Accepted, Attempt: 1, Stored: at, Published: at.Add(-time.Hour), UpdatedAt: at.Add(time.Minute)}
-	third := &pipeline.Record{Phase: pipeline.Accepted, Attempt: 3, Stored: at, UpdatedAt: at.Add(time.Minute)}
-	working := &pipeline.Record{Phase: pipeline.Working, Attempt: 3, Stored: at, UpdatedAt: at}
+	first := &job.Record{Phase: job.Accepted, Attempt: 1, Stored: at, UpdatedAt: at.Add(time.Minute)}
+	afterWait := &job.Record{Phase: job.Accepted, Attempt: 1, Stored: at, Published: at.Add(-time.Hour), UpdatedAt: at.Add(time.Minute)}
+	third := &job.Record{Phase: job.Accepted, Attempt: 3, Stored: at, UpdatedAt: at.Add(time.Minute)}
+	working := &job.Record{Phase: job.Working, Attempt: 3, Stored: at, UpdatedAt: at}
 	early := natsq.StoredEvent{Stored: at.Add(-48 * time.Hour), Event: schemas.Event{Data: schemas.EventData{Class: lane.Class, Destination: lane.Destination}}}
 	for name, c := range map[string]struct {
 		job          Job

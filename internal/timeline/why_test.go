@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/diagnosis"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/overview"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 	"github.com/chartpost/chartpost/worker/lanes"
@@ -19,7 +19,7 @@ func TestPublishedAgainAfterItsEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sequence, stored := w.publish("a")
-	w.record("a", pipeline.Record{Phase: pipeline.Failed, Attempt: 1, Sequence: sequence, Stored: stored, Reason: &schemas.Reason{Kind: "permanent", Code: "c"}})
+	w.record("a", job.Record{Phase: job.Failed, Attempt: 1, Sequence: sequence, Stored: stored, Reason: &schemas.Reason{Kind: "permanent", Code: "c"}})
 	w.remove(sequence)
 	if j, _, _ := w.gather("a", Options{Waiting: 10}); j.Again != nil || j.InLane() {
 		t.Errorf("before: %+v", j.Again)
@@ -72,10 +72,10 @@ func TestWhy(t *testing.T) {
 	}{
 		"nothing":                     {Job{}, false},
 		"never taken":                 {Job{Copy: &natsq.JobCopy{}}, true},
-		"in hand":                     {Job{Copy: &natsq.JobCopy{}, Record: &pipeline.Record{Phase: pipeline.Working}}, true},
-		"ended, not yet acknowledged": {Job{Copy: &natsq.JobCopy{}, Record: &pipeline.Record{Phase: pipeline.Accepted}}, false},
-		"waits for its schedule":      {Job{Copy: &natsq.JobCopy{}, Schedule: &natsq.JobCopy{}, Record: &pipeline.Record{Phase: pipeline.Waiting}}, false},
-		"published again":             {Job{Again: &natsq.JobCopy{}, Record: &pipeline.Record{Phase: pipeline.Failed}}, true},
+		"in hand":                     {Job{Copy: &natsq.JobCopy{}, Record: &job.Record{Phase: job.Working}}, true},
+		"ended, not yet acknowledged": {Job{Copy: &natsq.JobCopy{}, Record: &job.Record{Phase: job.Accepted}}, false},
+		"waits for its schedule":      {Job{Copy: &natsq.JobCopy{}, Schedule: &natsq.JobCopy{}, Record: &job.Record{Phase: job.Waiting}}, false},
+		"published again":             {Job{Again: &natsq.JobCopy{}, Record: &job.Record{Phase: job.Failed}}, true},
 	} {
 		if got := c.job.InLane(); got != c.want {
 			t.Errorf("%s: %t", name, got)

@@ -17,8 +17,8 @@ import (
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/manifest"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/pipeline/compose"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -119,7 +119,7 @@ func (m *storedManifest) fromS3(ctx context.Context, s app.S3, address string) e
 	if err != nil {
 		return err
 	}
-	var pin *pipeline.Pin
+	var pin *job.Pin
 	m.open = func(ctx context.Context) (io.ReadCloser, error) {
 		object, err := source.Open(ctx, schemas.File{Bucket: bucket, Key: key}, pin)
 		if err != nil {

@@ -44,11 +44,11 @@ func understand(data []byte, sourceID string, terminal bool) (schemas.Job, error
 		return job, cli.Usage(explain(err, terminal))
 	}
 	worker := app.Pipeline(nil, nil, app.Redox{Environment: string(job.Destination.Environment), SourceID: sourceID}, app.Files{}, app.Message{}, app.Delivery{})
-	job, err = worker.Understand(schemas.Lane{Class: schemas.Live, Destination: job.Destination.Address()}, data)
+	understood, err := worker.Understand(schemas.Lane{Class: schemas.Live, Destination: job.Destination.Address()}, data)
 	if err != nil {
-		return job, cli.Usage(fmt.Errorf("the job would be refused: %w", err))
+		return understood.Job, cli.Usage(fmt.Errorf("the job would be refused: %w", err))
 	}
-	return job, nil
+	return understood.Job, nil
 }
 
 // explain puts each problem of a job on a line of its own.

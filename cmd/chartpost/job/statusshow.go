@@ -12,10 +12,10 @@ import (
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/deadletter"
 	"github.com/chartpost/chartpost/internal/diagnosis"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/internal/timeline"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -101,7 +101,7 @@ func stateOf(j *timeline.Job) string {
 	case j.Record != nil:
 		return string(j.Record.Phase)
 	case j.Schedule != nil:
-		return string(pipeline.Waiting)
+		return string(job.Waiting)
 	case j.Copy != nil:
 		return stateQueued
 	case len(j.Letters) > 0:
@@ -158,14 +158,14 @@ func sentence(s jobStatus, j *timeline.Job, now time.Time) string {
 		return "queued: no worker has taken it yet; see `chartpost lane ls`"
 	case "dead":
 		return "dead: it needs a person; see `chartpost dead show " + s.JobID + "`"
-	case string(pipeline.Accepted):
+	case string(job.Accepted):
 		return "accepted: Redox has durably queued the message"
-	case string(pipeline.Failed), string(pipeline.Held):
+	case string(job.Failed), string(job.Held):
 		if len(j.Letters) == 0 {
 			return s.State + ": final; it has no dead letter, and no later copy of it was found in its lane"
 		}
 		return s.State + ": final until a person decides; see `chartpost dead show " + s.JobID + "`"
-	case string(pipeline.Waiting):
+	case string(job.Waiting):
 		if s.NextAttemptAt.IsZero() {
 			return "waiting: its next attempt is due, or in its lane"
 		}
@@ -173,9 +173,9 @@ func sentence(s jobStatus, j *timeline.Job, now time.Time) string {
 			return fmt.Sprintf("waiting until job %s is accepted: it looks again at %s, in %s", s.After, cli.When(s.NextAttemptAt), max(s.NextAttemptAt.Sub(now), 0).Round(time.Second))
 		}
 		return fmt.Sprintf("waiting: attempt %d comes at %s, in %s", s.NextAttempt, cli.When(s.NextAttemptAt), max(s.NextAttemptAt.Sub(now), 0).Round(time.Second))
-	case string(pipeline.Sending):
+	case string(job.Sending):
 		return "sending: the message may be on its way to Redox at this moment"
-	case string(pipeline.Working):
+	case string(job.Working):
 		return "working: a worker has it in hand, or had; nothing is on its way to Redox"
 	}
 	return s.State

@@ -14,9 +14,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
-	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -45,16 +45,16 @@ func pad(number int) string {
 
 // recordOf is the record of a job with one uploaded file that was accepted. What
 // is random in a real one is random here, so that it compresses as that does.
-func recordOf(number int) pipeline.Record {
+func recordOf(number int) job.Record {
 	random := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("record"), uint64(number)))
 	other := sha256.Sum256(random[:])
 	ended := epoch.Add(time.Duration(number) * 40 * time.Millisecond)
 	text := hex.EncodeToString(other[:])
-	return pipeline.Record{
-		Phase: pipeline.Accepted, Attempt: 1, Sequence: uint64(number), Stored: ended.Add(-time.Second), Digest: hex.EncodeToString(random[:]),
+	return job.Record{
+		Phase: job.Accepted, Attempt: 1, Sequence: uint64(number), Stored: ended.Add(-time.Second), Digest: hex.EncodeToString(random[:]),
 		Owner: "worker-7d4b9c-" + text[:10] + pad(number),
-		Files: []pipeline.FileRecord{{
-			Pin:         &pipeline.Pin{ETag: `"` + text[10:42] + `"`, Size: int64(random[0])<<12 + int64(random[1])},
+		Files: []job.FileRecord{{
+			Pin:         &job.Pin{ETag: `"` + text[10:42] + `"`, Size: int64(random[0])<<12 + int64(random[1])},
 			ContentType: "application/pdf", Transfer: "upload", SHA256: text, SHA1: random[4:24],
 			URL: "https://blob.redoxengine.com/upload/" + text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:32],
 		}},

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/chartpost/chartpost/pipeline"
+	"github.com/chartpost/chartpost/internal/job"
 )
 
 // rate is how many lookups are made a second: the most that Redox takes.
@@ -39,7 +39,7 @@ func (m *measurement) lookUps(ctx context.Context) error {
 		{"find, present", func() error { return find(rand.IntN(m.records), true) }},
 		{"open, new", func() error {
 			absent++
-			_, created, err := l.Open(ctx, keyOf(absent), pipeline.Record{Phase: pipeline.Working, Attempt: 1, Digest: "d", Owner: "w"})
+			_, created, err := l.Open(ctx, keyOf(absent), job.Record{Phase: job.Working, Attempt: 1, Digest: "d", Owner: "w"})
 			if err == nil && !created {
 				return errWrong
 			}

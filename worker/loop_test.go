@@ -8,41 +8,42 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 // openBook is a ledger that knows no job yet; save is what its pages do.
 type openBook struct {
-	save func(ctx context.Context, r pipeline.Record) error
+	save func(ctx context.Context, r job.Record) error
 }
 
-func (b openBook) Open(_ context.Context, _ schemas.JobKey, fresh pipeline.Record) (Page, bool, error) {
+func (b openBook) Open(_ context.Context, _ schemas.JobKey, fresh job.Record) (Page, bool, error) {
 	return openPage{b, fresh}, true, nil
 }
 
-func (openBook) Find(context.Context, schemas.JobKey) (pipeline.Record, bool, error) {
-	return pipeline.Record{}, false, nil
+func (openBook) Find(context.Context, schemas.JobKey) (job.Record, bool, error) {
+	return job.Record{}, false, nil
 }
 
 type openPage struct {
 	openBook
-	record pipeline.Record
+	record job.Record
 }
 
-func (p openPage) Record() pipeline.Record                                { return p.record }
-func (p openPage) Save(ctx context.Context, record pipeline.Record) error { return p.save(ctx, record) }
+func (p openPage) Record() job.Record                                { return p.record }
+func (p openPage) Save(ctx context.Context, record job.Record) error { return p.save(ctx, record) }
 
 // slow is a pipeline that takes as long as told and ends as told.
 type slow struct {
 	deliver func(ctx context.Context, p pipeline.Progress) error
 }
 
-func (slow) Understand(schemas.Lane, []byte) (schemas.Job, error) {
-	return schemas.Job{ID: "job", RequestedAt: time.Now()}, nil
+func (slow) Understand(schemas.Lane, []byte) (pipeline.Understood, error) {
+	return pipeline.Understood{Job: schemas.Job{ID: "job", RequestedAt: time.Now()}}, nil
 }
 
-func (s slow) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, _ *pipeline.Record, _ pipeline.Journal, p pipeline.Progress) error {
+func (s slow) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, _ *job.Record, _ pipeline.Journal, p pipeline.Progress) error {
 	return s.deliver(ctx, p)
 }
 
@@ -96,7 +97,7 @@ type mute struct{ Outbox }
 
 func (mute) Bury(ctx context.Context, _ DeadLetter) error { <-ctx.Done(); return ctx.Err() }
 
-func saved(context.Context, pipeline.Record) error { return nil }
+func saved(context.Context, job.Record) error { return nil }
 
 func ledgerAway() error {
 	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unavailable"}
@@ -107,7 +108,7 @@ func ledgerAway() error {
 func run(t *testing.T, queue Queue, book Ledger, d Deliverer, grace time.Duration) (stop func() time.Duration) {
 	settings := Settings{
 		Name: "w", Prefix: "p", Slots: 2, LaneConcurrency: 2, Lease: 30 * time.Second, Grace: grace,
-		Patience: Patience{OnUnknown: Resend, First: time.Second, Longest: time.Second}, Backoff: Backoff{First: time.Second, Longest: time.Second},
+		Policy: job.Policy{OnUnknown: job.ResendUnknown, First: time.Second, Longest: time.Second}, Backoff: Backoff{First: time.Second, Longest: time.Second},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -123,12 +124,12 @@ func run(t *testing.T, queue Queue, book Ledger, d Deliverer, grace time.Duratio
 // TestTheEndIsBounded: neither a ledger nor a queue that never answers keeps a
 // worker longer than its grace time and the time for last words.
 func TestTheEndIsBounded(t *testing.T) {
-	never := func(ctx context.Context, _ pipeline.Record) error { <-ctx.Done(); return ledgerAway() }
+	never := func(ctx context.Context, _ job.Record) error { <-ctx.Done(); return ledgerAway() }
 	refused := func(context.Context, pipeline.Progress) error {
 		return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "refused"}
 	}
 	for name, c := range map[string]struct {
-		save    func(context.Context, pipeline.Record) error
+		save    func(context.Context, job.Record) error
 		deliver func(context.Context, pipeline.Progress) error
 	}{
 		"an end that cannot be written": {never, refused},
@@ -279,8 +280,8 @@ func (ofRun) Line() Line { return Line{Run: "run", Number: 1} }
 // stubborn is a pipeline that sends although the worker stops.
 type stubborn struct{ slow }
 
-func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, r *pipeline.Record, j pipeline.Journal, _ pipeline.Progress) error {
-	r.Phase = pipeline.Sending
+func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, r *job.Record, j pipeline.Journal, _ pipeline.Progress) error {
+	r.Phase = job.Sending
 	return j.Save(context.WithoutCancel(ctx), *r)
 }
 
@@ -289,8 +290,8 @@ func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ schemas.Job, r *
 func TestTheEndDoesNotWaitForTheRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := &oneLane{answers: make(chan Answer)}
-		book := openBook{func(ctx context.Context, r pipeline.Record) error {
-			if r.Phase == pipeline.Sending && ctx.Err() == nil {
+		book := openBook{func(ctx context.Context, r job.Record) error {
+			if r.Phase == job.Sending && ctx.Err() == nil {
 				t.Error("the message may leave although its run may be cancelled")
 			}
 			return ledgerAway()

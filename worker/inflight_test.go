@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -50,14 +51,14 @@ func TestACopyThatIsStillInHand(t *testing.T) {
 	w := newWorld(t)
 	w.lease = 3 * time.Second
 	s := &script{}
-	s.deliver = func(ctx context.Context, record *pipeline.Record, journal pipeline.Journal) error {
+	s.deliver = func(ctx context.Context, record *job.Record, journal pipeline.Journal) error {
 		s.posts.Add(1)
-		record.Phase = pipeline.Sending
+		record.Phase = job.Sending
 		if err := journal.Save(ctx, *record); err != nil {
 			return err
 		}
 		w.until("the job comes again", func() bool { return strings.Contains(w.log.String(), "still has in hand") })
-		record.Phase, record.Receipt = pipeline.Accepted, &schemas.Receipt{Status: 200, AcceptedAt: time.Now().UTC()}
+		record.Phase, record.Receipt = job.Accepted, &schemas.Receipt{Status: 200, AcceptedAt: time.Now().UTC()}
 		return journal.Save(ctx, *record)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -72,7 +73,7 @@ func TestACopyThatIsStillInHand(t *testing.T) {
 	if got := describe(w.events()); got != "1/accepted" || s.posts.Load() != 1 {
 		t.Errorf("events %q, %d posts; want one plain acceptance", got, s.posts.Load())
 	}
-	if r := w.record("job"); r.Phase != pipeline.Accepted || r.PossibleDuplicate {
+	if r := w.record("job"); r.Phase != job.Accepted || r.PossibleDuplicate {
 		t.Errorf("the record says %s, possible duplicate %t", r.Phase, r.PossibleDuplicate)
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package job
 
 import (
 	"encoding/json"
@@ -24,7 +24,7 @@ func TestOfAnOlderVersion(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	want := Record{
-		Phase: Waiting, Attempt: 2, Sequence: 7, Stored: at, Digest: "d", Owner: "w", Doubts: 1,
+		Phase: Waiting, Attempt: 2, Sequence: 7, Stored: at, Digest: "d", Owner: "w", UnknownSends: 1,
 		Files:         []FileRecord{{Pin: &Pin{ETag: `"e"`, Size: 9}, ContentType: "application/pdf", Transfer: schemas.Upload, SHA1: []byte{0, 1}, URL: "https://x"}},
 		NextAttemptAt: at.Add(time.Hour), Reason: &schemas.Reason{Kind: "retryable", Code: "c"}, UpdatedAt: at.Add(30 * time.Minute),
 	}

@@ -1,9 +1,13 @@
-package pipeline
+// Package job owns the record of a job: its phases, the moves between them, what a
+// copy of the job means beside the record, and what becomes of a job that was not
+// accepted.
+//
+// It is pure: it knows neither network nor clock. The record's fields are exported to
+// be read; only this package assigns them, and a test holds that.
+package job
 
 import (
-	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/versioned"
@@ -25,14 +29,30 @@ const (
 	// Accepted, Failed, Held and Cancelled are final.
 	Accepted Phase = "accepted"
 	Failed   Phase = "failed"
-	// Held is the end of a job whose outcome nobody knows.
+	// Held is the end of a job of unknown outcome: Redox may have its message.
 	Held      Phase = "unknown"
 	Cancelled Phase = "cancelled"
 )
 
-// Final tells whether the job goes no further by itself.
+// Final reports whether the job goes no further by itself.
 func (p Phase) Final() bool {
 	return p == Accepted || p == Failed || p == Held || p == Cancelled
+}
+
+// Status is what an event says of a job in the phase.
+func (p Phase) Status() schemas.Status {
+	switch p {
+	case Waiting:
+		return schemas.StatusRetrying
+	case Accepted:
+		return schemas.StatusAccepted
+	case Held:
+		return schemas.StatusUnknown
+	case Cancelled:
+		return schemas.StatusCancelled
+	default:
+		return schemas.StatusFailed
+	}
 }
 
 // known reports whether this version has the phase.
@@ -43,17 +63,18 @@ func (p Phase) known() bool { return p == Working || p == Sending || p == Waitin
 const RecordVersion = 1
 
 // Record is what the ledger remembers of one job, so that whoever takes it
-// next repeats nothing. It holds no patient data: no key, no title, no name.
+// next repeats nothing. It holds no patient data: no key, no title, no name. Its
+// fields are the ledger's format, so there are more than twelve.
 type Record struct {
 	Phase Phase `json:"phase"`
 	// Attempt counts the tries from 1. A try that a crash or a shutdown cut
 	// short goes on under the same number.
 	Attempt int `json:"attempt"`
-	// Sequence is the stream sequence of the copy of the job that Phase speaks
-	// of; it tells a redelivery from a second publish of the same id.
+	// Sequence is the stream sequence of the recorded copy, of which Phase speaks.
+	// By it a redelivery is told from a second publish of the same id.
 	Sequence uint64 `json:"sequence"`
-	// Stored is when the server stored that copy: a stream that is made anew
-	// gives the same sequences again.
+	// Stored is when the server stored that copy: a stream that was deleted and made
+	// again gives the same sequences a second time.
 	Stored time.Time `json:"stored"`
 	// Published is when the job was published where Stored is the time of a later
 	// copy, which a schedule brought.
@@ -70,12 +91,12 @@ type Record struct {
 	// PossibleDuplicate stays set once a message was sent while an earlier
 	// sending of it might have been taken.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
-	// Doubts counts the sendings whose outcome nobody knows.
-	Doubts int `json:"doubts,omitempty"`
-	// Spared counts, in this attempt, the faults that were not held against the
-	// job; Released says that whoever had the job gave it back in good order, and
-	// Abandoned counts the times nobody did.
-	Spared    int  `json:"spared,omitempty"`
+	// UnknownSends counts the sendings of unknown outcome.
+	UnknownSends int `json:"doubts,omitempty"`
+	// Deferrals counts, in this attempt, the faults that were not held against the
+	// job. Released says that the last worker gave the job back in good order, and
+	// Abandoned counts the times that a worker did not.
+	Deferrals int  `json:"spared,omitempty"`
 	Released  bool `json:"released,omitempty"`
 	Abandoned int  `json:"abandoned,omitempty"`
 
@@ -135,62 +156,6 @@ type Suspicion struct {
 	Code   string `json:"code"`
 	Worker string `json:"worker"`
 	Times  int    `json:"times"`
-}
-
-// FileRecord is what is known of the job's file at the same index.
-type FileRecord struct {
-	// Pin is the exact object that was read first.
-	Pin *Pin `json:"pin,omitempty"`
-	// ContentType is as what the file leaves. The ledger never has a name that the
-	// caller may have made up, but the one it falls under.
-	ContentType string `json:"content_type,omitempty"`
-	// OwnType says that ContentType is not the name the file leaves as: that is
-	// the caller's own, and in the job.
-	OwnType bool `json:"own_type,omitempty"`
-	// Charset is the one that was stated for a text, a name that many know.
-	Charset string `json:"charset,omitempty"`
-	// TypeSource says who said as what the file leaves: job, bytes or store.
-	TypeSource string           `json:"type_source,omitempty"`
-	Transfer   schemas.Transfer `json:"transfer,omitempty"`
-	SHA256     string           `json:"sha256,omitempty"`
-	SHA1       []byte           `json:"sha1,omitempty"`
-	// URL names the file at Redox once it is uploaded.
-	URL string `json:"url,omitempty"`
-
-	Unknown versioned.Unknown `json:",embed"`
-}
-
-// MarshalJSON keeps what a caller may have made up out of the ledger.
-func (f FileRecord) MarshalJSON() ([]byte, error) {
-	type plain FileRecord
-	told := plain(f)
-	told.ContentType = guard.Shown(f.ContentType)
-	told.OwnType = f.OwnType || told.ContentType != f.ContentType
-	return versioned.Encode(told)
-}
-
-// recall puts said, what the caller says of the file's type, back into a record
-// from the ledger, so that every try sends the same.
-func (f *FileRecord) recall(said string) {
-	if name, _, _ := strings.Cut(said, ";"); f.OwnType && name != "" {
-		f.ContentType, f.OwnType = name, false
-	}
-}
-
-// mediaType is the type with its charset.
-func (f *FileRecord) mediaType() string {
-	return guard.Verdict{ContentType: f.ContentType, Charset: f.Charset}.String()
-}
-
-// Journal keeps the record of the one job in hand.
-type Journal interface {
-	// Save replaces the record if nobody else has changed it since, else it
-	// fails with a fault of kind superseded. A fault of scope ledger means that
-	// nothing can be proven and nothing may be sent.
-	Save(ctx context.Context, record Record) error
-	// Owned fails with a fault of kind superseded when the lease of the job has
-	// ended without a renewal, so that another worker may have the job by now.
-	Owned() error
 }
 
 // EventFiles is the part of the record that events may tell.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -29,11 +30,11 @@ func TestPanics(t *testing.T) {
 	}{
 		{"in the pipeline", "1/retrying 2/accepted", func(once func() bool) *script {
 			plain := &script{post: accepts}
-			return &script{deliver: func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+			return &script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 				if once() {
 					panic(errors.New(canary))
 				}
-				return plain.Deliver(ctx, schemas.Live, schemas.Job{}, r, j, nil)
+				return plain.Deliver(ctx, schemas.Live, pipeline.Understood{}, r, j, nil)
 			}}
 		}},
 		{"while sending", "1/retrying! 2/accepted!", func(once func() bool) *script {
@@ -46,9 +47,9 @@ func TestPanics(t *testing.T) {
 		}},
 		{"before the acceptance is written down", "1/retrying! 2/accepted!", func(once func() bool) *script {
 			s := &script{post: accepts}
-			s.deliver = func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
-				return s.send(ctx, r, journal(func(ctx context.Context, r pipeline.Record) error {
-					if r.Phase == pipeline.Accepted && once() {
+			s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+				return s.send(ctx, r, journal(func(ctx context.Context, r job.Record) error {
+					if r.Phase == job.Accepted && once() {
 						panic(canary)
 					}
 					return j.Save(ctx, r)
@@ -57,7 +58,7 @@ func TestPanics(t *testing.T) {
 			return s
 		}},
 		{"on reading", "0/failed", func(func() bool) *script {
-			return &script{understand: func([]byte) (schemas.Job, error) { panic(canary) }}
+			return &script{understand: func([]byte) (pipeline.Understood, error) { panic(canary) }}
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -76,7 +77,7 @@ func TestPanics(t *testing.T) {
 				t.Errorf("the reason is %+v, the receipt %+v", e.Data.Reason, e.Data.Receipt)
 			}
 			log := w.log.String()
-			if strings.Contains(log, canary) || !strings.Contains(log, "a panic while working on a job") || !strings.Contains(log, "world_test.go") && !strings.Contains(log, "fate_test.go") {
+			if strings.Contains(log, canary) || !strings.Contains(log, "a panic while working on a job") || !strings.Contains(log, "world_test.go") && !strings.Contains(log, "outcome_test.go") {
 				t.Errorf("the log must name the place and not the value:\n%s", log)
 			}
 			if letters := w.messages("DEAD"); len(letters) > 1 || (len(letters) == 1) != (c.want == "0/failed") {
@@ -87,17 +88,17 @@ func TestPanics(t *testing.T) {
 }
 
 // journal is a Save.
-type journal func(ctx context.Context, r pipeline.Record) error
+type journal func(ctx context.Context, r job.Record) error
 
-func (j journal) Save(ctx context.Context, r pipeline.Record) error { return j(ctx, r) }
-func (journal) Owned() error                                        { return nil }
+func (j journal) Save(ctx context.Context, r job.Record) error { return j(ctx, r) }
+func (journal) Owned() error                                   { return nil }
 
 // TestAPanicAfterTheEnd: what the ledger has as accepted is not sent again.
 func TestAPanicAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := &script{post: accepts}
-	s.deliver = func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+	s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 		if err := s.send(ctx, r, j); err != nil {
 			return err
 		}
@@ -136,7 +137,7 @@ func TestSetAsideIsNotAbandoned(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.lease = 10 * time.Minute
-	stop := w.start(&script{deliver: func(context.Context, *pipeline.Record, pipeline.Journal) error {
+	stop := w.start(&script{deliver: func(context.Context, *job.Record, pipeline.Journal) error {
 		return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unavailable"}
 	}}, nil)
 	w.publish(jobJSON("job", "a"))
@@ -147,7 +148,7 @@ func TestSetAsideIsNotAbandoned(t *testing.T) {
 	stop()
 	w.start(&script{post: accepts}, nil)
 	w.drained()
-	if r := w.record("job"); r.Abandoned != 0 || r.Attempt != 1 || r.Phase != pipeline.Accepted {
+	if r := w.record("job"); r.Abandoned != 0 || r.Attempt != 1 || r.Phase != job.Accepted {
 		t.Errorf("abandoned %d times, attempt %d, %s", r.Abandoned, r.Attempt, r.Phase)
 	}
 }
@@ -159,7 +160,7 @@ func TestAnotherOwner(t *testing.T) {
 	w := newWorld(t)
 	w.lease = 10 * time.Minute
 	done := make(chan error, 1)
-	stop := w.start(&script{deliver: func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
+	stop := w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
 		theirs := w.record("job")
 		theirs.Owner = "another"
 		w.remember("job", theirs)
@@ -177,7 +178,7 @@ func TestAnotherOwner(t *testing.T) {
 	}
 	// What is given back is delivered before anything new.
 	var seen sync.Map
-	w.start(&script{post: accepts, understand: func(data []byte) (schemas.Job, error) {
+	w.start(&script{post: accepts, understand: func(data []byte) (pipeline.Understood, error) {
 		job, err := reader.Understand(goodHealth, data)
 		seen.Store(job.ID, true)
 		return job, err
@@ -218,7 +219,7 @@ func TestNoNameNoLoss(t *testing.T) {
 func TestTooLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.settings.Patience.First, w.settings.Patience.Longest = 40*time.Second, 40*time.Second
+	w.settings.Policy.First, w.settings.Policy.Longest = 40*time.Second, 40*time.Second
 	s := &script{post: func(int) *fault.Fault { return busy }}
 	w.start(s, nil)
 	expiring := func(id string, requested, expires time.Duration) []byte {
@@ -257,7 +258,7 @@ func TestStopGivesBackAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.lease, w.settings.Grace = 10*time.Minute, 0
 	begun := make(chan struct{})
-	stop := w.start(&script{deliver: func(ctx context.Context, _ *pipeline.Record, _ pipeline.Journal) error {
+	stop := w.start(&script{deliver: func(ctx context.Context, _ *job.Record, _ pipeline.Journal) error {
 		close(begun)
 		<-ctx.Done()
 		return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted", Cause: ctx.Err()}
@@ -265,7 +266,7 @@ func TestStopGivesBackAtOnce(t *testing.T) {
 	w.publish(jobJSON("job", "a"))
 	<-begun
 	stop()
-	if r := w.record("job"); r.Phase != pipeline.Working || r.Reason != nil {
+	if r := w.record("job"); r.Phase != job.Working || r.Reason != nil {
 		t.Errorf("the ledger says %s %+v", r.Phase, r.Reason)
 	}
 	w.start(&script{post: accepts}, nil)
@@ -281,8 +282,8 @@ func TestStopWhileSending(t *testing.T) {
 	w := newWorld(t)
 	w.lease, w.settings.Grace = 10*time.Minute, 0
 	begun := make(chan struct{})
-	stop := w.start(&script{deliver: func(ctx context.Context, r *pipeline.Record, j pipeline.Journal) error {
-		r.Phase = pipeline.Sending
+	stop := w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+		r.Phase = job.Sending
 		if err := j.Save(ctx, *r); err != nil {
 			return err
 		}
@@ -293,7 +294,7 @@ func TestStopWhileSending(t *testing.T) {
 	w.publish(jobJSON("job", "a"))
 	<-begun
 	stop()
-	if r := w.record("job"); r.Phase != pipeline.Sending || len(w.events()) != 0 {
+	if r := w.record("job"); r.Phase != job.Sending || len(w.events()) != 0 {
 		t.Errorf("the ledger says %s, events %q", r.Phase, describe(w.events()))
 	}
 	w.start(&script{post: accepts}, nil)
@@ -322,7 +323,7 @@ func TestADoubtOutlivesItsAttempt(t *testing.T) {
 	if r := w.events()[1].Data.Reason; r.Kind != string(fault.UnknownOutcome) || r.Code != "file_missing" || strings.Contains(r.Text, "not sent") {
 		t.Errorf("the end says %+v", r)
 	}
-	if r := w.record("job"); r.Phase != pipeline.Held {
+	if r := w.record("job"); r.Phase != job.Held {
 		t.Errorf("the ledger says %s", r.Phase)
 	}
 	if n := len(w.messages("DEAD")); n != 1 {
