@@ -122,6 +122,7 @@ func (w *world) wantEnd(id string, status schemas.Status, code, text string) {
 // TestAJobIsSentAfterItsPredecessor although that is tried again, in a worker of one
 // slot; meanwhile others are sent, and no attempt is counted. Chains keep their order.
 func TestAJobIsSentAfterItsPredecessor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.settings.Slots, w.settings.LaneConcurrency = 1, 1
 	s := &inOrder{faults: map[string][]*fault.Fault{"a": {passing, passing}, "b": {passing}}}
@@ -147,6 +148,7 @@ func TestAJobIsSentAfterItsPredecessor(t *testing.T) {
 
 // TestAnAcceptedPredecessorCostsNoWait, in whichever class it came.
 func TestAnAcceptedPredecessorCostsNoWait(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	s := &inOrder{}
 	w.start(s, nil)
@@ -162,6 +164,7 @@ func TestAnAcceptedPredecessorCostsNoWait(t *testing.T) {
 
 // TestAPredecessorThatEndedOtherwise ends its followers too, down the chain.
 func TestAPredecessorThatEndedOtherwise(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	s := &inOrder{faults: map[string][]*fault.Fault{"failed": {refused}, "unknown": {noAnswer}}}
 	w.remember("cancelled", job.Record{Phase: job.Cancelled, Attempt: 1, Sequence: 1})
@@ -200,6 +203,7 @@ func TestAPredecessorThatEndedOtherwise(t *testing.T) {
 // TestAPredecessorThatIsSentAgain is waited for, also while no worker has taken the
 // copy yet: a job that failed with it goes on when both are sent again.
 func TestAPredecessorThatIsSentAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	s := &inOrder{faults: map[string][]*fault.Fault{"a": {refused}}}
 	w.start(s, nil)
@@ -228,6 +232,7 @@ func TestAPredecessorThatIsSentAgain(t *testing.T) {
 
 // TestAPredecessorThatComesLate is waited for.
 func TestAPredecessorThatComesLate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.settings.Policy.Unseen = time.Minute
 	s := &inOrder{}
@@ -245,6 +250,7 @@ func TestAPredecessorThatComesLate(t *testing.T) {
 // TestAPredecessorThatIsNeverSeen: the job ends by the stated time, after one event
 // that it waits.
 func TestAPredecessorThatIsNeverSeen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	s := &inOrder{}
 	w.start(s, nil)
@@ -262,6 +268,7 @@ func TestAPredecessorThatIsNeverSeen(t *testing.T) {
 
 // TestJobsThatWaitForEachOther end with their expires_at, and are not sent.
 func TestJobsThatWaitForEachOther(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	s := &inOrder{}
 	w.start(s, nil)
@@ -284,6 +291,7 @@ func TestJobsThatWaitForEachOther(t *testing.T) {
 // TestAJobOfAnotherDestinationIsNoPredecessor: whatever became of it there, its
 // destination's neighbors learn as much as of a job that does not exist.
 func TestAJobOfAnotherDestinationIsNoPredecessor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	elsewhere := schemas.Lane{Class: schemas.Live, Destination: "elsewhere"}
 	phases := []job.Phase{job.Accepted, job.Failed, job.Working, job.Held, job.Waiting}
@@ -324,6 +332,7 @@ func TestAJobOfAnotherDestinationIsNoPredecessor(t *testing.T) {
 // TestAFollowerOutlivesItsWorker: wherever the worker is cut off, the predecessor is
 // sent before its follower, and each once.
 func TestAFollowerOutlivesItsWorker(t *testing.T) {
+	t.Parallel()
 	for at := 1; at <= 14; at++ {
 		for _, afterStep := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d/%t", at, afterStep), func(t *testing.T) {

@@ -28,6 +28,7 @@ var (
 // end, what needs a person is in the dead letters once, and a message that Redox
 // took twice is said to be a possible duplicate.
 func TestACrashAnywhere(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		post  func(n int) *fault.Fault
