@@ -28,6 +28,7 @@ func variable(env []string, name string) string {
 // TestBackfillCancelled cancels a run with jobs in the queue, before any worker is
 // there: all of its lines end as cancelled, and Redox gets none of them.
 func TestBackfillCancelled(t *testing.T) {
+	t.Parallel()
 	const lines, queued = 40, 25
 	env, dir := world(t), t.TempDir()
 	url, redox := variable(env, "CHARTPOST_NATS_URL"), variable(env, "CHARTPOST_REDOX_API_URL")

@@ -30,6 +30,7 @@ message:
 // report: a plan names line, column and rule and never a value; nothing is sent
 // unless the faulty lines are left out; and the report tells of each.
 func TestBackfillFaults(t *testing.T) {
+	t.Parallel()
 	env, dir := world(t), t.TempDir()
 	setUp(t, variable(env, "CHARTPOST_NATS_URL"), 10*time.Minute)
 	file := func(name string, data []byte) string {

@@ -39,6 +39,7 @@ const strangersJob = `{"id":"stranger","operation":"documentreference-create","r
 // operator sends again of it, also after the run was cancelled. A submitter's job that
 // says so of itself is not. The same id at two destinations is two lines.
 func TestBackfillLabels(t *testing.T) {
+	t.Parallel()
 	env, dir := world(t), t.TempDir()
 	url := variable(env, "CHARTPOST_NATS_URL")
 	setUp(t, url, 10*time.Minute)

@@ -66,6 +66,7 @@ message:
 // in the queue and message ids that nobody remembers, and lets another process go
 // on beside a worker: Redox has every document once, and the report adds up.
 func TestBackfillKilled(t *testing.T) {
+	t.Parallel()
 	const lines, missing = 60, 40
 	env, dir := world(t), t.TempDir()
 	var url, redox, source string

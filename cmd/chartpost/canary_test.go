@@ -101,8 +101,9 @@ func (a *aviary) listen() {
 // an operator use every command on them, and reads what the commands say, the
 // audit, and all that the worker writes, answers and sends to a collector.
 func TestNoPatientDataInTheCommands(t *testing.T) {
+	t.Parallel()
 	a := &aviary{bench: newBench(t), tried: map[string]bool{}, seen: map[string]int{}}
-	t.Setenv("CHARTPOST_LOG_LEVEL", "debug")
+	a.env = append(a.env, "CHARTPOST_LOG_LEVEL=debug")
 	a.do(cli.ExitOK, "setup")
 	a.do(cli.ExitOK, "setup", "--json")
 	a.listen()

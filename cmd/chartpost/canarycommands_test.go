@@ -3,13 +3,13 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -62,15 +62,17 @@ func (a *aviary) operator() {
 func (a *aviary) watch() {
 	a.t.Helper()
 	for _, flags := range [][]string{nil, {"--json"}} {
-		ctx, end := context.WithCancel(a.t.Context())
 		var out, errs devtest.Log
-		done := make(chan int, 1)
-		go func() {
-			done <- run(ctx, append([]string{"watch", "--since", "1h"}, flags...), cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
-		}()
+		cmd := exec.CommandContext(a.t.Context(), program(a.t), append([]string{"watch", "--since", "1h"}, flags...)...)
+		cmd.Env, cmd.Stdout, cmd.Stderr = a.environment(), &out, &errs
+		if err := cmd.Start(); err != nil {
+			a.t.Fatal(err)
+		}
 		devtest.Until(a.t, "the events are told", 2*time.Minute, func() bool { return strings.Count(out.String(), "failed") >= 4 })
-		end()
-		<-done
+		cmd.Process.Signal(os.Interrupt)
+		if code := exitCode(a.t, cmd); code != cli.ExitOK {
+			a.t.Errorf("watch was interrupted: exit code %d", code)
+		}
 		a.look("watch", out.String()+errs.String())
 	}
 	a.tried["watch"] = true

@@ -34,6 +34,7 @@ func program(t testing.TB) string {
 // TestScripts runs the commands as a user does, against real servers that all
 // scripts share. Each script has streams of its own, under its own prefix.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	vars, programs := world(t), filepath.Dir(program(t))
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,

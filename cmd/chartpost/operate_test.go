@@ -112,6 +112,7 @@ const (
 // TestNothingWithoutAnAudit: an action of which no record can be written is not
 // done.
 func TestNothingWithoutAnAudit(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.bury("a", never)
 	if err := o.js.DeleteStream(t.Context(), "CHARTPOST_AUDIT"); err != nil {

@@ -19,6 +19,7 @@ const publishersTrace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
 // it, in the publisher's trace, and so says each event. Without a collector the
 // publisher's own header goes the whole way.
 func TestTheTraceOfAReplay(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	b.run(cli.ExitOK, "", "setup")
 	document, patient := b.file("a.pdf", samples.Documents()[0].Bytes), b.file("patient.json", samples.Patient())

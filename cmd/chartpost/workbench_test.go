@@ -35,10 +35,6 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, env: world(t), dir: t.TempDir(), log: &devtest.Log{}}
-	for _, v := range b.env {
-		name, value, _ := strings.Cut(v, "=")
-		t.Setenv(name, value)
-	}
 	b.spans = collectSpans(t)
 	nc, err := nats.Connect(variable(b.env, "CHARTPOST_NATS_URL"), nats.Timeout(time.Minute))
 	if err != nil {
@@ -56,7 +52,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) worker(set ...string) (stop func()) {
 	b.t.Helper()
 	cmd := exec.Command(program(b.t), "worker", "--redox-source-id", variable(b.env, "SOURCE"), "--log-level", "debug", "--http-addr", "127.0.0.1:0")
-	cmd.Env = append(append(os.Environ(), "CHARTPOST_ON_UNKNOWN=hold", "CHARTPOST_RETRY_FIRST=1s", "CHARTPOST_PPROF=true", "CHARTPOST_OTLP_ENDPOINT="+b.spans.url), set...)
+	cmd.Env = append(append(b.environment(), "CHARTPOST_ON_UNKNOWN=hold", "CHARTPOST_RETRY_FIRST=1s", "CHARTPOST_PPROF=true", "CHARTPOST_OTLP_ENDPOINT="+b.spans.url), set...)
 	b.log = &devtest.Log{}
 	cmd.Stdout, cmd.Stderr = b.log, b.log
 	if err := cmd.Start(); err != nil {
@@ -72,11 +68,15 @@ func (b *bench) worker(set ...string) (stop func()) {
 	}
 }
 
+// environment is what every program gets.
+func (b *bench) environment() []string { return append(os.Environ(), b.env...) }
+
 // run runs a command and gives what it said.
 func (b *bench) run(want int, in string, args ...string) (out, errs string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
 	cmd := exec.CommandContext(b.t.Context(), program(b.t), args...)
+	cmd.Env = b.environment()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(in), &o, &e
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
