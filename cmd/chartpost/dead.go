@@ -166,7 +166,7 @@ func (t *deadTarget) ambiguous() error {
 // deadDesk is a desk and its connection.
 type deadDesk struct {
 	*natsq.Conn
-	deadletter.Desk
+	deadletter.Service
 	ledger *ledger.Ledger
 }
 
@@ -182,7 +182,7 @@ func openDead(ctx context.Context, n app.NATS, operator string, log *slog.Logger
 		return nil, fmt.Errorf("%w\n%s", err, adviceStreams)
 	}
 	records := ledger.New(bucket, ledger.Patience)
-	return &deadDesk{Conn: queue, ledger: records, Desk: deadletter.Desk{
+	return &deadDesk{Conn: queue, ledger: records, Service: deadletter.Service{
 		Letters: queue, Publisher: queue.Outbox(), Ledger: records, Prefix: n.Prefix, By: "operator " + operator, Now: time.Now,
 	}}, nil
 }

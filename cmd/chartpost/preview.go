@@ -83,7 +83,7 @@ func (c *previewCmd) read(ctx context.Context, std streams, now time.Time) ([]by
 	return data, usage(err)
 }
 
-func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, letter pipeline.Letter) error {
+func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, letter pipeline.MessageRequest) error {
 	fmt.Fprintf(std.err, "POST %s\nContent-Type: %s\nContent-Length: %d\n", address(job.Destination, letter), letter.ContentType, letter.Size)
 	if letter.SourceID != "" && !letter.DataModel {
 		fmt.Fprintf(std.err, "Redox-source-Id: %s\n", letter.SourceID)
@@ -107,7 +107,7 @@ func (c *previewCmd) print(ctx context.Context, std streams, job schemas.Job, le
 
 // address is the path of the request. A message of the Data Model says inside
 // from whom and to whom it goes.
-func address(to schemas.Destination, letter pipeline.Letter) string {
+func address(to schemas.Destination, letter pipeline.MessageRequest) string {
 	if letter.DataModel {
 		return "/endpoint"
 	}

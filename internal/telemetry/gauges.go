@@ -183,7 +183,7 @@ func (g *gauges) worker(s sink) {
 	}
 	s.gauge(slotsDesc, float64(look.Slots))
 	s.gauge(inHandDesc, float64(look.InHand))
-	s.gauge(parkedDesc, float64(look.Parked))
+	s.gauge(parkedDesc, float64(look.AwaitingAnswer))
 	for name, one := range g.summed(look.Lanes, g.oldest.of(look.Lanes, time.Now())) {
 		s.lane(name, one)
 	}

@@ -253,11 +253,11 @@ func TestYieldingEnds(t *testing.T) {
 func TestAShutLane(t *testing.T) {
 	l, a := newShares(16, 8), liveLane("a")
 	see(l, a, 100)
-	l.steer(a, true, false, 0)
+	l.sync(a, true, false, 0)
 	if o := l.asks(); len(o) != 0 || l.arrived(a, 99) {
 		t.Fatalf("asked for jobs of a shut lane: %v", o)
 	}
-	l.steer(a, false, true, 0)
+	l.sync(a, false, true, 0)
 	if o := l.asks(); len(o) != 1 || o[0].Jobs != 1 || o[0].Long {
 		t.Fatalf("the probe is %v", o)
 	}
@@ -265,13 +265,13 @@ func TestAShutLane(t *testing.T) {
 		t.Fatal("want exactly one job for the probe")
 	}
 	l.answered(a, 0)
-	l.steer(a, false, false, 0)
+	l.sync(a, false, false, 0)
 	l.reopened(a)
 	l.finished(&Slot{Lane: a, laneProbe: true}, Result{Health: Healthy})
 	if o := l.asks(); len(o) != 1 || o[0].Jobs != 2 {
 		t.Errorf("begins again with %v, want the one, and one more for the probe that went well", o)
 	}
-	l.steer(a, false, false, 1)
+	l.sync(a, false, false, 1)
 	if room := l.room(l.get(a)); room != 1 {
 		t.Errorf("an operator's limit of 1 leaves room for %d", room)
 	}

@@ -262,7 +262,7 @@ func (l *shares) short(one *lane, c candidates) Ask {
 	}
 	l.turn++
 	one.asking, one.promised, one.asked = true, n, l.turn
-	one.doubts.productive = false
+	one.sightings.productive = false
 	l.promised += n
 	return Ask{Lane: one.name, Jobs: n}
 }

@@ -30,7 +30,7 @@ type View struct {
 func (t *Table) Views() []View {
 	out := make([]View, 0, len(t.shares.all))
 	for name, one := range t.shares.all {
-		seen := View{State: State{Lane: name}, Jobs: one.doubts.jobs, InHand: one.inHand}
+		seen := View{State: State{Lane: name}, Jobs: one.sightings.jobs, InHand: one.inHand}
 		if b := t.breakers.all[name]; b != nil {
 			seen.State = b.state
 		}
