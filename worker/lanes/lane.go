@@ -11,10 +11,10 @@ type lane struct {
 	// ask keeps none.
 	asking   bool
 	promised int
-	// inHand are its jobs in hand; yielded are those of them that keep no slot,
-	// and moving those of these whose bytes hardly move.
-	inHand, yielded, moving int
-	asked                   uint64
+	// inHand are its jobs in hand; yielded are those of them that keep no slot.
+	inHand  int
+	yielded yielded
+	asked   uint64
 	// used is for how many seconds its jobs have held slots of late.
 	used float64
 	// served: the queue has a consumer for it.
@@ -26,7 +26,7 @@ type lane struct {
 }
 
 // slots is how many slots the lane keeps from others.
-func (one *lane) slots() int { return one.inHand - one.yielded + one.promised }
+func (one *lane) slots() int { return one.inHand - one.yielded.all + one.promised }
 
 // flow is how much of a lane may be taken.
 type flow struct {

@@ -63,13 +63,14 @@ func (l *shares) yield(s *Slot, wait Wait) {
 	}
 	moving := wait == ForBytes
 	switch {
-	case s.yielded, l.yielded >= yieldedPerSlot*l.total,
-		moving && l.moving >= movingPerSlot*l.total,
-		moving && one.moving >= max(l.total/2, 1):
+	case s.yielded, l.yielded.all >= yieldedPerSlot*l.total,
+		moving && l.yielded.moving >= movingPerSlot*l.total,
+		moving && one.yielded.moving >= max(l.total/2, 1):
 		return
 	}
 	s.yielded, s.wait = true, wait
-	l.count(one, wait, 1)
+	l.yielded.count(wait, 1)
+	one.yielded.count(wait, 1)
 	l.inHand--
 }
 
@@ -83,19 +84,6 @@ func (l *shares) fade(past time.Duration) {
 	part := math.Exp2(-past.Seconds() / 10)
 	for _, one := range l.list {
 		one.used *= part
-	}
-}
-
-// count books jobs that keep no slot.
-func (l *shares) count(one *lane, wait Wait, n int) {
-	l.yielded += n
-	one.yielded += n
-	switch wait {
-	case ForBytes:
-		l.moving += n
-		one.moving += n
-	case ForBudget:
-		l.queued += n
 	}
 }
 
@@ -157,7 +145,8 @@ func (l *shares) finished(s *Slot, r Result) {
 	one := l.get(s.Lane)
 	one.inHand--
 	if s.yielded {
-		l.count(one, s.wait, -1)
+		l.yielded.count(s.wait, -1)
+		one.yielded.count(s.wait, -1)
 	} else {
 		l.inHand--
 	}

@@ -8,8 +8,8 @@ import (
 
 // InHand is how many jobs are in hand: with a slot, without one, and how many of
 // the latter wait for the budget.
-func (t *Table) InHand() (slots, yielded, queued int) {
-	return t.shares.inHand, t.shares.yielded, t.shares.queued
+func (t *Table) InHand() (slots, yielded, awaitingBudget int) {
+	return t.shares.inHand, t.shares.yielded.all, t.shares.yielded.awaitingBudget
 }
 
 // GateShut gives why this worker takes no job at all, and until when; shut is
