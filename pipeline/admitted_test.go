@@ -16,12 +16,12 @@ type clocked struct {
 	times []time.Time
 }
 
-func (c *clocked) Upload(ctx context.Context, p pipeline.Parcel) (string, error) {
+func (c *clocked) Upload(ctx context.Context, p pipeline.UploadRequest) (string, error) {
 	c.times = append(c.times, p.AdmittedAt)
 	return c.Redox.Upload(ctx, p)
 }
 
-func (c *clocked) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, error) {
+func (c *clocked) Send(ctx context.Context, l pipeline.MessageRequest) (schemas.Receipt, error) {
 	c.times = append(c.times, l.AdmittedAt)
 	return c.Redox.Send(ctx, l)
 }

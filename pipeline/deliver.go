@@ -18,7 +18,7 @@ type delivery struct {
 	class    schemas.Class
 	job      schemas.Job
 	record   *job.Record
-	journal  Journal
+	records  RecordStore
 	progress Progress
 	// opened is the only file's first reading, kept from the survey so that a
 	// job of one file costs one request to the store.
@@ -29,7 +29,7 @@ type delivery struct {
 	// parsed again.
 	draft *compose.Draft
 	// proven is when the ledger last took the record: the job was this worker's.
-	proven time.Time
+	confirmed time.Time
 	// admitted is when the right to the request at hand was given.
 	admitted time.Time
 	// handed counts the bytes handed over to Redox in the step at hand.
@@ -78,7 +78,7 @@ func (d *delivery) run(ctx context.Context) error {
 // fault the pipeline answers itself, by uploading what it had embedded.
 const CodeMessageTooLarge = "message_too_large"
 
-// mayUploadInstead tells whether a message that was too large with its files
+// mayUploadInstead reports whether a message that was too large with its files
 // inside can be made smaller: only where the caller left the choice to us.
 func (d *delivery) mayUploadInstead() bool {
 	return !d.record.NoEmbed && d.job.Transfer != schemas.Embed && d.transferOf() == schemas.Embed
@@ -159,11 +159,11 @@ func (d *delivery) attachments() []compose.Attachment {
 // proves that this worker still owns the job, and whoever finds the record
 // after a crash knows that the outcome is unknown.
 func (d *delivery) send(ctx context.Context, message *compose.Message) error {
-	letter := d.letter(message)
-	letter.Payload = d.fenced(letter.Payload, d.progress.Left)
+	request := d.messageRequest(message)
+	request.Payload = d.guardLease(request.Payload, d.progress.Left)
 	var receipt schemas.Receipt
 	err := d.repeat(ctx, func() error {
-		if err := d.permit(ctx); err != nil {
+		if err := d.acquirePermit(ctx); err != nil {
 			return err
 		}
 		d.record.Send()
@@ -179,9 +179,9 @@ func (d *delivery) send(ctx context.Context, message *compose.Message) error {
 			d.record.NotTaken()
 			return err
 		}
-		letter.AdmittedAt = d.admitted
-		err = judged(d.waiting(func() (err error) {
-			receipt, err = d.line.redox.Send(ctx, letter)
+		request.AdmittedAt = d.admitted
+		err = asFault(d.waiting(func() (err error) {
+			receipt, err = d.line.redox.Send(ctx, request)
 			return err
 		}))
 		return d.refused(ctx, err)
@@ -213,10 +213,10 @@ func (d *delivery) refused(ctx context.Context, err error) error {
 	return err
 }
 
-// permit waits for the right to one request: before the ledger says that it is
+// acquirePermit waits for the right to one request: before the ledger says that it is
 // made, since the wait may be long. What the ledger lacks is written first, if
 // there is a wait; otherwise the write that says "sending" is at hand.
-func (d *delivery) permit(ctx context.Context) error {
+func (d *delivery) acquirePermit(ctx context.Context) error {
 	if d.line.redox.TryAdmit(d.class) {
 		d.admitted = d.line.now()
 		d.progress.Admitted()
@@ -234,9 +234,9 @@ func (d *delivery) permit(ctx context.Context) error {
 	return err
 }
 
-// judged takes an error of a sending that nobody judged for an outcome that
-// nobody knows: a repeat must not rest on a guess.
-func judged(err error) error {
+// asFault takes an error of a sending that was not judged for an unknown outcome: a
+// repeat must not rest on a guess.
+func asFault(err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok || err == nil {
 		return err
 	}
@@ -270,21 +270,21 @@ func (d *delivery) saveReceipt(ctx context.Context) error {
 // save writes the record to its end even while the worker is being stopped: a
 // write that was cut off would leave in doubt what is known.
 func (d *delivery) save(ctx context.Context) error {
-	err := d.journal.Save(context.WithoutCancel(ctx), *d.record)
+	err := d.records.Save(context.WithoutCancel(ctx), *d.record)
 	if err == nil {
-		d.proven = d.line.now()
+		d.confirmed = d.line.now()
 	}
 	return err
 }
 
-// provenFor is how long a write of the record proves enough that the job is
+// confirmedFor is how long a write of the record proves enough that the job is
 // this worker's to upload a file. A lease that is renewed proves less: a queue
 // that loses a server may lose renewals with it, and hand the job to another.
-const provenFor = 10 * time.Second
+const confirmedFor = 10 * time.Second
 
-// prove writes the record again where a wait has made the last write old.
-func (d *delivery) prove(ctx context.Context) error {
-	if d.line.now().Sub(d.proven) < provenFor {
+// reconfirm writes the record again where a wait has made the last write old.
+func (d *delivery) reconfirm(ctx context.Context) error {
+	if d.line.now().Sub(d.confirmed) < confirmedFor {
 		return nil
 	}
 	return d.save(ctx)

@@ -160,7 +160,7 @@ func (d *delivery) saveURL(ctx context.Context) error {
 func (d *delivery) upload(ctx context.Context, i int) error {
 	known := &d.record.Files[i]
 	operation, _ := compose.Lookup(d.job.Operation)
-	parcel := Parcel{
+	request := UploadRequest{
 		SourceID:  d.job.SourceID,
 		DataModel: operation.API == compose.DataModel,
 		FileName:  titleOf(d.job.Files[i]),
@@ -170,17 +170,17 @@ func (d *delivery) upload(ctx context.Context, i int) error {
 			Open:        func(ctx context.Context) (io.ReadCloser, error) { return d.open(ctx, i) },
 		},
 	}
-	parcel.Payload = d.fenced(parcel.Payload, nil)
+	request.Payload = d.guardLease(request.Payload, nil)
 	err := d.repeat(ctx, func() error {
-		if err := d.permit(ctx); err != nil {
+		if err := d.acquirePermit(ctx); err != nil {
 			return err
 		}
-		if err := d.prove(ctx); err != nil {
+		if err := d.reconfirm(ctx); err != nil {
 			return err
 		}
-		parcel.AdmittedAt = d.admitted
+		request.AdmittedAt = d.admitted
 		return d.waiting(func() error {
-			url, err := d.line.redox.Upload(ctx, parcel)
+			url, err := d.line.redox.Upload(ctx, request)
 			known.Uploaded(url)
 			return err
 		})
@@ -205,7 +205,7 @@ func at(i int, err error) error {
 // titleOf is the caller's title or the last element of the key. It is patient
 // data: it goes into the message and nowhere else.
 //
-// Control characters, which a key may hold, are dropped: nobody can read them,
+// Control characters, which a key may hold, are dropped: they cannot be read,
 // and some who unpack a name obey them.
 func titleOf(f schemas.File) string {
 	return strings.Map(func(r rune) rune {

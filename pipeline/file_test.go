@@ -110,14 +110,14 @@ func TestInterrupted(t *testing.T) {
 // TestUnjudgedSending: an error of a sending that nobody judged leaves the
 // outcome open.
 func TestUnjudgedSending(t *testing.T) {
-	if judged(nil) != nil {
+	if asFault(nil) != nil {
 		t.Error("success became a fault")
 	}
 	f := passing()
-	if judged(f) != error(f) {
+	if asFault(f) != error(f) {
 		t.Error("a judgement was changed")
 	}
-	if got := fault.Of(judged(io.ErrUnexpectedEOF)); got.Kind != fault.UnknownOutcome {
+	if got := fault.Of(asFault(io.ErrUnexpectedEOF)); got.Kind != fault.UnknownOutcome {
 		t.Errorf("an error nobody judged became %s", got.Kind)
 	}
 }

@@ -62,7 +62,7 @@ func (h *hashedFile) Read(p []byte) (int, error) {
 	h.left -= int64(n)
 	if h.left < 0 {
 		return 0, at(h.index, &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "file_size",
-			Text: "the file is longer than announced; the next try reads it anew"})
+			Text: "the file is longer than announced; the next try reads it again"})
 	}
 	if n > 0 && h.left == 0 {
 		if h.want != "" && h.want != h.sum.sha256() {

@@ -170,7 +170,7 @@ func TestNothingIsSentWithoutALedger(t *testing.T) {
 	}
 	posts := 0
 	w.watch(func(string) { posts++ })
-	record, _, err := w.deliverOn(t.Context(), asked, page.Record(), kept{Page: page})
+	record, _, err := w.deliverOn(t.Context(), asked, page.Record(), kept{Entry: page})
 	wantFault(t, err, fault.Retryable, "ledger_unavailable", "")
 	if posts != 0 || record.Phase != job.Working {
 		t.Errorf("%d posts, phase %s", posts, record.Phase)
@@ -240,9 +240,9 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// faulty is a journal that fails where told, and else writes to the ledger.
+// faulty is a store that fails where told, and else writes to the ledger.
 type faulty struct {
-	pipeline.Journal
+	pipeline.RecordStore
 	fails func(r job.Record) error
 }
 
@@ -250,7 +250,7 @@ func (f *faulty) Save(ctx context.Context, r job.Record) error {
 	if err := f.fails(r); err != nil {
 		return err
 	}
-	return f.Journal.Save(ctx, r)
+	return f.RecordStore.Save(ctx, r)
 }
 
 // TestTheReceiptIsInsistedOn: what Redox has taken is written down, however
@@ -288,7 +288,7 @@ func TestTheReceiptIsInsistedOn(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			asks := 0
-			_, _, err = w.deliverOn(ctx, asked, page.Record(), &faulty{kept{Page: page}, func(r job.Record) error {
+			_, _, err = w.deliverOn(ctx, asked, page.Record(), &faulty{kept{Entry: page}, func(r job.Record) error {
 				if r.Phase != job.Accepted {
 					return nil
 				}
@@ -323,7 +323,7 @@ func TestStoppedBeforeThePost(t *testing.T) {
 	defer cancel()
 	posts := 0
 	w.watch(func(string) { posts++ })
-	record, _, err := w.deliverOn(ctx, asked, page.Record(), &faulty{kept{Page: page}, func(job.Record) error { cancel(); return nil }})
+	record, _, err := w.deliverOn(ctx, asked, page.Record(), &faulty{kept{Entry: page}, func(job.Record) error { cancel(); return nil }})
 	wantFault(t, err, fault.Interrupted, "interrupted", "")
 	if kept, _ := w.found(); kept.Phase != job.Sending || record.Phase != job.Working || posts != 0 {
 		t.Errorf("the ledger says %s, the record %s, after %d posts", kept.Phase, record.Phase, posts)
@@ -366,7 +366,7 @@ func TestStoppedWhileSending(t *testing.T) {
 // unjudged loses its judgement of a sending that Redox took.
 type unjudged struct{ pipeline.Redox }
 
-func (u unjudged) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, error) {
+func (u unjudged) Send(ctx context.Context, l pipeline.MessageRequest) (schemas.Receipt, error) {
 	if _, err := u.Redox.Send(ctx, l); err != nil {
 		return schemas.Receipt{}, err
 	}

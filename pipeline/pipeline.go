@@ -81,11 +81,11 @@ type Progress interface {
 
 // Deliver carries a job on from where record says it is until Redox has
 // accepted its message. It changes record as it goes and saves it through
-// journal: when it returns nil, the saved record is Accepted and holds the
+// records: when it returns nil, the saved record is Accepted and holds the
 // receipt. Otherwise the error holds a *fault.Fault, and record, with what was
 // learned on the way, is the caller's to save.
-func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, u Understood, record *job.Record, journal Journal, progress Progress) error {
-	d := &delivery{line: p, class: class, job: u.Job, draft: u.draft, record: record, journal: journal, progress: progress, proven: p.now()}
+func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, u Understood, record *job.Record, records RecordStore, progress Progress) error {
+	d := &delivery{line: p, class: class, job: u.Job, draft: u.draft, record: record, records: records, progress: progress, confirmed: p.now()}
 	defer d.close()
 	if err := d.run(ctx); err != nil {
 		return interrupted(ctx, err)
@@ -94,7 +94,7 @@ func (p *Pipeline) Deliver(ctx context.Context, class schemas.Class, u Understoo
 }
 
 // interrupted tells a fault of the world from the end of this process: a
-// cancelled context surfaces as all kinds of errors. An outcome nobody knows
+// cancelled context surfaces as all kinds of errors. An unknown outcome
 // stays unknown whatever caused it.
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil {

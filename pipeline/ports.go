@@ -41,8 +41,8 @@ type Payload struct {
 	AdmittedAt time.Time
 }
 
-// Parcel is one file on its way to Redox's blob store.
-type Parcel struct {
+// UploadRequest is one file on its way to Redox's blob store.
+type UploadRequest struct {
 	SourceID string
 	// DataModel says which of Redox's two stores takes the file: that of the
 	// Data Model API, or FHIR's Binary.
@@ -52,8 +52,8 @@ type Parcel struct {
 	Payload
 }
 
-// Letter is one message on its way to a destination.
-type Letter struct {
+// MessageRequest is one message on its way to a destination.
+type MessageRequest struct {
 	SourceID    string
 	Destination schemas.Destination
 	// DataModel says which of Redox's two APIs takes the message.
@@ -76,18 +76,18 @@ type Redox interface {
 	// endpoint does not hold a file open.
 	Authorize(ctx context.Context) error
 	// Upload stores a file and gives the URL that names it in a message.
-	Upload(ctx context.Context, parcel Parcel) (url string, err error)
+	Upload(ctx context.Context, request UploadRequest) (url string, err error)
 	// Send posts a message. A receipt means that Redox has durably queued it.
-	Send(ctx context.Context, letter Letter) (schemas.Receipt, error)
+	Send(ctx context.Context, request MessageRequest) (schemas.Receipt, error)
 }
 
-// Journal keeps the record of the one job in hand.
-type Journal interface {
-	// Save replaces the record if nobody else has changed it since, else it
+// RecordStore keeps the record of the one job in hand.
+type RecordStore interface {
+	// Save replaces the record if no other worker has changed it since, else it
 	// fails with a fault of kind superseded. A fault of scope ledger means that
 	// nothing can be proven and nothing may be sent.
 	Save(ctx context.Context, record job.Record) error
-	// Owned fails with a fault of kind superseded when the lease of the job has
+	// CheckLease fails with a fault of kind superseded when the lease of the job has
 	// ended without a renewal, so that another worker may have the job by now.
-	Owned() error
+	CheckLease() error
 }

@@ -16,12 +16,12 @@ const previewURL = "https://blob.redoxengine.com/preview-of-file-%d"
 
 // Preview composes the message of a job as Deliver would and sends nothing. It
 // reads the files' sizes and types from the store, and their bytes where they
-// are embedded, when the letter is opened. The caller closes what it opens.
-func (p *Pipeline) Preview(ctx context.Context, asked schemas.Job) (Letter, error) {
+// are embedded, when the request is opened. The caller closes what it opens.
+func (p *Pipeline) Preview(ctx context.Context, asked schemas.Job) (MessageRequest, error) {
 	d := &delivery{line: p, job: asked, record: &job.Record{}, progress: unwatched{}}
 	defer d.close()
 	if err := d.survey(ctx); err != nil {
-		return Letter{}, err
+		return MessageRequest{}, err
 	}
 	transfer := d.transferOf()
 	d.record.Travel(transfer)
@@ -32,9 +32,9 @@ func (p *Pipeline) Preview(ctx context.Context, asked schemas.Job) (Letter, erro
 	}
 	message, err := d.compose()
 	if err != nil {
-		return Letter{}, err
+		return MessageRequest{}, err
 	}
-	return d.letter(message), nil
+	return d.messageRequest(message), nil
 }
 
 // unwatched is the Progress of a job that is not watched.
@@ -50,9 +50,9 @@ func (unwatched) Left()                {}
 func (unwatched) Repeats() bool        { return true }
 func (unwatched) Passed(Stage)         {}
 
-// letter addresses a message.
-func (d *delivery) letter(message *compose.Message) Letter {
-	return Letter{
+// messageRequest addresses a message.
+func (d *delivery) messageRequest(message *compose.Message) MessageRequest {
+	return MessageRequest{
 		SourceID:    d.job.SourceID,
 		Destination: d.job.Destination,
 		DataModel:   message.API == compose.DataModel,

@@ -268,18 +268,18 @@ func TestBothWaysOfMany(t *testing.T) {
 func TestPreviewSendsNothing(t *testing.T) {
 	w := newWorld(t)
 	asked := jobOf(schemas.Embed, w.put("a.txt", document(500, "a")))
-	letter, err := w.line.Preview(t.Context(), asked)
+	request, err := w.line.Preview(t.Context(), asked)
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := letter.Open(t.Context())
+	body, err := request.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer body.Close()
 	var preview bytes.Buffer
-	if n, err := preview.ReadFrom(body); err != nil || n != letter.Size {
-		t.Fatalf("%d of %d bytes, %v", n, letter.Size, err)
+	if n, err := preview.ReadFrom(body); err != nil || n != request.Size {
+		t.Fatalf("%d of %d bytes, %v", n, request.Size, err)
 	}
 	w.took(0, 0)
 	if _, _, err := w.deliver(t.Context(), asked); err != nil {

@@ -54,7 +54,7 @@ func (a *away) Part(context.Context, schemas.File, job.Pin, int64, int64) ([]byt
 
 func (a *away) TryAdmit(schemas.Class) bool { return true }
 
-func (a *away) Upload(context.Context, Parcel) (string, error) { return "", a.ask() }
+func (a *away) Upload(context.Context, UploadRequest) (string, error) { return "", a.ask() }
 
 // TestEveryStepThatOthersDecideIsWatched, is repeated in hand, and only where that is
 // allowed; no wait is left over.
@@ -77,7 +77,7 @@ func TestEveryStepThatOthersDecideIsWatched(t *testing.T) {
 				others := &away{t: t, progress: progress}
 				d := &delivery{
 					line: New(others, others, Settings{Retry: RetryPolicy{Tries: 3, First: time.Second, Longest: time.Second}}, time.Now),
-					job:  asked, record: &job.Record{}, progress: progress, proven: time.Now(),
+					job:  asked, record: &job.Record{}, progress: progress, confirmed: time.Now(),
 				}
 				err := run(t.Context(), d)
 				want := 3
@@ -92,16 +92,16 @@ func TestEveryStepThatOthersDecideIsWatched(t *testing.T) {
 	}
 }
 
-// owned is a Journal whose lease lives.
-type owned struct{ Journal }
+// leased is a RecordStore whose lease lives.
+type leased struct{ RecordStore }
 
-func (owned) Owned() error { return nil }
+func (leased) CheckLease() error { return nil }
 
 // TestBytesThatMoveAreTold.
 func TestBytesThatMoveAreTold(t *testing.T) {
 	progress := &watched{}
-	d := &delivery{line: &Pipeline{}, progress: progress, journal: owned{}}
-	p := d.fenced(Payload{Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
+	d := &delivery{line: &Pipeline{}, progress: progress, records: leased{}}
+	p := d.guardLease(Payload{Size: 5, Open: func(context.Context) (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader("hello")), nil
 	}}, nil)
 	body, err := p.Open(t.Context())

@@ -234,11 +234,11 @@ func (u *uploads) Passed(s pipeline.Stage) { u.stages = append(u.stages, s) }
 
 // kept is a page of a job whose lease lives until lost is set.
 type kept struct {
-	worker.Page
+	worker.Entry
 	lost *atomic.Bool
 }
 
-func (k kept) Owned() error {
+func (k kept) CheckLease() error {
 	if k.lost != nil && k.lost.Load() {
 		return &fault.Fault{Kind: fault.Superseded, Scope: fault.Job, Code: "lease_lost"}
 	}
@@ -255,12 +255,12 @@ func (w *world) deliver(ctx context.Context, asked schemas.Job) (job.Record, *up
 	}
 	record := page.Record()
 	record.Phase = job.Working // a worker claims the job first
-	return w.deliverOn(ctx, asked, record, kept{Page: page})
+	return w.deliverOn(ctx, asked, record, kept{Entry: page})
 }
 
-func (w *world) deliverOn(ctx context.Context, asked schemas.Job, record job.Record, journal pipeline.Journal) (job.Record, *uploads, error) {
+func (w *world) deliverOn(ctx context.Context, asked schemas.Job, record job.Record, store pipeline.RecordStore) (job.Record, *uploads, error) {
 	told := &uploads{}
-	err := w.line.Deliver(ctx, schemas.Live, pipeline.Understood{Job: asked}, &record, journal, told)
+	err := w.line.Deliver(ctx, schemas.Live, pipeline.Understood{Job: asked}, &record, store, told)
 	return record, told, err
 }
 

@@ -152,6 +152,9 @@ func (p *parser) object(at *shape) (any, bool) {
 		if !p.again(name, named) {
 			inside, keep = object.look(name)
 		}
+		if p.quiet && object.extra > maxKept {
+			return nil, false // the first of them are refused already
+		}
 		if keep {
 			p.note()
 		}

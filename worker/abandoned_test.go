@@ -53,7 +53,7 @@ func TestWhoTakesAJobIsNoLongerReleased(t *testing.T) {
 	data := jobJSON("job", "a")
 	w.remember("job", job.Record{Phase: job.Working, Attempt: 1, Sequence: 1000, Digest: digest(data), Released: true})
 	taken := make(chan job.Record, 1)
-	w.start(&script{deliver: func(ctx context.Context, _ *job.Record, _ pipeline.Journal) error {
+	w.start(&script{deliver: func(ctx context.Context, _ *job.Record, _ pipeline.RecordStore) error {
 		r, _, err := w.ledger.Find(ctx, keyOf("job"))
 		if err != nil {
 			t.Error(err)

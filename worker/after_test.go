@@ -27,7 +27,7 @@ type inOrder struct {
 	gate map[string]chan struct{}
 }
 
-func (s *inOrder) Deliver(ctx context.Context, _ schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.Journal, _ pipeline.Progress) error {
+func (s *inOrder) Deliver(ctx context.Context, _ schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.RecordStore, _ pipeline.Progress) error {
 	if wait := s.gate[job.ID]; wait != nil {
 		<-wait
 	}

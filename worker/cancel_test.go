@@ -128,34 +128,34 @@ func TestCancelWhileUnderWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, want string
-		deliver    func(w *world, heard func()) func(ctx context.Context, r *job.Record, j pipeline.Journal) error
+		deliver    func(w *world, heard func()) func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error
 	}{
-		{"waiting", "1/retrying 2/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
-			return func(context.Context, *job.Record, pipeline.Journal) error {
+		{"waiting", "1/retrying 2/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.RecordStore) error {
+			return func(context.Context, *job.Record, pipeline.RecordStore) error {
 				go heard()
 				return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing", RetryAfter: 30 * time.Second}
 			}
 		}},
-		{"about to be sent", "1/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
-			return func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+		{"about to be sent", "1/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.RecordStore) error {
+			return func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 				heard()
 				return (&script{post: func(int) *fault.Fault { w.t.Error("it was sent"); return nil }}).Deliver(ctx, schemas.Backfill, pipeline.Understood{}, r, j, nil)
 			}
 		}},
-		{"after a fault", "1/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
-			return func(context.Context, *job.Record, pipeline.Journal) error {
+		{"after a fault", "1/cancelled", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.RecordStore) error {
+			return func(context.Context, *job.Record, pipeline.RecordStore) error {
 				heard()
 				return &fault.Fault{Kind: fault.Retryable, Scope: fault.Destination, Code: "passing"}
 			}
 		}},
-		{"of unknown outcome", "1/unknown", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
-			return func(context.Context, *job.Record, pipeline.Journal) error {
+		{"of unknown outcome", "1/unknown", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.RecordStore) error {
+			return func(context.Context, *job.Record, pipeline.RecordStore) error {
 				heard()
 				return &fault.Fault{Kind: fault.UnknownOutcome, Scope: fault.Destination, Code: "answer_lost"}
 			}
 		}},
-		{"refused", "1/failed", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.Journal) error {
-			return func(context.Context, *job.Record, pipeline.Journal) error {
+		{"refused", "1/failed", func(w *world, heard func()) func(context.Context, *job.Record, pipeline.RecordStore) error {
+			return func(context.Context, *job.Record, pipeline.RecordStore) error {
 				heard()
 				return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: "refused"}
 			}
@@ -179,7 +179,7 @@ func TestCancelWhileUnderWay(t *testing.T) {
 			s := &script{post: accepts}
 			deliver, first := c.deliver(w, heard), make(chan struct{}, 1)
 			first <- struct{}{}
-			s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+			s.deliver = func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 				select {
 				case <-first:
 					return deliver(ctx, r, j)

@@ -45,7 +45,7 @@ func (r *jobRun) carryOut(ctx context.Context, f *fault.Fault, out job.Outcome) 
 	settling, cancel := r.outlive(ctx)
 	defer cancel()
 	if err := r.save(settling); err != nil {
-		r.setAside(ctx, err)
+		r.redeliverLater(ctx, err)
 		return
 	}
 	switch o := out.(type) {
@@ -61,8 +61,8 @@ func (r *jobRun) carryOut(ctx context.Context, f *fault.Fault, out job.Outcome) 
 	}
 }
 
-// setAside leaves a job of which nothing can be written now.
-func (r *jobRun) setAside(ctx context.Context, err error) {
+// redeliverLater leaves a job of which nothing can be written now.
+func (r *jobRun) redeliverLater(ctx context.Context, err error) {
 	f := fault.Of(err)
 	r.report.met(f)
 	r.leave(ctx, job.Leave(f, ctx.Err() != nil))
@@ -70,7 +70,7 @@ func (r *jobRun) setAside(ctx context.Context, err error) {
 
 // leave carries out an outcome that leaves the record as it is: StepBack or SetAside.
 func (r *jobRun) leave(ctx context.Context, out job.Outcome) {
-	aside, ok := out.(job.SetAside)
+	aside, ok := out.(job.RedeliverLater)
 	if !ok {
 		r.report.log.Warn("stepped back from a job that another worker owns", "job", r.job.ID)
 		return
@@ -91,10 +91,10 @@ const handOverTime = 2 * time.Second
 // handOver tries once to say in the record that this worker lets go of the job
 // with a word: one that is only set aside was not abandoned.
 func (r *jobRun) handOver(ctx context.Context) {
-	if r.page == nil {
+	if r.entry == nil {
 		return
 	}
-	record := r.page.Record()
+	record := r.entry.Record()
 	if record.Phase != job.Working || record.Released || record.Owner != r.services.name {
 		return
 	}

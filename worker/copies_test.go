@@ -287,7 +287,7 @@ func TestPublishedAgainAfterTheEnd(t *testing.T) {
 		var seen job.Record
 		s := &script{post: accepts}
 		plain := &script{post: accepts}
-		s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+		s.deliver = func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 			seen = *r
 			return plain.Deliver(ctx, schemas.Live, pipeline.Understood{}, r, j, nil)
 		}
@@ -315,7 +315,7 @@ func TestFixedWhileItWaited(t *testing.T) {
 	})
 	files := make(chan []job.FileRecord, 1)
 	plain := &script{post: accepts}
-	w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+	w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 		files <- slices.Clone(r.Files)
 		return plain.Deliver(ctx, schemas.Live, pipeline.Understood{}, r, j, nil)
 	}}, nil)

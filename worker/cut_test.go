@@ -81,15 +81,15 @@ type cutLedger struct {
 	cut *cut
 }
 
-func (l *cutLedger) Open(ctx context.Context, id schemas.JobKey, fresh job.Record) (page worker.Page, created bool, err error) {
+func (l *cutLedger) Open(ctx context.Context, id schemas.JobKey, fresh job.Record) (entry worker.Entry, created bool, err error) {
 	err = l.cut.step(func() (err error) {
-		page, created, err = l.Ledger.Open(ctx, id, fresh)
+		entry, created, err = l.Ledger.Open(ctx, id, fresh)
 		return err
 	})
 	if err != nil {
 		return nil, false, ledgerFault(err)
 	}
-	return &cutPage{page, l.cut}, created, nil
+	return &cutEntry{entry, l.cut}, created, nil
 }
 
 func (l *cutLedger) Find(ctx context.Context, id schemas.JobKey) (r job.Record, ok bool, err error) {
@@ -100,13 +100,13 @@ func (l *cutLedger) Find(ctx context.Context, id schemas.JobKey) (r job.Record, 
 	return r, ok, ledgerFault(err)
 }
 
-type cutPage struct {
-	worker.Page
+type cutEntry struct {
+	worker.Entry
 	cut *cut
 }
 
-func (p *cutPage) Save(ctx context.Context, r job.Record) error {
-	if err := p.cut.step(func() error { return p.Page.Save(ctx, r) }); err != nil {
+func (p *cutEntry) Save(ctx context.Context, r job.Record) error {
+	if err := p.cut.step(func() error { return p.Entry.Save(ctx, r) }); err != nil {
 		return ledgerFault(err)
 	}
 	return nil

@@ -36,11 +36,11 @@ func (r *jobRun) classify(ctx context.Context) (job.CopyKind, error) {
 	if _, known := s.queueNow(); !known {
 		return "", queueFault("the queue's time is not known, by which deadlines are judged", nil)
 	}
-	page, created, err := s.ledger.Open(ctx, r.key(), job.Fresh(r.copy, s.name, s.now()))
+	entry, created, err := s.ledger.Open(ctx, r.key(), job.Fresh(r.copy, s.name, s.now()))
 	if err != nil {
 		return "", err
 	}
-	r.page, r.record = page, page.Record()
+	r.entry, r.record = entry, entry.Record()
 	if created {
 		return job.New, nil
 	}

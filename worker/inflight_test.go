@@ -51,7 +51,7 @@ func TestACopyThatIsStillInHand(t *testing.T) {
 	w := newWorld(t)
 	w.lease = 3 * time.Second
 	s := &script{}
-	s.deliver = func(ctx context.Context, record *job.Record, journal pipeline.Journal) error {
+	s.deliver = func(ctx context.Context, record *job.Record, journal pipeline.RecordStore) error {
 		s.posts.Add(1)
 		record.Phase = job.Sending
 		if err := journal.Save(ctx, *record); err != nil {

@@ -51,7 +51,7 @@ func (one *lease) extend(now time.Time) {
 	one.until.Store(&until)
 }
 
-// alive tells whether the server can still count the job as this worker's: a
+// alive reports whether the server can still count the job as this worker's: a
 // process that was frozen, or cut off from the server, finds out here.
 func (one *lease) alive() bool { return !time.Now().After(*one.until.Load()) }
 

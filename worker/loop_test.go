@@ -18,7 +18,7 @@ type openBook struct {
 	save func(ctx context.Context, r job.Record) error
 }
 
-func (b openBook) Open(_ context.Context, _ schemas.JobKey, fresh job.Record) (Page, bool, error) {
+func (b openBook) Open(_ context.Context, _ schemas.JobKey, fresh job.Record) (Entry, bool, error) {
 	return openPage{b, fresh}, true, nil
 }
 
@@ -43,7 +43,7 @@ func (slow) Understand(schemas.Lane, []byte) (pipeline.Understood, error) {
 	return pipeline.Understood{Job: schemas.Job{ID: "job", RequestedAt: time.Now()}}, nil
 }
 
-func (s slow) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, _ *job.Record, _ pipeline.Journal, p pipeline.Progress) error {
+func (s slow) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, _ *job.Record, _ pipeline.RecordStore, p pipeline.Progress) error {
 	return s.deliver(ctx, p)
 }
 
@@ -280,7 +280,7 @@ func (ofRun) Line() Line { return Line{Run: "run", Number: 1} }
 // stubborn is a pipeline that sends although the worker stops.
 type stubborn struct{ slow }
 
-func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, r *job.Record, j pipeline.Journal, _ pipeline.Progress) error {
+func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, r *job.Record, j pipeline.RecordStore, _ pipeline.Progress) error {
 	r.Phase = job.Sending
 	return j.Save(context.WithoutCancel(ctx), *r)
 }

@@ -30,7 +30,7 @@ func TestPanics(t *testing.T) {
 	}{
 		{"in the pipeline", "1/retrying 2/accepted", func(once func() bool) *script {
 			plain := &script{post: accepts}
-			return &script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+			return &script{deliver: func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 				if once() {
 					panic(errors.New(canary))
 				}
@@ -47,7 +47,7 @@ func TestPanics(t *testing.T) {
 		}},
 		{"before the acceptance is written down", "1/retrying! 2/accepted!", func(once func() bool) *script {
 			s := &script{post: accepts}
-			s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+			s.deliver = func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 				return s.send(ctx, r, journal(func(ctx context.Context, r job.Record) error {
 					if r.Phase == job.Accepted && once() {
 						panic(canary)
@@ -91,14 +91,14 @@ func TestPanics(t *testing.T) {
 type journal func(ctx context.Context, r job.Record) error
 
 func (j journal) Save(ctx context.Context, r job.Record) error { return j(ctx, r) }
-func (journal) Owned() error                                   { return nil }
+func (journal) CheckLease() error                              { return nil }
 
 // TestAPanicAfterTheEnd: what the ledger has as accepted is not sent again.
 func TestAPanicAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := &script{post: accepts}
-	s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+	s.deliver = func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 		if err := s.send(ctx, r, j); err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func TestSetAsideIsNotAbandoned(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.lease = 10 * time.Minute
-	stop := w.start(&script{deliver: func(context.Context, *job.Record, pipeline.Journal) error {
+	stop := w.start(&script{deliver: func(context.Context, *job.Record, pipeline.RecordStore) error {
 		return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unavailable"}
 	}}, nil)
 	w.publish(jobJSON("job", "a"))
@@ -160,7 +160,7 @@ func TestAnotherOwner(t *testing.T) {
 	w := newWorld(t)
 	w.lease = 10 * time.Minute
 	done := make(chan error, 1)
-	stop := w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+	stop := w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 		theirs := w.record("job")
 		theirs.Owner = "another"
 		w.remember("job", theirs)
@@ -258,7 +258,7 @@ func TestStopGivesBackAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.lease, w.settings.Grace = 10*time.Minute, 0
 	begun := make(chan struct{})
-	stop := w.start(&script{deliver: func(ctx context.Context, _ *job.Record, _ pipeline.Journal) error {
+	stop := w.start(&script{deliver: func(ctx context.Context, _ *job.Record, _ pipeline.RecordStore) error {
 		close(begun)
 		<-ctx.Done()
 		return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted", Cause: ctx.Err()}
@@ -282,7 +282,7 @@ func TestStopWhileSending(t *testing.T) {
 	w := newWorld(t)
 	w.lease, w.settings.Grace = 10*time.Minute, 0
 	begun := make(chan struct{})
-	stop := w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.Journal) error {
+	stop := w.start(&script{deliver: func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error {
 		r.Phase = job.Sending
 		if err := j.Save(ctx, *r); err != nil {
 			return err

@@ -100,8 +100,8 @@ func (p *pace) halt() {
 	}
 }
 
-// queued watches a wait for the budget. A live job has a right to its slot.
-func (p *pace) queued() {
+// awaitBudget watches a wait for the budget. A live job has a right to its slot.
+func (p *pace) awaitBudget() {
 	if p.slot.Lane.Class == schemas.Backfill {
 		p.begin(lanes.ForBudget)
 	}

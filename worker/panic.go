@@ -48,7 +48,7 @@ func (r *jobRun) deliver(ctx context.Context) (err error) {
 func (r *jobRun) afterPanic() error {
 	f := &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: codePanic, Text: "the worker failed on this job: a defect"}
 	if r.record.Phase == job.Accepted {
-		if r.record = r.page.Record(); r.record.Phase == job.Accepted {
+		if r.record = r.entry.Record(); r.record.Phase == job.Accepted {
 			return nil
 		}
 	}

@@ -19,7 +19,7 @@ type Delivery interface {
 	Sequence() uint64
 	// Stored is when the server stored the copy, by the server's clock. With
 	// the sequence it tells the copy from every other, also from one of a
-	// stream that was made anew and counts from 1 again.
+	// stream that was deleted and made again, which counts from 1.
 	Stored() time.Time
 	// Attempt is the number that a schedule of the job gave the copy that it brought
 	// back. It is 0 for a copy that a publisher sent, whatever that says of itself.
@@ -126,11 +126,11 @@ type Clock interface {
 	Now() (now time.Time, known bool)
 }
 
-// Page is the ledger's record of one job, open for compare-and-set.
-type Page interface {
+// Entry is the ledger's record of one job, open for compare-and-set.
+type Entry interface {
 	// Record is the record as it was found or made.
 	Record() job.Record
-	// Save is pipeline.Journal's.
+	// Save is pipeline.RecordStore's.
 	Save(ctx context.Context, record job.Record) error
 }
 
@@ -138,7 +138,7 @@ type Page interface {
 type Ledger interface {
 	// Open makes a record for the job if there is none, and says whether it
 	// did; otherwise the page holds what was found.
-	Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (page Page, created bool, err error)
+	Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (page Entry, created bool, err error)
 	// Find reads the record of a job without touching it; ok is false where the
 	// ledger knows nothing of the job.
 	Find(ctx context.Context, job schemas.JobKey) (record job.Record, ok bool, err error)
@@ -147,5 +147,5 @@ type Ledger interface {
 // Deliverer is the pipeline.
 type Deliverer interface {
 	Understand(lane schemas.Lane, data []byte) (pipeline.Understood, error)
-	Deliver(ctx context.Context, class schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.Journal, progress pipeline.Progress) error
+	Deliver(ctx context.Context, class schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.RecordStore, progress pipeline.Progress) error
 }

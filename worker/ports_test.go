@@ -187,7 +187,7 @@ type noBook struct {
 	open func(ctx context.Context) error
 }
 
-func (b *noBook) Open(ctx context.Context, _ schemas.JobKey, fresh job.Record) (Page, bool, error) {
+func (b *noBook) Open(ctx context.Context, _ schemas.JobKey, fresh job.Record) (Entry, bool, error) {
 	return nil, false, b.open(ctx)
 }
 

@@ -26,13 +26,13 @@ func (r *jobRun) Save(ctx context.Context, record job.Record) error {
 			return job.RunCancelled()
 		}
 	}
-	return r.page.Save(ctx, record.WrittenBy(r.services.name, r.services.now()))
+	return r.entry.Save(ctx, record.WrittenBy(r.services.name, r.services.now()))
 }
 
 func (r *jobRun) save(ctx context.Context) error { return r.Save(ctx, r.record) }
 
-// Owned implements pipeline.RecordStore.
-func (r *jobRun) Owned() error {
+// CheckLease implements pipeline.RecordStore.
+func (r *jobRun) CheckLease() error {
 	if r.lease.alive() {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (r *jobRun) Owned() error {
 }
 
 // Queued implements pipeline.Progress.
-func (r *jobRun) Queued() { r.place.pace.queued() }
+func (r *jobRun) Queued() { r.place.pace.awaitBudget() }
 
 // Admitted implements pipeline.Progress.
 func (r *jobRun) Admitted() { r.place.pace.admitted() }

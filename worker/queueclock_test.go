@@ -64,7 +64,7 @@ func (at endingAt) Understand(schemas.Lane, []byte) (pipeline.Understood, error)
 	return pipeline.Understood{Job: schemas.Job{ID: "job", RequestedAt: time.Time(at).Add(-time.Hour), ExpiresAt: time.Time(at)}}, nil
 }
 
-func (endingAt) Deliver(context.Context, schemas.Class, pipeline.Understood, *job.Record, pipeline.Journal, pipeline.Progress) error {
+func (endingAt) Deliver(context.Context, schemas.Class, pipeline.Understood, *job.Record, pipeline.RecordStore, pipeline.Progress) error {
 	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: "passing"}
 }
 

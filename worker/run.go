@@ -45,7 +45,7 @@ type jobRun struct {
 	report   report
 	job      pipeline.Understood
 	copy     job.Copy
-	page     Page
+	entry    Entry
 	record   job.Record
 	// before is why the attempt before this one did not end in acceptance.
 	before *schemas.Reason
@@ -126,7 +126,7 @@ func (r *jobRun) run(ctx context.Context) {
 		return
 	}
 	if err != nil {
-		r.setAside(ctx, err)
+		r.redeliverLater(ctx, err)
 		return
 	}
 	switch kind {
@@ -152,7 +152,7 @@ func (r *jobRun) try(ctx context.Context, kind job.CopyKind, refusal error) {
 		refusal, err = r.refusal(ctx, refusal)
 	}
 	if err != nil {
-		r.setAside(ctx, err)
+		r.redeliverLater(ctx, err)
 		return
 	}
 	if refusal != nil {
@@ -161,7 +161,7 @@ func (r *jobRun) try(ctx context.Context, kind job.CopyKind, refusal error) {
 	}
 	waits, err := r.precede(ctx)
 	if err != nil {
-		r.setAside(ctx, err)
+		r.redeliverLater(ctx, err)
 		return
 	}
 	if waits != nil {

@@ -47,7 +47,7 @@ func (counted) Understand(lane schemas.Lane, _ []byte) (pipeline.Understood, err
 	return pipeline.Understood{Job: schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}}, nil
 }
 
-func (c counted) Deliver(_ context.Context, class schemas.Class, job pipeline.Understood, _ *job.Record, _ pipeline.Journal, _ pipeline.Progress) error {
+func (c counted) Deliver(_ context.Context, class schemas.Class, job pipeline.Understood, _ *job.Record, _ pipeline.RecordStore, _ pipeline.Progress) error {
 	c.mu.Lock()
 	c.begun[schemas.Lane{Class: class, Destination: job.ID}]++
 	c.mu.Unlock()

@@ -24,7 +24,7 @@ func (r *jobRun) settle(ctx context.Context) {
 	}
 	if err != nil {
 		// The ledger has the decision: the redelivery comes back to this step.
-		r.setAside(ctx, err)
+		r.redeliverLater(ctx, err)
 		return
 	}
 	r.ack(settling)
@@ -131,7 +131,7 @@ func (r *jobRun) event(status schemas.Status, record *job.Record, reason *schema
 		data.NextAttemptAt = record.NextAttemptAt
 	}
 	event := schemas.NewEvent(r.services.prefix, data, r.services.now())
-	if status == schemas.StatusDuplicate || status == schemas.StatusUnknown && r.page == nil {
+	if status == schemas.StatusDuplicate || status == schemas.StatusUnknown && r.entry == nil {
 		// Each copy of the job ends so, without a record that counts them.
 		event.ID = schemas.DuplicateID(event.ID, r.copy.Sequence)
 	}

@@ -60,7 +60,7 @@ func (brisk) Understand(lane schemas.Lane, _ []byte) (pipeline.Understood, error
 	return pipeline.Understood{Job: schemas.Job{ID: lane.Destination, RequestedAt: time.Now()}}, nil
 }
 
-func (b brisk) Deliver(_ context.Context, _ schemas.Class, job pipeline.Understood, _ *job.Record, _ pipeline.Journal, _ pipeline.Progress) error {
+func (b brisk) Deliver(_ context.Context, _ schemas.Class, job pipeline.Understood, _ *job.Record, _ pipeline.RecordStore, _ pipeline.Progress) error {
 	if job.ID == "shut" {
 		b.probes.Add(1)
 	}

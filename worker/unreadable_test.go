@@ -125,7 +125,7 @@ func TestALaneOfALaterVersion(t *testing.T) {
 	other := schemas.Lane{Class: schemas.Live, Destination: "other"}
 	w.publish(jobJSON("a", "a"))
 	s := &script{post: accepts, understand: func([]byte) (pipeline.Understood, error) { return pipeline.Understood{Job: schemas.Job{ID: "b"}}, nil }}
-	s.deliver = func(ctx context.Context, r *job.Record, j pipeline.Journal) error { return s.send(ctx, r, j) }
+	s.deliver = func(ctx context.Context, r *job.Record, j pipeline.RecordStore) error { return s.send(ctx, r, j) }
 	w.start(s, nil)
 	if _, err := w.js.Publish(t.Context(), schemas.JobSubject(w.prefix, other), []byte(`{}`)); err != nil {
 		t.Fatal(err)

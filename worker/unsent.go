@@ -65,7 +65,7 @@ func (r *jobRun) endUnsent(ctx context.Context, status schemas.Status, reason *s
 		err = r.tell(settling, status, reason)
 	}
 	if err != nil {
-		r.setAside(ctx, err)
+		r.redeliverLater(ctx, err)
 		return
 	}
 	r.report.decided(status)

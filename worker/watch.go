@@ -116,9 +116,9 @@ func (r *jobRun) ended() {
 
 // Look is what a worker has in hand at one moment.
 type Look struct {
-	// Slots are all slots, InHand those in use, and Parked the jobs that keep none.
-	Slots, InHand, Parked int
-	Lanes                 []LaneLook
+	// Slots are all slots, InHand those in use, and AwaitingAnswer the jobs that keep none.
+	Slots, InHand, AwaitingAnswer int
+	Lanes                         []LaneLook
 }
 
 // LaneLook is a lane as one worker sees it.
@@ -169,6 +169,6 @@ func (w *Worker) Look(ctx context.Context) (look Look, ok bool) {
 
 // look answers a Look.
 func (l *loop) look(reply chan<- Look) {
-	slots, yielded, queued := l.table.InHand()
-	reply <- Look{Slots: l.settings.Slots, InHand: slots, Parked: yielded - queued, Lanes: l.table.Views()}
+	slots, yielded, awaitingBudget := l.table.InHand()
+	reply <- Look{Slots: l.settings.Slots, InHand: slots, AwaitingAnswer: yielded - awaitingBudget, Lanes: l.table.Views()}
 }

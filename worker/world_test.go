@@ -317,7 +317,7 @@ type script struct {
 	taken atomic.Int32
 	// understand and deliver replace what they are named for.
 	understand func(data []byte) (pipeline.Understood, error)
-	deliver    func(ctx context.Context, record *job.Record, journal pipeline.Journal) error
+	deliver    func(ctx context.Context, record *job.Record, journal pipeline.RecordStore) error
 }
 
 func (s *script) Understand(lane schemas.Lane, data []byte) (pipeline.Understood, error) {
@@ -330,7 +330,7 @@ func (s *script) Understand(lane schemas.Lane, data []byte) (pipeline.Understood
 // reader is a pipeline that can do no more than understand.
 var reader = pipeline.New(nil, nil, pipeline.Settings{Environment: schemas.Development}, time.Now)
 
-func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, record *job.Record, journal pipeline.Journal, _ pipeline.Progress) error {
+func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Understood, record *job.Record, journal pipeline.RecordStore, _ pipeline.Progress) error {
 	if s.deliver != nil {
 		return s.deliver(ctx, record, journal)
 	}
@@ -338,7 +338,7 @@ func (s *script) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Unders
 }
 
 // send posts, and writes down what came of it.
-func (s *script) send(ctx context.Context, record *job.Record, journal pipeline.Journal) error {
+func (s *script) send(ctx context.Context, record *job.Record, journal pipeline.RecordStore) error {
 	record.Phase = job.Sending
 	if err := journal.Save(ctx, *record); err != nil {
 		record.Phase = job.Working

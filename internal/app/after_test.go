@@ -54,7 +54,7 @@ func TestReplayOfAPredecessorAndItsFollowers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	desk := &deadletter.Desk{Letters: w.queue, Publisher: w.queue.Outbox(), Ledger: ledger.New(bucket, ledger.Patience), Prefix: "chartpost", By: "operator", Now: time.Now}
+	desk := &deadletter.Service{Letters: w.queue, Publisher: w.queue.Outbox(), Ledger: ledger.New(bucket, ledger.Patience), Prefix: "chartpost", By: "operator", Now: time.Now}
 	var letters []natsq.Letter
 	if err := w.queue.Letters(t.Context(), func(l natsq.Letter) bool { letters = append(letters, l); return true }); err != nil {
 		t.Fatal(err)

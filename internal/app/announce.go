@@ -86,7 +86,7 @@ func (a *announcer) record(ctx context.Context) diagnosis.Worker {
 	ctx, cancel := context.WithTimeout(ctx, gateEvery)
 	defer cancel()
 	if look, ok := a.worker.Look(ctx); ok {
-		w.Slots, w.InHand, w.AwaitingAnswer = look.Slots, look.InHand, look.Parked
+		w.Slots, w.InHand, w.AwaitingAnswer = look.Slots, look.InHand, look.AwaitingAnswer
 	}
 	state := a.requests.State()
 	if state.Requests == 0 {

@@ -280,6 +280,6 @@ func panicking(w *world, _ func()) (before, after metrics) {
 // defective panics when it is to deliver.
 type defective struct{ worker.Deliverer }
 
-func (defective) Deliver(context.Context, schemas.Class, pipeline.Understood, *job.Record, pipeline.Journal, pipeline.Progress) error {
+func (defective) Deliver(context.Context, schemas.Class, pipeline.Understood, *job.Record, pipeline.RecordStore, pipeline.Progress) error {
 	panic("a defect")
 }

@@ -82,7 +82,7 @@ func TestResolving(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	desk := &deadletter.Desk{Letters: w.queue, Publisher: w.queue.Outbox(), Ledger: ledger.New(bucket, ledger.Patience),
+	desk := &deadletter.Service{Letters: w.queue, Publisher: w.queue.Outbox(), Ledger: ledger.New(bucket, ledger.Patience),
 		Prefix: "chartpost", By: "operator", Now: time.Now}
 	isAccepted := func(e schemas.Event) bool { return e.Data.Status == schemas.StatusAccepted }
 	for _, id := range []string{"resent", "found"} {

@@ -17,10 +17,10 @@ import (
 // cut is a desk whose n-th call of anything fails, before it does something or
 // after.
 type cut struct {
-	*Desk
+	*Service
 	n     int
 	after bool
-	page  worker.Page
+	page  worker.Entry
 }
 
 var errCut = errors.New("cut off")
@@ -38,38 +38,38 @@ func (c *cut) step(do func() error) error {
 }
 
 func (c *cut) Letters(ctx context.Context, each func(natsq.Letter) bool) error {
-	return c.step(func() error { return c.Desk.Letters.Letters(ctx, each) })
+	return c.step(func() error { return c.Service.Letters.Letters(ctx, each) })
 }
 
 func (c *cut) Content(ctx context.Context, l natsq.Letter) (data []byte, err error) {
-	err = c.step(func() error { data, err = c.Desk.Letters.Content(ctx, l); return err })
+	err = c.step(func() error { data, err = c.Service.Letters.Content(ctx, l); return err })
 	return data, err
 }
 
 func (c *cut) Remove(ctx context.Context, l natsq.Letter) error {
-	return c.step(func() error { return c.Desk.Letters.Remove(ctx, l) })
+	return c.step(func() error { return c.Service.Letters.Remove(ctx, l) })
 }
 
 func (c *cut) Resubmit(ctx context.Context, lane schemas.Lane, id string, line worker.Line, data []byte) error {
-	return c.step(func() error { return c.Desk.Publisher.Resubmit(ctx, lane, id, line, data) })
+	return c.step(func() error { return c.Service.Publisher.Resubmit(ctx, lane, id, line, data) })
 }
 
 func (c *cut) Tell(ctx context.Context, lane schemas.Lane, e schemas.Event) error {
-	return c.step(func() error { return c.Desk.Publisher.Tell(ctx, lane, e) })
+	return c.step(func() error { return c.Service.Publisher.Tell(ctx, lane, e) })
 }
 
 func (c *cut) Holds(ctx context.Context, sequence uint64, stored time.Time, job schemas.JobKey) (held bool, err error) {
-	err = c.step(func() error { held, err = c.Desk.Publisher.Holds(ctx, sequence, stored, job); return err })
+	err = c.step(func() error { held, err = c.Service.Publisher.Holds(ctx, sequence, stored, job); return err })
 	return held, err
 }
 
-func (c *cut) Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (page worker.Page, created bool, err error) {
-	err = c.step(func() error { c.page, created, err = c.Desk.Ledger.Open(ctx, job, fresh); return err })
+func (c *cut) Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (page worker.Entry, created bool, err error) {
+	err = c.step(func() error { c.page, created, err = c.Service.Ledger.Open(ctx, job, fresh); return err })
 	return c, created, err
 }
 
 func (c *cut) Find(ctx context.Context, job schemas.JobKey) (record job.Record, ok bool, err error) {
-	err = c.step(func() error { record, ok, err = c.Desk.Ledger.Find(ctx, job); return err })
+	err = c.step(func() error { record, ok, err = c.Service.Ledger.Find(ctx, job); return err })
 	return record, ok, err
 }
 
@@ -94,9 +94,9 @@ func TestInterruptedAnywhere(t *testing.T) {
 				} else {
 					w.held(id)
 				}
-				c := &cut{Desk: w.desk("ann"), n: n, after: after}
-				broken := &Desk{Letters: c, Publisher: c, Ledger: c, Prefix: "chartpost", By: "operator ann", Now: time.Now}
-				decide := func(d *Desk) error {
+				c := &cut{Service: w.desk("ann"), n: n, after: after}
+				broken := &Service{Letters: c, Publisher: c, Ledger: c, Prefix: "chartpost", By: "operator ann", Now: time.Now}
+				decide := func(d *Service) error {
 					if how == "resend" {
 						jobs++
 						_, err := d.Resend(t.Context(), jobKey(id))

@@ -37,7 +37,7 @@ type Terms struct {
 // older are letters of the same job as letter's that go with it. The job begins
 // with the attempt after the one that ended in the letter. Errors that are no
 // *Refusal leave it open how far it came; the letter is there then.
-func (d *Desk) Replay(ctx context.Context, letter natsq.Letter, terms Terms, older ...natsq.Letter) (Outcome, error) {
+func (d *Service) Replay(ctx context.Context, letter natsq.Letter, terms Terms, older ...natsq.Letter) (Outcome, error) {
 	data, err := d.Letters.Content(ctx, letter)
 	if errors.Is(err, natsq.ErrNoLetter) {
 		return Gone, nil
@@ -108,7 +108,7 @@ func judge(letter natsq.Letter, asked schemas.Job, data []byte, record job.Recor
 
 // consider is judge, and asks the queue whether a job that is under way by its
 // record can go on: Resent where nothing would ever carry it on.
-func (d *Desk) consider(ctx context.Context, letter natsq.Letter, asked schemas.Job, data []byte, record job.Record, terms Terms) (Outcome, error) {
+func (d *Service) consider(ctx context.Context, letter natsq.Letter, asked schemas.Job, data []byte, record job.Record, terms Terms) (Outcome, error) {
 	outcome, err := judge(letter, asked, data, record, terms, d.Now())
 	if err != nil || outcome != UnderWay {
 		return outcome, err
@@ -133,7 +133,7 @@ func (d *Desk) consider(ctx context.Context, letter natsq.Letter, asked schemas.
 
 // publish writes into the record what must be known before the job runs again,
 // and publishes it.
-func (d *Desk) publish(ctx context.Context, letter natsq.Letter, asked schemas.Job, data []byte, terms Terms) (Outcome, error) {
+func (d *Service) publish(ctx context.Context, letter natsq.Letter, asked schemas.Job, data []byte, terms Terms) (Outcome, error) {
 	body, err := expiring(data, terms.Expires)
 	if err != nil {
 		return "", err
@@ -171,7 +171,7 @@ func (d *Desk) publish(ctx context.Context, letter natsq.Letter, asked schemas.J
 
 // Drop removes a dead letter, and the job with it. The job's record and its
 // events stay as they are.
-func (d *Desk) Drop(ctx context.Context, letter natsq.Letter) (Outcome, error) {
+func (d *Service) Drop(ctx context.Context, letter natsq.Letter) (Outcome, error) {
 	_, err := d.Letters.Content(ctx, letter)
 	if errors.Is(err, natsq.ErrNoLetter) {
 		return Gone, nil

@@ -243,8 +243,8 @@ func TestReplayInterruptedAnywhere(t *testing.T) {
 					w.held(id)
 				}
 				letter, terms := w.letterOf(id), Terms{Unknown: true, Expires: time.Now().Add(time.Hour)}
-				c := &cut{Desk: w.desk("ann"), n: n, after: after}
-				broken := &Desk{Letters: c, Publisher: c, Ledger: c, Prefix: "chartpost", By: "operator ann", Now: time.Now}
+				c := &cut{Service: w.desk("ann"), n: n, after: after}
+				broken := &Service{Letters: c, Publisher: c, Ledger: c, Prefix: "chartpost", By: "operator ann", Now: time.Now}
 				_, err := broken.Replay(t.Context(), letter, terms)
 				if cutOff = errors.Is(err, errCut); !cutOff && err != nil {
 					t.Fatal(err)

@@ -60,8 +60,8 @@ func TestReplayUnderWay(t *testing.T) {
 		}
 		w.emptyQueue()
 		for n := range 40 { // whatever step it dies at
-			c := &cut{Desk: w.desk("ann"), n: n + 1, after: n%2 == 0}
-			broken := &Desk{Letters: c, Publisher: c, Ledger: c, Prefix: "chartpost", By: "operator ann", Now: time.Now}
+			c := &cut{Service: w.desk("ann"), n: n + 1, after: n%2 == 0}
+			broken := &Service{Letters: c, Publisher: c, Ledger: c, Prefix: "chartpost", By: "operator ann", Now: time.Now}
 			outcome, err := broken.Replay(t.Context(), letter, Terms{})
 			if jobs, left := len(w.jobs()), len(w.letters()); jobs+left == 0 {
 				t.Fatalf("%s: the job is lost at step %d", lost, n)

@@ -16,7 +16,7 @@ import (
 
 // find gives the newest dead letter of a job of unknown outcome. A key without a
 // destination names the one job of that id that has dead letters.
-func (d *Desk) find(ctx context.Context, asked schemas.JobKey) (natsq.Letter, error) {
+func (d *Service) find(ctx context.Context, asked schemas.JobKey) (natsq.Letter, error) {
 	found := map[schemas.Status]natsq.Letter{}
 	var last schemas.Status
 	destinations := map[string]bool{}
@@ -56,7 +56,7 @@ func Ambiguous(id string, destinations []string) *Refusal {
 //
 // A second Resend of the same letter publishes nothing as long as the stream
 // remembers ids, and none does once a worker has taken the job.
-func (d *Desk) Resend(ctx context.Context, asked schemas.JobKey) (Outcome, error) {
+func (d *Service) Resend(ctx context.Context, asked schemas.JobKey) (Outcome, error) {
 	letter, err := d.find(ctx, asked)
 	if err != nil {
 		return "", err
@@ -70,7 +70,7 @@ func (d *Desk) Resend(ctx context.Context, asked schemas.JobKey) (Outcome, error
 
 // Accept ends a job of unknown outcome as accepted: a person has found the
 // message at Redox. Its event has a reason in place of a receipt.
-func (d *Desk) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) {
+func (d *Service) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) {
 	letter, err := d.find(ctx, key)
 	if err != nil {
 		return "", err
@@ -105,7 +105,7 @@ func (d *Desk) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) 
 	return Accepted, d.Letters.Remove(ctx, letter)
 }
 
-// acceptable tells whether a job with that record can count as accepted, or does
+// acceptable reports whether a job with that record can count as accepted, or does
 // so by a decision that was interrupted.
 func acceptable(record job.Record, data []byte) error {
 	switch {
@@ -121,13 +121,13 @@ func acceptable(record job.Record, data []byte) error {
 	return notUnknown(schemas.Status(record.Phase))
 }
 
-// resolved tells whether an operator accepted the job.
+// resolved reports whether an operator accepted the job.
 func resolved(record job.Record) bool {
 	return record.Phase == job.Accepted && record.Reason != nil && record.Reason.Code == CodeResolved
 }
 
 // accept writes the decision into the record.
-func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte) (job.Record, error) {
+func (d *Service) accept(ctx context.Context, letter natsq.Letter, data []byte) (job.Record, error) {
 	page, _, err := d.open(ctx, letter, data, false)
 	if err != nil {
 		return job.Record{}, err
@@ -142,7 +142,7 @@ func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte) (jo
 }
 
 // event is the same for every repeat.
-func (d *Desk) event(letter natsq.Letter, asked schemas.Job, record job.Record) schemas.Event {
+func (d *Service) event(letter natsq.Letter, asked schemas.Job, record job.Record) schemas.Event {
 	return schemas.NewEvent(d.Prefix, schemas.EventData{
 		JobID: letter.JobID, Operation: asked.Operation, Class: letter.Lane.Class, Destination: letter.Lane.Destination,
 		Status: schemas.StatusAccepted, Attempt: record.Attempt, Reason: record.Reason, PossibleDuplicate: record.PossibleDuplicate,

@@ -66,8 +66,8 @@ func newWorld(t *testing.T) *world {
 	return &world{t: t, queue: queue, ledger: ledger.New(bucket, ledger.Patience), js: js}
 }
 
-func (w *world) desk(by string) *Desk {
-	return &Desk{Letters: w.queue, Publisher: w.queue.Outbox(), Ledger: w.ledger, Prefix: "chartpost", By: "operator " + by, Now: time.Now}
+func (w *world) desk(by string) *Service {
+	return &Service{Letters: w.queue, Publisher: w.queue.Outbox(), Ledger: w.ledger, Prefix: "chartpost", By: "operator " + by, Now: time.Now}
 }
 
 // jobText is a job as published; version tells two of the same id apart.

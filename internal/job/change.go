@@ -137,10 +137,10 @@ func (r *Record) Meet(f *fault.Fault, worker string) {
 }
 
 // Apply writes what was decided into the record. It reports whether the record has
-// changed: for StepBack and SetAside it has not.
+// changed: for StepBack and RedeliverLater it has not.
 func (r *Record) Apply(o Outcome) (changed bool) {
 	switch o := o.(type) {
-	case StepBack, SetAside:
+	case StepBack, RedeliverLater:
 		return false
 	case GiveBack:
 		r.move(Working)

@@ -73,9 +73,9 @@ func Leave(f *fault.Fault, stopping bool) Outcome {
 	case f.Kind == fault.Superseded:
 		return StepBack{}
 	case stopping:
-		return SetAside{Because: f}
+		return RedeliverLater{Because: f}
 	}
-	return SetAside{After: LeaveAlone, Because: f}
+	return RedeliverLater{After: LeaveAlone, Because: f}
 }
 
 // judge decides by the fault alone.

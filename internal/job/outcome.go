@@ -15,9 +15,9 @@ type (
 	// StepBack leaves the job to the worker that owns it. Nothing is written, told,
 	// acknowledged or given back.
 	StepBack struct{}
-	// SetAside gives the copy back after a pause, and leaves the record as it is:
+	// RedeliverLater gives the copy back after a pause, and leaves the record as it is:
 	// what is needed to go on is not there, or another process is to decide.
-	SetAside struct {
+	RedeliverLater struct {
 		After   time.Duration
 		Because *fault.Fault
 	}
@@ -47,15 +47,15 @@ type (
 	Cancel struct{ Reason schemas.Reason }
 )
 
-func (StepBack) outcome() {}
-func (SetAside) outcome() {}
-func (GiveBack) outcome() {}
-func (Defer) outcome()    {}
-func (RetryAt) outcome()  {}
-func (PutOff) outcome()   {}
-func (Fail) outcome()     {}
-func (Hold) outcome()     {}
-func (Cancel) outcome()   {}
+func (StepBack) outcome()       {}
+func (RedeliverLater) outcome() {}
+func (GiveBack) outcome()       {}
+func (Defer) outcome()          {}
+func (RetryAt) outcome()        {}
+func (PutOff) outcome()         {}
+func (Fail) outcome()           {}
+func (Hold) outcome()           {}
+func (Cancel) outcome()         {}
 
 // ReasonOf is what an event says of a fault.
 func ReasonOf(f *fault.Fault) schemas.Reason {

@@ -80,7 +80,7 @@ func nonsense(s Situation, out Outcome) string {
 		if s.Fault.Kind != fault.Superseded {
 			return "the job is this worker's"
 		}
-	case SetAside:
+	case RedeliverLater:
 		if o.Because == nil || (o.After == 0) != s.Stopping {
 			return "it has no reason, or the wrong pause"
 		}

@@ -102,7 +102,7 @@ type page struct {
 
 // Open implements worker.Ledger. Making the record comes first: a new job is
 // the common case.
-func (l *Ledger) Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (worker.Page, bool, error) {
+func (l *Ledger) Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (worker.Entry, bool, error) {
 	p := &page{ledger: l, key: job.Tokens()}
 	value, err := json.Marshal(fresh)
 	if err != nil {
@@ -205,10 +205,10 @@ func decode(value []byte) (record job.Record, err error) {
 	return record, nil
 }
 
-// Record implements worker.Page.
+// Record implements worker.Entry.
 func (p *page) Record() job.Record { return p.record }
 
-// Save implements pipeline.Journal.
+// Save implements pipeline.RecordStore.
 func (p *page) Save(ctx context.Context, record job.Record) error {
 	value, err := json.Marshal(record)
 	if err != nil {

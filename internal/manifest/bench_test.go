@@ -46,7 +46,7 @@ func archive(n int) string {
 // BenchmarkEach makes and proves jobs on one goroutine; an operation is a line.
 func BenchmarkEach(b *testing.B) {
 	b.Run("decoded", func(b *testing.B) { benchmarkEach(b, nil) })
-	b.Run("decoded and composed", func(b *testing.B) { benchmarkEach(b, compose.Check) })
+	b.Run("decoded and composed", func(b *testing.B) { benchmarkEach(b, compose.Composer{}.Check) })
 }
 
 func benchmarkEach(b *testing.B, check func(schemas.Job) error) {

@@ -60,7 +60,7 @@ func (g *Gate) Admit(ctx context.Context, class schemas.Class) error {
 func (g *Gate) Authorize(ctx context.Context) error { return faultOf(g.client.Authorize(ctx)) }
 
 // Upload implements pipeline.Redox.
-func (g *Gate) Upload(ctx context.Context, p pipeline.Parcel) (string, error) {
+func (g *Gate) Upload(ctx context.Context, p pipeline.UploadRequest) (string, error) {
 	up, err := g.upload(ctx, p)
 	if err != nil {
 		return "", faultOf(err)
@@ -68,7 +68,7 @@ func (g *Gate) Upload(ctx context.Context, p pipeline.Parcel) (string, error) {
 	return up.URL, nil
 }
 
-func (g *Gate) upload(ctx context.Context, p pipeline.Parcel) (*redoxclient.Upload, error) {
+func (g *Gate) upload(ctx context.Context, p pipeline.UploadRequest) (*redoxclient.Upload, error) {
 	body := redoxclient.Body{Size: p.Size, Open: p.Open, PermittedAt: p.AdmittedAt}
 	if p.DataModel {
 		return g.client.UploadBlob(ctx, redoxclient.BlobRequest{
@@ -79,7 +79,7 @@ func (g *Gate) upload(ctx context.Context, p pipeline.Parcel) (*redoxclient.Uplo
 }
 
 // Send implements pipeline.Redox.
-func (g *Gate) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, error) {
+func (g *Gate) Send(ctx context.Context, l pipeline.MessageRequest) (schemas.Receipt, error) {
 	receipt, err := g.send(ctx, l)
 	if err != nil {
 		return schemas.Receipt{}, faultOf(err)
@@ -89,7 +89,7 @@ func (g *Gate) Send(ctx context.Context, l pipeline.Letter) (schemas.Receipt, er
 
 // send posts a letter. One of the Data Model says inside from whom and to whom
 // it goes.
-func (g *Gate) send(ctx context.Context, l pipeline.Letter) (*redoxclient.Receipt, error) {
+func (g *Gate) send(ctx context.Context, l pipeline.MessageRequest) (*redoxclient.Receipt, error) {
 	body := redoxclient.Body{Size: l.Size, Open: l.Open, PermittedAt: l.AdmittedAt}
 	if l.DataModel {
 		return g.client.SendDataModel(ctx, redoxclient.DataModelRequest{Destination: l.Destination.Address(), Body: body})

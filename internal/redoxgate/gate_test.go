@@ -71,19 +71,19 @@ var steps = []struct {
 	run     func(context.Context, *Gate, pipeline.Payload) error
 }{
 	{"FHIR file", false, func(ctx context.Context, g *Gate, p pipeline.Payload) error {
-		_, err := g.Upload(ctx, pipeline.Parcel{Payload: p})
+		_, err := g.Upload(ctx, pipeline.UploadRequest{Payload: p})
 		return err
 	}},
 	{"Data Model file", false, func(ctx context.Context, g *Gate, p pipeline.Payload) error {
-		_, err := g.Upload(ctx, pipeline.Parcel{DataModel: true, FileName: "CANARY.pdf", Payload: p})
+		_, err := g.Upload(ctx, pipeline.UploadRequest{DataModel: true, FileName: "CANARY.pdf", Payload: p})
 		return err
 	}},
 	{"FHIR message", true, func(ctx context.Context, g *Gate, p pipeline.Payload) error {
-		_, err := g.Send(ctx, pipeline.Letter{Destination: schemas.Destination{Slug: "good-health"}, Path: fhirPath, Payload: p})
+		_, err := g.Send(ctx, pipeline.MessageRequest{Destination: schemas.Destination{Slug: "good-health"}, Path: fhirPath, Payload: p})
 		return err
 	}},
 	{"Data Model message", true, func(ctx context.Context, g *Gate, p pipeline.Payload) error {
-		_, err := g.Send(ctx, pipeline.Letter{DataModel: true, Destination: schemas.Destination{ID: "dest-1"}, Path: "endpoint", Payload: p})
+		_, err := g.Send(ctx, pipeline.MessageRequest{DataModel: true, Destination: schemas.Destination{ID: "dest-1"}, Path: "endpoint", Payload: p})
 		return err
 	}},
 }
@@ -104,11 +104,11 @@ func TestRoutes(t *testing.T) {
 	if err := w.gate.Authorize(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	address, err := w.gate.Upload(t.Context(), pipeline.Parcel{SourceID: w.source, FileName: "a b.pdf", Payload: text("FHIR file")})
+	address, err := w.gate.Upload(t.Context(), pipeline.UploadRequest{SourceID: w.source, FileName: "a b.pdf", Payload: text("FHIR file")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipt, err := w.gate.Send(t.Context(), pipeline.Letter{SourceID: w.source, Destination: schemas.Destination{Slug: "good-health"},
+	receipt, err := w.gate.Send(t.Context(), pipeline.MessageRequest{SourceID: w.source, Destination: schemas.Destination{Slug: "good-health"},
 		Path: fhirPath, Payload: typed("application/fhir+json", text(bundle(address)))})
 	if err != nil {
 		t.Fatal(err)
@@ -117,11 +117,11 @@ func TestRoutes(t *testing.T) {
 	if receipt.Status != 200 || receipt.Location == "" || receipt.Location != first.Receipt.Location || receipt.TraceID != first.Receipt.TraceID {
 		t.Errorf("receipt %+v of %+v", receipt, first.Receipt)
 	}
-	address, err = w.gate.Upload(t.Context(), pipeline.Parcel{SourceID: w.source, DataModel: true, FileName: "a b.pdf", Payload: text("Data Model file")})
+	address, err = w.gate.Upload(t.Context(), pipeline.UploadRequest{SourceID: w.source, DataModel: true, FileName: "a b.pdf", Payload: text("Data Model file")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipt, err = w.gate.Send(t.Context(), pipeline.Letter{SourceID: w.source, DataModel: true, Destination: schemas.Destination{ID: "dest-1"},
+	receipt, err = w.gate.Send(t.Context(), pipeline.MessageRequest{SourceID: w.source, DataModel: true, Destination: schemas.Destination{ID: "dest-1"},
 		Path: "endpoint", Payload: text(note(w.source, address))})
 	if err != nil {
 		t.Fatal(err)

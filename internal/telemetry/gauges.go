@@ -186,7 +186,7 @@ func (g *gauges) worker(s sink) {
 	}
 	s.gauge(slotsDesc, float64(look.Slots))
 	s.gauge(inHandDesc, float64(look.InHand))
-	s.gauge(parkedDesc, float64(look.Parked))
+	s.gauge(parkedDesc, float64(look.AwaitingAnswer))
 	for state, lanes := range g.held(look.Lanes, time.Now()) {
 		s.gauge(lanesHeldDesc, float64(lanes), state)
 	}

@@ -34,7 +34,7 @@ func full(t *testing.T) (*Telemetry, *tracetest.InMemoryExporter) {
 	now := time.Now()
 	telemetry.Watch(Parts{
 		Worker: func(context.Context) (worker.Look, bool) {
-			return worker.Look{Slots: 4, InHand: 1, Parked: 2, Lanes: []worker.LaneLook{{
+			return worker.Look{Slots: 4, InHand: 1, AwaitingAnswer: 2, Lanes: []worker.LaneLook{{
 				State: worker.LaneState{Lane: goodHealth, Limit: 2, Breaker: &worker.Breaker{}, Pause: &worker.Pause{Until: now.Add(time.Hour)}}, Jobs: 7, InHand: 1,
 			}}}, true
 		},

@@ -56,25 +56,6 @@ type Statement struct {
 	Title string
 }
 
-// Stated gives what the message says of each file. Errors are those of Check.
-func (c Composer) Stated(job schemas.Job) ([]Statement, error) {
-	d, err := c.Draft(job)
-	if err != nil {
-		return nil, err
-	}
-	return d.Stated(), nil
-}
-
-// Compose builds the message of job around files. Errors are those of Check and
-// of Draft.Compose.
-func (c Composer) Compose(job schemas.Job, files []Attachment) (*Message, error) {
-	d, err := c.Draft(job)
-	if err != nil {
-		return nil, err
-	}
-	return d.Compose(files)
-}
-
 // Stated gives what the message says of each file.
 func (d *Draft) Stated() []Statement {
 	all := make([]Statement, len(d.slots))

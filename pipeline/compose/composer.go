@@ -3,8 +3,6 @@ package compose
 import (
 	"errors"
 	"slices"
-
-	"github.com/chartpost/chartpost/schemas"
 )
 
 // Composer builds messages. Its fields are what a deployment may decide where
@@ -59,14 +57,3 @@ const base64Encoded = "Base64 Encoded"
 
 // noteContentTypes are those a note with a file can have.
 var noteContentTypes = []string{base64Encoded, "Plain Text"}
-
-// Check is that of a Composer with the default settings.
-func Check(job schemas.Job) error { return Composer{}.Check(job) }
-
-// Stated is that of a Composer with the default settings.
-func Stated(job schemas.Job) ([]Statement, error) { return Composer{}.Stated(job) }
-
-// Compose is that of a Composer with the default settings.
-func Compose(job schemas.Job, files []Attachment) (*Message, error) {
-	return Composer{}.Compose(job, files)
-}

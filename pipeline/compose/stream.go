@@ -137,7 +137,7 @@ func (b *body) endFile() error {
 	n, err := io.ReadFull(b.current(), b.block[:1])
 	switch {
 	case n > 0:
-		return b.wrongSize("the file is longer than the %d bytes announced; the next try reads it anew", b.m.sizes[b.part-1])
+		return b.wrongSize("the file is longer than the %d bytes announced; the next try reads it again", b.m.sizes[b.part-1])
 	case err != io.EOF:
 		return err
 	}
@@ -148,7 +148,7 @@ func (b *body) endFile() error {
 func (b *body) broken(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		size := b.m.sizes[b.part-1]
-		return b.wrongSize("the file ended after %d of the %d bytes announced; the next try reads it anew", size-b.left, size)
+		return b.wrongSize("the file ended after %d of the %d bytes announced; the next try reads it again", size-b.left, size)
 	}
 	return err
 }

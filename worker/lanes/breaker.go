@@ -24,7 +24,7 @@ type breakers struct {
 // breaker is one lane's.
 type breaker struct {
 	state State
-	evidence
+	seen  evidence
 	// number counts the openings and closings seen.
 	number int
 	// writing: a change, doing, is on its way to the fleet; next waits for its
@@ -62,7 +62,7 @@ func (b *breakers) get(lane schemas.Lane) *breaker {
 // schedules is kept for a while.
 func (b *breakers) forget(lane schemas.Lane, idle bool, now time.Time) {
 	one := b.all[lane]
-	if one != nil && one.failed && now.Sub(one.failedAt) < evidenceAge {
+	if one != nil && one.seen.failed && now.Sub(one.seen.failedAt) < evidenceAge {
 		return
 	}
 	if one != nil && idle && one.state.Empty() && !one.writing && one.next == nil && one.probes == 0 && !one.unsure {
@@ -74,7 +74,7 @@ func (b *breakers) forget(lane schemas.Lane, idle bool, now time.Time) {
 func (b *breakers) begin(s *Slot) {
 	s.Repeats = true
 	if one := b.all[s.Lane]; one != nil {
-		s.breaker, s.accepted, s.Repeats = one.number, one.accepted, one.repeats()
+		s.breaker, s.accepted, s.Repeats = one.number, one.seen.accepted, one.seen.repeats()
 	}
 }
 
@@ -118,8 +118,8 @@ func (b *breakers) take(one *breaker, s State, now time.Time) (closed bool) {
 	}
 	if had != has {
 		one.number++
-		one.streak.clear()
-		one.refusals.clear()
+		one.seen.streak.clear()
+		one.seen.refusals.clear()
 	}
 	one.state = s
 	return had && !has
@@ -190,9 +190,9 @@ func (b *breakers) ended(s *Slot, r Result, now time.Time, jitter float64) (put 
 		return b.change(one, b.probed(r, now, jitter), now)
 	}
 	if r.Health == Failing {
-		one.failedAt = now
+		one.seen.failedAt = now
 	}
-	if s.breaker != one.number || one.state.Breaker != nil || !one.opens(s, r) {
+	if s.breaker != one.number || one.state.Breaker != nil || !one.seen.opens(s, r) {
 		return nil
 	}
 	return b.change(one, func(s State) (State, bool) {

@@ -11,22 +11,22 @@ type lane struct {
 	// ask keeps none.
 	asking   bool
 	promised int
-	// inHand are its jobs in hand; yielded are those of them that keep no slot,
-	// and moving those of these whose bytes hardly move.
-	inHand, yielded, moving int
-	asked                   uint64
+	// inHand are its jobs in hand; yielded are those of them that keep no slot.
+	inHand  int
+	yielded yielded
+	asked   uint64
 	// used is for how many seconds its jobs have held slots of late.
 	used float64
 	// served: the queue has a consumer for it.
 	served bool
 	// first: it comes before those that are not.
-	first  bool
-	doubts doubts
-	flow   flow
+	first     bool
+	sightings sightings
+	flow      flow
 }
 
 // slots is how many slots the lane keeps from others.
-func (one *lane) slots() int { return one.inHand - one.yielded + one.promised }
+func (one *lane) slots() int { return one.inHand - one.yielded.all + one.promised }
 
 // flow is how much of a lane may be taken.
 type flow struct {
@@ -64,14 +64,14 @@ const (
 	yieldedPerSlot, movingPerSlot = 8, 4
 )
 
-// doubts are about a lane that is seen to hold jobs and gives none: others have
+// sightings are of a lane that is seen to hold jobs and gives none: others have
 // them in hand, or it is paused. Each ask in vain keeps slots from the lanes
 // that have some, so it is believed less often the longer that lasts.
-type doubts struct {
+type sightings struct {
 	// jobs is how many it held when it was seen last.
 	jobs uint64
 	// vain counts the asks in vain; skip is how many sightings still mean nothing.
-	vain, skip int
+	fruitless, skip int
 	// productive: the ask that is open has brought something.
 	productive bool
 }
@@ -81,7 +81,7 @@ const mostSkips = 8
 
 // allow reports whether a sighting of jobs means that some can be had. One more
 // than last time always does.
-func (d *doubts) allow(jobs uint64) bool {
+func (d *sightings) allow(jobs uint64) bool {
 	grown := jobs > d.jobs
 	d.jobs = jobs
 	if grown || d.skip == 0 {
@@ -92,10 +92,10 @@ func (d *doubts) allow(jobs uint64) bool {
 }
 
 // answered notes the end of a short ask.
-func (d *doubts) answered() {
+func (d *sightings) answered() {
 	if d.productive {
 		return
 	}
-	d.skip = min(1<<d.vain, mostSkips)
-	d.vain = min(d.vain+1, 3)
+	d.skip = min(1<<d.fruitless, mostSkips)
+	d.fruitless = min(d.fruitless+1, 3)
 }

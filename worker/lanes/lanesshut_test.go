@@ -141,8 +141,8 @@ func TestTheWindowFollowsTheAnswers(t *testing.T) {
 	for _, s := range slots[:6] {
 		l.finished(s, Result{})
 	}
-	if l.inHand != 0 || l.yielded != 2 {
-		t.Fatalf("%d slots in use, %d yielded", l.inHand, l.yielded)
+	if l.inHand != 0 || l.yielded.all != 2 {
+		t.Fatalf("%d slots in use, %d yielded", l.inHand, l.yielded.all)
 	}
 	q.serve(l, l.asks())
 	if l.inHand != 0 {
@@ -216,12 +216,12 @@ func TestAWaitForTheBudgetIsNotTheDestinations(t *testing.T) {
 		t.Fatal("no slot")
 	}
 	l.yield(s, ForBudget)
-	if w := l.get(a).flow.window; w != 8 || l.inHand != 0 || l.yielded != 1 || l.queued != 1 {
-		t.Errorf("window %d, %d slots in use, %d yielded, %d of them queued", w, l.inHand, l.yielded, l.queued)
+	if w := l.get(a).flow.window; w != 8 || l.inHand != 0 || l.yielded.all != 1 || l.yielded.awaitingBudget != 1 {
+		t.Errorf("window %d, %d slots in use, %d yielded, %d of them queued", w, l.inHand, l.yielded.all, l.yielded.awaitingBudget)
 	}
 	l.finished(s, Result{})
-	if l.yielded != 0 || l.queued != 0 || l.inHand != 0 {
-		t.Errorf("%d slots in use, %d yielded, %d of them queued at the end", l.inHand, l.yielded, l.queued)
+	if l.yielded.all != 0 || l.yielded.awaitingBudget != 0 || l.inHand != 0 {
+		t.Errorf("%d slots in use, %d yielded, %d of them queued at the end", l.inHand, l.yielded.all, l.yielded.awaitingBudget)
 	}
 }
 
@@ -242,8 +242,8 @@ func TestYieldingEnds(t *testing.T) {
 			}
 			l.yield(&Slot{Lane: a}, c.wait)
 		}
-		if l.yielded != c.most || l.inHand != 4 {
-			t.Errorf("wait %d, %d lanes: %d yielded, want %d; %d slots in use", c.wait, c.lanes, l.yielded, c.most, l.inHand)
+		if l.yielded.all != c.most || l.inHand != 4 {
+			t.Errorf("wait %d, %d lanes: %d yielded, want %d; %d slots in use", c.wait, c.lanes, l.yielded.all, c.most, l.inHand)
 		}
 	}
 }
@@ -253,11 +253,11 @@ func TestYieldingEnds(t *testing.T) {
 func TestAShutLane(t *testing.T) {
 	l, a := newShares(16, 8), liveLane("a")
 	see(l, a, 100)
-	l.steer(a, true, false, 0)
+	l.sync(a, true, false, 0)
 	if o := l.asks(); len(o) != 0 || l.arrived(a, 99) {
 		t.Fatalf("asked for jobs of a shut lane: %v", o)
 	}
-	l.steer(a, false, true, 0)
+	l.sync(a, false, true, 0)
 	if o := l.asks(); len(o) != 1 || o[0].Jobs != 1 || o[0].Long {
 		t.Fatalf("the probe is %v", o)
 	}
@@ -265,13 +265,13 @@ func TestAShutLane(t *testing.T) {
 		t.Fatal("want exactly one job for the probe")
 	}
 	l.answered(a, 0)
-	l.steer(a, false, false, 0)
+	l.sync(a, false, false, 0)
 	l.reopened(a)
 	l.finished(&Slot{Lane: a, laneProbe: true}, Result{Health: Healthy})
 	if o := l.asks(); len(o) != 1 || o[0].Jobs != 2 {
 		t.Errorf("begins again with %v, want the one, and one more for the probe that went well", o)
 	}
-	l.steer(a, false, false, 1)
+	l.sync(a, false, false, 1)
 	if room := l.room(l.get(a)); room != 1 {
 		t.Errorf("an operator's limit of 1 leaves room for %d", room)
 	}

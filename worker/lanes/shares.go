@@ -19,10 +19,8 @@ type shares struct {
 	// inHand and promised are slots in use: by jobs, and by asks that may bring
 	// jobs at any moment.
 	inHand, promised int
-	// yielded are jobs in hand that keep no slot: their message has left and its
-	// answer does not come, their bytes hardly move, or they wait for the budget.
-	// They cost little. moving and queued are those of the last two kinds.
-	yielded, moving, queued int
+	// yielded are jobs in hand that keep no slot. They cost little.
+	yielded yielded
 	// all is by name, list the same for walks: one is made for each free slot, of
 	// hundreds of lanes.
 	all  map[schemas.Lane]*lane
@@ -31,11 +29,31 @@ type shares struct {
 	backfills int
 	// scarce: other lanes wait for their turn with the queue.
 	scarce bool
+	picks  picks
+}
+
+// picks are what decides whose turn it is.
+type picks struct {
 	// turn orders the lanes: the one that was asked longest ago comes first.
 	turn uint64
 	// lives counts the picks of live lanes since backfill had one, and firsts those of
 	// lanes that come first since another had one.
 	lives, firsts int
+}
+
+// yielded counts jobs in hand that keep no slot: their message has left and its answer
+// does not come, their bytes hardly move, or they wait for the budget.
+type yielded struct{ all, moving, awaitingBudget int }
+
+func (y *yielded) count(wait Wait, n int) {
+	y.all += n
+	switch wait {
+	case ForBytes:
+		y.moving += n
+	case ForBudget:
+		y.awaitingBudget += n
+	case ForAnswer:
+	}
 }
 
 // Ask is one ask to make.
@@ -62,7 +80,7 @@ func (l *shares) get(name schemas.Lane) *lane {
 	one := l.all[name]
 	if one == nil {
 		// It comes after the lanes that wait already.
-		one = &lane{name: name, asked: l.turn, flow: flow{window: firstWindow}}
+		one = &lane{name: name, asked: l.picks.turn, flow: flow{window: firstWindow}}
 		l.all[name] = one
 		l.list = append(l.list, one)
 	}
@@ -215,11 +233,11 @@ func (l *shares) pick(c candidates) *lane {
 	switch {
 	case c.live.none():
 		return l.choose(c.backfill)
-	case !c.backfill.none() && l.lives >= livesPerBackfill:
-		l.lives = 0
+	case !c.backfill.none() && l.picks.lives >= livesPerBackfill:
+		l.picks.lives = 0
 		return l.choose(c.backfill)
 	}
-	l.lives++
+	l.picks.lives++
 	return l.choose(c.live)
 }
 
@@ -227,11 +245,11 @@ func (l *shares) choose(c choice) *lane {
 	switch {
 	case c.first == nil:
 		return c.other
-	case c.other != nil && l.firsts >= firstsPerOther:
-		l.firsts = 0
+	case c.other != nil && l.picks.firsts >= firstsPerOther:
+		l.picks.firsts = 0
 		return c.other
 	}
-	l.firsts++
+	l.picks.firsts++
 	return c.first
 }
 
@@ -260,9 +278,9 @@ func (l *shares) short(one *lane, c candidates) Ask {
 		l.paced -= n
 		l.backfills += n
 	}
-	l.turn++
-	one.asking, one.promised, one.asked = true, n, l.turn
-	one.doubts.productive = false
+	l.picks.turn++
+	one.asking, one.promised, one.asked = true, n, l.picks.turn
+	one.sightings.productive = false
 	l.promised += n
 	return Ask{Lane: one.name, Jobs: n}
 }

@@ -252,8 +252,8 @@ func TestLanesThatComeFirst(t *testing.T) {
 	var picked []string
 	for range 8 {
 		one := l.pick(l.candidates())
-		l.turn++
-		one.asked = l.turn
+		l.picks.turn++
+		one.asked = l.picks.turn
 		picked = append(picked, one.name.Destination)
 	}
 	want := []string{"a", "b", "a", "other0", "b", "a", "b", "other1"}
@@ -265,8 +265,8 @@ func TestLanesThatComeFirst(t *testing.T) {
 	mark("b", false)
 	for range 18 {
 		one := l.pick(l.candidates())
-		l.turn++
-		one.asked = l.turn
+		l.picks.turn++
+		one.asked = l.picks.turn
 		if one.name.Destination == "new" {
 			t.Fatal("the new lane comes before those that waited already")
 		}

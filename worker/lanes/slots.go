@@ -15,8 +15,8 @@ func (l *shares) seen(depth Depth) {
 	one.served, one.first = depth.Served, depth.First
 	switch {
 	case depth.Jobs == 0:
-		one.doubts = doubts{}
-	case one.doubts.allow(depth.Jobs) || fresh:
+		one.sightings = sightings{}
+	case one.sightings.allow(depth.Jobs) || fresh:
 		one.ready = depth.Jobs > uint64(one.inHand)
 	}
 }
@@ -25,7 +25,7 @@ func (l *shares) seen(depth Depth) {
 // hand.
 func (l *shares) unseen(name schemas.Lane) {
 	one := l.get(name)
-	one.served, one.ready, one.doubts = false, false, doubts{}
+	one.served, one.ready, one.sightings = false, false, sightings{}
 	l.tidy(one)
 }
 
@@ -36,9 +36,9 @@ func (l *shares) tidy(one *lane) {
 	}
 }
 
-// steer applies what is known of a lane beside its jobs. A lane that is to be
+// sync applies what is known of a lane beside its jobs. A lane that is to be
 // probed is believed to have a job.
-func (l *shares) steer(name schemas.Lane, shut, probing bool, limit int) {
+func (l *shares) sync(name schemas.Lane, shut, probing bool, limit int) {
 	one := l.get(name)
 	if probing && !one.flow.probing {
 		one.ready = true
@@ -63,13 +63,14 @@ func (l *shares) yield(s *Slot, wait Wait) {
 	}
 	moving := wait == ForBytes
 	switch {
-	case s.yielded, l.yielded >= yieldedPerSlot*l.total,
-		moving && l.moving >= movingPerSlot*l.total,
-		moving && one.moving >= max(l.total/2, 1):
+	case s.yielded, l.yielded.all >= yieldedPerSlot*l.total,
+		moving && l.yielded.moving >= movingPerSlot*l.total,
+		moving && one.yielded.moving >= max(l.total/2, 1):
 		return
 	}
 	s.yielded, s.wait = true, wait
-	l.count(one, wait, 1)
+	l.yielded.count(wait, 1)
+	one.yielded.count(wait, 1)
 	l.inHand--
 }
 
@@ -86,25 +87,12 @@ func (l *shares) fade(past time.Duration) {
 	}
 }
 
-// count books jobs that keep no slot.
-func (l *shares) count(one *lane, wait Wait, n int) {
-	l.yielded += n
-	one.yielded += n
-	switch wait {
-	case ForBytes:
-		l.moving += n
-		one.moving += n
-	case ForBudget:
-		l.queued += n
-	}
-}
-
 // arrived books a delivery of a lane, behind which pending jobs wait. It reports
 // whether a slot is there for it; if not, it must be given back.
 func (l *shares) arrived(name schemas.Lane, pending uint64) bool {
 	one := l.get(name)
 	one.ready = pending > 0
-	one.doubts.productive, one.doubts.vain, one.doubts.skip = true, 0, 0
+	one.sightings.productive, one.sightings.fruitless, one.sightings.skip = true, 0, 0
 	promised := one.promised > 0
 	if promised {
 		l.release(one, 1)
@@ -138,7 +126,7 @@ func (l *shares) answered(name schemas.Lane, unfilled int) {
 		// Asked for more than there was: believe it is empty until something
 		// says otherwise.
 		one.ready = false
-		one.doubts.answered()
+		one.sightings.answered()
 	}
 	one.asking = false
 }
@@ -157,7 +145,8 @@ func (l *shares) finished(s *Slot, r Result) {
 	one := l.get(s.Lane)
 	one.inHand--
 	if s.yielded {
-		l.count(one, s.wait, -1)
+		l.yielded.count(s.wait, -1)
+		one.yielded.count(s.wait, -1)
 	} else {
 		l.inHand--
 	}

@@ -69,7 +69,7 @@ func (t *Table) Offered(o Offer, now time.Time) {
 	offered := make(map[schemas.Lane]bool, len(o.Lanes))
 	for _, depth := range o.Lanes {
 		t.shares.seen(depth)
-		t.steer(depth.Lane, now)
+		t.sync(depth.Lane, now)
 		offered[depth.Lane] = true
 	}
 	for name := range t.shares.all {
@@ -111,7 +111,7 @@ func (t *Table) unfilled(lane schemas.Lane, now time.Time) {
 		return
 	}
 	t.put(t.breakers.giveUpProbe(lane, now))
-	t.steer(lane, now)
+	t.sync(lane, now)
 }
 
 // Arrived takes in a job that came, behind which pending others wait. It gives nil
@@ -163,7 +163,7 @@ func (t *Table) Ended(s *Slot, r Result, now time.Time, jitter float64) Notice {
 		t.put(put)
 		n.Lane = put
 	}
-	t.steer(s.Lane, now)
+	t.sync(s.Lane, now)
 	return n
 }
 
@@ -182,7 +182,7 @@ func (t *Table) Heard(s State, now time.Time) {
 		t.reopened(s.Lane)
 	}
 	t.put(put)
-	t.steer(s.Lane, now)
+	t.sync(s.Lane, now)
 }
 
 // Wrote takes in what came of a write.
@@ -192,7 +192,7 @@ func (t *Table) Wrote(s State, err error, now time.Time) {
 		t.reopened(s.Lane)
 	}
 	t.put(put)
-	t.steer(s.Lane, now)
+	t.sync(s.Lane, now)
 }
 
 // reopened makes a lane that is known begin with one job.
@@ -202,11 +202,11 @@ func (t *Table) reopened(lane schemas.Lane) {
 	}
 }
 
-// steer makes the shares obey what is known of a lane that they know.
-func (t *Table) steer(lane schemas.Lane, now time.Time) {
+// sync makes the shares obey what is known of a lane that they know.
+func (t *Table) sync(lane schemas.Lane, now time.Time) {
 	if t.shares.all[lane] == nil {
 		return
 	}
 	shut, probing, limit := t.breakers.flow(lane, now)
-	t.shares.steer(lane, shut, probing, limit)
+	t.shares.sync(lane, shut, probing, limit)
 }

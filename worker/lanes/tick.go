@@ -29,7 +29,7 @@ func (t *Table) Tick(now time.Time) {
 		if t.empty(lane) {
 			t.put(t.breakers.end(lane, t.emptyRest(), now))
 		}
-		t.steer(lane, now)
+		t.sync(lane, now)
 	}
 }
 
@@ -37,7 +37,7 @@ func (t *Table) Tick(now time.Time) {
 // their turn, one that is not offered may hold some.
 func (t *Table) empty(lane schemas.Lane) bool {
 	one := t.shares.all[lane]
-	return !t.shares.scarce && (one == nil || one.doubts.jobs == 0 && one.inHand == 0)
+	return !t.shares.scarce && (one == nil || one.sightings.jobs == 0 && one.inHand == 0)
 }
 
 // emptyRest is how long after its wait the breaker of an empty lane is closed: not
@@ -66,7 +66,7 @@ func (t *Table) mayProbe(lane schemas.Lane, now time.Time) bool {
 // the lane was shut would stand in the probe's place.
 func (t *Table) probeable(lane schemas.Lane) bool {
 	one := t.shares.all[lane]
-	return one != nil && one.inHand == 0 && one.doubts.jobs > 0 && !t.gate.shut()
+	return one != nil && one.inHand == 0 && one.sightings.jobs > 0 && !t.gate.shut()
 }
 
 // Stop lets others probe what this worker will not probe any more.

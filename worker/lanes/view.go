@@ -8,8 +8,8 @@ import (
 
 // InHand is how many jobs are in hand: with a slot, without one, and how many of
 // the latter wait for the budget.
-func (t *Table) InHand() (slots, yielded, queued int) {
-	return t.shares.inHand, t.shares.yielded, t.shares.queued
+func (t *Table) InHand() (slots, yielded, awaitingBudget int) {
+	return t.shares.inHand, t.shares.yielded.all, t.shares.yielded.awaitingBudget
 }
 
 // GateShut gives why this worker takes no job at all, and until when; shut is
@@ -30,7 +30,7 @@ type View struct {
 func (t *Table) Views() []View {
 	out := make([]View, 0, len(t.shares.all))
 	for name, one := range t.shares.all {
-		seen := View{State: State{Lane: name}, Jobs: one.doubts.jobs, InHand: one.inHand}
+		seen := View{State: State{Lane: name}, Jobs: one.sightings.jobs, InHand: one.inHand}
 		if b := t.breakers.all[name]; b != nil {
 			seen.State = b.state
 		}

@@ -153,7 +153,7 @@ func (t *target) ambiguous() error {
 // desk is a desk and its connection.
 type desk struct {
 	*natsq.Conn
-	deadletter.Desk
+	deadletter.Service
 	ledger *ledger.Ledger
 }
 
@@ -169,7 +169,7 @@ func open(ctx context.Context, n app.NATS, operator string, log *slog.Logger) (*
 		return nil, fmt.Errorf("%w\n%s", err, cli.AdviceStreams)
 	}
 	records := ledger.New(bucket, ledger.Patience)
-	return &desk{Conn: queue, ledger: records, Desk: deadletter.Desk{
+	return &desk{Conn: queue, ledger: records, Service: deadletter.Service{
 		Letters: queue, Publisher: queue.Outbox(), Ledger: records, Prefix: n.Prefix, By: "operator " + operator, Now: time.Now,
 	}}, nil
 }

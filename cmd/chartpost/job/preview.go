@@ -87,7 +87,7 @@ func (c *PreviewCmd) read(ctx context.Context, std cli.Streams, now time.Time) (
 	return data, cli.Usage(err)
 }
 
-func (c *PreviewCmd) print(ctx context.Context, std cli.Streams, job schemas.Job, letter pipeline.Letter) error {
+func (c *PreviewCmd) print(ctx context.Context, std cli.Streams, job schemas.Job, letter pipeline.MessageRequest) error {
 	fmt.Fprintf(std.Err, "POST %s\nContent-Type: %s\nContent-Length: %d\n", address(job.Destination, letter), letter.ContentType, letter.Size)
 	if letter.SourceID != "" && !letter.DataModel {
 		fmt.Fprintf(std.Err, "Redox-source-Id: %s\n", letter.SourceID)
@@ -111,7 +111,7 @@ func (c *PreviewCmd) print(ctx context.Context, std cli.Streams, job schemas.Job
 
 // address is the path of the request. A message of the Data Model says inside
 // from whom and to whom it goes.
-func address(to schemas.Destination, letter pipeline.Letter) string {
+func address(to schemas.Destination, letter pipeline.MessageRequest) string {
 	if letter.DataModel {
 		return "/endpoint"
 	}

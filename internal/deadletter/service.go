@@ -41,8 +41,8 @@ type Ledger interface {
 	worker.Ledger
 }
 
-// Desk is where an operator decides.
-type Desk struct {
+// Service is where an operator decides.
+type Service struct {
 	Letters   Letters
 	Publisher Publisher
 	Ledger    Ledger
@@ -53,7 +53,7 @@ type Desk struct {
 	Now func() time.Time
 	// Before is told of each letter that something is about to be done with, when
 	// all was looked at and nothing changed. Its error stops what was to be done.
-	// nil is nobody.
+	// nil is none.
 	Before func(ctx context.Context, letter natsq.Letter) error
 }
 
@@ -67,8 +67,8 @@ type Outcome string
 const (
 	// Resent: the job is on its way to its lane.
 	Resent Outcome = "resent"
-	// ResentForgotten: it is, and the ledger has forgotten it: nobody knows whether
-	// it was accepted since, so that its events say that it may be there twice.
+	// ResentForgotten: it is, and the ledger has forgotten it. It may have been
+	// accepted since, so that its events say that it may be there twice.
 	ResentForgotten Outcome = "resent, forgotten"
 	// UnderWay: the job was on its way already; its dead letter was removed.
 	UnderWay Outcome = "under way"
@@ -100,7 +100,7 @@ var (
 	errUnknown  = &Refusal{"unknown_outcome", "Redox may have the message already; nothing was done"}
 	errReused   = &Refusal{"id_reused", "it is another job under an id that was taken; publish it under an id of its own; nothing was done"}
 	errAddress  = &Refusal{"misaddressed", "it came on a subject that is not its destination's; publish it on its own; nothing was done"}
-	errPoison   = &Refusal{"not_understood", "the job cannot be understood, so that it would fail again; mend it and publish it; nothing was done"}
+	errPoison   = &Refusal{"not_understood", "the job cannot be understood, so that it would fail again; fix it and publish it; nothing was done"}
 	errRace     = &Refusal{"race", "somebody else has changed the job's record at this moment; look again"}
 )
 
@@ -112,7 +112,7 @@ func endedSince(status schemas.Status) error {
 	return &Refusal{"ended_since", "the job has ended as " + string(status) + " since; nothing was done"}
 }
 
-func (d *Desk) before(ctx context.Context, letter natsq.Letter) error {
+func (d *Service) before(ctx context.Context, letter natsq.Letter) error {
 	if d.Before == nil {
 		return nil
 	}
@@ -124,7 +124,7 @@ func (d *Desk) before(ctx context.Context, letter natsq.Letter) error {
 // again as if for the first time. twice is for a job that is about to be sent: a
 // letter outlives the record of what became of the job since, so that a made
 // record says that the message may be there already.
-func (d *Desk) open(ctx context.Context, letter natsq.Letter, data []byte, twice bool) (page worker.Page, made bool, err error) {
+func (d *Service) open(ctx context.Context, letter natsq.Letter, data []byte, twice bool) (page worker.Entry, made bool, err error) {
 	fresh := job.Remembered(letter.Status, digest(data), attemptOf(letter), letter.PossibleDuplicate || twice)
 	page, made, err = d.Ledger.Open(ctx, letter.Job(), fresh.Because(letter.Reason).WrittenBy(d.By, d.Now()))
 	if err != nil {
@@ -160,7 +160,7 @@ func attemptOf(letter natsq.Letter) int {
 	return max(n, 1)
 }
 
-func save(ctx context.Context, page worker.Page, record job.Record) error {
+func save(ctx context.Context, page worker.Entry, record job.Record) error {
 	err := page.Save(ctx, record)
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Kind == fault.Superseded {
 		return errRace
