@@ -98,10 +98,12 @@ func judge(letter natsq.Letter, job schemas.Job, data []byte, record pipeline.Re
 		return "", errReused
 	case letter.Lane.Destination != job.Destination.Address():
 		return "", errAddress
+	case record.Phase == pipeline.Accepted:
+		// Also with other content under the id: a run with --only-failed gives its jobs
+		// another expires_at.
+		return "", errAccepted
 	case record.Digest != digest(data):
 		return "", errOther
-	case record.Phase == pipeline.Accepted:
-		return "", errAccepted
 	case !record.Phase.Final():
 		return UnderWay, nil
 	case letter.Status == schemas.StatusUnknown && ended != schemas.StatusUnknown:

@@ -42,6 +42,8 @@ type Letter struct {
 	// Reason is the reason's code, Path its place in the job.
 	Reason, Path      string
 	PossibleDuplicate bool
+	// AcceptedSince says that the job was accepted after the letter was written.
+	AcceptedSince bool
 	// Size is in bytes.
 	Size int
 }
@@ -53,6 +55,9 @@ func Letters(w io.Writer, letters []Letter) error {
 		reason := strings.TrimSpace(l.Reason + " " + l.Path)
 		if l.PossibleDuplicate {
 			reason = strings.TrimPrefix(reason+"; POSSIBLE DUPLICATE", "; ")
+		}
+		if l.AcceptedSince {
+			reason = strings.TrimPrefix(reason+"; accepted since", "; ")
 		}
 		rows = append(rows, []string{moment(l.Buried), l.Job, l.Class, l.Destination, l.Status, size(int64(l.Size)), reason})
 	}

@@ -64,6 +64,9 @@ func (c *lsCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) 
 
 // fleetNotes are what concerns all lanes.
 func fleetNotes(seen overview.Lanes) (notes []string) {
+	if len(seen.Lanes) == 0 {
+		return nil
+	}
 	if seen.Fleet == nil {
 		return []string{"note: it is not known which workers are alive: " + seen.NoFleet.Error()}
 	}
