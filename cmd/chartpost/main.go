@@ -63,7 +63,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], cli.Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTerminal: show.IsTerminal(os.Stdin),
 		OutTerminal: show.IsTerminal(os.Stdout), ErrTerminal: show.IsTerminal(os.Stderr),
-		Libraries: libraries,
+		Width: show.Width(os.Stdout), Libraries: libraries,
 	}))
 }
 
