@@ -110,7 +110,7 @@ var house = map[string]room{
 	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/backfill": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
-		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/versioned",
+		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/show", "internal/versioned",
 	}, shut: servers},
 	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
@@ -119,10 +119,10 @@ var house = map[string]room{
 		"internal/ledger", "internal/natsq", "internal/s3source", "internal/show", "internal/timeline",
 	}, shut: servers},
 	"cmd/chartpost/lane":   {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show"}, shut: servers},
-	"cmd/chartpost/setup":  {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "cmd/chartpost/worker"}, shut: servers},
+	"cmd/chartpost/setup":  {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "internal/show", "cmd/chartpost/worker"}, shut: servers},
 	"cmd/chartpost/worker": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
-		"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show", "internal/stdlog",
+		"schemas", "internal/app", "internal/backfill", "internal/cli", "internal/natsq", "internal/show", "internal/stdlog",
 		"cmd/chartpost/audit", "cmd/chartpost/backfill", "cmd/chartpost/dead", "cmd/chartpost/events", "cmd/chartpost/job",
 		"cmd/chartpost/lane", "cmd/chartpost/setup", "cmd/chartpost/worker",
 	}, shut: servers},

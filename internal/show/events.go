@@ -57,7 +57,7 @@ func (t *Events) Add(e schemas.Event) error {
 	}
 	d := e.Data
 	text += g.row([]string{
-		e.Time.Local().Format(time.TimeOnly), oneLine(d.JobID), oneLine(string(d.Status)), fmt.Sprint(d.Attempt), oneLine(files(d.Files)), oneLine(Detail(d)),
+		e.Time.Local().Format(time.TimeOnly), oneLine(d.JobID), oneLine(string(d.Status)), fmt.Sprintf("%3d", d.Attempt), oneLine(files(d.Files)), oneLine(Detail(d)),
 	})
 	_, err := io.WriteString(Raw(t.w), text) // clean, except for the color
 	return err

@@ -74,3 +74,31 @@ func TestColorsOfStates(t *testing.T) {
 		t.Errorf("%q\nwant %q", out.String(), want)
 	}
 }
+
+// TestTabs: as the library does without a bound, and within it on a terminal.
+func TestTabs(t *testing.T) {
+	const text = "limit\t7500\trequests in 5m0s, as set\nassumed\t3250\tof before the record was made: what was sent then is unknown, so the window is taken to have been full\n\nOUTCOME\tLINES\naccepted\t12\nand 5 more\n"
+	var plain, narrow bytes.Buffer
+	for _, w := range []*Tabs{NewTabs(&plain), NewTabs(&Visible{Width: 60, w: &narrow})} {
+		fmt.Fprint(w, text)
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "limit    7500  requests in 5m0s, as set\nassumed  3250  of before the record was made: what was sent then is unknown, so the window is taken to have been full\n\nOUTCOME   LINES\naccepted  12\nand 5 more\n"
+	if plain.String() != want {
+		t.Errorf("plain:\n%s", &plain)
+	}
+	want = `limit    7500  requests in 5m0s, as set
+assumed  3250  of before the record was made: what was sent
+               then is unknown, so the window is taken to
+               have been full
+
+OUTCOME   LINES
+accepted  12
+and 5 more
+`
+	if narrow.String() != want {
+		t.Errorf("narrow:\n%s", &narrow)
+	}
+}
