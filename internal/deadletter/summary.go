@@ -9,8 +9,8 @@ import (
 
 // Summary is a dead letter in JSON, without what is in its job.
 type Summary struct {
-	Sequence          uint64          `json:"sequence"`
-	Buried            time.Time       `json:"buried"`
+	Sequence uint64    `json:"sequence"`
+	Buried   time.Time `json:"buried"`
 	// JobID is the name that the event gives, where no id could be read.
 	JobID             string          `json:"job_id,omitempty"`
 	After             string          `json:"after,omitempty"`
