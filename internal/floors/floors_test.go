@@ -94,7 +94,7 @@ var house = map[string]room{
 	// Why a job or lane does not move, and how the whole deployment stands.
 	"internal/diagnosis": {rooms: []string{"schemas", "worker/lanes"}, shut: network},
 	"internal/overview": {rooms: []string{
-		"schemas", "internal/backfill", "internal/backfill/status", "internal/deadletter", "internal/diagnosis", "internal/natsq",
+		"schemas", "worker", "internal/backfill", "internal/backfill/status", "internal/deadletter", "internal/diagnosis", "internal/natsq",
 	}},
 	// What is known of one job.
 	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq", "internal/diagnosis", "internal/overview"}},

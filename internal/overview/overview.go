@@ -14,6 +14,7 @@ import (
 	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/schemas"
+	"github.com/chartpost/chartpost/worker"
 )
 
 // Overview is how a deployment stands at one moment.
@@ -22,7 +23,9 @@ type Overview struct {
 	// Workers are those that are alive; NoFleet says why that is not known.
 	Workers []diagnosis.Worker `json:"workers"`
 	NoFleet string             `json:"no_fleet,omitempty"`
-	Lanes   []LaneLine         `json:"lanes"`
+	// Paused is the pause of all lanes; nil is none.
+	Paused *worker.Pause `json:"paused,omitempty"`
+	Lanes  []LaneLine    `json:"lanes"`
 	// Scheduled are the jobs that wait for their next attempt.
 	Scheduled   uint64             `json:"scheduled"`
 	DeadLetters uint64             `json:"dead_letters"`
@@ -99,6 +102,7 @@ func (v *Viewer) Look(ctx context.Context, now time.Time) (Overview, error) {
 	} else {
 		out.NoFleet = seen.NoFleet.Error()
 	}
+	out.Paused = seen.Paused
 	rates, err := v.rates(ctx, now)
 	if err != nil {
 		return out, err

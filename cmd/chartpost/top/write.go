@@ -19,6 +19,9 @@ const most = 15
 // write prints an overview for people.
 func write(w io.Writer, o overview.Overview) error {
 	fmt.Fprintf(w, "%s   %s\n", cli.When(o.At), budgetText(o.Budget))
+	if p := o.Paused; p != nil {
+		fmt.Fprintf(w, "%s\n", show.Clean(fmt.Sprintf("All lanes are paused until %s by %s: %s", cli.When(p.Until), p.By, p.Reason)))
+	}
 	for _, part := range []struct {
 		title string
 		head  []string
