@@ -80,6 +80,7 @@ var house = map[string]room{
 	"internal/backfill": {rooms: []string{"schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
 	// Reports as files, and how far a run is.
 	"internal/backfill/report": {rooms: []string{"internal/backfill", "internal/manifest"}, shut: network},
+	"internal/backfill/window": {shut: network},
 	"internal/backfill/status": {rooms: []string{"internal/backfill"}, shut: network},
 	"internal/show":            {rooms: []string{"schemas"}, shut: network},
 
@@ -111,7 +112,7 @@ var house = map[string]room{
 	"internal/cli":        {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/natsq", "internal/show", "internal/stdlog"}, shut: servers},
 	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/backfill": {rooms: []string{
-		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
+		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status", "internal/backfill/window",
 		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/show", "internal/versioned",
 	}, shut: servers},
 	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},

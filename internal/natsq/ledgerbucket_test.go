@@ -102,7 +102,7 @@ func TestABucketOfAnOlderSetup(t *testing.T) {
 		t.Errorf("the ledger is kept as\n%+v, want\n%+v", got, wanted)
 	}
 	other := before["CHARTPOST_CONTROL"]
-	other.MaxConsumers = readConsumers
+	other.MaxConsumers, other.AllowMsgTTL = readConsumers, true
 	if got := w.configOf("CHARTPOST_CONTROL"); !reflect.DeepEqual(got, other) {
 		t.Errorf("the control bucket is kept as\n%+v, want\n%+v", got, other)
 	}
