@@ -58,7 +58,8 @@ func bashScript(w io.Writer, root *kong.Node) {
 	fmt.Fprintln(w, "  case \"$path$prev,$cur\" in\n    *,-*) ;;")
 	fmt.Fprintf(w, "    \"lane \"*\" live,\"*|\"lane \"*\" backfill,\"*|\"lane \"*\" both,\"*) words=$(%s names destinations 2>/dev/null) ;;\n", root.Name)
 	fmt.Fprintf(w, "    \"dead show show,\"*|\"dead replay replay,\"*|\"dead resolve resolve,\"*|\"dead drop drop,\"*) words=$(%s names dead 2>/dev/null) ;;\n", root.Name)
-	fmt.Fprintf(w, "    \"events unsubscribe unsubscribe,\"*|*\" --subscription,\"*) words=$(%s names subscriptions 2>/dev/null) ;;\n  esac\n", root.Name)
+	fmt.Fprintf(w, "    \"events unsubscribe unsubscribe,\"*|*\" --subscription,\"*) words=$(%s names subscriptions 2>/dev/null) ;;\n", root.Name)
+	fmt.Fprintf(w, "    %s) words=$(%s names runs 2>/dev/null) ;;\n  esac\n", runArguments, root.Name)
 	fmt.Fprintf(w, "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _%s %s\n", root.Name, root.Name)
 }
 
@@ -88,7 +89,11 @@ func fishCommands(w io.Writer, root, parent *kong.Node, condition, seen string) 
 			fmt.Fprintf(w, "complete -c %s -n %s -f -a %s\n", root.Name, quoted(within), value)
 		}
 		for _, p := range command.Positional {
-			if of := namesOf[p.Name]; of != "" {
+			of := namesOf[p.Name]
+			if p.Name == "name" && command.Parent != nil && command.Parent.Name == "backfill" {
+				of = "runs"
+			}
+			if of != "" {
 				fmt.Fprintf(w, "complete -c %s -n %s -f -a %s\n", root.Name, quoted(within), quoted("("+root.Name+" names "+of+" 2>/dev/null)"))
 			}
 		}
@@ -106,6 +111,9 @@ func fishCommands(w io.Writer, root, parent *kong.Node, condition, seen string) 
 		fishCommands(w, root, command, within+"; and not __fish_seen_subcommand_from "+names, within+"; and ")
 	}
 }
+
+// runArguments are where bash wants the name of a backfill run.
+const runArguments = `"backfill status status,"*|"backfill pause pause,"*|"backfill resume resume,"*|"backfill cancel cancel,"*|"backfill report report,"*|"backfill forget forget,"*|"backfill "*" --id,"*`
 
 // namesOf are the positional arguments that the deployment has names for.
 var namesOf = map[string]string{"destination": "destinations", "subscription": "subscriptions"}

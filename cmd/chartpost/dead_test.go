@@ -58,7 +58,7 @@ func TestDeadResolve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if said := command(cli.ExitOK, "dead", "ls", "--status", "unknown"); strings.Count(said, "no_answer") != 4 || strings.Contains(said, "Zebedee") {
+	if said := command(cli.ExitOK, "dead", "ls", "--list", "--status", "unknown"); strings.Count(said, "no_answer") != 4 || strings.Contains(said, "Zebedee") {
 		t.Error(said)
 	}
 	for _, c := range []struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/chartpost/chartpost/cmd/chartpost/job"
 	"github.com/chartpost/chartpost/cmd/chartpost/lane"
 	"github.com/chartpost/chartpost/cmd/chartpost/setup"
+	"github.com/chartpost/chartpost/cmd/chartpost/top"
 	"github.com/chartpost/chartpost/cmd/chartpost/worker"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/show"
@@ -30,6 +31,7 @@ type CLI struct {
 	Worker     worker.Cmd      `cmd:"" help:"Deliver jobs until stopped."`
 	Send       job.SendCmd     `cmd:"" help:"Publish one job and follow it to its end."`
 	Status     job.StatusCmd   `cmd:"" help:"Tell all that is known of one job."`
+	Top        top.Cmd         `cmd:"" help:"Show how everything stands: workers, lanes, dead letters, budget, runs."`
 	Watch      events.WatchCmd `cmd:"" help:"Print events as they come."`
 	Events     events.Cmd      `cmd:"" help:"Export events, and say who may read them."`
 	Backfill   backfill.Cmd    `cmd:"" help:"Deliver an archive: many jobs, made of a manifest."`
@@ -63,7 +65,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], cli.Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTerminal: show.IsTerminal(os.Stdin),
 		OutTerminal: show.IsTerminal(os.Stdout), ErrTerminal: show.IsTerminal(os.Stderr),
-		Libraries: libraries,
+		Width: show.Width(os.Stdout), Libraries: libraries,
 	}))
 }
 

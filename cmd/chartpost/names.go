@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
+	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/natsq"
 )
@@ -17,7 +19,7 @@ import (
 // namesCmd is what completion scripts ask for names that only the deployment
 // knows. It says nothing where it cannot know: a person is waiting at a key.
 type namesCmd struct {
-	Of   string   `arg:"" enum:"destinations,dead,subscriptions" help:"destinations, the jobs of dead letters, or subscriptions to the events."`
+	Of   string   `arg:"" enum:"destinations,dead,subscriptions,runs" help:"destinations, the jobs of dead letters, subscriptions to the events, or backfill runs."`
 	NATS app.NATS `embed:"" group:"NATS"`
 }
 
@@ -59,6 +61,10 @@ func (c *namesCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 		return nil
 	}
+	if c.Of == "runs" {
+		sayRuns(ctx, queue, say)
+		return nil
+	}
 	control, err := queue.Control(ctx)
 	if err != nil {
 		return nil
@@ -70,4 +76,15 @@ func (c *namesCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 	}
 	return nil
+}
+
+func sayRuns(ctx context.Context, queue *natsq.Conn, say func(string) bool) {
+	runs, err := queue.Runs(ctx)
+	if err != nil {
+		return
+	}
+	keys, _ := runs.Keys(ctx, backfill.RunPrefix+"*")
+	for _, key := range keys {
+		say(strings.TrimPrefix(key, backfill.RunPrefix))
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/schemas"
@@ -61,6 +62,32 @@ func TestNamesThatAShellWouldRunAreNotOffered(t *testing.T) {
 	} {
 		if offered.MatchString(name) != want {
 			t.Errorf("%q", name)
+		}
+	}
+}
+
+// TestWhatIsPrintedFitsATerminal: no line is longer than the terminal, and colors are for
+// terminals alone.
+func TestWhatIsPrintedFitsATerminal(t *testing.T) {
+	o := newOffice(t)
+	id := strings.Repeat("a-long-id-", 10)
+	o.bury(id, "2099-01-01T00:00:00Z")
+	o.do(cli.ExitOK, "lane", "pause", "live", "good-health", "--for", "2h", "--reason", strings.Repeat("their maintenance ", 8), "--operator", "ann")
+	colors := strings.NewReplacer("\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "")
+	for _, args := range []string{"top --once", "dead ls --list", "dead ls", "lane ls", "status " + id, "audit ls", "dead show " + id, "setup"} {
+		for _, width := range []int{80, 120, 200} {
+			said := o.with(cli.ExitOK, cli.Streams{In: strings.NewReader(""), OutTerminal: true, Width: width}, strings.Fields(args)...)
+			if strings.Contains(args, "ls") && strings.HasPrefix(args, "lane") && !strings.Contains(said, "\x1b[33mpaused") {
+				t.Errorf("%s: no color in %s", args, said)
+			}
+			for line := range strings.Lines(colors.Replace(said)) {
+				if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > width && !strings.Contains(line, ": ") {
+					t.Errorf("%s: %d columns, not %d: %s", args, n, width, line)
+				}
+			}
+		}
+		if said := o.do(cli.ExitOK, strings.Fields(args)...); strings.Contains(said, "\x1b") {
+			t.Errorf("%s: a color in a pipe: %s", args, said)
 		}
 	}
 }

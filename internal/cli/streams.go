@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"strings"
 
@@ -17,6 +18,8 @@ type Streams struct {
 	// OutTerminal and ErrTerminal say that a person reads there, InTerminal that
 	// one writes.
 	OutTerminal, ErrTerminal, InTerminal bool
+	// Width is how many columns the terminal of Out has; 0 is no bound.
+	Width int
 	// Libraries is what becomes of the standard logger's texts; nil is none of a
 	// command's business, as in tests.
 	Libraries *stdlog.Gag
@@ -26,6 +29,8 @@ type Streams struct {
 // file gets every byte as it is. done shows what is left.
 func (s Streams) guarded() (guarded Streams, done func()) {
 	out, err := show.NewVisible(s.Out), show.NewVisible(s.Err)
+	out.Width, err.Width = s.Width, s.Width
+	out.Color = show.Color(s.OutTerminal, os.Getenv)
 	if s.OutTerminal {
 		s.Out = out
 	}

@@ -88,10 +88,12 @@ func judge(letter natsq.Letter, asked schemas.Job, data []byte, record job.Recor
 		return "", errReused
 	case letter.Lane.Destination != asked.Destination.Address():
 		return "", errAddress
+	case record.Phase == job.Accepted:
+		// Also with other content under the id: a run with --only-failed gives its jobs
+		// another expires_at.
+		return "", errAccepted
 	case record.Digest != digest(data):
 		return "", errOther
-	case record.Phase == job.Accepted:
-		return "", errAccepted
 	case !record.Phase.Final():
 		return UnderWay, nil
 	case letter.Status == schemas.StatusUnknown && ended != schemas.StatusUnknown:

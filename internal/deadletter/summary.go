@@ -9,8 +9,9 @@ import (
 
 // Summary is a dead letter in JSON, without what is in its job.
 type Summary struct {
-	Sequence          uint64          `json:"sequence"`
-	Buried            time.Time       `json:"buried"`
+	Sequence uint64    `json:"sequence"`
+	Buried   time.Time `json:"buried"`
+	// JobID is the name that the event gives, where no id could be read.
 	JobID             string          `json:"job_id,omitempty"`
 	After             string          `json:"after,omitempty"`
 	Class             schemas.Class   `json:"class"`
@@ -19,11 +20,16 @@ type Summary struct {
 	Reason            *schemas.Reason `json:"reason,omitempty"`
 	PossibleDuplicate bool            `json:"possible_duplicate"`
 	Size              int             `json:"size"`
+	// AcceptedSince says that the job was accepted after the letter was written.
+	AcceptedSince bool `json:"accepted_since,omitempty"`
 }
 
 // Summarize makes the summary of a letter.
 func Summarize(l natsq.Letter) Summary {
-	s := Summary{l.Sequence, l.Buried, l.JobID, l.After, l.Lane.Class, l.Lane.Destination, l.Status, nil, l.PossibleDuplicate, l.Size}
+	s := Summary{
+		Sequence: l.Sequence, Buried: l.Buried, JobID: l.Name(), After: l.After, Class: l.Lane.Class, Destination: l.Lane.Destination,
+		Status: l.Status, PossibleDuplicate: l.PossibleDuplicate, Size: l.Size,
+	}
 	if l.Reason.Code != "" {
 		s.Reason = &l.Reason
 	}

@@ -82,6 +82,7 @@ var house = map[string]room{
 	"internal/backfill": {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
 	// Reports as files, and how far a run is.
 	"internal/backfill/report": {rooms: []string{"internal/backfill", "internal/manifest"}, shut: network},
+	"internal/backfill/window": {shut: network},
 	"internal/backfill/status": {rooms: []string{"internal/backfill"}, shut: network},
 	"internal/show":            {rooms: []string{"schemas"}, shut: network},
 
@@ -95,7 +96,9 @@ var house = map[string]room{
 	"internal/audit": {rooms: []string{"schemas", "internal/deadletter"}},
 	// Why a job or lane does not move, and how the whole deployment stands.
 	"internal/diagnosis": {rooms: []string{"schemas", "worker/lanes"}, shut: network},
-	"internal/overview":  {rooms: []string{"internal/diagnosis", "internal/natsq"}},
+	"internal/overview": {rooms: []string{
+		"schemas", "worker", "internal/backfill", "internal/backfill/status", "internal/deadletter", "internal/diagnosis", "internal/natsq",
+	}},
 	// What is known of one job.
 	"internal/timeline": {rooms: []string{"internal/job", "schemas", "pipeline", "internal/natsq", "internal/diagnosis", "internal/overview"}},
 
@@ -113,8 +116,8 @@ var house = map[string]room{
 	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/backfill": {rooms: []string{
 		"internal/job",
-		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
-		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/versioned",
+		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status", "internal/backfill/window",
+		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/show", "internal/versioned",
 	}, shut: servers},
 	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
@@ -123,13 +126,16 @@ var house = map[string]room{
 		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/overview",
 		"internal/ledger", "internal/natsq", "internal/s3source", "internal/show", "internal/timeline",
 	}, shut: servers},
-	"cmd/chartpost/lane":   {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show"}, shut: servers},
-	"cmd/chartpost/setup":  {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "cmd/chartpost/worker"}, shut: servers},
+	"cmd/chartpost/lane":  {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show"}, shut: servers},
+	"cmd/chartpost/setup": {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "internal/show", "cmd/chartpost/worker"}, shut: servers},
+	"cmd/chartpost/top": {rooms: []string{
+		"internal/app", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show",
+	}, shut: servers},
 	"cmd/chartpost/worker": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
-		"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show", "internal/stdlog",
+		"schemas", "internal/app", "internal/backfill", "internal/cli", "internal/natsq", "internal/show", "internal/stdlog",
 		"cmd/chartpost/audit", "cmd/chartpost/backfill", "cmd/chartpost/dead", "cmd/chartpost/events", "cmd/chartpost/job",
-		"cmd/chartpost/lane", "cmd/chartpost/setup", "cmd/chartpost/worker",
+		"cmd/chartpost/lane", "cmd/chartpost/setup", "cmd/chartpost/top", "cmd/chartpost/worker",
 	}, shut: servers},
 
 	// Real servers for development and tests.

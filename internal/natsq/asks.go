@@ -87,6 +87,14 @@ func (b *asks) add(a *ask) (number uint64, ok bool) {
 	return b.last, true
 }
 
+// of is the open ask of a lane.
+func (b *asks) of(lane schemas.Lane) (number uint64, open bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	number, open = b.byLane[lane]
+	return number, open
+}
+
 // arrived books one job of lane to its open ask; number is 0 if there is none.
 func (b *asks) arrived(lane schemas.Lane, now time.Time) (number uint64, finished, stopped bool) {
 	b.mu.Lock()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/chartpost/chartpost/worker"
 )
 
 // Config says how to reach NATS.
@@ -45,6 +47,8 @@ type Conn struct {
 	clock    clock
 	// renewed counts for Renewed.
 	renewed atomic.Uint64
+	// allPaused is the pause of all lanes, as the Follow of a Control heard it; nil is none.
+	allPaused atomic.Pointer[worker.Pause]
 }
 
 // reconnectWait is the pause between tries to reach a lost server again.

@@ -233,6 +233,9 @@ func (c *Control) laneOf(subject string) (schemas.Lane, bool) {
 	if !ok {
 		return schemas.Lane{}, false
 	}
+	if tail == AllLanes().Tail() {
+		return AllLanes(), true
+	}
 	lane, err := schemas.ParseTail(tail)
 	return lane, err == nil
 }

@@ -19,8 +19,16 @@ import (
 const followHeartbeat = 5 * time.Second
 
 // Follow implements worker.Control.
+// A pause of all lanes is not told: the worker that looks after the lanes obeys it, and so
+// does each worker's Intake.
 func (c *Control) Follow(ctx context.Context, changed func(worker.LaneState)) {
-	c.follow(ctx, changed, func() {})
+	c.follow(ctx, func(s worker.LaneState) {
+		if s.Lane == AllLanes() {
+			c.conn.allPaused.Store(s.Pause)
+			return
+		}
+		changed(s)
+	}, func() {})
 }
 
 // follow does as Follow does, and calls listed each time that every state has been

@@ -186,6 +186,10 @@ func (in *Intake) receive(msg *nats.Msg) {
 		in.conn.log.Error("a message that is no job came to the inbox", "error", reasonOf(err))
 		return
 	}
+	if p := in.conn.allPaused.Load(); p != nil && time.Now().Before(p.Until) {
+		in.refuse(d)
+		return
+	}
 	number, finished, stopped := in.asks.arrived(d.lane, time.Now())
 	a := worker.Answer{Lane: d.lane, Ask: number, Delivery: d}
 	if stopped {
@@ -195,6 +199,15 @@ func (in *Intake) receive(msg *nats.Msg) {
 	in.answer(a)
 	if finished {
 		in.answer(worker.Answer{Lane: d.lane, Ask: number, Done: true})
+	}
+}
+
+// refuse gives a job back that came for an open ask although all lanes are paused, and
+// ends the ask.
+func (in *Intake) refuse(d *delivery) {
+	in.returnUnread(worker.Answer{Lane: d.lane, Delivery: d})
+	if number, open := in.asks.of(d.lane); open {
+		in.end(number, false)
 	}
 }
 

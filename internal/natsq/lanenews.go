@@ -104,6 +104,9 @@ func (s *laneStates) shut(now time.Time) func(schemas.Lane) shutness {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	states := maps.Clone(s.all)
+	if pausedAll(states[AllLanes()], now) != nil {
+		return func(schemas.Lane) shutness { return laneShut }
+	}
 	return func(lane schemas.Lane) shutness {
 		state := states[lane]
 		switch {

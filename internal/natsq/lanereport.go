@@ -40,9 +40,13 @@ func (c *Control) Report(ctx context.Context) ([]LaneReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing lanes: %w", err)
 	}
+	now := time.Now()
 	reports := map[schemas.Lane]LaneReport{}
+	var all *worker.Pause
 	for _, state := range states {
-		if !state.Empty() {
+		if state.Lane == AllLanes() {
+			all = pausedAll(state, now)
+		} else if !state.Empty() {
 			reports[state.Lane] = LaneReport{State: state}
 		}
 	}
@@ -61,7 +65,6 @@ func (c *Control) Report(ctx context.Context) ([]LaneReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing lanes: %w", err)
 	}
-	now := time.Now()
 	for subject, n := range info.State.Subjects {
 		lane, err := schemas.ServedLane(c.conn.prefix, subject)
 		if err != nil {
@@ -69,10 +72,16 @@ func (c *Control) Report(ctx context.Context) ([]LaneReport, error) {
 		}
 		r := reports[lane]
 		r.State.Lane, r.Waiting = lane, n-min(n, r.InHand)
-		if r.Concurrency == 0 && !lane.Stray() && r.State.Breaker == nil && !r.State.ShutUntil().After(now) {
+		if r.Concurrency == 0 && !lane.Stray() && r.State.Breaker == nil && all == nil && !r.State.ShutUntil().After(now) {
 			r.Unserved = whyUnserved(unserved, lane)
 		}
 		reports[lane] = r
+	}
+	for lane, r := range reports {
+		if !lane.Stray() {
+			r.State.Pause = overlaid(r.State.Pause, all)
+			reports[lane] = r
+		}
 	}
 	return slices.SortedFunc(maps.Values(reports), func(a, b LaneReport) int {
 		x, y := a.State.Lane, b.State.Lane

@@ -9,6 +9,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/diagnosis"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/worker"
 )
 
 // fleetTime is how long is waited for the list of workers: without it the rest is told.
@@ -37,7 +38,9 @@ type Lanes struct {
 	// Fleet is nil where it is not known, and NoFleet says why.
 	Fleet   *diagnosis.Fleet
 	NoFleet error
-	Lanes   []Lane
+	// Paused is the pause of all lanes; nil is none.
+	Paused *worker.Pause
+	Lanes  []Lane
 }
 
 // LookAtLanes reads all lanes and the fleet.
@@ -51,6 +54,9 @@ func LookAtLanes(ctx context.Context, queue *natsq.Conn, now time.Time) (Lanes, 
 		return Lanes{}, err
 	}
 	var out Lanes
+	if out.Paused, err = control.PausedAll(ctx, now); err != nil {
+		return Lanes{}, err
+	}
 	out.Fleet, out.NoFleet = Fleet(ctx, queue)
 	if errors.Is(out.NoFleet, context.Canceled) {
 		return Lanes{}, out.NoFleet

@@ -14,33 +14,52 @@ import (
 // Events writes events as a table that grows line by line, so its columns have
 // fixed widths.
 type Events struct {
-	w      io.Writer
-	color  bool
-	headed bool
+	w     io.Writer
+	color bool
+	// day is that of the last line; empty before the first.
+	day string
 }
 
 // NewEvents writes to w, with color only where the caller knows of a terminal.
 func NewEvents(w io.Writer, color bool) *Events { return &Events{w: w, color: color} }
 
-// row leaves 54 of 120 columns to the detail: as many as a DocumentReference with
-// a UUID takes.
-const row = "%-8s  %-24s  %-9s %3s  %-13s  %s"
+// The columns leave 54 of 120 to the detail: as many as a DocumentReference with a UUID
+// takes. On a narrower terminal the detail stands below.
+func (t *Events) grid() *grid {
+	g := &grid{heads: []string{"TIME", "JOB", "STATUS", "TRY", "FILES", "DETAIL"}, widths: []int{8, 24, 9, 3, 12, 0}}
+	if width, _ := screen(t.w); width > 0 {
+		g.bound = true
+		g.widths[5] = 54
+		g.fit(width)
+	}
+	return g
+}
 
-// Add writes one event. Errors are the writer's.
+// day is the date and the zone of a time, as the reader's clock shows it.
+func day(t time.Time) string { return t.Local().Format("2006-01-02 (MST)") }
+
+// Add writes one event, under its date where that is another than before. Errors are the
+// writer's.
 func (t *Events) Add(e schemas.Event) error {
-	if !t.headed {
-		if _, err := fmt.Fprintf(t.w, row+"\n", "TIME", "JOB", "STATUS", "TRY", "FILES", "DETAIL"); err != nil {
+	g := t.grid()
+	if t.day == "" {
+		if _, err := io.WriteString(t.w, g.head()); err != nil {
 			return err
 		}
-		t.headed = true
 	}
-	status := oneLine(fmt.Sprintf("%-9s", e.Data.Status))
+	text := ""
+	if today := day(e.Time); today != t.day {
+		t.day = today
+		text = today + "\n"
+	}
 	if t.color {
-		status = Paint(e.Data.Status, status)
+		g.paint = stateColor
 	}
-	line := fmt.Sprintf(row, e.Time.Local().Format(time.TimeOnly), oneLine(e.Data.JobID), status,
-		fmt.Sprint(e.Data.Attempt), oneLine(files(e.Data.Files)), oneLine(Detail(e.Data)))
-	_, err := fmt.Fprintln(Raw(t.w), strings.TrimRight(line, " ")) // clean, except for the color
+	d := e.Data
+	text += g.row([]string{
+		e.Time.Local().Format(time.TimeOnly), oneLine(d.JobID), oneLine(string(d.Status)), fmt.Sprintf("%3d", d.Attempt), oneLine(files(d.Files)), oneLine(Detail(d)),
+	})
+	_, err := io.WriteString(Raw(t.w), text) // clean, except for the color
 	return err
 }
 
@@ -79,7 +98,7 @@ func Detail(d schemas.EventData) string {
 		parts = append(parts, strings.TrimSuffix(d.Reason.Code+" "+d.Reason.Path, " ")+": "+d.Reason.Text)
 	}
 	if !d.NextAttemptAt.IsZero() {
-		parts = append(parts, "next try at "+d.NextAttemptAt.Local().Format(time.TimeOnly))
+		parts = append(parts, "next try at "+d.NextAttemptAt.Local().Format("15:04:05 MST"))
 	}
 	if r := d.Receipt; r != nil {
 		parts = append(parts, cmp.Or(resource(r.Location), fmt.Sprintf("HTTP %d", r.Status)))
@@ -100,13 +119,9 @@ func resource(location string) string {
 // Paint colors a status: green for accepted, red for what needs a person,
 // yellow for what is still under way.
 func Paint(s schemas.Status, text string) string {
-	code := "33"
-	switch s {
-	case schemas.StatusAccepted, schemas.StatusDuplicate:
-		code = "32"
-	case schemas.StatusFailed, schemas.StatusUnknown:
-		code = "31"
-	default: // under way
+	code := colors[string(s)]
+	if code == "" {
+		code = yellow
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 )
@@ -42,6 +41,8 @@ type Letter struct {
 	// Reason is the reason's code, Path its place in the job.
 	Reason, Path      string
 	PossibleDuplicate bool
+	// AcceptedSince says that the job was accepted after the letter was written.
+	AcceptedSince bool
 	// Size is in bytes.
 	Size int
 }
@@ -54,6 +55,9 @@ func Letters(w io.Writer, letters []Letter) error {
 		if l.PossibleDuplicate {
 			reason = strings.TrimPrefix(reason+"; POSSIBLE DUPLICATE", "; ")
 		}
+		if l.AcceptedSince {
+			reason = strings.TrimPrefix(reason+"; accepted since", "; ")
+		}
 		rows = append(rows, []string{moment(l.Buried), l.Job, l.Class, l.Destination, l.Status, size(int64(l.Size)), reason})
 	}
 	return columns(w, rows)
@@ -64,23 +68,29 @@ func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format(time.DateTime)
+	return t.Local().Format("2006-01-02 15:04:05 MST")
 }
 
 // columns writes rows in columns; an empty cell is '-', so that a line can be cut
 // at its blanks. What cannot be printed shows as '?': reasons and headers were
-// written by others.
+// written by others. On a terminal the table is as wide as the terminal at most, and
+// states have colors.
 func columns(w io.Writer, rows [][]string) error {
-	var text strings.Builder
-	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
 			row[i] = cmp.Or(oneLine(cell), "-")
 		}
-		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	t.Flush()
-	_, err := io.WriteString(w, text.String())
+	width, color := screen(w)
+	g := newGrid(rows, width)
+	var text strings.Builder
+	for i, row := range rows {
+		if i == 1 && color {
+			g.paint = stateColor
+		}
+		text.WriteString(g.row(row))
+	}
+	_, err := io.WriteString(Raw(w), text.String()) // clean, except for the colors
 	return err
 }
 
@@ -107,10 +117,25 @@ func Pairs(w io.Writer, pairs [][2]string) error {
 			width = max(width, len(p[0]))
 		}
 	}
+	room := 0
+	if screenWidth, _ := screen(w); screenWidth > 0 {
+		room = max(screenWidth-width-len(gap), 2*narrowest)
+	}
 	var text strings.Builder
 	for _, p := range pairs {
-		if p[1] != "" {
-			fmt.Fprintf(&text, "%-*s  %s\n", width, p[0], oneLine(p[1]))
+		if p[1] == "" {
+			continue
+		}
+		lines := []string{oneLine(p[1])}
+		if room > 0 {
+			lines = wrap(lines[0], room)
+		}
+		for i, line := range lines {
+			name := p[0]
+			if i > 0 {
+				name = ""
+			}
+			fmt.Fprintf(&text, "%-*s%s%s\n", width, name, gap, line)
 		}
 	}
 	_, err := io.WriteString(w, text.String())

@@ -19,15 +19,15 @@ func TestLanesAndLetters(t *testing.T) {
 		{Buried: at, Class: "live", Destination: "a", Status: "failed", Reason: "file_missing", Path: "/files/0", Size: 900},
 		{Buried: at, Class: "live", Destination: "a\x1b[2J\n\t", PossibleDuplicate: true},
 	})
-	want := strings.TrimPrefix(`
-CLASS     DESTINATION  WAITING  IN HAND  STATE   UNTIL                LIMIT  BY   REASON
-live      good-health  1200     8        open    -                    -      -    -
-backfill  a            0        0        paused  2026-11-20 10:00:00  2      ann  maintenance at their side
-BURIED               JOB    CLASS  DESTINATION  STATUS   SIZE   REASON
-2026-11-20 10:00:00  lab-1  live   good-health  unknown  1 kB   no_answer; POSSIBLE DUPLICATE
-2026-11-20 10:00:00  -      live   a            failed   900 B  file_missing /files/0
-2026-11-20 10:00:00  -      live   a?[2J??      -        0 B    POSSIBLE DUPLICATE
-`, "\n")
+	want := strings.ReplaceAll(strings.TrimPrefix(`
+CLASS     DESTINATION  WAITING  IN HAND  STATE   UNTIL                    LIMIT  BY   REASON
+live      good-health  1200     8        open    -                        -      -    -
+backfill  a            0        0        paused  2026-11-20 10:00:00 UTC  2      ann  maintenance at their side
+BURIED                   JOB    CLASS  DESTINATION  STATUS   SIZE   REASON
+2026-11-20 10:00:00 UTC  lab-1  live   good-health  unknown  1 kB   no_answer; POSSIBLE DUPLICATE
+2026-11-20 10:00:00 UTC  -      live   a            failed   900 B  file_missing /files/0
+2026-11-20 10:00:00 UTC  -      live   a?[2J??      -        0 B    POSSIBLE DUPLICATE
+`, "\n"), "UTC", at.Format("MST"))
 	if out.String() != want {
 		t.Errorf("got\n%s", out.String())
 	}

@@ -18,3 +18,17 @@ func IsTerminal(w any) bool {
 func Color(terminal bool, getenv func(string) string) bool {
 	return terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }
+
+// Width is how many columns the terminal at the other end of w has; 0 is not known, or no
+// terminal.
+func Width(w any) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}

@@ -17,6 +17,11 @@ import (
 //
 // Close it after the last write: the begin of a character may wait for its end.
 type Visible struct {
+	// Width is how many columns the terminal has, and Color says that it wants colors.
+	// Tables obey both; 0 is no bound.
+	Width int
+	Color bool
+
 	w io.Writer
 
 	mu   sync.Mutex
@@ -68,6 +73,12 @@ func Raw(w io.Writer) io.Writer {
 		return v.w
 	}
 	return w
+}
+
+// Like is to with the columns and colors of w: for a table that is written to memory first.
+func Like(w, to io.Writer) io.Writer {
+	width, color := screen(w)
+	return &Visible{Width: width, Color: color, w: to}
 }
 
 // Clean is text with all that a terminal would obey made visible.

@@ -72,8 +72,8 @@ func Find(ctx context.Context, queue *natsq.Conn, id string, o Options) ([]schem
 		found[key] = true
 	}
 	err = queue.Letters(ctx, func(l natsq.Letter) bool {
-		if l.JobID == id {
-			found[l.Job()] = true
+		if l.Name() == id {
+			found[l.Named()] = true
 		}
 		return true
 	})
@@ -137,7 +137,7 @@ func (j *Job) record(ctx context.Context, _ *natsq.Conn, ledger Ledger, _ Option
 
 func (j *Job) letters(ctx context.Context, queue *natsq.Conn, _ Ledger, _ Options) error {
 	return queue.Letters(ctx, func(l natsq.Letter) bool {
-		if l.Job() == j.JobKey {
+		if l.Named() == j.JobKey {
 			j.Letters = append(j.Letters, l)
 		}
 		return true

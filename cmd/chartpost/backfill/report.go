@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/backfill/report"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/show"
 )
 
 type reportCmd struct {
@@ -194,7 +194,7 @@ func (c *reportCmd) print(out io.Writer, s backfill.Summary) error {
 	if c.JSON {
 		return json.NewEncoder(out).Encode(s)
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := show.NewTabs(out)
 	fmt.Fprintf(w, "run\t%s\t%s\n", s.Run, s.State)
 	fmt.Fprintf(w, "manifest\t%d bytes\tsha256 %s\n", s.Manifest.Size, s.Manifest.SHA256)
 	if s.Template != nil {

@@ -6,11 +6,11 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/show"
 )
 
 // lanesShown is how many lanes a person is shown; --json has all.
@@ -18,7 +18,7 @@ const lanesShown = 20
 
 // printPlan prints a plan for people.
 func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := show.NewTabs(out)
 	fmt.Fprintf(w, "manifest\t%d bytes\tsha256 %s\n", plan.Manifest.Size, plan.Manifest.SHA256)
 	if plan.Template != nil {
 		fmt.Fprintf(w, "template\t%d bytes\tsha256 %s\n", plan.Template.Size, plan.Template.SHA256)
@@ -59,7 +59,7 @@ func printTime(w io.Writer, cost backfill.Cost, lifetime time.Duration) {
 
 // printPlanFaults prints why a run does not start.
 func printPlanFaults(out io.Writer, plan *backfill.Plan) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := show.NewTabs(out)
 	printFaults(w, plan)
 	return w.Flush()
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -15,6 +15,7 @@ import (
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/backfill/status"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -89,15 +90,19 @@ func (c *statusCmd) print(std cli.Streams, all []status.Status) error {
 		}
 		return nil
 	}
-	w := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "RUN\tSTARTED\tSTATE\tLINES\tACCEPTED\tDUPLICATE\tFAILED\tUNKNOWN\tCANCELLED\tIN FLIGHT\tNOT FED\tFEEDER\n")
+	var rows [][]string
 	for _, s := range all {
+		row := []string{s.ID, cli.When(s.StartedAt), s.Word()}
 		n := s.Progress.Counts
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.StartedAt.Local().Format(time.DateTime), s.Word(),
+		for _, count := range []int64{
 			s.Progress.Lines, n[backfill.OutcomeAccepted], n[backfill.OutcomeDuplicate], n[backfill.OutcomeFailed], n[backfill.OutcomeUnknown],
-			n[backfill.OutcomeCancelled], s.Progress.InFlight, s.Progress.Unfed, s.FeederWord(time.Now()))
+			n[backfill.OutcomeCancelled], s.Progress.InFlight, s.Progress.Unfed,
+		} {
+			row = append(row, strconv.FormatInt(count, 10))
+		}
+		rows = append(rows, append(row, s.FeederWord(time.Now())))
 	}
-	return w.Flush()
+	return show.Table(std.Out, []string{"RUN", "STARTED", "STATE", "LINES", "ACCEPTED", "DUPLICATE", "FAILED", "UNKNOWN", "CANCELLED", "IN FLIGHT", "NOT FED", "FEEDER"}, rows)
 }
 
 // printEnd tells how a run has ended.

@@ -1,6 +1,7 @@
 package dead
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,7 +114,7 @@ func (b *bulk) one(ctx context.Context, s deadletter.Stack, tell bool) error {
 // done.
 func (b *bulk) say(l natsq.Letter, outcome deadletter.Outcome, refusal *deadletter.Refusal, tell bool) error {
 	b.done.Add(1)
-	line := doneJSON{Sequence: l.Sequence, JobID: l.JobID, Outcome: outcome, DryRun: b.dryRun}
+	line := doneJSON{Sequence: l.Sequence, JobID: l.Name(), Outcome: outcome, DryRun: b.dryRun}
 	text := said[outcome]
 	if b.dryRun {
 		text = wouldBe(outcome)
@@ -135,10 +136,7 @@ func (b *bulk) say(l natsq.Letter, outcome deadletter.Outcome, refusal *deadlett
 
 // nameOf is a letter's job, or the letter's own number where it has none.
 func nameOf(l natsq.Letter) string {
-	if l.JobID == "" {
-		return "--sequence " + strconv.FormatUint(l.Sequence, 10)
-	}
-	return l.JobID
+	return cmp.Or(l.Name(), "--sequence "+strconv.FormatUint(l.Sequence, 10))
 }
 
 // summary counts what came of many.

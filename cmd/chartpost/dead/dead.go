@@ -35,34 +35,41 @@ type filter struct {
 	Code          string `placeholder:"CODE" help:"Only those with this code of the reason." group:"Dead letters" percall:""`
 	Kind          string `default:"" enum:",permanent,poison,unknown_outcome" placeholder:"KIND" help:"Only those with this kind of the reason: permanent, poison or unknown_outcome." group:"Dead letters" percall:""`
 	Status        string `default:"" enum:",failed,unknown,duplicate" placeholder:"STATUS" help:"Only those of jobs that ended so: failed, unknown or duplicate." group:"Dead letters" percall:""`
-	Limit         int    `default:"0" placeholder:"N" help:"Only the first N, the oldest first; 0 is all." group:"Dead letters" percall:""`
+	AcceptedSince bool   `help:"Only those whose job was accepted since; the ledger is asked for each." group:"Dead letters" percall:""`
 	cli.TimeFlags `embed:"" group:"Dead letters"`
 }
 
-func (f *filter) check() error {
-	err := f.Parse(time.Now())
-	if f.Limit < 0 {
-		err = errors.Join(err, errors.New("--limit: must not be negative"))
-	}
-	return err
-}
+func (f *filter) check() error { return f.Parse(time.Now()) }
 
-// any tells whether the filter selects less than everything.
+// any reports whether the filter selects less than everything.
 func (f *filter) any() bool {
-	return f.Destination+f.Class+f.Code+f.Kind+f.Status+f.Since+f.Until != ""
+	return f.Destination+f.Class+f.Code+f.Kind+f.Status+f.Since+f.Until != "" || f.AcceptedSince
 }
 
-// wants tells whether a dead letter passes the filter.
-func (f *filter) wants(l natsq.Letter) bool {
-	for _, one := range []struct{ want, is string }{
-		{f.Destination, l.Lane.Destination}, {f.Class, string(l.Lane.Class)}, {f.Code, l.Reason.Code},
-		{f.Kind, l.Reason.Kind}, {f.Status, string(l.Status)},
-	} {
-		if one.want != "" && one.want != one.is {
-			return false
+// selection is the filter without what the ledger must be asked for.
+func (f *filter) selection() deadletter.Filter {
+	return deadletter.Filter{
+		Destination: f.Destination, Class: schemas.Class(f.Class), Code: f.Code, Kind: f.Kind, Status: schemas.Status(f.Status), From: f.From, Before: f.Before,
+	}
+}
+
+// accepted leaves those of letters whose job was accepted since, where only these are
+// wanted.
+func (f *filter) accepted(ctx context.Context, records deadletter.Finder, letters []natsq.Letter) ([]natsq.Letter, error) {
+	if !f.AcceptedSince {
+		return letters, nil
+	}
+	since, err := deadletter.AcceptedSince(ctx, records, letters)
+	if err != nil {
+		return nil, fmt.Errorf("asking the ledger: %w\n%s", err, cli.AdviceStreams)
+	}
+	var out []natsq.Letter
+	for i, l := range letters {
+		if since[i] {
+			out = append(out, l)
 		}
 	}
-	return f.Within(l.Buried)
+	return out, nil
 }
 
 // target names dead letters: by their jobs, by their sequences, or by what
@@ -72,6 +79,7 @@ type target struct {
 
 	Sequence []uint64 `sep:"," placeholder:"N" help:"Those with these sequences, which ls --json shows." group:"Dead letters" percall:""`
 	All      bool     `help:"All dead letters." group:"Dead letters" percall:""`
+	Limit    int      `default:"0" placeholder:"N" help:"Only the first N, the oldest first; 0 is all." group:"Dead letters" percall:""`
 	filter   `embed:""`
 
 	// destinations are those at which find found a job that was named by its id alone.
@@ -80,6 +88,9 @@ type target struct {
 
 func (t *target) check() error {
 	faults := []error{t.filter.check()}
+	if t.Limit < 0 {
+		faults = append(faults, errors.New("--limit: must not be negative"))
+	}
 	for _, name := range t.Jobs {
 		if _, err := schemas.ParseJobKey(name); err != nil {
 			faults = append(faults, cli.ErrJob)
@@ -104,20 +115,23 @@ func (t *target) find(ctx context.Context, queue *natsq.Conn) (letters, missing 
 	for _, n := range t.Sequence {
 		missing = append(missing, natsq.Letter{Sequence: n})
 	}
-	all := len(missing) == 0
+	all, selection, limit := len(missing) == 0, t.selection(), t.Limit
+	if t.AcceptedSince {
+		limit = 0 // it is for what the ledger leaves
+	}
 	t.destinations = map[string]map[string]bool{}
 	err = queue.Letters(ctx, func(l natsq.Letter) bool {
-		named := all || slices.ContainsFunc(t.Jobs, func(name string) bool { return cli.NamesJob(name, l.Job()) }) || slices.Contains(t.Sequence, l.Sequence)
-		if named && t.wants(l) {
+		named := all || slices.ContainsFunc(t.Jobs, func(name string) bool { return cli.NamesJob(name, l.Named()) }) || slices.Contains(t.Sequence, l.Sequence)
+		if named && selection.Wants(l) {
 			t.note(l)
-			if t.Limit == 0 || len(letters) < t.Limit {
+			if limit == 0 || len(letters) < limit {
 				letters = append(letters, l)
 			}
 			missing = slices.DeleteFunc(missing, func(m natsq.Letter) bool {
-				return m.JobID != "" && cli.NamesJob(cli.JobName(m.Job()), l.Job()) || m.Sequence > 0 && m.Sequence == l.Sequence
+				return m.JobID != "" && cli.NamesJob(cli.JobName(m.Job()), l.Named()) || m.Sequence > 0 && m.Sequence == l.Sequence
 			})
 		}
-		return t.Limit == 0 || len(letters) < t.Limit || len(missing)+len(t.Jobs) > 0
+		return limit == 0 || len(letters) < limit || len(missing)+len(t.Jobs) > 0
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w\n%s", err, cli.AdviceStreams)
@@ -128,15 +142,25 @@ func (t *target) find(ctx context.Context, queue *natsq.Conn) (letters, missing 
 	return letters, missing, nil
 }
 
+// accepted leaves those whose job was accepted since, where only these are meant.
+func (t *target) accepted(ctx context.Context, records deadletter.Finder, letters []natsq.Letter) ([]natsq.Letter, error) {
+	letters, err := t.filter.accepted(ctx, records, letters)
+	if t.Limit > 0 && len(letters) > t.Limit {
+		letters = letters[:t.Limit]
+	}
+	return letters, err
+}
+
 // note takes in the destination of a letter whose job was named by its id alone.
 func (t *target) note(l natsq.Letter) {
-	if !slices.Contains(t.Jobs, l.JobID) {
+	id := l.Name()
+	if !slices.Contains(t.Jobs, id) {
 		return
 	}
-	if t.destinations[l.JobID] == nil {
-		t.destinations[l.JobID] = map[string]bool{}
+	if t.destinations[id] == nil {
+		t.destinations[id] = map[string]bool{}
 	}
-	t.destinations[l.JobID][l.Lane.Destination] = true
+	t.destinations[id][l.Lane.Destination] = true
 }
 
 // ambiguous refuses a job that was named by its id alone where several destinations

@@ -32,6 +32,7 @@ func (dropCmd) Help() string {
   chartpost dead drop lab-2026-000123 --reason "a test of ours"
   chartpost dead drop --code id_reused --until 2026-11-01 --dry-run
   chartpost dead drop --destination old-clinic --reason "closed" --yes
+  chartpost dead drop --accepted-since --reason "sent again since"
 
 The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required, but for --dry-run. Exit code 5 when there is no such dead letter, 6 when some of the jobs that you named have none.`
 }
@@ -51,6 +52,9 @@ func (c *dropCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals
 		return err
 	}
 	if err := c.ambiguous(); err != nil {
+		return err
+	}
+	if letters, err = c.accepted(ctx, desk.ledger, letters); err != nil {
 		return err
 	}
 	// Each is removed by itself: two letters of a job may differ.

@@ -75,6 +75,9 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globa
 	if err := c.ambiguous(); err != nil {
 		return err
 	}
+	if letters, err = c.accepted(ctx, desk.ledger, letters); err != nil {
+		return err
+	}
 	stacks := deadletter.Stacks(letters)
 	if c.WithFollowers {
 		if stacks, err = withFollowers(ctx, desk.Conn, stacks); err != nil {

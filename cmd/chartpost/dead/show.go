@@ -151,7 +151,7 @@ func letterPairs(l natsq.Letter, job *jobSummary, now time.Time) [][2]string {
 		twice = "POSSIBLE DUPLICATE: Redox may have the message already"
 	}
 	pairs := [][2]string{
-		{"dead letter", strconv.FormatUint(l.Sequence, 10)}, {"buried", cli.When(l.Buried)}, {"job", l.JobID}, {"after", l.After},
+		{"dead letter", strconv.FormatUint(l.Sequence, 10)}, {"buried", cli.When(l.Buried)}, {"job", l.Name()}, {"after", l.After},
 		{"lane", string(l.Lane.Class) + " " + l.Lane.Destination}, {"status", string(l.Status)},
 		{"reason", strings.TrimSpace(l.Reason.Kind + " " + l.Reason.Code + " " + l.Reason.Path)}, {"", l.Reason.Text}, {"twice", twice},
 		{"size", strconv.Itoa(l.Size) + " bytes"},

@@ -133,13 +133,13 @@ func printStatus(std cli.Streams, j *timeline.Job, waits diagnosis.Answer, now t
 	if s.Owner != "" {
 		changed += " by " + s.Owner
 	}
-	_ = show.Pairs(&out, [][2]string{ // to memory, as the table below
+	_ = show.Pairs(show.Like(std.Out, &out), [][2]string{ // to memory, as the table below
 		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"after", s.After}, {"waits", s.holds()}, {"reason", reason}, {"twice", twice},
 		{"receipt", receipt}, {"requested", cli.When(s.RequestedAt)}, {"expires", cli.When(s.ExpiresAt)}, {"changed", changed},
 	})
 	if rows := history(j); len(rows) > 0 {
 		fmt.Fprintln(&out)
-		_ = show.Table(&out, []string{"TIME", "WHAT", "TRY", "DETAIL"}, rows)
+		_ = show.Table(show.Like(std.Out, &out), []string{"TIME", "WHAT", "TRY", "DETAIL"}, rows)
 	}
 	if j.NoAudit {
 		fmt.Fprintln(std.Err, "(the audit could not be read: what operators did is left out)")

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/show"
 )
 
 type budgetCmd struct {
@@ -100,7 +100,7 @@ func (c *budgetCmd) print(std cli.Streams, s app.Spending) error {
 	if s.Stated {
 		source = "as Redox states it"
 	}
-	w := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	w := show.NewTabs(std.Out)
 	fmt.Fprintf(w, "scope\t%s\t%d workers, read %s ago\n", c.Budget.Scope, s.Workers, s.Age.Round(100*time.Millisecond))
 	fmt.Fprintf(w, "limit\t%d\trequests in %s, %s\n", s.Limit, c.Budget.Window, source)
 	if s.Effective != s.Limit {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -47,9 +48,46 @@ func (t target) lanes() []schemas.Lane {
 	return []schemas.Lane{{Class: schemas.Class(t.Class), Destination: t.Destination}}
 }
 
+// anyTarget names lanes, or all of them.
+type anyTarget struct {
+	Class       string `arg:"" optional:"" enum:",live,backfill,both" default:"" help:"live, backfill or both."`
+	Destination string `arg:"" optional:"" help:"Slug or id of the destination, as jobs have it."`
+
+	All bool `help:"All lanes, those of destinations that have no job yet included." group:"Lane" percall:""`
+}
+
+func (t anyTarget) check() error {
+	switch {
+	case t.All && t.Class+t.Destination != "":
+		return errors.New("--all: goes with no class and no destination")
+	case t.All:
+		return nil
+	case t.Class == "" || t.Destination == "":
+		return errors.New("<class> <destination>: name a lane, or give --all")
+	}
+	return t.named().check()
+}
+
+func (t anyTarget) named() target { return target{t.Class, t.Destination} }
+
+// of is the change of the lanes that are named.
+func (t anyTarget) of(e edit) edit {
+	e.target, e.all = t.named(), t.All
+	if t.All {
+		e.parameters = maps.Clone(e.parameters)
+		if e.parameters == nil {
+			e.parameters = map[string]string{}
+		}
+		e.parameters["all"] = "true"
+	}
+	return e
+}
+
 // edit is one change of lanes by an operator.
 type edit struct {
 	target
+	// all: the change is of all lanes, and target names none.
+	all        bool
 	nats       app.NATS
 	json       bool
 	audit      cli.AuditFlags
@@ -71,6 +109,10 @@ func (e edit) run(ctx context.Context, std cli.Streams, globals *cli.Globals) er
 	control, err := queue.Control(ctx)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, cli.AdviceStreams)
+	}
+	if e.all {
+		notes := e.audit.Trail(ctx, queue, e.nats.Prefix, e.action, e.parameters)
+		return notes.Do(ctx, schemas.Target{}, func() (string, error) { return e.one(ctx, std, control, natsq.AllLanes()) })
 	}
 	if err := e.noteUnknown(ctx, std, control); err != nil {
 		return err
@@ -102,27 +144,34 @@ func (e edit) noteUnknown(ctx context.Context, std cli.Streams, control *natsq.C
 
 // one edits one lane, tells of it, and says for the audit what was done.
 func (e edit) one(ctx context.Context, std cli.Streams, control *natsq.Control, lane schemas.Lane) (string, error) {
+	name := string(lane.Class) + " " + lane.Destination
+	if e.all {
+		name = "all lanes"
+	}
 	before, err := control.Edit(ctx, lane, e.edit)
 	if err != nil {
-		return "", fmt.Errorf("lane %s %s: %w\nwhat was done is not known for certain; the command can be repeated", lane.Class, lane.Destination, err)
+		return "", fmt.Errorf("%s: %w\nwhat was done is not known for certain; the command can be repeated", name, err)
 	}
 	said := e.said(before)
-	if e.json {
+	switch {
+	case e.json && e.all:
+		return said, cli.JSONLines(std.Out).Encode(done{Class: "all", Did: said})
+	case e.json:
 		return said, cli.JSONLines(std.Out).Encode(done{lane.Class, lane.Destination, said})
 	}
-	_, err = fmt.Fprintf(std.Out, "%s %s: %s\n", lane.Class, lane.Destination, said)
+	_, err = fmt.Fprintf(std.Out, "%s: %s\n", name, said)
 	return said, err
 }
 
 // done is what was done with a lane, in JSON.
 type done struct {
 	Class       schemas.Class `json:"class"`
-	Destination string        `json:"destination"`
+	Destination string        `json:"destination,omitempty"`
 	Did         string        `json:"did"`
 }
 
 type pauseCmd struct {
-	target `embed:""`
+	anyTarget `embed:""`
 
 	For   time.Duration `placeholder:"TIME" help:"How long, like 30m or 2h." group:"Lane" percall:""`
 	Until string        `placeholder:"TIME" help:"Until when, like 2026-11-20T18:00:00Z." group:"Lane" percall:""`
@@ -142,12 +191,13 @@ func (pauseCmd) Help() string {
   chartpost lane pause both good-health --for 2h --reason "their maintenance"
   chartpost lane pause backfill good-health --until 2026-11-21T06:00:00Z \
       --reason "not during the day" --operator ann
+  chartpost lane pause --all --for 4h --reason "maintenance at Redox"
 
-The lane's jobs wait; those in hand are finished. The pause ends by itself. A job's expires_at goes on meanwhile. A pause that is there is replaced. --reason is required.`
+--all holds every lane, also those that get their first job meanwhile. It stands beside the pauses of single lanes. The lane's jobs wait; those in hand are finished. The pause ends by itself. A job's expires_at goes on meanwhile. A pause that is there is replaced. --reason is required.`
 }
 
 func (c *pauseCmd) Check(*kong.Context) error {
-	return errors.Join(c.target.check(), c.NATS.Check(), c.time(time.Now()), c.Complete(true))
+	return errors.Join(c.anyTarget.check(), c.NATS.Check(), c.time(time.Now()), c.Complete(true))
 }
 
 // time makes one time of the two flags.
@@ -174,16 +224,16 @@ func (c *pauseCmd) time(now time.Time) error {
 
 func (c *pauseCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) error {
 	pause := worker.Pause{By: c.Operator, Reason: c.Reason, Since: time.Now().UTC(), Until: c.until.UTC()}
-	return edit{
-		target: c.target, nats: c.NATS, json: c.JSON, audit: c.AuditFlags,
+	return c.of(edit{
+		nats: c.NATS, json: c.JSON, audit: c.AuditFlags,
 		action: schemas.LanePause, parameters: map[string]string{"until": pause.Until.Format(time.RFC3339)},
 		edit: func(s *worker.LaneState) { s.Pause = &pause },
 		said: func(worker.LaneState) string { return "paused until " + c.until.Local().Format(time.RFC3339) },
-	}.run(ctx, std, globals)
+	}).run(ctx, std, globals)
 }
 
 type resumeCmd struct {
-	target         `embed:""`
+	anyTarget      `embed:""`
 	cli.AuditFlags `embed:""`
 
 	JSON bool     `name:"json" help:"Print JSON, one lane a line." group:"Output"`
@@ -196,20 +246,21 @@ func (resumeCmd) Help() string {
 
   chartpost lane resume live good-health
   chartpost lane resume both good-health --reason "they are back early"
+  chartpost lane resume --all
 
-It ends an operator's pause and closes the breaker, and says which of them it found. When the destination is still broken the breaker opens again. A limit stays.`
+--all ends a pause of all lanes; a pause of a single lane stays. It ends an operator's pause and closes the breaker, and says which of them it found. When the destination is still broken the breaker opens again. A limit stays.`
 }
 
 func (c *resumeCmd) Check(*kong.Context) error {
-	return errors.Join(c.target.check(), c.NATS.Check(), c.Complete(false))
+	return errors.Join(c.anyTarget.check(), c.NATS.Check(), c.Complete(false))
 }
 
 func (c *resumeCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) error {
-	return edit{
-		target: c.target, nats: c.NATS, json: c.JSON, audit: c.AuditFlags, action: schemas.LaneResume,
+	return c.of(edit{
+		nats: c.NATS, json: c.JSON, audit: c.AuditFlags, action: schemas.LaneResume,
 		edit: func(s *worker.LaneState) { s.Pause, s.Breaker = nil, nil },
 		said: resumed,
-	}.run(ctx, std, globals)
+	}).run(ctx, std, globals)
 }
 
 // resumed says what a resume has ended.

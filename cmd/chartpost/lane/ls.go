@@ -64,11 +64,17 @@ func (c *lsCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) 
 
 // fleetNotes are what concerns all lanes.
 func fleetNotes(seen overview.Lanes) (notes []string) {
+	if p := seen.Paused; p != nil {
+		notes = append(notes, show.Clean(fmt.Sprintf("note: all lanes are paused until %s by %s: %s", cli.When(p.Until), p.By, p.Reason)))
+	}
+	if len(seen.Lanes) == 0 {
+		return notes
+	}
 	if seen.Fleet == nil {
-		return []string{"note: it is not known which workers are alive: " + seen.NoFleet.Error()}
+		return append(notes, "note: it is not known which workers are alive: "+seen.NoFleet.Error())
 	}
 	if len(seen.Fleet.Workers) == 0 {
-		return []string{"note: no worker is alive; start one with `chartpost worker`"}
+		return append(notes, "note: no worker is alive; start one with `chartpost worker`")
 	}
 	for _, w := range seen.Fleet.Workers {
 		if w.Gate != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -14,6 +13,7 @@ import (
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/show"
 )
 
 // Cmd makes or updates the streams and buckets.
@@ -66,7 +66,7 @@ func (c *Cmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) er
 		}
 		return err
 	}
-	table := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	table := show.NewTabs(std.Out)
 	for _, change := range changes {
 		did := change.Did
 		if c.DryRun && did != "unchanged" {
@@ -77,8 +77,7 @@ func (c *Cmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) er
 		}
 		fmt.Fprintf(table, "%s\t%s\n", change.Name, did)
 	}
-	table.Flush()
-	return err
+	return errors.Join(err, table.Flush())
 }
 
 // setupJSON is a stream or bucket in JSON; Result is created, updated or
