@@ -35,17 +35,8 @@ type Limits struct {
 	Failures FailureLimit
 	// Pilot pauses the run when so many of its jobs were published; 0 is never.
 	Pilot int64
-	// Window is when jobs are published; nil is always.
-	Window Window
 	// Lease is how long another feeder waits for this one; 0 is DefaultLease.
 	Lease time.Duration
-}
-
-// Window is the times at which jobs are published.
-type Window interface {
-	Open(at time.Time) bool
-	// Next is when it opens next.
-	Next(after time.Time) time.Time
 }
 
 // Feeder feeds one run.
@@ -66,8 +57,6 @@ type Feeder struct {
 	lease *lease
 	// state is what operators want.
 	state atomic.Value
-	// shut: the window is.
-	shut atomic.Bool
 	// doubt is the highest line that an earlier feeder may have published without
 	// a word in the book.
 	doubt int64
@@ -98,7 +87,6 @@ func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err er
 	}
 	f.Open = oneByOne(f.Open)
 	f.state.Store(f.Run.State)
-	f.keepWindow(time.Now())
 	f.lease, err = takeLease(ctx, f.Bucket, f.Run.ID, f.Name, f.Lease, func(other string, patience time.Duration) {
 		f.Say(fmt.Sprintf("the run has a feeder, %s; waiting %s for a sign of it", other, patience))
 	})

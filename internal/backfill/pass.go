@@ -101,9 +101,6 @@ func (p *passing) choose(ctx context.Context, line int64) (choice, error) {
 		case Paused:
 			return false
 		}
-		if p.shut.Load() {
-			return false
-		}
 		chosen = p.book.choose(line, p.Outstanding)
 		return chosen != wait
 	}
@@ -170,7 +167,7 @@ func (p *passing) flush(ctx context.Context) error {
 // publish publishes those jobs of which the ledger does not know that they are on
 // their way, or at their end, already.
 func (f *Feeder) publish(ctx context.Context, chunk []Job) error {
-	err := f.book.await(ctx, func() bool { return f.state.Load() == Cancelled || f.state.Load() != Paused && !f.shut.Load() })
+	err := f.book.await(ctx, func() bool { return f.state.Load() != Paused })
 	if err != nil || f.state.Load() == Cancelled {
 		return err
 	}

@@ -109,25 +109,5 @@ func (f *Feeder) obey(ctx context.Context) error {
 			f.Say(fmt.Sprintf("the run is %s, by %s", run.State, run.By))
 			f.book.stir()
 		}
-		if f.keepWindow(time.Now()) {
-			f.book.stir()
-		}
 	}
-}
-
-// keepWindow follows the window, and reports whether it was opened or shut.
-func (f *Feeder) keepWindow(now time.Time) (changed bool) {
-	if f.Window == nil {
-		return false
-	}
-	shut := !f.Window.Open(now)
-	if f.shut.Swap(shut) == shut {
-		return false
-	}
-	if shut {
-		f.Say("nothing is published until the send window opens, at " + f.Window.Next(now).Local().Format("2006-01-02 15:04 MST"))
-	} else {
-		f.Say("the send window is open")
-	}
-	return true
 }

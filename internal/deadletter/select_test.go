@@ -56,8 +56,8 @@ func TestListing(t *testing.T) {
 // records are those of jobs by their ids.
 type records map[string]job.Phase
 
-func (r records) Find(_ context.Context, job schemas.JobKey) (job.Record, bool, error) {
-	phase, known := r[job.ID]
+func (r records) Find(_ context.Context, key schemas.JobKey) (job.Record, bool, error) {
+	phase, known := r[key.ID]
 	return job.Record{Phase: phase}, known, nil
 }
 

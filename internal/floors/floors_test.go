@@ -82,7 +82,6 @@ var house = map[string]room{
 	"internal/backfill": {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
 	// Reports as files, and how far a run is.
 	"internal/backfill/report": {rooms: []string{"internal/backfill", "internal/manifest"}, shut: network},
-	"internal/backfill/window": {shut: network},
 	"internal/backfill/status": {rooms: []string{"internal/backfill"}, shut: network},
 	"internal/show":            {rooms: []string{"schemas"}, shut: network},
 
@@ -116,7 +115,7 @@ var house = map[string]room{
 	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/backfill": {rooms: []string{
 		"internal/job",
-		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status", "internal/backfill/window",
+		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
 		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/show", "internal/versioned",
 	}, shut: servers},
 	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},

@@ -13,14 +13,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	_ "time/tzdata" // a container may have no time zones
 
 	"github.com/alecthomas/kong"
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/backfill/report"
-	"github.com/chartpost/chartpost/internal/backfill/window"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/schemas"
@@ -38,8 +36,6 @@ type runCmd struct {
 	FeederLease time.Duration `default:"15s" help:"How long another feeder waits for a sign of this one before it takes the run over." group:"Run"`
 	Failures    string        `name:"stop-after-failures" default:"10%" placeholder:"10%" help:"Pause the run after so many failed jobs: a number, a percentage of those that have ended (from 100 on), or none." group:"Run"`
 	Pilot       int64         `placeholder:"N" help:"Publish N jobs, then pause the run for a look; backfill resume goes on." group:"Run" percall:""`
-	SendWindow  string        `placeholder:"TIMES" help:"When jobs are published, like \"Mon-Fri 19:00-06:00, Sat-Sun\"; empty is always. Give it again when the run goes on." group:"Run"`
-	TimeZone    string        `placeholder:"NAME" help:"Zone of --send-window, like America/Chicago; empty is that of this machine." group:"Run"`
 	Follow      bool          `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
 
 	cli.AuditFlags `embed:""`
@@ -51,7 +47,6 @@ type runCmd struct {
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
 
 	failures backfill.FailureLimit
-	window   backfill.Window
 }
 
 // Help adds to the command's --help.
@@ -62,8 +57,6 @@ func (runCmd) Help() string {
   chartpost backfill run archive.csv --template template.yaml --id y2019 \
       --pilot 10
   chartpost backfill resume y2019
-  chartpost backfill run archive.csv --template template.yaml --id y2019 \
-      --send-window "Mon-Fri 19:00-06:00, Sat-Sun" --time-zone America/Chicago
   chartpost backfill status y2019
   chartpost backfill pause y2019
   chartpost backfill report y2019 archive.csv --template template.yaml \
@@ -95,9 +88,6 @@ func (c *runCmd) Check(*kong.Context) error {
 	if c.failures, err = backfill.ParseFailureLimit(c.Failures); err != nil {
 		faults = append(faults, fmt.Errorf("--stop-after-failures (%s): %w", app.EnvironmentName("stop-after-failures"), err))
 	}
-	if err := c.parseWindow(); err != nil {
-		faults = append(faults, err)
-	}
 	if c.Pilot < 0 {
 		faults = append(faults, errors.New("--pilot: must not be negative"))
 	}
@@ -105,29 +95,6 @@ func (c *runCmd) Check(*kong.Context) error {
 		faults = append(faults, fmt.Errorf("--feeder-lease (%s) must be at least 1s", app.EnvironmentName("feeder-lease")))
 	}
 	return errors.Join(faults...)
-}
-
-// parseWindow reads --send-window.
-func (c *runCmd) parseWindow() error {
-	if c.SendWindow == "" {
-		if c.TimeZone != "" {
-			return errors.New("--time-zone: does nothing without --send-window")
-		}
-		return nil
-	}
-	zone := time.Local
-	if c.TimeZone != "" {
-		var err error
-		if zone, err = time.LoadLocation(c.TimeZone); err != nil {
-			return fmt.Errorf("--time-zone (%s): is no time zone; it must be a name like America/Chicago", app.EnvironmentName("time-zone"))
-		}
-	}
-	parsed, err := window.Parse(c.SendWindow, zone)
-	if err != nil {
-		return fmt.Errorf("--send-window (%s): %w", app.EnvironmentName("send-window"), err)
-	}
-	c.window = parsed
-	return nil
 }
 
 // runHeap is what Go may hold while a run is fed, softly.
@@ -246,7 +213,7 @@ func (c *runCmd) feed(ctx context.Context, std cli.Streams, desk *desk, m *store
 	host, _ := os.Hostname()
 	feeder := &backfill.Feeder{
 		Ports:  backfill.Ports{Bucket: desk.runs, Queue: desk.queue.RunJobs(), Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
-		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease, Failures: c.failures, Pilot: c.Pilot, Window: c.window},
+		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease, Failures: c.failures, Pilot: c.Pilot},
 		Run:    run, Survey: survey, Open: m.Open,
 		Name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:6])),
 		Say:  func(text string) { fmt.Fprintln(std.Err, "chartpost:", text) },
