@@ -61,6 +61,10 @@ type Feeder struct {
 	// a word in the book.
 	doubt int64
 	late  overdue
+
+	paceMu    sync.Mutex
+	pace      Pace
+	perSecond float64
 }
 
 const (

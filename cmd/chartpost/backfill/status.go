@@ -27,7 +27,7 @@ type statusCmd struct {
 
 // Help adds to the command's --help.
 func (statusCmd) Help() string {
-	return "The numbers come from the run's book and from the events since it was written, whether or not a feeder is there. In the list a run of which every line has ended shows the numbers of its end. Unknown are jobs of which nobody knows whether Redox has them."
+	return "The numbers come from the run's book and from the events since it was written, whether or not a feeder is there. In the list a run of which every line has ended shows the numbers of its end. Of unknown jobs it is not known whether Redox has them. The pace is that of the last minute, as the feeder measured it; the time to go is at that pace."
 }
 
 func (c *statusCmd) Check(*kong.Context) error {
@@ -90,12 +90,13 @@ func (c *statusCmd) print(std cli.Streams, all []status.Status) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "RUN\tSTARTED\tSTATE\tLINES\tACCEPTED\tDUPLICATE\tFAILED\tUNKNOWN\tCANCELLED\tIN FLIGHT\tNOT FED\tFEEDER\n")
+	fmt.Fprint(w, "RUN\tSTARTED\tSTATE\tLINES\tACCEPTED\tDUPLICATE\tFAILED\tUNKNOWN\tCANCELLED\tIN FLIGHT\tNOT FED\tPACE\tTO GO\tFEEDER\n")
 	for _, s := range all {
 		n := s.Progress.Counts
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.StartedAt.Local().Format(time.DateTime), s.Word(),
+		pace, left := s.Pace(time.Now())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", s.ID, s.StartedAt.Local().Format(time.DateTime), s.Word(),
 			s.Progress.Lines, n[backfill.OutcomeAccepted], n[backfill.OutcomeDuplicate], n[backfill.OutcomeFailed], n[backfill.OutcomeUnknown],
-			n[backfill.OutcomeCancelled], s.Progress.InFlight, s.Progress.Unfed, s.FeederWord(time.Now()))
+			n[backfill.OutcomeCancelled], s.Progress.InFlight, s.Progress.Unfed, pace, left, s.FeederWord(time.Now()))
 	}
 	return w.Flush()
 }
@@ -108,7 +109,7 @@ func printEnd(std cli.Streams, name string, t backfill.Tally, followed bool) err
 	if !followed && t.InFlight > 0 || t.Good() {
 		return nil
 	}
-	return cli.Exit(cli.ExitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; `chartpost backfill report %s MANIFEST --out FILE` says which",
+	return cli.Exit(cli.ExitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; `chartpost backfill report %s` says which and why",
 		t.Lines-t.Counts[backfill.OutcomeAccepted]-t.Counts[backfill.OutcomeDuplicate], t.Lines, name))
 }
 
