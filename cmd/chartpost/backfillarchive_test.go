@@ -164,21 +164,26 @@ func TestBackfillArchive(t *testing.T) {
 	lap("the bucket is listed and planned")
 
 	feed := append([]string{"backfill", "run"}, from...)
-	feed = append(feed, "--id", "archive", "--skip-faulty", "--feeder-lease", "1s", "--per-lane", "5000")
+	feed = append(feed, "--id", "archive", "--skip-faulty", "--feeder-lease", "1s", "--outstanding", fmt.Sprint(b.lines/20))
 	worker := func() { // it ends with the test
 		process(t, env, "worker", "--redox-source-id", values["SOURCE"], "--budget-requests", "0", "--concurrency", "64", "--lane-concurrency", "64")
 	}
 	feeder := func() (*exec.Cmd, *devtest.Log) { return process(t, env, feed...) }
 	worker()
 	first, said := feeder()
+	devtest.Until(t, "there is a run", 10*time.Minute, func() bool {
+		cmd, _ := process(t, env, "backfill", "status", "archive")
+		return exitCode(t, cmd) == cli.ExitOK
+	})
 	o.until("a tenth has ended", "archive", func(s status.Status) bool { return s.Progress.Ended() > int64(b.lines/10) })
 	o.run(cli.ExitOK, "backfill", "pause", "archive")
 	o.until("what is in the queue has ended", "archive", func(s status.Status) bool { return s.Progress.InFlight == 0 })
-	lap(fmt.Sprintf("paused: %s", o.status("archive").Progress))
-	o.run(cli.ExitOK, "backfill", "resume", "archive")
-	if s := o.status("archive"); s.Progress.Unfed > 0 {
-		o.until("it goes on", "archive", func(now status.Status) bool { return now.Progress.Unfed < s.Progress.Unfed })
+	paused := o.status("archive")
+	if lap(fmt.Sprintf("paused: %s", paused.Progress)); paused.Progress.Unfed == 0 {
+		t.Error("the run was fed to its end before it was paused")
 	}
+	o.run(cli.ExitOK, "backfill", "resume", "archive")
+	o.until("it goes on", "archive", func(now status.Status) bool { return now.Progress.Unfed < paused.Progress.Unfed })
 	if err := first.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

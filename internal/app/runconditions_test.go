@@ -50,3 +50,8 @@ func paused(run RunProgress) RunProgress {
 	run.Paused = true
 	return run
 }
+
+func waiting(run RunProgress) RunProgress {
+	run.Shut = true
+	return run
+}

@@ -55,7 +55,7 @@ func (f *Feeder) write(ctx context.Context, edit func(*Checkpoint)) error {
 	}
 	return f.lease.write(ctx, func(c *Checkpoint) {
 		c.Events, c.Tally = max(seen, c.Events), f.book.Tally(f.Current())
-		c.PerSecond = f.step(time.Now(), c.Tally)
+		c.PerSecond, c.Opens = f.step(time.Now(), c.Tally), f.Opens()
 		edit(c)
 	})
 }

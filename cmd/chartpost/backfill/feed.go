@@ -20,7 +20,7 @@ func (c *runCmd) feed(ctx context.Context, std cli.Streams, desk *desk, m *store
 	host, _ := os.Hostname()
 	feeder := &backfill.Feeder{
 		Ports:  backfill.Ports{Bucket: desk.runs, Queue: desk.queue.RunJobs(), Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
-		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease, Failures: c.failures, Pilot: c.Pilot},
+		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease, Failures: c.failures, Pilot: c.Pilot, Windows: c.windows},
 		Run:    run, Survey: survey, Open: m.Open,
 		Name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:6])),
 		Say:  func(text string) { fmt.Fprintln(std.Err, "chartpost:", text) },
@@ -37,7 +37,7 @@ func (c *runCmd) feed(ctx context.Context, std cli.Streams, desk *desk, m *store
 	}
 	now := func() app.RunProgress {
 		p := progressOf(c.ID, tally())
-		p.Paused, p.PerSecond = feeder.Current().State == backfill.Paused, feeder.PerSecond()
+		p.Paused, p.Shut, p.PerSecond = feeder.Current().State == backfill.Paused, !feeder.Opens().IsZero(), feeder.PerSecond()
 		return p
 	}
 	c.now.Store(&now)

@@ -36,6 +36,8 @@ type runCmd struct {
 	FeederLease time.Duration `default:"15s" help:"How long another feeder waits for a sign of this one before it takes the run over." group:"Run"`
 	Failures    string        `name:"stop-after-failures" default:"10%" placeholder:"10%" help:"Pause the run after so many failed jobs: a number, a percentage of those that have ended (from 100 on), or none." group:"Run"`
 	Pilot       int64         `placeholder:"N" help:"Publish N jobs, then pause the run for a look; backfill resume goes on." group:"Run" percall:""`
+	Window      []string      `placeholder:"DAYS HOURS" help:"Feed only in these hours, like 'Mon-Fri 19:00-07:00,Sat-Sun 00:00-24:00'; jobs that are published go on after them. Empty is always." group:"Run"`
+	WindowZone  string        `placeholder:"ZONE" help:"Time zone of --window, like America/New_York." group:"Run"`
 	Follow      bool          `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
 
 	cli.AuditFlags `embed:""`
@@ -47,6 +49,7 @@ type runCmd struct {
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
 
 	failures backfill.FailureLimit
+	windows  backfill.Windows
 	// now is how far the run is; it holds nil until the run is fed.
 	now *atomic.Pointer[func() app.RunProgress]
 }
@@ -97,6 +100,9 @@ func (c *runCmd) Check(*kong.Context) error {
 	var err error
 	if c.failures, err = backfill.ParseFailureLimit(c.Failures); err != nil {
 		faults = append(faults, fmt.Errorf("--stop-after-failures (%s): %w", app.EnvironmentName("stop-after-failures"), err))
+	}
+	if c.windows, err = backfill.ParseWindows(c.Window, c.WindowZone); err != nil {
+		faults = append(faults, fmt.Errorf("--window and --window-zone (%s): %w", app.EnvironmentName("window"), err))
 	}
 	if c.Pilot < 0 {
 		faults = append(faults, errors.New("--pilot: must not be negative"))

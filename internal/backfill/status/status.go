@@ -22,6 +22,8 @@ type Status struct {
 	// how long the rest takes at that pace; 0 where no feeder tells.
 	PerSecond   float64 `json:"per_second,omitempty"`
 	SecondsLeft float64 `json:"seconds_left,omitempty"`
+	// Opens is when the window opens that the run waits for.
+	Opens time.Time `json:"opens,omitzero"`
 }
 
 // Read reads the book of a run and brings it up to date. Without since, a run of
@@ -43,6 +45,7 @@ func Read(ctx context.Context, runs backfill.Bucket, events backfill.Events, nam
 	}
 	s := Status{RunFields: backfill.RunFields(run), Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}
 	if at.Feeder != "" && run.State == backfill.Running {
+		s.Opens = at.Opens
 		s.PerSecond, s.SecondsLeft = at.PerSecond, s.Progress.Left(at.PerSecond).Seconds()
 	}
 	return s, err
@@ -58,7 +61,13 @@ func (s Status) Pace(now time.Time) (pace, left string) {
 }
 
 // Word is what the run is now.
-func (s Status) Word() string { return string(s.State.Shown(s.Progress)) }
+func (s Status) Word() string {
+	word := s.State.Shown(s.Progress)
+	if word == backfill.Running && !s.Opens.IsZero() {
+		return "waits until " + s.Opens.Local().Format("Mon 15:04 MST")
+	}
+	return string(word)
+}
 
 // FeederWord names the feeder, and how long ago it spoke where that is long.
 func (s Status) FeederWord(now time.Time) string {
