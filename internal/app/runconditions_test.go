@@ -9,13 +9,13 @@ import (
 	"github.com/chartpost/chartpost/internal/natsq"
 )
 
-// ofRun is a condition of a backfill run: how far its feeder says it is before and in it,
+// ofRun is a condition of a backfill run: how far its feeder says it is from some time on,
 // beside a worker without work.
-func ofRun(before, after RunProgress) func(*world, func()) (metrics, metrics) {
+func ofRun(run RunProgress) func(*world, func()) (metrics, metrics) {
 	return func(w *world, _ func()) (metrics, metrics) {
 		w.worker()
 		idle := w.scrape()
-		return w.beside(idle, before), w.beside(idle, after)
+		return idle, w.beside(idle, run)
 	}
 }
 
