@@ -130,6 +130,7 @@ func world(t *testing.T) []string {
 	}
 	return []string{
 		"CHARTPOST_NATS_URL=" + nats.URL(),
+		"TAKEN=" + strings.TrimPrefix(s3.URL(), "http://"), // an address that is in use
 		"CHARTPOST_S3_ENDPOINT=" + s3.URL(), "CHARTPOST_S3_PATH_STYLE=true", "CHARTPOST_S3_BUCKETS=reports",
 		"CHARTPOST_REDOX_ENVIRONMENT=Development",
 		"CHARTPOST_REDOX_API_URL=" + server.URL, "CHARTPOST_REDOX_BLOB_URL=" + server.URL, "CHARTPOST_REDOX_TOKEN_URL=" + server.URL + "/v2/auth/token",

@@ -264,3 +264,19 @@ func TestEveryAlertHasARunbookEntry(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryAlertLinksItsRunbookEntry: whoever is woken finds the entry by one click.
+func TestEveryAlertLinksItsRunbookEntry(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(alertRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range alertNames(t) {
+		_, rule, _ := strings.Cut(string(data), "- alert: "+name+"\n")
+		rule, _, _ = strings.Cut(rule, "- alert: ")
+		if want := "\n          runbook_url: https://github.com/chartpost/chartpost/blob/main/docs/operating.md#" + strings.ToLower(name) + "\n"; !strings.Contains(rule+"\n", want) {
+			t.Errorf("%s does not say%s", name, want)
+		}
+	}
+}

@@ -39,6 +39,11 @@ var conditions = map[string]condition{
 		w.publish(w.files("job", 3)...)
 		return before, w.ended("accepted", 3, "chartpost_job_outcomes_total", "status=accepted")
 	}},
+	"a run has ended":            {lasts: 6 * time.Hour, cause: ofRun(runAt(990, 10, 0, 0))},
+	"a run stands still":         {fires: []string{"ChartpostRunStandsStill"}, lasts: 2 * time.Hour, cause: ofRun(runAt(400, 0, 100, 500))},
+	"a run waits for its window": {lasts: 2 * time.Hour, cause: ofRun(waiting(runAt(400, 0, 0, 600)))},
+	"a run is paused":            {fires: []string{"ChartpostRunPaused"}, lasts: 2 * time.Hour, cause: ofRun(paused(runAt(500, 0, 0, 500)))},
+	"many lines of it fail":      {fires: []string{"ChartpostRunFails"}, cause: ofRun(runAt(300, 700, 0, 0))},
 	"the worker has ended": {fires: []string{"ChartpostWorkerDown", "ChartpostNoWorker"}, cause: func(w *world, _ func()) (before, after metrics) {
 		stop := w.worker()
 		before = w.scrape()

@@ -17,7 +17,7 @@ func TestARunIsMeasured(t *testing.T) {
 	var said strings.Builder
 	log := slog.New(slog.NewTextHandler(&said, nil))
 	look := func() RunProgress {
-		return RunProgress{Name: "y2019", Lines: 9, InFlight: 3, Unfed: 2, Outcomes: map[string]int64{"accepted": 4, "failed": 0}}
+		return RunProgress{Name: "y2019", Lines: 9, InFlight: 3, Unfed: 2, Paused: true, PerSecond: 1.5, Outcomes: map[string]int64{"accepted": 4, "failed": 0}}
 	}
 	refused := []natsq.Trouble{{Since: time.Now(), Text: "publishing jobs: full"}}
 	trouble := make(chan []natsq.Trouble, 1)
@@ -38,6 +38,7 @@ func TestARunIsMeasured(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/metrics": {
 			`chartpost_backfill_lines{run="y2019"} 9`, `chartpost_backfill_in_flight_lines{run="y2019"} 3`, `chartpost_backfill_unfed_lines{run="y2019"} 2`,
+			`chartpost_backfill_paused{run="y2019"} 1`, `chartpost_backfill_pace_lines_per_second{run="y2019"} 1.5`,
 			`chartpost_backfill_ended_lines{outcome="accepted",run="y2019"} 4`, `chartpost_backfill_ended_lines{outcome="failed",run="y2019"} 0`,
 		},
 		"/readyz": {`"working"`},

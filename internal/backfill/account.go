@@ -33,18 +33,11 @@ var ErrNotBegun = errors.New("there is no account yet: the run's feeder has not 
 // sums. An error says that rows are missing.
 func (a *Account) Write(ctx context.Context, each func(Row) error) (Tally, error) {
 	sum := Tally{Counts: Counts{}}
-	var err error
-	if a.book, err = OpenBook(ctx, a.Bucket, a.Run); err != nil {
-		return sum, err
-	}
-	if a.details, err = newDetails(a.Dir, a.Run.LastLine); err != nil {
+	if err := a.open(ctx); err != nil {
 		return sum, err
 	}
 	defer a.details.close()
-	if err := a.read(ctx); err != nil {
-		return sum, err
-	}
-	err = a.lines(ctx, func(row Row) error {
+	err := a.lines(ctx, func(row Row) error {
 		sum.Lines++
 		sum.Counts[row.Outcome]++
 		switch {
@@ -63,6 +56,20 @@ func (a *Account) Write(ctx context.Context, each func(Row) error) (Tally, error
 		return sum, ErrNotBegun
 	}
 	return sum, ErrUnbalanced
+}
+
+// open reads the book and the events. The details are to be closed where it succeeds.
+func (a *Account) open(ctx context.Context) (err error) {
+	if a.book, err = OpenBook(ctx, a.Bucket, a.Run); err != nil {
+		return err
+	}
+	if a.details, err = newDetails(a.Dir, a.Run.LastLine); err != nil {
+		return err
+	}
+	if err = a.read(ctx); err != nil {
+		a.details.close()
+	}
+	return err
 }
 
 // read takes all events of the run.

@@ -33,7 +33,7 @@ func (d *details) has(line int64) bool { return line < int64(len(d.at)) && d.at[
 
 // add notes an event; the last of a line counts.
 func (d *details) add(line int64, event *schemas.Event) error {
-	var row Row
+	row := Row{JobID: event.Subject}
 	row.from(event.Data, event.Time)
 	data, err := json.Marshal(row)
 	if err != nil {
@@ -66,7 +66,9 @@ func (d *details) read(row *Row) error {
 	if err := json.Unmarshal(data, row); err != nil {
 		return fmt.Errorf("reading the temporary file of the report: %w", err)
 	}
-	row.Line, row.JobID = line, id
+	if row.Line = line; id != "" {
+		row.JobID = id
+	}
 	return nil
 }
 

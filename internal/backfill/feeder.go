@@ -35,6 +35,8 @@ type Limits struct {
 	Failures FailureLimit
 	// Pilot pauses the run when so many of its jobs were published; 0 is never.
 	Pilot int64
+	// Windows are when jobs are fed.
+	Windows Windows
 	// Lease is how long another feeder waits for this one; 0 is DefaultLease.
 	Lease time.Duration
 }
@@ -50,6 +52,8 @@ type Feeder struct {
 	// Open opens the manifest, once at a time; it is read again for lines that had
 	// to wait, and for jobs of whose end no event told.
 	Open func(ctx context.Context) (*Opened, error)
+	// Clock is what the windows go by; nil is time.Now.
+	Clock func() time.Time
 	// Say tells a person what goes on: words without patient data.
 	Say func(text string)
 
@@ -61,6 +65,12 @@ type Feeder struct {
 	// a word in the book.
 	doubt int64
 	late  overdue
+	// opens is when the next window opens; nil while one is open.
+	opens atomic.Pointer[time.Time]
+
+	paceMu    sync.Mutex
+	pace      Pace
+	perSecond float64
 }
 
 const (
@@ -97,8 +107,12 @@ func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err er
 	if f.book, err = OpenBook(ctx, f.Bucket, f.Run); err != nil {
 		return err
 	}
+	f.lookAtClock()
 	ctx, stop := context.WithCancelCause(ctx)
 	var all sync.WaitGroup
+	if len(f.Windows.spans) > 0 {
+		all.Go(func() { stop(f.keepHours(ctx)) })
+	}
 	caught := make(chan struct{})
 	all.Go(func() { stop(f.follow(ctx, caught)) })
 	all.Go(func() { stop(f.renew(ctx)) })

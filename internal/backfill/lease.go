@@ -27,6 +27,10 @@ type Checkpoint struct {
 	// Events is the sequence of the last event that is in the book.
 	Events uint64 `json:"events"`
 	Tally  Tally  `json:"tally"`
+	// PerSecond is the pace: how many lines have ended in a second, over the last minute.
+	PerSecond float64 `json:"per_second,omitempty"`
+	// Opens is when the window opens that the feeder waits for.
+	Opens time.Time `json:"opens,omitzero"`
 	// EndedAt is when every line had ended.
 	EndedAt time.Time `json:"ended_at,omitzero"`
 

@@ -44,7 +44,7 @@ func (f *Feeder) pass(outer context.Context) (again bool, err error) {
 	}
 	return true, f.book.await(outer, func() bool {
 		state := f.state.Load()
-		return state == Cancelled || state == Running && f.book.worthwhile()
+		return state == Cancelled || f.feeding() && f.book.worthwhile()
 	})
 }
 
@@ -94,11 +94,11 @@ func (p *passing) read(ctx context.Context, r *manifest.Reader) (again bool, err
 func (p *passing) choose(ctx context.Context, line int64) (choice, error) {
 	var chosen choice
 	decided := func() bool {
-		switch p.state.Load() {
-		case Cancelled:
+		if p.state.Load() == Cancelled {
 			chosen = wait
 			return true
-		case Paused:
+		}
+		if !p.feeding() {
 			return false
 		}
 		chosen = p.book.choose(line, p.Outstanding)
@@ -167,7 +167,7 @@ func (p *passing) flush(ctx context.Context) error {
 // publish publishes those jobs of which the ledger does not know that they are on
 // their way, or at their end, already.
 func (f *Feeder) publish(ctx context.Context, chunk []Job) error {
-	err := f.book.await(ctx, func() bool { return f.state.Load() != Paused })
+	err := f.book.await(ctx, func() bool { return f.state.Load() == Cancelled || f.feeding() })
 	if err != nil || f.state.Load() == Cancelled {
 		return err
 	}

@@ -40,6 +40,11 @@ type Options struct {
 	// auto embeds; FileLimit the largest file.
 	EmbedLimit, FileLimit int64
 	Budget                Budget
+	Serving               Serving
+	// Admit refuses a job that the settings rule out, with a *fault.Fault; nil refuses none.
+	Admit func(schemas.Job) error
+	// Sample takes some jobs; it may be nil.
+	Sample *Sample
 	// Sizer is nil where the store is not asked; else Heads requests are under
 	// way at once.
 	Sizer Sizer
@@ -59,12 +64,6 @@ type Options struct {
 	Survey *Survey
 }
 
-// Budget is what Redox takes: Requests in each Window.
-type Budget struct {
-	Requests int
-	Window   time.Duration
-}
-
 // Progress is how far planning is. It may be read at any time.
 type Progress struct {
 	Lines, Faulty, Sized atomic.Int64
@@ -82,8 +81,10 @@ type Plan struct {
 	// Codes counts the faults, and Faults are those of the first lines.
 	Codes  map[string]int64 `json:"fault_codes,omitempty"`
 	Faults []LineFault      `json:"faults,omitempty"`
-	Lanes  []Lane           `json:"lanes"`
-	Sizes  Sizes            `json:"sizes"`
+	// Warnings are of lines that are jobs.
+	Warnings []Warning `json:"warnings,omitempty"`
+	Lanes    []Lane    `json:"lanes"`
+	Sizes    Sizes     `json:"sizes"`
 	// Listing is set where sizes came from one.
 	Listing *Listed `json:"listing,omitempty"`
 	Cost    Cost    `json:"estimate"`
@@ -127,21 +128,12 @@ type Listed struct {
 	Unnamed int64 `json:"unnamed"`
 }
 
-// Cost is what the backfill takes.
-type Cost struct {
-	Requests int64 `json:"requests"`
-	// Budget is how many requests fit into a window.
-	Budget        int     `json:"budget_requests"`
-	WindowSeconds float64 `json:"budget_window_seconds"`
-	// Seconds is the least time: with the whole budget for the backfill.
-	Seconds int64 `json:"seconds"`
-}
-
 // Make plans: it reads every line, and sends nothing. An error says that the
 // manifest could not be read to its end; faulty lines are in the plan.
 func Make(ctx context.Context, r *manifest.Reader, recipe *manifest.Recipe, o Options) (*Plan, error) {
 	p := newPlanner(o)
 	defer p.ids.close()
+	defer p.objects.close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	fail := func(err error) {
@@ -159,9 +151,11 @@ func Make(ctx context.Context, r *manifest.Reader, recipe *manifest.Recipe, o Op
 		heads <- struct{}{}
 		asked.Go(func() {
 			defer func() { <-heads }()
-			if p.size(ctx, &one); ctx.Err() == nil {
-				fail(p.settle(one))
+			err := p.size(ctx, &one)
+			if err == nil && ctx.Err() == nil {
+				err = p.settle(one)
 			}
+			fail(err)
 		})
 	})
 	asked.Wait()
@@ -169,6 +163,9 @@ func Make(ctx context.Context, r *manifest.Reader, recipe *manifest.Recipe, o Op
 		return nil, err
 	}
 	if err := p.ids.repeats(p.repeat); err != nil {
+		return nil, err
+	}
+	if err := p.objects.repeats(p.repeatedObject); err != nil {
 		return nil, err
 	}
 	p.plan.Manifest.SHA256, p.plan.Manifest.Size = r.Digest()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,7 +82,7 @@ func TestCost(t *testing.T) {
 		}
 	}
 	p := mustPlan(t, "a,x,,k,,,\nb,x,,k,,100,\nc,y,,k,,,\n", nil)
-	if p.Cost.Seconds != 30 || p.Lines != 3 || p.Jobs != 3 || p.Faulty != 0 || p.Sizes != (backfill.Sizes{Files: 3, KnownJobs: 1, Bytes: 100, EmbeddedJobs: 1}) {
+	if p.Cost.Seconds != 30 || p.Cost.LaneSeconds != 0 || p.Lines != 3 || p.Jobs != 3 || p.Faulty != 0 || p.Sizes != (backfill.Sizes{Files: 3, KnownJobs: 1, Bytes: 100, EmbeddedJobs: 1}) {
 		t.Errorf("%+v", p)
 	}
 	lanes := []backfill.Lane{
@@ -157,5 +158,63 @@ func TestNoPlanOfAPart(t *testing.T) {
 	}
 	if _, err := plan(t, strings.NewReader("a,x,,k,,,\nb,x,,k,,,\nc,x,,k,,,\n"), func(o *backfill.Options) { o.Dir += "/nowhere"; o.IDsHeld = 2 }); err == nil {
 		t.Error("a plan without a place for the ids")
+	}
+}
+
+// TestEstimate: the budget bounds a run of many destinations, and one destination bounds its
+// own jobs, whatever their operations are.
+func TestEstimate(t *testing.T) {
+	lines := "a,good-health,embed,k1,,,\nb,good-health,upload,k2,,,\nc,other,embed,k3,,,\n" // 1, 2 and 1 requests
+	for answer, want := range map[time.Duration][3]int64{
+		0:                {24, 0, 24},
+		10 * time.Second: {24, 15, 24},
+		time.Minute:      {24, 90, 90},
+	} {
+		c := mustPlan(t, lines, func(o *backfill.Options) {
+			o.Serving = backfill.Serving{LaneConcurrency: 2, Answer: answer}
+		}).Cost
+		if got := [3]int64{c.BudgetSeconds, c.LaneSeconds, c.Seconds}; got != want || c.Destination != "good-health" {
+			t.Errorf("with %s per answer: %v at %q, want %v", answer, got, c.Destination, want)
+		}
+	}
+	c := mustPlan(t, lines, func(o *backfill.Options) {
+		o.Budget.Requests, o.Serving = 0, backfill.Serving{LaneConcurrency: 2, Answer: time.Second}
+	}).Cost
+	if c.BudgetSeconds != 0 || c.Seconds != 2 {
+		t.Errorf("without a budget: %+v", c)
+	}
+}
+
+// TestWarnings: what is unusual is told with its first line and its place, and is no fault.
+func TestWarnings(t *testing.T) {
+	p := mustPlan(t, "a,good-health,,k1,k1,,\nb,good-health,,k2,k3,,\nc,good-health,,k3,,,\nd,other,,k3,,,\n", nil)
+	want := []backfill.Warning{{Code: "object_repeated", Path: "/files", Text: "the object is in an earlier line too: the same document would be sent twice", Lines: 2, First: 4}}
+	if p.Faulty != 0 || len(p.Warnings) != 1 || p.Warnings[0] != want[0] {
+		t.Errorf("%d faulty, %+v", p.Faulty, p.Warnings)
+	}
+}
+
+// TestSample: the same lines each time, spread over the manifest, and none that is faulty.
+func TestSample(t *testing.T) {
+	var lines strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&lines, "job-%d,good-health,,k%d,,,\n", i, i)
+	}
+	lines.WriteString(",good-health,,k,,,\n")
+	var before []int64
+	for range 2 {
+		s := backfill.NewSample(10)
+		mustPlan(t, lines.String(), func(o *backfill.Options) { o.Sample = s })
+		var numbers []int64
+		for _, one := range s.Jobs() {
+			numbers = append(numbers, one.Line)
+			if job, err := schemas.DecodeJob(one.Data); err != nil || job.ID != fmt.Sprintf("job-%d", one.Line-2) {
+				t.Errorf("line %d: %q, %v", one.Line, job.ID, err)
+			}
+		}
+		if len(numbers) != 10 || !slices.IsSorted(numbers) || numbers[9]-numbers[0] < 300 || before != nil && !slices.Equal(numbers, before) {
+			t.Errorf("%v, before %v", numbers, before)
+		}
+		before = numbers
 	}
 }

@@ -3,7 +3,7 @@ package backfill
 import (
 	"cmp"
 	"context"
-	"math"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -26,6 +26,9 @@ type outcome struct {
 	faults []manifest.Fault
 	// heads are the files to ask the store for.
 	heads []schemas.File
+	// objects are marks of its files, and future the places of dates in the future.
+	objects []mark
+	future  []string
 	// other says that the line is not one of the run.
 	other bool
 }
@@ -39,11 +42,15 @@ type planner struct {
 	plan    Plan
 	lanes   map[laneKey]*Lane
 	ids     *sorter
+	objects *sorter
+	// warnings are by code and place.
+	warnings map[string]*Warning
 }
 
 func newPlanner(o Options) *planner {
 	return &planner{
 		options: o, lanes: map[laneKey]*Lane{}, ids: newSorter(o.Dir, cmp.Or(o.IDsHeld, marksHeld)),
+		objects: newSorter(o.Dir, cmp.Or(o.IDsHeld, marksHeld)), warnings: map[string]*Warning{},
 		plan: Plan{Codes: map[string]int64{}, Lanes: []Lane{}},
 	}
 }
@@ -82,7 +89,25 @@ func (p *planner) keep(line manifest.Line) outcome {
 	if one.files == 1 && one.size >= 0 {
 		one.faults = append(one.faults, p.bounds(one.size, "/files/0")...)
 	}
+	if p.options.Admit != nil {
+		if err := p.options.Admit(*job); err != nil {
+			f := fault.Of(err)
+			one.faults = append(one.faults, manifest.Fault{Code: f.Code, Path: f.Path, Text: f.Text})
+		}
+	}
+	if len(one.faults) == 0 {
+		p.look(&one, line)
+	}
 	return one
+}
+
+// look notes what a person may want to know of a line that is a job.
+func (p *planner) look(one *outcome, line manifest.Line) {
+	for _, file := range line.Job.Files {
+		one.objects = append(one.objects, markOf(p.options.Salt, objectName(file.Bucket, file.Key), line.Number))
+	}
+	one.future = futureDates(line.Job.Message, p.options.Start)
+	p.options.Sample.offer(line)
 }
 
 // bounds judges a file's size as the worker will.
@@ -96,14 +121,18 @@ func (p *planner) bounds(size int64, path string) []manifest.Fault {
 	return nil
 }
 
-// size asks the store for each file of a line.
-func (p *planner) size(ctx context.Context, one *outcome) {
+// size asks the store for each file of a line. What is wrong with the store itself, its
+// credentials above all, is an error and no fault of the line: all lines would have it.
+func (p *planner) size(ctx context.Context, one *outcome) error {
 	var sum int64
 	for i, file := range one.heads {
 		path := "/files/" + strconv.Itoa(i)
 		n, err := p.options.Sizer.Size(ctx, file)
 		if err != nil {
 			f := fault.Of(err)
+			if f.Scope == fault.Store {
+				return fmt.Errorf("asking for the size of a file: %w", err)
+			}
 			one.faults = append(one.faults, manifest.Fault{Code: f.Code, Path: path, Text: f.Text})
 			continue
 		}
@@ -113,6 +142,7 @@ func (p *planner) size(ctx context.Context, one *outcome) {
 	if one.size = sum; p.options.Progress != nil {
 		p.options.Progress.Sized.Add(1)
 	}
+	return nil
 }
 
 // settle counts a line.
@@ -149,6 +179,14 @@ func (p *planner) settle(one outcome) error {
 	}
 	lane.Jobs++
 	lane.Requests += requests
+	for _, path := range one.future {
+		p.warn(one.number, "date_in_future", path, "is in the future")
+	}
+	for _, object := range one.objects {
+		if err := p.objects.add(object); err != nil {
+			return err
+		}
+	}
 	return p.ids.add(one.id)
 }
 
@@ -192,10 +230,7 @@ func (p *planner) finish() *Plan {
 	slices.SortFunc(plan.Lanes, func(a, b Lane) int {
 		return cmp.Or(cmp.Compare(b.Jobs, a.Jobs), cmp.Compare(a.Destination, b.Destination), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Environment, b.Environment))
 	})
-	cost := &plan.Cost
-	cost.Budget, cost.WindowSeconds = p.options.Budget.Requests, p.options.Budget.Window.Seconds()
-	if cost.Budget > 0 {
-		cost.Seconds = int64(math.Ceil(float64(cost.Requests) * cost.WindowSeconds / float64(cost.Budget)))
-	}
+	plan.Cost.estimate(plan.Lanes, p.options.Budget, p.options.Serving)
+	plan.Warnings = p.listWarnings()
 	return plan
 }

@@ -76,11 +76,12 @@ func (r *Row) from(event schemas.EventData, at time.Time) {
 // Summary names what a report is of, and its sums.
 type Summary struct {
 	Run      string  `json:"run"`
-	State    State   `json:"state"`
+	State    State   `json:"state"` // as Shown
 	Manifest Source  `json:"manifest"`
 	Template *Source `json:"template,omitempty"`
 	Only     *Source `json:"only,omitempty"`
-	Report   Source  `json:"report"`
+	// Report is the file with the rows; nil where there is none.
+	Report *Source `json:"report,omitempty"`
 	Tally
 }
 

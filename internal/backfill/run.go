@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/versioned"
@@ -80,6 +81,18 @@ const (
 	Forgotten State = "forgotten"
 )
 
+// Ended is what a run is shown as when all its lines have ended. It is not kept.
+const Ended State = "ended"
+
+// Shown is what a run with these numbers is. That it has ended goes before what is wanted
+// of it, except that it was cancelled.
+func (s State) Shown(t Tally) State {
+	if s != Cancelled && t.InFlight+t.Unfed == 0 {
+		return Ended
+	}
+	return s
+}
+
 func (s State) known() bool {
 	return s == "" || s == Running || s == Paused || s == Cancelled || s == Forgotten
 }
@@ -90,9 +103,8 @@ type Run struct {
 	Manifest Source  `json:"manifest"`
 	Template *Source `json:"template,omitempty"`
 	// Only is the report whose failed lines the run has; nil is all lines.
-	Only *Source `json:"only,omitempty"`
-	// Settings is a digest of how the manifest is read.
-	Settings string `json:"settings"`
+	Only    *Source `json:"only,omitempty"`
+	Reading Reading `json:"reading"`
 	// Quick says that lines are held to the job's schema alone.
 	Quick bool `json:"quick,omitempty"`
 	// Lines are those of the run, Faulty ones included; LastLine is the highest
@@ -108,6 +120,24 @@ type Run struct {
 	Changed time.Time `json:"changed"`
 
 	Unknown versioned.Unknown `json:",embed"`
+}
+
+// Reading is how a run's manifest is read, and how long its jobs are tried. Its words are
+// those of the command's flags.
+type Reading struct {
+	Format     string   `json:"format"`
+	Delimiter  string   `json:"delimiter"`
+	Encoding   string   `json:"encoding"`
+	Columns    []string `json:"columns,omitempty"`
+	SizeColumn string   `json:"size_column,omitempty"`
+	// ExpiresAfter is in nanoseconds.
+	ExpiresAfter time.Duration `json:"expires_after"`
+}
+
+// Equal reports whether both make the same jobs of a manifest.
+func (r Reading) Equal(other Reading) bool {
+	return r.Format == other.Format && r.Delimiter == other.Delimiter && r.Encoding == other.Encoding &&
+		slices.Equal(r.Columns, other.Columns) && r.SizeColumn == other.SizeColumn && r.ExpiresAfter == other.ExpiresAfter
 }
 
 // RecordVersion is the version of the form of a run's records. Records of a later one

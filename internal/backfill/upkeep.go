@@ -55,8 +55,29 @@ func (f *Feeder) write(ctx context.Context, edit func(*Checkpoint)) error {
 	}
 	return f.lease.write(ctx, func(c *Checkpoint) {
 		c.Events, c.Tally = max(seen, c.Events), f.book.Tally(f.Current())
+		c.PerSecond, c.Opens = f.step(time.Now(), c.Tally), f.Opens()
 		edit(c)
 	})
+}
+
+// step takes in how far the run is, and gives its pace. What ended before this feeder had
+// caught up is not its pace.
+func (f *Feeder) step(now time.Time, t Tally) float64 {
+	if !f.book.attached() {
+		return 0
+	}
+	f.paceMu.Lock()
+	defer f.paceMu.Unlock()
+	f.perSecond = f.pace.Add(now, t.Ended())
+	return f.perSecond
+}
+
+// PerSecond is how many lines have ended in a second, over the last minute: the number that
+// is in the run's record.
+func (f *Feeder) PerSecond() float64 {
+	f.paceMu.Lock()
+	defer f.paceMu.Unlock()
+	return f.perSecond
 }
 
 // reclaim writes the book over that of a feeder which lost the run and was frozen

@@ -78,8 +78,9 @@ var house = map[string]room{
 	"internal/ledger/archive": {shut: network},
 	"internal/ledger/measure": {rooms: []string{"internal/job", "internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "schemas"}},
 	// The delivery of an archive: lines, and the jobs they become.
-	"internal/manifest": {rooms: []string{"schemas", "internal/fault"}, shut: network},
-	"internal/backfill": {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
+	"internal/manifest":  {rooms: []string{"schemas", "internal/fault"}, shut: network},
+	"internal/inventory": {rooms: []string{"internal/manifest"}, shut: network},
+	"internal/backfill":  {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
 	// Reports as files, and how far a run is.
 	"internal/backfill/report": {rooms: []string{"internal/backfill", "internal/manifest"}, shut: network},
 	"internal/backfill/status": {rooms: []string{"internal/backfill"}, shut: network},
@@ -114,9 +115,10 @@ var house = map[string]room{
 	"internal/cli":        {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/natsq", "internal/show", "internal/stdlog"}, shut: servers},
 	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/backfill": {rooms: []string{
+		"internal/show",
 		"internal/job",
 		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
-		"internal/cli", "internal/manifest", "internal/natsq", "internal/s3source", "internal/show", "internal/versioned",
+		"internal/cli", "internal/fault", "internal/inventory", "internal/manifest", "internal/natsq", "internal/s3source", "internal/versioned",
 	}, shut: servers},
 	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ var functions = map[string]function{
 	"upper":      {usage: `{{ .column | upper }}`, make: plainly(strings.ToUpper)},
 	"trim":       {usage: `{{ .column | trim }}`, make: plainly(strings.TrimSpace)},
 	"base":       {usage: `{{ .key | base }}`, make: plainly(path.Base)},
+	"part":       {usage: `{{ .key | part "/" "2" }}`, least: 2, most: 2, make: makePart},
 	"sha256":     {usage: `{{ .column | sha256 }}`, make: plainly(func(s string) string { return digest(s) })},
 	"id":         {usage: `{{ id .column .column }}`, values: true, make: plainly(func(s string) string { return digest(s)[:32] })},
 	"map":        {usage: `{{ .column | map "M" "male" "F" "female" "*" "other" }}`, least: 2, most: -1, make: makeMap},
@@ -59,6 +61,26 @@ func plainly(f func(string) string) func([]string) (step, error) {
 			return f(value), nil
 		}, nil
 	}
+}
+
+// makePart cuts a value at every separator and takes one part: "1" is the first, "-1" the
+// last. A part that is not there is empty.
+func makePart(literals []string) (step, error) {
+	at, err := strconv.Atoi(literals[1])
+	if literals[0] == "" || err != nil || at == 0 {
+		return nil, errors.New(`takes a separator and the number of a part, like part "/" "2"; "-1" is the last part`)
+	}
+	return func(value string, _ []string) (string, *Fault) {
+		parts := strings.Split(value, literals[0])
+		i := at - 1
+		if at < 0 {
+			i = len(parts) + at
+		}
+		if i < 0 || i >= len(parts) {
+			return "", nil
+		}
+		return parts[i], nil
+	}, nil
 }
 
 func makeDefault(literals []string) (step, error) {

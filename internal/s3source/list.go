@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -15,7 +16,10 @@ import (
 type Listed struct {
 	Key string
 	// Size is in bytes.
-	Size int64
+	Size     int64
+	Modified time.Time
+	// ETag is as S3 writes it, in quotes.
+	ETag string
 }
 
 // List gives the current objects whose keys start with prefix, which may be
@@ -37,7 +41,7 @@ func (s *Source) List(ctx context.Context, bucket, prefix string) iter.Seq2[List
 			}
 			for _, object := range page.Contents {
 				key := aws.ToString(object.Key)
-				if !strings.HasSuffix(key, "/") && !yield(Listed{Key: key, Size: aws.ToInt64(object.Size)}, nil) {
+				if !strings.HasSuffix(key, "/") && !yield(Listed{key, aws.ToInt64(object.Size), aws.ToTime(object.LastModified), aws.ToString(object.ETag)}, nil) {
 					return
 				}
 			}

@@ -15,12 +15,19 @@ type Run struct {
 	// Lines are all there are, InFlight those whose jobs have not ended, Unfed
 	// those whose jobs are not published yet.
 	Lines, InFlight, Unfed int64
+	// Paused and Shut say that no jobs are fed: by an operator or the run itself, or until
+	// the next window.
+	Paused, Shut bool
+	// PerSecond how many lines ended in a second over
+	// the last minute.
+	PerSecond float64
 }
 
 // runGauges are the metrics of one run.
 type runGauges struct {
 	look                             func() Run
 	lines, outcomes, inFlight, unfed *prometheus.Desc
+	paused, shut, pace               *prometheus.Desc
 }
 
 // RunHandler answers with the metrics of a run; look must be quick.
@@ -40,6 +47,9 @@ func newRunGauges(look func() Run) *runGauges {
 		outcomes: desc("chartpost_backfill_ended_lines", "Lines of the run that have ended, by outcome.", "outcome"),
 		inFlight: desc("chartpost_backfill_in_flight_lines", "Lines whose jobs are published and have not ended."),
 		unfed:    desc("chartpost_backfill_unfed_lines", "Lines whose jobs are not published yet."),
+		paused:   desc("chartpost_backfill_paused", "1 while the run is paused."),
+		shut:     desc("chartpost_backfill_window_shut", "1 while the run waits for its next window."),
+		pace:     desc("chartpost_backfill_pace_lines_per_second", "Lines that ended in a second, over the last minute."),
 	}
 }
 
@@ -49,6 +59,9 @@ func (g *runGauges) Describe(out chan<- *prometheus.Desc) {
 	out <- g.outcomes
 	out <- g.inFlight
 	out <- g.unfed
+	out <- g.paused
+	out <- g.shut
+	out <- g.pace
 }
 
 // Collect implements prometheus.Collector.
@@ -57,6 +70,9 @@ func (g *runGauges) Collect(out chan<- prometheus.Metric) {
 	s.gauge(g.lines, float64(run.Lines), run.Name)
 	s.gauge(g.inFlight, float64(run.InFlight), run.Name)
 	s.gauge(g.unfed, float64(run.Unfed), run.Name)
+	s.flag(g.paused, run.Paused, run.Name)
+	s.flag(g.shut, run.Shut, run.Name)
+	s.gauge(g.pace, run.PerSecond, run.Name)
 	for outcome, n := range run.Outcomes {
 		s.gauge(g.outcomes, float64(n), run.Name, outcome)
 	}

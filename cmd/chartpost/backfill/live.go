@@ -12,7 +12,6 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
-	"github.com/chartpost/chartpost/internal/backfill/status"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/natsq"
 )
@@ -22,7 +21,8 @@ type live struct {
 	tally func() backfill.Tally
 	// troubles are what stands between the feeder and the queue.
 	troubles func() []natsq.Trouble
-	pace     status.Pace
+	// pace is how many lines end in a second.
+	pace func() float64
 	// spending is what is known of the request budget; nil is nothing.
 	spending atomic.Pointer[app.Spending]
 }
@@ -31,17 +31,16 @@ type live struct {
 const lookEvery = 2 * time.Second
 
 // showTally shows how far a run is until the function it gives is called.
-func showTally(ctx context.Context, std cli.Streams, tally func() backfill.Tally, troubles func() []natsq.Trouble, spending func(context.Context) (app.Spending, bool, error)) (stop func()) {
-	l := &live{tally: tally, troubles: troubles}
+func showTally(ctx context.Context, std cli.Streams, tally func() backfill.Tally, pace func() float64, troubles func() []natsq.Trouble, spending func(context.Context) (app.Spending, bool, error)) (stop func()) {
+	l := &live{tally: tally, pace: pace, troubles: troubles}
 	ctx, cancel := context.WithCancel(ctx)
 	looked := make(chan struct{})
 	go func() { defer close(looked); l.look(ctx, spending) }()
-	l.pace.Add(time.Now(), tally().Ended())
 	hide := cli.ShowLine(std, func() string {
 		if std.ErrTerminal {
-			return fit(l.brief(time.Now()), terminalWidth())
+			return fit(l.brief(), terminalWidth())
 		}
-		return l.full(time.Now())
+		return l.full()
 	})
 	return func() { hide(); cancel(); <-looked }
 }
@@ -65,13 +64,13 @@ func (l *live) look(ctx context.Context, spending func(context.Context) (app.Spe
 }
 
 // full is a line of a log.
-func (l *live) full(now time.Time) string {
+func (l *live) full() string {
 	t := l.tally()
-	return t.String() + "; " + l.speed(now, t)
+	return t.String() + "; " + l.speed(t)
 }
 
 // brief leaves out the outcomes that no line has.
-func (l *live) brief(now time.Time) string {
+func (l *live) brief() string {
 	t := l.tally()
 	text := fmt.Sprintf("%d of %d done", t.Ended(), t.Lines)
 	begin := ": "
@@ -81,16 +80,16 @@ func (l *live) brief(now time.Time) string {
 			begin = ", "
 		}
 	}
-	return text + fmt.Sprintf("; %d in flight; ", t.InFlight) + l.speed(now, t)
+	return text + fmt.Sprintf("; %d in flight; ", t.InFlight) + l.speed(t)
 }
 
 // speed tells how fast the run is, how long it will take at that pace, and what it
 // and others take of the request budget, and what the queue refuses.
-func (l *live) speed(now time.Time, t backfill.Tally) string {
-	perSecond := l.pace.Add(now, t.Ended())
+func (l *live) speed(t backfill.Tally) string {
+	perSecond := l.pace()
 	text := fmt.Sprintf("%.1f/s", perSecond)
-	if left := t.Lines - t.Ended(); perSecond > 0 && left > 0 {
-		text += ", " + time.Duration(float64(left)/perSecond*float64(time.Second)).Round(time.Second).String() + " to go"
+	if left := t.Left(perSecond); left > 0 {
+		text += ", " + left.String() + " to go"
 	}
 	if s := l.spending.Load(); s != nil {
 		text += fmt.Sprintf("; %.1f of %.1f requests/s", s.Made, s.Allowed)

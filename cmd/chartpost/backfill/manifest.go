@@ -11,7 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/inventory"
 	"github.com/chartpost/chartpost/internal/manifest"
 	"github.com/chartpost/chartpost/internal/s3source"
 	"github.com/chartpost/chartpost/schemas"
@@ -21,17 +24,28 @@ import (
 // are no settings of a deployment.
 const ManifestGroup = "Manifest"
 
-// manifestFlags name a manifest and say how to read it.
+// manifestFlags name a manifest and its template.
 type manifestFlags struct {
-	Manifest string `arg:"" help:"Manifest: a file, s3://BUCKET/KEY, or - for standard input; CSV or NDJSON, plain or gzip."`
+	Manifest string `arg:"" optional:"" help:"Manifest: a file, s3://BUCKET/KEY, or - for standard input; CSV or NDJSON, plain or gzip."`
 
-	Template     string        `type:"path" placeholder:"FILE" help:"YAML or JSON file that makes a job of each line. Without it each line of an NDJSON manifest is a job."`
+	Template string `type:"path" placeholder:"FILE" help:"YAML or JSON file that makes a job of each line. Without it each line of an NDJSON manifest is a job."`
+}
+
+// readingFlags say how to read a manifest. A run keeps them.
+type readingFlags struct {
 	Format       string        `default:"auto" enum:"auto,csv,ndjson" placeholder:"auto" help:"csv, ndjson, or auto: NDJSON where the first byte is a brace."`
 	Delimiter    string        `default:"auto" enum:"auto,comma,semicolon,tab,bar" placeholder:"auto" help:"Between the fields of CSV: comma, semicolon, tab, bar, or auto: what a first line sep= says, else what stands most often in the first line."`
 	Encoding     string        `default:"auto" enum:"auto,utf-8,utf-16,windows-1252" placeholder:"auto" help:"utf-8, utf-16, windows-1252, or auto: UTF-8, or UTF-16 where its byte order mark is there."`
 	Columns      []string      `placeholder:"NAME" help:"Names of the columns, where the manifest has no header line."`
 	SizeColumn   string        `placeholder:"NAME" help:"Column with the size of a job's files, in bytes."`
 	ExpiresAfter time.Duration `default:"720h" help:"How long after the start of the run its jobs are tried, where they do not say so themselves."`
+}
+
+// listed says how a manifest is read that a list of objects was written to.
+func (c *readingFlags) listed() {
+	if c.SizeColumn == "" {
+		c.SizeColumn = inventory.SizeColumn
+	}
 }
 
 // template reads the template, if there is one.
@@ -104,6 +118,9 @@ func (c *manifestFlags) unreadable(err error) error {
 	if errors.Is(err, manifest.ErrGzip) {
 		return cli.Usage(err)
 	}
+	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Scope == fault.Store && !strings.Contains(err.Error(), cli.AdviceS3) {
+		return fmt.Errorf("%w\n%s", c.hidePath(err), cli.AdviceS3)
+	}
 	return c.hidePath(err)
 }
 
@@ -116,15 +133,20 @@ type pathless struct {
 func (p *pathless) Error() string { return p.text }
 func (p *pathless) Unwrap() error { return p.err }
 
-func (c *manifestFlags) options() manifest.Options {
-	o := manifest.Options{Columns: c.Columns}
-	if c.Format != "auto" {
-		o.Format = manifest.Format(c.Format)
+func (c *readingFlags) reading() backfill.Reading {
+	return backfill.Reading(*c)
+}
+
+// options are a reading in the words of the reader.
+func options(r backfill.Reading) manifest.Options {
+	o := manifest.Options{Columns: r.Columns}
+	if r.Format != "auto" {
+		o.Format = manifest.Format(r.Format)
 	}
-	if c.Encoding != "auto" {
-		o.Encoding = manifest.Encoding(c.Encoding)
+	if r.Encoding != "auto" {
+		o.Encoding = manifest.Encoding(r.Encoding)
 	}
-	o.Delimiter = map[string]byte{"comma": ',', "semicolon": ';', "tab": '\t', "bar": '|'}[c.Delimiter]
+	o.Delimiter = map[string]byte{"comma": ',', "semicolon": ';', "tab": '\t', "bar": '|'}[r.Delimiter]
 	return o
 }
 

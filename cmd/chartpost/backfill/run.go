@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -20,12 +18,14 @@ import (
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/backfill/report"
 	"github.com/chartpost/chartpost/internal/cli"
-	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/schemas"
 )
 
 type runCmd struct {
 	manifestFlags `embed:"" group:"Manifest"`
+	readingFlags  `embed:"" group:"Manifest"`
+	fromFlags     `embed:"" group:"Manifest"`
+	admitFlags    `embed:"" group:"Settings to compare with"`
 
 	ID          string        `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run" percall:""`
 	OnlyFailed  string        `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run" percall:""`
@@ -36,6 +36,8 @@ type runCmd struct {
 	FeederLease time.Duration `default:"15s" help:"How long another feeder waits for a sign of this one before it takes the run over." group:"Run"`
 	Failures    string        `name:"stop-after-failures" default:"10%" placeholder:"10%" help:"Pause the run after so many failed jobs: a number, a percentage of those that have ended (from 100 on), or none." group:"Run"`
 	Pilot       int64         `placeholder:"N" help:"Publish N jobs, then pause the run for a look; backfill resume goes on." group:"Run" percall:""`
+	Window      []string      `placeholder:"DAYS HOURS" help:"Feed only in these hours, like 'Mon-Fri 19:00-07:00,Sat-Sun 00:00-24:00'; jobs that are published go on after them. Empty is always." group:"Run"`
+	WindowZone  string        `placeholder:"ZONE" help:"Time zone of --window, like America/New_York." group:"Run"`
 	Follow      bool          `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
 
 	cli.AuditFlags `embed:""`
@@ -47,6 +49,17 @@ type runCmd struct {
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
 
 	failures backfill.FailureLimit
+	windows  backfill.Windows
+	// now is how far the run is; it holds nil until the run is fed.
+	now *atomic.Pointer[func() app.RunProgress]
+}
+
+// progress is what metrics tell of the run.
+func (c *runCmd) progress() app.RunProgress {
+	if now := c.now.Load(); now != nil {
+		return (*now)()
+	}
+	return app.RunProgress{Name: c.ID}
 }
 
 // Help adds to the command's --help.
@@ -70,7 +83,7 @@ The manifest is read whole before the first job is published, and again while fe
 }
 
 func (c *runCmd) Check(*kong.Context) error {
-	faults := []error{c.manifestFlags.check(), c.Complete(false), c.Message.Check(), c.Budget.Check(), c.HTTP.Check(), c.NATS.Check(), c.S3.Check()}
+	faults := []error{c.manifestFlags.check(), c.readingFlags.check(), c.fromFlags.check(c.Manifest), c.admitFlags.check(), c.Complete(false), c.Message.Check(), c.Budget.Check(), c.HTTP.Check(), c.NATS.Check(), c.S3.Check()}
 	if c.ID != "" {
 		if err := backfill.CheckRunID(c.ID); err != nil {
 			faults = append(faults, fmt.Errorf("--id: %w", err))
@@ -87,6 +100,9 @@ func (c *runCmd) Check(*kong.Context) error {
 	var err error
 	if c.failures, err = backfill.ParseFailureLimit(c.Failures); err != nil {
 		faults = append(faults, fmt.Errorf("--stop-after-failures (%s): %w", app.EnvironmentName("stop-after-failures"), err))
+	}
+	if c.windows, err = backfill.ParseWindows(c.Window, c.WindowZone); err != nil {
+		faults = append(faults, fmt.Errorf("--window and --window-zone (%s): %w", app.EnvironmentName("window"), err))
 	}
 	if c.Pilot < 0 {
 		faults = append(faults, errors.New("--pilot: must not be negative"))
@@ -107,13 +123,23 @@ func (c *runCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals)
 		return err
 	}
 	defer desk.Close()
+	c.now = new(atomic.Pointer[func() app.RunProgress])
+	// A port that is taken is found before there is a run.
+	done, err := app.ServeRun(ctx, c.HTTP, c.progress, desk.queue.Troubles, globals.Logger(std))
+	if err != nil {
+		return err
+	}
+	defer done()
 	if c.ID == "" {
 		c.ID = time.Now().UTC().Format("bf-20060102-150405-") + strings.ToLower(rand.Text()[:4])
 	}
 	if _, err := fmt.Fprintln(std.Out, c.ID); err != nil {
 		return err
 	}
-	m, err := c.manifestFlags.stored(ctx, c.S3, c.Message)
+	if err := c.list(ctx, std); err != nil {
+		return err
+	}
+	m, err := c.manifestFlags.stored(ctx, c.S3, c.Message, c.reading())
 	if err != nil {
 		return err
 	}
@@ -122,7 +148,20 @@ func (c *runCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals)
 	if err != nil {
 		return err
 	}
-	return c.feed(ctx, std, desk, m, run, survey, globals.Logger(std))
+	return c.feed(ctx, std, desk, m, run, survey)
+}
+
+// list writes the manifest where --from says to.
+func (c *runCmd) list(ctx context.Context, std cli.Streams) error {
+	if c.From == "" {
+		return nil
+	}
+	c.listed()
+	source, err := app.Source(ctx, c.S3, app.Delivery{Concurrency: 1, Stall: time.Minute})
+	if err != nil {
+		return err
+	}
+	return c.save(ctx, std, source, c.Manifest)
 }
 
 // begin looks at the whole manifest, and makes the run or finds it as it was.
@@ -153,14 +192,17 @@ func (c *runCmd) begin(ctx context.Context, std cli.Streams, desk *desk, m *stor
 	target := schemas.Target{Run: c.ID}
 	if !fresh {
 		if err := m.same(run, plan); err != nil {
-			return run, survey, cli.Usage(err)
+			return run, survey, cli.Usage(fmt.Errorf("%w\nnothing was sent: take what the run began with, or another --id", err))
 		}
 		return run, survey, notes.Do(ctx, target, func() (string, error) { return "taken up again", nil })
+	}
+	if err := printWarnings(std.Err, plan.Warnings); err != nil {
+		return run, nil, err
 	}
 	if err := c.accept(std, plan); err != nil {
 		return run, nil, err
 	}
-	run.Manifest, run.Template, run.Only, run.Settings = plan.Manifest, m.template, m.onlySource, m.settings()
+	run.Manifest, run.Template, run.Only, run.Reading = plan.Manifest, m.template, m.onlySource, m.reading
 	run.Lines, run.Faulty, run.LastLine = plan.Lines, plan.Faulty, survey.LastLine()
 	return run, survey, notes.Do(ctx, target, func() (string, error) {
 		err := backfill.CreateRun(ctx, desk.runs, run)
@@ -184,7 +226,7 @@ func (c *runCmd) survey(ctx context.Context, std cli.Streams, m *storedManifest,
 	defer showProgress(std, progress, false)()
 	return backfill.Make(ctx, opened.Reader, opened.Recipe, backfill.Options{
 		Goroutines: runtime.GOMAXPROCS(0), Start: m.run, Faults: 20, Salt: []byte(rand.Text()), Progress: progress, Survey: survey,
-		EmbedLimit: 1, FileLimit: 1 << 62,
+		EmbedLimit: 1, FileLimit: 1 << 62, Admit: c.admit(c.S3.Buckets),
 	})
 }
 
@@ -201,72 +243,9 @@ func (c *runCmd) accept(std cli.Streams, plan *backfill.Plan) error {
 	if err := printPlanFaults(std.Err, plan); err != nil {
 		return err
 	}
-	advice := "mend them, or leave them out with --skip-faulty"
+	advice := "fix them, or leave them out with --skip-faulty"
 	if hard > 0 {
 		advice = "no two lines may have the same id, and a report must be of the same manifest and template"
 	}
 	return cli.Usage(fmt.Errorf("%d of %d lines are faulty; nothing was sent: %s", plan.Faulty, plan.Lines, advice))
 }
-
-func (c *runCmd) feed(ctx context.Context, std cli.Streams, desk *desk, m *storedManifest, run backfill.Run, survey *backfill.Survey, log *slog.Logger) error {
-	m.whole = false
-	host, _ := os.Hostname()
-	feeder := &backfill.Feeder{
-		Ports:  backfill.Ports{Bucket: desk.runs, Queue: desk.queue.RunJobs(), Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
-		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease, Failures: c.failures, Pilot: c.Pilot},
-		Run:    run, Survey: survey, Open: m.Open,
-		Name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:6])),
-		Say:  func(text string) { fmt.Fprintln(std.Err, "chartpost:", text) },
-	}
-	if run.State != backfill.Running {
-		feeder.Say(fmt.Sprintf("the run is %s, by %s", run.State, run.By))
-	}
-	var book atomic.Pointer[backfill.Book]
-	tally := func() backfill.Tally {
-		if b := book.Load(); b != nil {
-			return b.Tally(feeder.Current())
-		}
-		return backfill.Tally{Lines: run.Lines, Unfed: run.Lines}
-	}
-	done, err := app.ServeRun(ctx, c.HTTP, func() app.RunProgress { return progressOf(c.ID, tally()) }, desk.queue.Troubles, log)
-	if err != nil {
-		return err
-	}
-	defer done()
-	stop := func() {}
-	err = feeder.Feed(ctx, c.Follow, func(b *backfill.Book) {
-		book.Store(b)
-		stop = showTally(ctx, std, tally, desk.queue.Troubles, func(ctx context.Context) (app.Spending, bool, error) {
-			return c.Budget.Look(ctx, desk.queue)
-		})
-	})
-	stop()
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("stopped; jobs in the queue go on by themselves. To go on feeding, run the same command with --id %s", c.ID)
-	case errors.Is(err, backfill.ErrOverdue):
-		return c.hidePath(err)
-	case err != nil:
-		return fmt.Errorf("%w\nthe run %s can go on: run the same command with --id %s", c.hidePath(err), c.ID, c.ID)
-	}
-	return printEnd(std, c.ID, tally(), c.Follow)
-}
-
-// progressOf is a tally as metrics have it.
-func progressOf(name string, t backfill.Tally) app.RunProgress {
-	p := app.RunProgress{Name: name, Lines: t.Lines, InFlight: t.InFlight, Unfed: t.Unfed, Outcomes: map[string]int64{}}
-	for _, outcome := range backfill.Outcomes() {
-		if outcome != backfill.OutcomePending {
-			p.Outcomes[string(outcome)] = t.Counts[outcome]
-		}
-	}
-	return p
-}
-
-// desk is where the commands for runs find them.
-type desk struct {
-	queue *natsq.Conn
-	runs  *natsq.Runs
-}
-
-func (d *desk) Close() error { return d.queue.Close() }

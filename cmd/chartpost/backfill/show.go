@@ -40,21 +40,41 @@ func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error
 		fmt.Fprintf(w, "and %d more\n", more)
 	}
 	printFaults(w, plan)
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return printWarnings(out, plan.Warnings)
 }
 
-// printTime prints how long a run takes. Without a budget nobody can tell.
+// printTime prints how long a run takes, and what bounds it.
 func printTime(w io.Writer, cost backfill.Cost, lifetime time.Duration) {
-	if cost.Budget == 0 {
-		fmt.Fprint(w, "time\t-\tthe budget is off: --budget-requests is 0\n")
-		return
-	}
 	took := time.Duration(cost.Seconds) * time.Second
-	fmt.Fprintf(w, "time\t%s\tat least, with all %d requests in %s for the backfill\n", took, cost.Budget,
-		time.Duration(cost.WindowSeconds*float64(time.Second)))
+	answer := time.Duration(cost.AnswerSeconds * float64(time.Second))
+	switch {
+	case cost.Budget == 0 && cost.LaneSeconds == 0:
+		fmt.Fprint(w, "time\t-\tthe budget is off: --budget-requests is 0\n")
+	case cost.LaneSeconds > cost.BudgetSeconds:
+		fmt.Fprintf(w, "time\t%s\tat least: %s alone takes that, %d jobs at a time and %s per answer\n", took, cost.Destination, cost.LaneConcurrency, answer)
+	default:
+		fmt.Fprintf(w, "time\t%s\tat least, with all %d requests in %s for the backfill\n", took, cost.Budget,
+			time.Duration(cost.WindowSeconds*float64(time.Second)))
+	}
 	if took > lifetime {
 		fmt.Fprintf(w, "\t\tlonger than the jobs live: raise --expires-after (%s) or split the manifest\n", lifetime)
 	}
+}
+
+// printWarnings prints what is unusual and no fault.
+func printWarnings(out io.Writer, warnings []backfill.Warning) error {
+	if len(warnings) == 0 {
+		return nil
+	}
+	w := show.NewTabs(out)
+	fmt.Fprint(w, "\nLINES\tFIRST\tPLACE\tWARNING\n")
+	for _, one := range warnings {
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s: %s\n", one.Lines, one.First, one.Path, one.Code, one.Text)
+	}
+	return w.Flush()
 }
 
 // printPlanFaults prints why a run does not start.

@@ -28,7 +28,7 @@ type statusCmd struct {
 
 // Help adds to the command's --help.
 func (statusCmd) Help() string {
-	return "The numbers come from the run's book and from the events since it was written, whether or not a feeder is there. In the list a run of which every line has ended shows the numbers of its end. Unknown are jobs of which nobody knows whether Redox has them."
+	return "The numbers come from the run's book and from the events since it was written, whether or not a feeder is there. In the list a run of which every line has ended shows the numbers of its end. Of unknown jobs it is not known whether Redox has them. The pace is that of the last minute, as the feeder measured it; the time to go is at that pace."
 }
 
 func (c *statusCmd) Check(*kong.Context) error {
@@ -100,9 +100,10 @@ func (c *statusCmd) print(std cli.Streams, all []status.Status) error {
 		} {
 			row = append(row, strconv.FormatInt(count, 10))
 		}
-		rows = append(rows, append(row, s.FeederWord(time.Now())))
+		pace, left := s.Pace(time.Now())
+		rows = append(rows, append(row, pace, left, s.FeederWord(time.Now())))
 	}
-	return show.Table(std.Out, []string{"RUN", "STARTED", "STATE", "LINES", "ACCEPTED", "DUPLICATE", "FAILED", "UNKNOWN", "CANCELLED", "IN FLIGHT", "NOT FED", "FEEDER"}, rows)
+	return show.Table(std.Out, []string{"RUN", "STARTED", "STATE", "LINES", "ACCEPTED", "DUPLICATE", "FAILED", "UNKNOWN", "CANCELLED", "IN FLIGHT", "NOT FED", "PACE", "TO GO", "FEEDER"}, rows)
 }
 
 // printEnd tells how a run has ended.
@@ -113,7 +114,7 @@ func printEnd(std cli.Streams, name string, t backfill.Tally, followed bool) err
 	if !followed && t.InFlight > 0 || t.Good() {
 		return nil
 	}
-	return cli.Exit(cli.ExitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; `chartpost backfill report %s MANIFEST --out FILE` says which",
+	return cli.Exit(cli.ExitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; `chartpost backfill report %s` says which and why",
 		t.Lines-t.Counts[backfill.OutcomeAccepted]-t.Counts[backfill.OutcomeDuplicate], t.Lines, name))
 }
 

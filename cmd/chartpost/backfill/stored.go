@@ -2,9 +2,6 @@ package backfill
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +37,7 @@ func openDesk(ctx context.Context, n app.NATS, log *slog.Logger) (*desk, error) 
 // storedManifest is a manifest that is read several times and must stay the same.
 type storedManifest struct {
 	flags    *manifestFlags
+	reading  backfill.Reading
 	message  app.Message
 	parsed   *manifest.Template
 	template *backfill.Source
@@ -56,18 +54,25 @@ type storedManifest struct {
 // check holds the flags to what reading several times needs.
 func (c *manifestFlags) check() error {
 	var faults []error
-	if c.Manifest == "-" {
+	switch c.Manifest {
+	case "":
+		faults = append(faults, errors.New("<manifest> is required: a file or s3://BUCKET/KEY; with --from it is the file that the list is written to"))
+	case "-":
 		faults = append(faults, errors.New("<manifest>: must be a file or s3://BUCKET/KEY: it is read more than once"))
-	}
-	if c.ExpiresAfter <= 0 {
-		faults = append(faults, fmt.Errorf("--expires-after (%s) must be more than 0", app.EnvironmentName("expires-after")))
 	}
 	return errors.Join(faults...)
 }
 
+func (c *readingFlags) check() error {
+	if c.ExpiresAfter <= 0 {
+		return fmt.Errorf("--expires-after (%s) must be more than 0", app.EnvironmentName("expires-after"))
+	}
+	return nil
+}
+
 // stored opens the manifest and the template.
-func (c *manifestFlags) stored(ctx context.Context, s app.S3, message app.Message) (*storedManifest, error) {
-	m := &storedManifest{flags: c, message: message, close: func() error { return nil }}
+func (c *manifestFlags) stored(ctx context.Context, s app.S3, message app.Message, reading backfill.Reading) (*storedManifest, error) {
+	m := &storedManifest{flags: c, message: message, reading: reading, close: func() error { return nil }}
 	parsed, size, err := c.template()
 	if err != nil {
 		return nil, cli.Usage(err)
@@ -137,12 +142,12 @@ func (m *storedManifest) Open(ctx context.Context) (*backfill.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := manifest.NewReader(from, m.flags.options())
+	reader, err := manifest.NewReader(from, options(m.reading))
 	if err != nil {
 		from.Close()
 		return nil, cli.Usage(m.flags.hidePath(err))
 	}
-	run := manifest.Run{StartedAt: m.run, ExpiresAfter: m.flags.ExpiresAfter, SizeColumn: m.flags.SizeColumn}
+	run := manifest.Run{StartedAt: m.run, ExpiresAfter: m.reading.ExpiresAfter, SizeColumn: m.reading.SizeColumn}
 	if m.whole {
 		run.Check = compose.Composer{ObservationFile: m.message.ObservationFile, UploadedNote: m.message.UploadedNote}.Check
 	}
@@ -157,27 +162,19 @@ func (m *storedManifest) Open(ctx context.Context) (*backfill.Opened, error) {
 // Close ends the reading.
 func (m *storedManifest) Close() error { return m.close() }
 
-// settings is a digest of what decides about jobs beside manifest and template.
-// Names of columns can be patient data: they are not kept.
-func (m *storedManifest) settings() string {
-	data, _ := json.Marshal([]any{m.flags.Format, m.flags.Delimiter, m.flags.Encoding, m.flags.Columns, m.flags.SizeColumn, m.flags.ExpiresAfter})
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}
-
 // same refuses what is not as it was when the run began.
 func (m *storedManifest) same(run backfill.Run, plan *backfill.Plan) error {
 	differs := func(a, b *backfill.Source) bool { return (a == nil) != (b == nil) || a != nil && a.SHA256 != b.SHA256 }
 	var faults []error
 	refuse := func(bad bool, what string) {
 		if bad {
-			faults = append(faults, fmt.Errorf("%s not as at the start of run %s, and nothing was sent; take what the run began with, or another --id", what, run.ID))
+			faults = append(faults, fmt.Errorf("%s not as at the start of run %s", what, run.ID))
 		}
 	}
 	refuse(plan.Manifest.SHA256 != run.Manifest.SHA256, "the manifest is")
 	refuse(differs(run.Template, m.template), "the template is")
 	refuse(differs(run.Only, m.onlySource), "the report of --only-failed is")
-	refuse(run.Settings != m.settings(), "--format, --delimiter, --encoding, --columns, --size-column or --expires-after are")
+	refuse(!run.Reading.Equal(m.reading), "--format, --delimiter, --encoding, --columns, --size-column or --expires-after are")
 	if len(faults) == 0 {
 		refuse(plan.Lines != run.Lines || plan.Faulty != run.Faulty, "the rules that lines are held to are")
 	}

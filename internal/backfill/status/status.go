@@ -18,6 +18,12 @@ type Status struct {
 	EndedAt  time.Time `json:"ended_at,omitzero"`
 	// Progress has the numbers.
 	Progress backfill.Tally `json:"progress"`
+	// PerSecond is how many lines ended in a second, over the last minute, and SecondsLeft
+	// how long the rest takes at that pace; 0 where no feeder tells.
+	PerSecond   float64 `json:"per_second,omitempty"`
+	SecondsLeft float64 `json:"seconds_left,omitempty"`
+	// Opens is when the window opens that the run waits for.
+	Opens time.Time `json:"opens,omitzero"`
 }
 
 // Read reads the book of a run and brings it up to date. Without since, a run of
@@ -37,19 +43,30 @@ func Read(ctx context.Context, runs backfill.Bucket, events backfill.Events, nam
 	if err == nil && (since || at.EndedAt.IsZero()) {
 		err = book.CatchUp(ctx, events, run, at.Events)
 	}
-	return Status{RunFields: backfill.RunFields(run), Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}, err
+	s := Status{RunFields: backfill.RunFields(run), Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}
+	if at.Feeder != "" && run.State == backfill.Running {
+		s.Opens = at.Opens
+		s.PerSecond, s.SecondsLeft = at.PerSecond, s.Progress.Left(at.PerSecond).Seconds()
+	}
+	return s, err
 }
 
-// Word is the state of the run. That it ended or was cancelled goes before what is
-// wanted of it.
-func (s Status) Word() string {
-	if s.Progress.InFlight+s.Progress.Unfed == 0 {
-		if s.State == backfill.Cancelled {
-			return "cancelled"
-		}
-		return "ended"
+// Pace is how fast the run is, and how long the rest takes at that pace; "-" where no feeder
+// tells, or it was silent for long.
+func (s Status) Pace(now time.Time) (pace, left string) {
+	if s.PerSecond == 0 || now.Sub(s.FeederAt) > backfill.DefaultLease {
+		return "-", "-"
 	}
-	return string(s.State)
+	return fmt.Sprintf("%.1f/s", s.PerSecond), (time.Duration(s.SecondsLeft) * time.Second).String()
+}
+
+// Word is what the run is now.
+func (s Status) Word() string {
+	word := s.State.Shown(s.Progress)
+	if word == backfill.Running && !s.Opens.IsZero() {
+		return "waits until " + s.Opens.Local().Format("Mon 15:04 MST")
+	}
+	return string(word)
 }
 
 // FeederWord names the feeder, and how long ago it spoke where that is long.

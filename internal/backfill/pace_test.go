@@ -1,4 +1,4 @@
-package status
+package backfill
 
 import (
 	"testing"
@@ -27,5 +27,16 @@ func TestPace(t *testing.T) {
 	}
 	if n := len(p.samples); n > 302 {
 		t.Errorf("%d samples are kept", n)
+	}
+}
+
+// TestLeft: what has no pace has no end in sight.
+func TestLeft(t *testing.T) {
+	tally := Tally{Lines: 1000, Unfed: 700, InFlight: 100}
+	if got := tally.Left(10); got != 80*time.Second {
+		t.Errorf("at 10 a second: %s", got)
+	}
+	if got := tally.Left(0) + (Tally{Lines: 9}).Left(10); got != 0 {
+		t.Errorf("without a pace, and without a line: %s", got)
 	}
 }

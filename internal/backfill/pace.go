@@ -1,4 +1,4 @@
-package status
+package backfill
 
 import "time"
 
@@ -25,4 +25,14 @@ func (p *Pace) Add(at time.Time, done int64) (perSecond float64) {
 		return float64(done-first.done) / passed
 	}
 	return 0
+}
+
+// Left is how long the lines that have not ended take at a pace; 0 where that is not known,
+// or none are left.
+func (t Tally) Left(perSecond float64) time.Duration {
+	left := t.InFlight + t.Unfed
+	if perSecond <= 0 || left == 0 {
+		return 0
+	}
+	return time.Duration(float64(left) / perSecond * float64(time.Second)).Round(time.Second)
 }
