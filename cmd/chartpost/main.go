@@ -61,6 +61,7 @@ type CLI struct {
 
 	Setup      setupCmd      `cmd:"" help:"Create or update the streams and buckets on NATS."`
 	Worker     workerCmd     `cmd:"" help:"Deliver jobs until stopped."`
+	Intake     intakeCmd     `cmd:"" help:"Take jobs over HTTP and NATS from programs without rights on the queue."`
 	Send       sendCmd       `cmd:"" help:"Publish one job and follow it to its end."`
 	Status     jobStatusCmd  `cmd:"" help:"Tell all that is known of one job."`
 	Watch      watchCmd      `cmd:"" help:"Print events as they come."`

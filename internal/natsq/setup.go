@@ -89,6 +89,7 @@ func (c *Conn) buckets(l Layout) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		records,
 		bucketConfig(c.stream(control), "Chartpost: lane settings, request budget, backfill runs", 0, l.Replicas),
+		c.claimsBucket(l),
 	}
 }
 
