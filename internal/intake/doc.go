@@ -11,13 +11,13 @@
 //
 //  1. The ledger is asked. What it knows is known, or in conflict.
 //  2. The claim is made. Who finds one there does not publish.
-//  3. The job is published, once per token, within publishWithin of the claim.
+//  3. The job is published, once per token, within ten seconds of the claim.
 //
 // A process that ends between 2 and 3 leaves a claim without a job, and one whose
 // publish got no answer does not know. So whoever finds a claim of the same content
 // looks for its token in the lane, and then for the job in the ledger: a worker writes
 // the record before it removes the copy. Where neither has it and the claim is older
-// than abandonedAfter, its publisher can publish no more, and the claim is taken over.
+// than half a minute, its publisher can publish no more, and the claim is taken over.
 //
 // Nothing is remembered in the process: any number of them may serve side by side.
 package intake

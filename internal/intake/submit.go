@@ -12,21 +12,24 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-const (
-	// submitTime bounds one submission, so that a caller is answered before it gives up.
-	submitTime = 12 * time.Second
-	// publishWithin is how long after its claim a job may be published.
-	publishWithin = 10 * time.Second
-	// abandonedAfter is the age from which on a claim without a job is taken over: what its
-	// publisher sent is in the queue by then, or never will be. It is publishWithin, and
-	// twice an election of a new leader (4-9 s).
-	abandonedAfter = 30 * time.Second
-	// lookAgain is the pause between two looks for a job that another process publishes;
-	// it doubles to lookSeldom.
-	lookAgain, lookSeldom = 20 * time.Millisecond, time.Second
-	// otherTime is how long another process's claim is waited for.
-	otherTime = 2 * time.Second
-)
+// pace is how long everything may take.
+type pace struct {
+	// submit bounds one submission, so that a caller is answered before it gives up.
+	submit time.Duration
+	// publish is how long after its claim a job may be published.
+	publish time.Duration
+	// abandoned is the age from which on a claim without a job is taken over: what its
+	// publisher sent is in the queue by then, or never will be. It is publish, and twice an
+	// election of a new leader (4-9 s).
+	abandoned time.Duration
+	// other is how long another process's claim is waited for.
+	other time.Duration
+}
+
+var usual = pace{submit: 12 * time.Second, publish: 10 * time.Second, abandoned: 30 * time.Second, other: 2 * time.Second}
+
+// lookAgain is the pause between two looks for a job; it doubles to lookSeldom.
+const lookAgain, lookSeldom = 20 * time.Millisecond, time.Second
 
 // Service submits jobs. It keeps nothing from one call to the next.
 type Service struct {
@@ -36,6 +39,7 @@ type Service struct {
 	ledger Ledger
 	depths Depths
 	now    func() time.Time
+	pace   pace
 }
 
 // Parts are what a Service works with.
@@ -52,7 +56,7 @@ type Parts struct {
 
 // New makes a Service.
 func New(p Parts) *Service {
-	return &Service{rules: p.Rules, claims: p.Claims, queue: p.Queue, ledger: p.Ledger, depths: p.Depths, now: p.Now}
+	return &Service{rules: p.Rules, claims: p.Claims, queue: p.Queue, ledger: p.Ledger, depths: p.Depths, now: p.Now, pace: usual}
 }
 
 // Submission is one job of a caller.
@@ -92,7 +96,7 @@ func (r Receipt) Result() string {
 // bytes may be sent again, and are delivered once. The Receipt beside an error names the
 // job as far as it could be read.
 func (s *Service) Submit(ctx context.Context, one Submission) (Receipt, error) {
-	ctx, cancel := context.WithTimeout(ctx, submitTime)
+	ctx, cancel := context.WithTimeout(ctx, s.pace.submit)
 	defer cancel()
 	job, err := s.rules.Check(ctx, one.Grant, one.Lane, one.Data, s.now())
 	r := Receipt{Job: job.Key(), Class: one.Lane.Class}
@@ -174,7 +178,7 @@ func (a attempt) publish(ctx context.Context, claim Claim) error {
 			return a.search(ctx, claim, err)
 		}
 		permanent := fault.Of(err).Kind == fault.Permanent
-		if permanent || time.Since(began)+pause > publishWithin || !sleep(ctx, pause) || time.Since(began) > publishWithin {
+		if permanent || time.Since(began)+pause > a.pace.publish || !sleep(ctx, pause) || time.Since(began) > a.pace.publish {
 			a.claims.Drop(context.WithoutCancel(ctx), a.job, claim)
 			return queueAway(err)
 		}
@@ -202,13 +206,13 @@ func (a attempt) follow(ctx context.Context, claim Claim) (known bool, err error
 			return there, err
 		}
 		age := claim.Age + time.Since(began)
-		if age > abandonedAfter {
+		if age > a.pace.abandoned {
 			return a.takeOver(ctx, claim)
 		}
-		if time.Since(began) > otherTime || !sleep(ctx, pause) {
+		if time.Since(began) > a.pace.other || !sleep(ctx, pause) {
 			busy := unanswered(nil)
 			busy.Code, busy.Detail = "being_submitted", "the same job is being submitted at this moment; send it again later, which does not deliver it twice"
-			busy.RetryAfter = max(retryWait, abandonedAfter-age)
+			busy.RetryAfter = max(retryWait, a.pace.abandoned-age)
 			return false, busy
 		}
 	}
