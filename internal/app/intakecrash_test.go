@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -78,41 +79,46 @@ func TestIntakeSurvivesKills(t *testing.T) {
 		t.Skip("it kills for half a minute")
 	}
 	for name, c := range map[string]struct {
-		replicas, jobs int
-		// pause is the least between two kills of a server: an election takes 4-9 s.
-		pause time.Duration
-	}{"one server": {1, 1200, 3 * time.Second}, "three servers": {3, 200, 12 * time.Second}} {
+		replicas, rounds int
+		// server is how many rounds are between two kills of a NATS server.
+		server int
+	}{"one server": {1, 80, 16}, "three servers": {3, 24, 8}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			replicas := c.replicas
 			program := devtest.Program(t, "cmd/chartpost")
 			var nodes []*devstack.ServerProcess
 			var url string
-			if replicas == 1 {
+			if c.replicas == 1 {
 				nodes = []*devstack.ServerProcess{devtest.NATSProcess(t, devstack.NATSOptions{})}
 				url = nodes[0].URL()
 			} else {
-				cluster := devtest.Cluster(t, replicas)
+				cluster := devtest.Cluster(t, c.replicas)
 				nodes, url = cluster.Nodes, cluster.URL()
 			}
 			w := newWorld(t, url)
-			w.replicate(replicas)
+			w.replicate(c.replicas)
 			w.inject(redoxsim.Fault{Match: redoxsim.Match{Kind: redoxsim.MessageRequest}, Action: redoxsim.AnswerUnreadable, Probability: 0.2, Seed: 7})
 			w.worker()
-			processes := []*intakeProcess{w.intakeProcess(t, program), w.intakeProcess(t, program)}
-			for _, p := range processes {
-				p.start()
+			s := &submitters{w: w, client: &http.Client{Timeout: 20 * time.Second}}
+			for range 2 {
+				s.doors = append(s.doors, w.intakeProcess(t, program))
 			}
-			s := &submitters{w: w, doors: processes, client: &http.Client{Timeout: 20 * time.Second}}
-			jobs := s.prepare(c.jobs)
-			harm, calm := context.WithCancel(t.Context())
-			var harming sync.WaitGroup
-			harming.Go(func() { killIntakes(harm, processes) })
-			harming.Go(func() { killServers(harm, t, nodes, c.pause) })
-			s.submit(jobs, 16)
-			calm()
-			harming.Wait()
-			t.Logf("%d jobs, %d answers, %d of them known, %d repeats without an answer", len(jobs), s.answered.Load(), s.known.Load(), s.unanswered.Load())
+			for _, door := range s.doors {
+				door.start()
+			}
+			const burst = 12
+			jobs := s.prepare(c.rounds * burst)
+			for round := range c.rounds {
+				var harming sync.WaitGroup
+				began := make(chan struct{})
+				if round%c.server == c.server-1 {
+					harming.Go(func() { kill(t, nodes[round/c.server%len(nodes)]) })
+				}
+				harming.Go(func() { s.killIntake(s.doors[round%2], began) })
+				s.submit(jobs[round*burst:(round+1)*burst], began)
+				harming.Wait()
+			}
+			t.Logf("%d jobs, %d of them known when they were answered, %d repeats", len(jobs), s.known.Load(), s.unanswered.Load())
 			for _, job := range jobs {
 				w.final(job.ID)
 			}
@@ -132,39 +138,18 @@ func (w *world) replicate(replicas int) {
 	})
 }
 
-// killIntakes kills one and starts it again, in turn.
-func killIntakes(ctx context.Context, processes []*intakeProcess) {
-	for i := 0; ; i++ {
-		if !pauseOf(ctx, 150*time.Millisecond+rand.N(300*time.Millisecond)) {
-			return
-		}
-		processes[i%len(processes)].kill()
-		processes[i%len(processes)].start()
-	}
+// killIntake kills one in the midst of a burst, and starts it again.
+func (s *submitters) killIntake(door *intakeProcess, began <-chan struct{}) {
+	<-began
+	time.Sleep(rand.N(12 * time.Millisecond)) // the moment is what is tried
+	door.kill()
+	door.start()
 }
 
-// killServers kills one and starts it again, the next a while later.
-func killServers(ctx context.Context, t *testing.T, nodes []*devstack.ServerProcess, pause time.Duration) {
-	for i := 0; ; i++ {
-		if !pauseOf(ctx, pause+rand.N(pause)) {
-			return
-		}
-		node := nodes[i%len(nodes)]
-		if err := node.Kill(); err != nil {
-			t.Error(err)
-		}
-		if err := node.Restart(context.WithoutCancel(ctx)); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func pauseOf(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
+// kill kills a server and starts it again.
+func kill(t *testing.T, node *devstack.ServerProcess) {
+	if err := errors.Join(node.Kill(), node.Restart(context.WithoutCancel(t.Context()))); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -174,7 +159,7 @@ type submitters struct {
 	doors  []*intakeProcess
 	client *http.Client
 
-	answered, known, unanswered atomic.Int64
+	known, unanswered atomic.Int64
 }
 
 // prepare makes jobs whose files tell them apart.
@@ -195,20 +180,13 @@ func letters(r rune) rune {
 	return -1
 }
 
-func (s *submitters) submit(jobs []schemas.Job, at int) {
-	next := make(chan schemas.Job)
+// submit sends jobs, all at once, and closes began when they are on their way.
+func (s *submitters) submit(jobs []schemas.Job, began chan<- struct{}) {
 	var all sync.WaitGroup
-	for range at {
-		all.Go(func() {
-			for job := range next {
-				s.until(job)
-			}
-		})
-	}
 	for _, job := range jobs {
-		next <- job
+		all.Go(func() { s.until(job) })
 	}
-	close(next)
+	close(began)
 	all.Wait()
 }
 
@@ -219,7 +197,6 @@ func (s *submitters) until(job schemas.Job) {
 		code, wait, err := s.send(job.ID, data)
 		switch {
 		case err == nil && code/100 == 2:
-			s.answered.Add(1)
 			if code == http.StatusOK {
 				s.known.Add(1)
 			}
@@ -275,4 +252,3 @@ func (s *submitters) deliveredOnce(jobs []schemas.Job) {
 	}
 	s.w.t.Logf("%d jobs were in the queue twice", duplicates)
 }
-

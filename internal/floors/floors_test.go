@@ -67,10 +67,15 @@ var house = map[string]room{
 	// Which lane is asked next, and which rests.
 	"worker/lanes": {rooms: []string{"schemas", "internal/fault", "internal/versioned"}, shut: network},
 
+	// Jobs from programs without rights on the queue: the rules, who may, and HTTP.
+	"internal/intake":        {rooms: []string{"schemas", "internal/fault", "pipeline", "pipeline/compose", "pipeline/guard"}, shut: network},
+	"internal/intake/access": {rooms: []string{"schemas", "internal/intake"}, shut: []string{"github.com/nats-io/", "github.com/aws/"}},
+	"internal/intake/web":    {rooms: []string{"schemas", "internal/intake", "internal/intake/access", "internal/stdlog"}, shut: []string{"github.com/nats-io/", "github.com/aws/"}},
+
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/intake", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
 	"internal/ledger":    {rooms: []string{"schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},
@@ -96,6 +101,7 @@ var house = map[string]room{
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/intake", "internal/intake/access", "internal/intake/web", "internal/timeline",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
