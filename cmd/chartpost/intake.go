@@ -9,10 +9,10 @@ import (
 )
 
 type intakeCmd struct {
-	Doors   app.IntakeDoors   `embed:"" group:"Doors"`
-	Callers app.IntakeCallers `embed:"" group:"Callers"`
-	Limits  app.IntakeLimits  `embed:"" group:"Limits"`
-	Job     app.IntakeJobs    `embed:"" group:"Jobs"`
+	Doors   app.IntakeDoors   `embed:"" group:"Intake"`
+	Callers app.IntakeCallers `embed:"" group:"Intake"`
+	Limits  app.IntakeLimits  `embed:"" group:"Intake"`
+	Job     app.IntakeJobs    `embed:"" group:"Intake"`
 	Files   app.Files         `embed:"" group:"Files"`
 	Message app.Message       `embed:"" group:"Message"`
 	NATS    app.NATS          `embed:"" group:"NATS"`
