@@ -71,8 +71,17 @@ func (b *body) slow(took time.Duration) bool {
 	return b.stall > 0 && took > b.stall && float64(b.read) < slowest*(took-b.stall).Seconds()
 }
 
-// done takes the deadline off, so that the connection may serve on.
-func (b *body) done() { _ = b.conn.SetReadDeadline(time.Time{}) }
+// done takes the deadline off a body that was read to its end: the server reads on to
+// notice when the caller goes away. One that was not keeps its deadline.
+func (b *body) done(err error) {
+	if err == nil {
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// linger is how long the rest of a body that nobody wants is read, so that the caller sees
+// the answer. After that the connection ends.
+const linger = time.Second
 
 // held is a job in memory, counted to its caller.
 type held struct {

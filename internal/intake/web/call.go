@@ -174,6 +174,9 @@ func (c *call) answer(status int, contentType string, body any) {
 	if err != nil {
 		panic(err) // all that is answered can be encoded
 	}
+	if c.r.ContentLength != 0 {
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(linger))
+	}
 	header := c.w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Cache-Control", "no-store")

@@ -26,7 +26,6 @@ func (a *API) postFile(c *call) error {
 	}
 	query := c.r.URL.Query()
 	b := a.body(c, 0)
-	defer b.done()
 	file, err := a.Uploads.Take(c.r.Context(), intake.Upload{
 		Grant: c.grant, Name: query.Get("name"), ContentType: c.r.Header.Get("Content-Type"), SHA256: query.Get("sha256"),
 		Size: c.r.ContentLength, Body: b,

@@ -64,7 +64,7 @@ func (a *API) submit(c *call, id string) error {
 	defer h.release()
 	b := a.body(c, a.settings.JobTime)
 	data, err := h.fill(b)
-	b.done()
+	b.done(err)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,6 @@ func (a *API) postLines(c *call) error {
 // readLines starts a job for each line.
 func (a *API) readLines(ctx context.Context, c *call, class schemas.Class, answers chan<- chan lineAnswer) {
 	b := a.body(c, 0)
-	defer b.done()
 	reader := bufio.NewReaderSize(b, firstPart)
 	for number := 1; ; number++ {
 		h := &held{quotas: a.Quotas, caller: c.grant.Caller}
