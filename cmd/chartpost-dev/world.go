@@ -137,7 +137,7 @@ func (w *world) startRedox(ctx context.Context, p ports) error {
 	return nil
 }
 
-// intakeSettings are those of an intake that asks nobody who he is: it is on loopback.
+// intakeSettings are those of an intake that asks for no credentials: it is on loopback.
 func (w *world) intakeSettings(port int) app.IntakeSettings {
 	return app.IntakeSettings{
 		NATS: w.settings.NATS, S3: w.settings.S3,

@@ -30,7 +30,7 @@ func (intakeCmd) Help() string {
 
 Takes jobs from programs that have no right on the queue: over HTTP, and over NATS as a micro service on PREFIX.submit.CLASS.DESTINATION. A job is checked as a worker checks it. It is answered when the queue has confirmed it; the same job sent again is known, and is not delivered twice. Run as many as you like.
 
-On this machine alone (127.0.0.1) nobody is asked who he is. Elsewhere callers show a client certificate or a token. docs/intake.md has the rest.
+On 127.0.0.1 callers need no credentials. Elsewhere they show a client certificate or a token. docs/intake.md has the rest.
 
 SIGTERM or SIGINT: take nothing new, answer what is in hand within --intake-grace, exit 0.`
 }

@@ -176,7 +176,7 @@ func (s IntakeSettings) whoMay() error {
 	case d.ClientCA != "" && s.Callers.File == "":
 		f.add("intake-callers", "is required with --intake-client-ca: it says which certificates are whose")
 	case s.Callers.File != "" && !known:
-		f.add("intake-callers", "needs --oidc-issuer or --intake-client-ca: without them nobody can show who he is")
+		f.add("intake-callers", "needs --oidc-issuer or --intake-client-ca: without them a caller has nothing to show")
 	case d.loopback():
 	case !known:
 		f.add("intake-addr", "is reached from other machines: say who may submit, by --oidc-issuer or --intake-client-ca, or use 127.0.0.1")

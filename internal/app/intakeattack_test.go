@@ -141,7 +141,7 @@ func (d *door) median() time.Duration {
 	return took[len(took)/2]
 }
 
-// TestIntakeWithIdleConnections: thousands keep nobody out.
+// TestIntakeWithIdleConnections: thousands keep no caller out.
 func TestIntakeWithIdleConnections(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"math/big"
@@ -114,7 +115,7 @@ func TestIntakeKeepsCallersApart(t *testing.T) {
 		t.Errorf("another's file: %d %s", code, body)
 	}
 	if code, body := d.put(w.job("elsewhere", []schemas.File{w.put("x.pdf", document(1000, "x"))}, to("clinic-b")), b...); code != 422 || !strings.Contains(body, `"code":"file_not_allowed"`) {
-		t.Errorf("a file of nobody's: %d %s", code, body)
+		t.Errorf("a file of no caller's: %d %s", code, body)
 	}
 	if code, body := d.put(w.job("same-id", []schemas.File{fileB}, to("clinic-b")), b...); code != 202 {
 		t.Errorf("the same id at one's own: %d %s", code, body)
@@ -135,7 +136,7 @@ func TestIntakeKeepsCallersApart(t *testing.T) {
 		}
 	}
 	for name, header := range map[string][]string{
-		"nobody": nil, "nonsense": {"Authorization", "Bearer x"}, "basic": {"Authorization", "Basic YTpi"}, "no destination": p.token("c"),
+		"nothing": nil, "nonsense": {"Authorization", "Bearer x"}, "basic": {"Authorization", "Basic YTpi"}, "no destination": p.token("c"),
 	} {
 		code, body := d.ask("GET", "/v1/jobs/same-id", nil, header...)
 		if want := map[bool]int{true: 403, false: 401}[name == "no destination"]; code != want {
@@ -331,7 +332,7 @@ func TestIntakeWithCertificates(t *testing.T) {
 	}
 	d.client = as(false, ca.client("unknown.example.org"))
 	if code, body := d.ask("GET", "/v1/jobs/one", nil); code != 401 {
-		t.Errorf("a certificate of nobody's: %d %s", code, body)
+		t.Errorf("a certificate of no caller's: %d %s", code, body)
 	}
 	for name, client := range map[string]*http.Client{"no certificate": as(false), "a stranger's": as(false, strangers.client("lab.example.org"))} {
 		resp, err := client.Get(d.url + "/v1/jobs/one")
@@ -429,7 +430,7 @@ func (w *world) headersOf(name string, contents bool) string {
 	info := stream.CachedInfo().State
 	for sequence := info.FirstSeq; sequence <= info.LastSeq; sequence++ {
 		msg, err := stream.GetMsg(w.t.Context(), sequence)
-		if err == jetstream.ErrMsgNotFound { //nolint:errorlint // one that was removed
+		if errors.Is(err, jetstream.ErrMsgNotFound) { // one that was removed
 			continue
 		}
 		if err != nil {

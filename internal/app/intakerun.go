@@ -182,8 +182,8 @@ func (s IntakeSettings) gate() (*access.Gate, error) {
 	return access.New(settings), nil
 }
 
-// open reports whether whoever reaches the door may walk in: on loopback, where nobody is
-// asked who he is.
+// open reports whether callers need no credentials: on loopback, where no kind of them is
+// set.
 func (s IntakeSettings) open() bool {
 	return s.Doors.loopback() && s.Callers.Issuer == "" && s.Doors.ClientCA == ""
 }

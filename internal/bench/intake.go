@@ -41,7 +41,7 @@ const (
 	intakeJobSize = 2000
 )
 
-// measureIntake measures an intake alone: nobody works on the jobs.
+// measureIntake measures an intake alone, without workers.
 func measureIntake(ctx context.Context, s *stage, o options, to *report) (err error) {
 	q, err := s.queue(ctx, false)
 	if err != nil {

@@ -11,7 +11,7 @@ type Kind string
 const (
 	// Invalid: the same job is refused again.
 	Invalid Kind = "invalid"
-	// Unauthenticated: nobody vouches for the caller.
+	// Unauthenticated: the caller has shown nothing that is known.
 	Unauthenticated Kind = "unauthenticated"
 	// Forbidden: the caller may not do this. It does not say whether there is such a job.
 	Forbidden Kind = "forbidden"

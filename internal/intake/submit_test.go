@@ -160,7 +160,7 @@ func TestALostConfirmation(t *testing.T) {
 }
 
 // TestARefusedPublish: where the queue takes nothing, the claim goes, so that the next try
-// waits for nobody.
+// is taken at once.
 func TestARefusedPublish(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, nil)

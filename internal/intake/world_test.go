@@ -23,9 +23,6 @@ import (
 
 func TestMain(m *testing.M) { devtest.Main(m) }
 
-// limit bounds every wait.
-const limit = 2 * time.Minute
-
 var (
 	live = schemas.Lane{Class: schemas.Live, Destination: "good-health"}
 	all  = intake.Grant{Caller: "all", Destinations: []string{intake.All}, Classes: []schemas.Class{schemas.Live, schemas.Backfill}, Files: []string{intake.All}}

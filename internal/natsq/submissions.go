@@ -52,7 +52,7 @@ func (s Submissions) Publish(ctx context.Context, lane schemas.Lane, claim intak
 }
 
 // refusedByQueue reports whether an error says that nothing was stored: the stream said
-// no, nobody listens, or nothing was sent.
+// no, no server takes the subject, or nothing was sent.
 func refusedByQueue(err error) bool {
 	_, answered := errors.AsType[*jetstream.APIError](err)
 	return answered || hopeless(err) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) ||

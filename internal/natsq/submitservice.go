@@ -53,7 +53,7 @@ type SubmitService struct {
 }
 
 // Requests that wait in this process are bounded, in number and bytes: more would only
-// be answered when nobody waits for it any more.
+// be answered after its caller has given up.
 const (
 	mostWaitingRequests = 512
 	mostWaitingBytes    = 4 << 20

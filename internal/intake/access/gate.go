@@ -1,8 +1,8 @@
 // Package access says who a caller of the intake is, what it may do, and how much of it.
 //
 // A caller shows a client certificate or a token of an OpenID Connect provider. On
-// loopback the operator may let everybody in. Whoever is not known is refused in the same
-// words, whatever is wrong.
+// loopback neither is needed. Whoever is not known is refused in the same words, whatever
+// is wrong.
 package access
 
 import (
@@ -73,7 +73,7 @@ func (g *Gate) Enter(ctx context.Context, c Credentials) (intake.Grant, error) {
 func (g *Gate) enter(ctx context.Context, c Credentials) (intake.Grant, error) {
 	switch {
 	case c.Token != "" && g.tokens != nil:
-		claims, err := g.tokens.Verify(ctx, c.Token)
+		claims, err := g.tokens.verify(ctx, c.Token)
 		if err != nil {
 			return intake.Grant{}, refused(err)
 		}
@@ -86,7 +86,7 @@ func (g *Gate) enter(ctx context.Context, c Credentials) (intake.Grant, error) {
 	case c.Certificate != nil:
 		caller, ok := g.callers.ofCertificate(c.Certificate)
 		if !ok {
-			return intake.Grant{}, unauthenticated(errors.New("the certificate is nobody's in the list of callers"))
+			return intake.Grant{}, unauthenticated(errors.New("the certificate is of no caller in the list"))
 		}
 		return caller.grant(), nil
 	case g.open != nil:

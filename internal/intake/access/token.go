@@ -46,7 +46,7 @@ type Tokens struct {
 	now      func() time.Time
 }
 
-// NewTokens asks nobody yet: the provider's keys are read when the first token comes.
+// NewTokens asks no server yet: the provider's keys are read when the first token comes.
 func NewTokens(s TokenSettings, client HTTPClient, now func() time.Time) *Tokens {
 	return &Tokens{settings: s, keys: newKeys(s.Issuer, client, now), now: now}
 }
@@ -62,8 +62,8 @@ var (
 // claims are what a verified token says.
 type claims map[string]any
 
-// Verify gives the claims of a good token. No error holds a part of the token.
-func (t *Tokens) Verify(ctx context.Context, raw string) (claims, error) {
+// verify gives the claims of a good token. No error holds a part of the token.
+func (t *Tokens) verify(ctx context.Context, raw string) (claims, error) {
 	if len(raw) > mostToken {
 		return nil, errToken
 	}

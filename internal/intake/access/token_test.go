@@ -113,7 +113,7 @@ func TestForeignTokens(t *testing.T) {
 }
 
 // TestKeysChange: a withdrawn key is refused after a while, a new one is taken at once, and
-// a provider that is away keeps nobody out for an hour.
+// a provider that is away keeps no caller out for an hour.
 func TestKeysChange(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
@@ -122,7 +122,7 @@ func TestKeysChange(t *testing.T) {
 	now := time.Now()
 	tokens := p.tokens(func() time.Time { return now })
 	enters := func(s signer) string {
-		_, err := tokens.Verify(t.Context(), s.sign(t, p.good("exp", now.Add(24*time.Hour).Unix())))
+		_, err := tokens.verify(t.Context(), s.sign(t, p.good("exp", now.Add(24*time.Hour).Unix())))
 		if r := codeOf(err); r != "" {
 			return r
 		}
@@ -177,7 +177,7 @@ func TestAProviderThatIsAway(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if _, err := tokens.Verify(t.Context(), one.sign(t, p.good())); codeOf(err) != "provider_unavailable" {
+			if _, err := tokens.verify(t.Context(), one.sign(t, p.good())); codeOf(err) != "provider_unavailable" {
 				t.Error(err)
 			}
 		})

@@ -79,7 +79,7 @@ func (b *body) done(err error) {
 	}
 }
 
-// linger is how long the rest of a body that nobody wants is read, so that the caller sees
+// linger is how long the rest of a body that is not wanted is read, so that the caller sees
 // the answer. After that the connection ends.
 const linger = time.Second
 
@@ -126,15 +126,6 @@ func (h *held) grow() error {
 	h.size += more
 	h.buffer.Grow(int(h.size) - h.buffer.Len())
 	return nil
-}
-
-// take counts a job that is in memory already.
-func (h *held) take(data []byte) ([]byte, error) {
-	if err := h.quotas.Hold(h.caller, int64(len(data))); err != nil {
-		return nil, err
-	}
-	h.size = int64(len(data))
-	return bytes.Clone(data), nil
 }
 
 func (h *held) release() { h.quotas.Release(h.caller, h.size); h.size = 0 }

@@ -9,7 +9,7 @@ import (
 )
 
 // conns bounds the open connections. One too many ends the one that is idle for longest:
-// connections that nobody uses keep no caller out.
+// unused connections keep no caller out.
 type conns struct {
 	most int
 
