@@ -129,9 +129,8 @@ func TestIntakeFromFileToAccepted(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &file); code != 201 || err != nil || file.SHA256 != sha(document(70_000, "a")) || file.Title != "report.pdf" || !strings.HasPrefix(file.Key, "incoming/local/") {
 		t.Fatalf("%d %s", code, body)
 	}
-	trace := "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	job := w.job("first", []schemas.File{file})
-	code, body = d.put(job, "Prefer", "wait=60", "traceparent", trace)
+	code, body = d.put(job, "Prefer", "wait=60")
 	if code != 200 || !strings.Contains(body, `"state":"accepted"`) || !strings.Contains(body, `"destination":"good-health"`) {
 		t.Fatalf("%d %s\n%s", code, body, w.log.Tail())
 	}
@@ -194,6 +193,13 @@ func TestIntakeBeforeAWorker(t *testing.T) {
 	stream, err := w.js.Stream(t.Context(), "CHARTPOST_JOBS")
 	if err != nil || stream.CachedInfo().State.Msgs != 1 {
 		t.Errorf("%+v, %v", stream.CachedInfo().State, err)
+	}
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	if code, body := doors[0].put(w.job("traced", job.Files), "traceparent", trace); code != 202 {
+		t.Errorf("%d %s", code, body)
+	}
+	if msg, err := stream.GetMsg(t.Context(), 2); err != nil || msg.Header.Get("traceparent") != trace || len(msg.Header) != 2 {
+		t.Errorf("%+v, %v", msg, err)
 	}
 	w.worker()
 	if event := w.final("one"); event.Data.Status != schemas.StatusAccepted {
@@ -360,5 +366,37 @@ func TestIntakeOverNATS(t *testing.T) {
 		if code != wantCode || !strings.Contains(body, wantBody) {
 			t.Errorf("%s: %s %s, want %s", c.subject, code, body, want)
 		}
+	}
+}
+
+// TestIntakeQuotas: what is too much is answered with 429, and when to come again.
+func TestIntakeQuotas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	d := w.intake(func(s *IntakeSettings) { s.Limits.Rate, s.Limits.Lane, s.Limits.Bytes = 2, 1, 40_000 })
+	file := w.put("a.pdf", document(1000, "a"))
+	if code, body := d.put(w.job("one", []schemas.File{file})); code != 202 {
+		t.Fatalf("%d %s", code, body)
+	}
+	seen := map[string]bool{}
+	for range 6 {
+		resp := d.do("PUT", "/v1/jobs/two", encoded(t, w.job("two", []schemas.File{file})))
+		var p struct{ Code string }
+		if err := json.NewDecoder(resp.Body).Decode(&p); err != nil || resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
+			t.Errorf("%d %v %v", resp.StatusCode, resp.Header, err)
+		}
+		resp.Body.Close()
+		seen[p.Code] = true
+	}
+	if !seen["lane_full"] || !seen["rate"] {
+		t.Errorf("%v", seen)
+	}
+	began := time.Now()
+	devtest.Until(t, "a file is taken, more slowly", patienceOfTests, func() bool {
+		code, _ := d.ask("POST", "/v1/files?name=a.pdf", document(300_000, "b"))
+		return code == 201
+	})
+	if took := time.Since(began); took < 3*time.Second {
+		t.Errorf("300 kB at 40 kB/s with a burst of 160 kB took %s", took)
 	}
 }

@@ -3,6 +3,7 @@ package intake
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -21,6 +22,8 @@ type Grant struct {
 	// Files are the buckets, each with an optional key prefix, whose objects its jobs may
 	// name; All is every one that workers may read.
 	Files []string
+	// Until is when what the caller has shown expires; zero is not known.
+	Until time.Time
 	// Folder is where its own uploads go, a bucket with a key prefix; empty where it may
 	// upload nothing. Its jobs may name what is there.
 	Folder string

@@ -77,10 +77,12 @@ func (g *Gate) enter(ctx context.Context, c Credentials) (intake.Grant, error) {
 		if err != nil {
 			return intake.Grant{}, refused(err)
 		}
+		grant := g.tokens.grant(claims)
 		if caller, ok := g.callers.ofToken(claims); ok {
-			return caller.grant(), nil
+			grant = caller.grant()
 		}
-		return g.tokens.grant(claims), nil
+		grant.Until = claims.expiry()
+		return grant, nil
 	case c.Token != "":
 		return intake.Grant{}, unauthenticated(errors.New("no tokens are taken"))
 	case c.Certificate != nil:
@@ -88,7 +90,9 @@ func (g *Gate) enter(ctx context.Context, c Credentials) (intake.Grant, error) {
 		if !ok {
 			return intake.Grant{}, unauthenticated(errors.New("the certificate is of no caller in the list"))
 		}
-		return caller.grant(), nil
+		grant := caller.grant()
+		grant.Until = c.Certificate.NotAfter
+		return grant, nil
 	case g.open != nil:
 		return *g.open, nil
 	}

@@ -118,6 +118,12 @@ func subjectName(subject string) string {
 	return "sub:" + name
 }
 
+// expiry is when the token expires; verify makes sure that it says so.
+func (c claims) expiry() time.Time {
+	seconds, _ := c["exp"].(float64)
+	return time.Unix(int64(seconds), 0)
+}
+
 func (c claims) text(name string) string {
 	s, _ := c[name].(string)
 	return s

@@ -33,7 +33,7 @@ func TestGoodTokens(t *testing.T) {
 	for _, s := range []signer{one, two} {
 		g, err := gate.Enter(t.Context(), Credentials{Token: s.sign(t, p.good("chartpost_files", []string{"reports/lab/"}))})
 		must(t, err)
-		if g.Caller != "sub:lab_40example_2Eorg" || !g.Allows(schemas.Lane{Class: schemas.Backfill, Destination: "good-health"}) || g.Reaches("bad address") || g.Reaches("other") || g.Everywhere() {
+		if g.Caller != "sub:lab_40example_2Eorg" || !g.Allows(schemas.Lane{Class: schemas.Backfill, Destination: "good-health"}) || time.Until(g.Until) > time.Hour || time.Until(g.Until) < 50*time.Minute || g.Reaches("bad address") || g.Reaches("other") || g.Everywhere() {
 			t.Errorf("%+v", g)
 		}
 		if g.Folder != "incoming/all/sub_3Alab_5F40example_5F2Eorg/" || !g.MayName(schemas.File{Bucket: "reports", Key: "lab/a.pdf"}) || !g.MayName(schemas.File{Bucket: "incoming", Key: "all/sub_3Alab_5F40example_5F2Eorg/a"}) ||

@@ -124,6 +124,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(&intake.Refusal{Kind: intake.Forbidden, Code: "host_forbidden", Detail: "without credentials, requests must name this machine: localhost, 127.0.0.1 or [::1]"})
 		return
 	}
+	// The last answer on this connection had a time of its own.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	takes := r.Method == http.MethodPost || r.Method == http.MethodPut
 	if r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || takes && r.ContentLength == 0) {
 		// A proxy that reads lengths otherwise could take the rest for another request: none

@@ -174,8 +174,10 @@ func (c *call) answer(status int, contentType string, body any) {
 	if err != nil {
 		panic(err) // all that is answered can be encoded
 	}
+	conn := http.NewResponseController(c.w)
+	_ = conn.SetWriteDeadline(time.Now().Add(writeTime))
 	if c.r.ContentLength != 0 {
-		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(linger))
+		_ = conn.SetReadDeadline(time.Now().Add(linger))
 	}
 	header := c.w.Header()
 	header.Set("Content-Type", contentType)

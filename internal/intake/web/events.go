@@ -44,6 +44,10 @@ func (a *API) getEvents(c *call) error {
 	ctx, stop := context.WithCancel(c.r.Context())
 	defer stop()
 	defer context.AfterFunc(a.ending, stop)()
+	if until := c.grant.Until; !until.IsZero() {
+		// Whoever may go on shows that again.
+		defer time.AfterFunc(time.Until(until), stop).Stop()
+	}
 	s := newStream(c)
 	var alive sync.WaitGroup
 	alive.Go(func() { s.keepAlive(ctx, stop) })
