@@ -21,10 +21,18 @@ type Jobs interface {
 type Viewer struct {
 	jobs   Jobs
 	ledger Ledger
+	// turns bounds the looks that are under way.
+	turns chan struct{}
 }
 
+// looksAtOnce bounds what questions cost the queue: each may read the headers of many
+// events.
+const looksAtOnce = 8
+
 // NewViewer makes a Viewer.
-func NewViewer(jobs Jobs, ledger Ledger) Viewer { return Viewer{jobs, ledger} }
+func NewViewer(jobs Jobs, ledger Ledger) Viewer {
+	return Viewer{jobs, ledger, make(chan struct{}, looksAtOnce)}
+}
 
 // fewDestinations is how many destinations of a caller are asked one by one.
 const fewDestinations = 8
@@ -38,6 +46,12 @@ func unknownJob() *Refusal {
 func (v Viewer) Status(ctx context.Context, grant Grant, job schemas.JobKey) (any, error) {
 	if !schemas.ValidJobID(job.ID) || job.Destination != "" && !grant.Reaches(job.Destination) {
 		return nil, unknownJob()
+	}
+	select {
+	case v.turns <- struct{}{}:
+		defer func() { <-v.turns }()
+	case <-ctx.Done():
+		return nil, statusAway(ctx.Err())
 	}
 	places, err := v.places(ctx, grant, job)
 	if err != nil {

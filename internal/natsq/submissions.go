@@ -66,8 +66,13 @@ func (s Submissions) notStored(err error) error {
 	return &told
 }
 
-// claimSkew is more than the clocks of two servers of a cluster are apart.
-const claimSkew = 5 * time.Second
+// A claim's job was stored between claimSkew before the claim and claimSpan after it. Two
+// servers of a cluster tell the two times: their clocks are less than claimSkew apart. A
+// job is published within ten seconds of its claim, and has publishAnswer to be stored.
+const (
+	claimSkew = 2 * time.Second
+	claimSpan = 10*time.Second + publishAnswer + claimSkew
+)
 
 // Holds implements intake.Queue. It reads the lane from shortly before the claim was made
 // to when its job can have been published at the latest: what was stored later is not
@@ -83,7 +88,7 @@ func (s Submissions) Holds(ctx context.Context, lane schemas.Lane, claim intake.
 		if msg.Header.Get(jetstream.MsgIDHeader) == claim.Token {
 			return true, nil
 		}
-		if msg.Time.After(claim.Made.Add(2 * time.Minute)) {
+		if msg.Time.After(claim.Made.Add(claimSpan)) {
 			return false, nil
 		}
 		get = leaderGet{NextOf: get.NextOf, Sequence: msg.Sequence + 1}
