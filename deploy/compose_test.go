@@ -61,6 +61,15 @@ func TestComposeWorks(t *testing.T) {
 			return strings.Contains(log.String(), `"worker ready"`)
 		})
 	}
+	log, ended := process(t, c.chartpost("intake"))
+	devtest.Until(t, "the intake is ready", patience, func() bool {
+		select {
+		case <-ended:
+			t.Fatalf("the intake ended:\n%s", log.Tail())
+		default:
+		}
+		return strings.Contains(log.String(), `"intake ready"`)
+	})
 	must(t, os.WriteFile(filepath.Join(c.keys, "patient.json"), samples.Patient(), 0o600))
 	must(t, os.WriteFile(filepath.Join(c.keys, "report.pdf"), samples.Documents()[0].Bytes, 0o600))
 	send := []string{"send", "--id", "tried", "--to", "good-health", "--patient", filepath.Join(c.keys, "patient.json"), "--upload", filepath.Join(c.keys, "report.pdf")}

@@ -58,9 +58,11 @@ const (
 	operator  = "operator"
 	submitter = "submitter"
 	watcher   = "watcher"
+	taker     = "intake"
+	caller    = "caller"
 )
 
-var roles = []string{worker, operator, submitter, watcher}
+var roles = []string{worker, operator, submitter, watcher, taker, caller}
 
 // identities are an NKey for each role.
 type identities map[string]identity

@@ -8,11 +8,17 @@ import (
 	"testing"
 )
 
-// TestUnit holds the unit to what docs/deploying.md says of it. Its hardening
+// TestUnit holds the units to what docs/deploying.md says of them. Their hardening
 // was measured by systemd-analyze, which is not everywhere.
 func TestUnit(t *testing.T) {
 	t.Parallel()
-	file, err := os.Open("systemd/chartpost.service")
+	for command, name := range map[string]string{"worker": "chartpost", "intake": "chartpost-intake"} {
+		t.Run(command, func(t *testing.T) { unit(t, command, name) })
+	}
+}
+
+func unit(t *testing.T, command, name string) {
+	file, err := os.Open("systemd/" + name + ".service")
 	must(t, err)
 	defer file.Close()
 	settings, section := map[string][]string{}, ""
@@ -34,11 +40,11 @@ func TestUnit(t *testing.T) {
 	}
 	must(t, lines.Err())
 	for key, want := range map[string]string{
-		"ExecStart": "/usr/local/bin/chartpost worker", "DynamicUser": "yes", "NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "AmbientCapabilities": "",
+		"ExecStart": "/usr/local/bin/chartpost " + command, "DynamicUser": "yes", "NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "AmbientCapabilities": "",
 		"ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes", "PrivateUsers": "yes", "ProtectProc": "invisible",
 		"ProtectKernelTunables": "yes", "ProtectKernelModules": "yes", "ProtectControlGroups": "yes", "RestrictNamespaces": "yes", "RestrictSUIDSGID": "yes",
 		"MemoryDenyWriteExecute": "yes", "LockPersonality": "yes", "SystemCallArchitectures": "native", "RestrictAddressFamilies": "AF_INET AF_INET6",
-		"EnvironmentFile": "/etc/chartpost/worker.env", "Restart": "always",
+		"EnvironmentFile": "/etc/chartpost/" + command + ".env", "Restart": "always",
 	} {
 		if !slices.Equal(settings[key], []string{want}) {
 			t.Errorf("%s is %q, want %q", key, settings[key], want)
@@ -50,11 +56,11 @@ func TestUnit(t *testing.T) {
 			t.Errorf("no setting names the credential %s", name)
 		}
 	}
-	env, err := os.ReadFile("systemd/worker.env")
+	env, err := os.ReadFile("systemd/" + command + ".env")
 	must(t, err)
 	for line := range strings.Lines(string(env)) {
 		if name, _, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") && !strings.HasPrefix(name, "CHARTPOST_") {
-			t.Errorf("%s is no setting of the worker", name)
+			t.Errorf("%s is no setting of the %s", name, command)
 		}
 	}
 }

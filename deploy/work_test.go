@@ -61,6 +61,7 @@ func (s *site) doAll(unused string) {
 	s.holdLane(seen)
 	s.resolve(seen)
 	s.backfill()
+	s.take(seen)
 	s.consume(seen)
 	s.rarely()
 	s.look()
@@ -376,6 +377,8 @@ func (s *site) rarely() {
 		{operator, s.prefix + ".later.good-health.nobody", ""},
 		{operator, "$JS.API.STREAM.UPDATE." + upper + "_JOBS", "{}"},
 		{operator, "$JS.API.STREAM.UPDATE.KV_" + upper + "_CONTROL", "{}"},
+		{operator, "$JS.API.STREAM.UPDATE.KV_" + upper + "_INTAKE", "{}"},
+		{taker, "$JS.API.CONSUMER.INFO." + upper + "_EVENTS.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_AUDIT.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_DEAD.one", ""},

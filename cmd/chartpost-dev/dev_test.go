@@ -101,7 +101,7 @@ func once(t *testing.T, dir string, args ...string) string {
 	return out.String()
 }
 
-var freePorts = []string{"--nats-port=0", "--s3-port=0", "--redox-port=0"}
+var freePorts = []string{"--nats-port=0", "--s3-port=0", "--redox-port=0", "--intake-port=0"}
 
 // TestOnceTwice: a second start over the same folder takes new job ids and
 // keeps the streams, and what the first one kept is nobody else's to read.
@@ -114,7 +114,7 @@ func TestOnceTwice(t *testing.T) {
 	defer taken.Close()
 	_, port, _ := net.SplitHostPort(taken.Addr().String())
 	first := once(t, dir, freePorts...)
-	second := once(t, dir, "--nats-port", port, "--s3-port", port, "--redox-port", port)
+	second := once(t, dir, "--nats-port", port, "--s3-port", port, "--redox-port", port, "--intake-port", port)
 	if strings.Contains(second, ":"+port) {
 		t.Error("a port that is taken is not replaced")
 	}

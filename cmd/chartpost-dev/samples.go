@@ -121,9 +121,10 @@ func (w *world) printAddresses(out io.Writer) {
   NATS       %s
   S3         %s  (bucket %s)
   Redox      %s  (simulator)
+  intake     %s  (HTTP; takes jobs, files, and questions about both)
   log        %s
 
-`, w.dir, w.settings.NATS.URL, w.settings.S3.Endpoint, bucket, w.settings.Redox.APIURL, filepath.Join(w.dir, "worker.log"))
+`, w.dir, w.settings.NATS.URL, w.settings.S3.Endpoint, bucket, w.settings.Redox.APIURL, w.intake, filepath.Join(w.dir, "worker.log"))
 }
 
 func (w *world) printTryIt(out io.Writer) {
@@ -131,8 +132,9 @@ func (w *world) printTryIt(out io.Writer) {
 The samples have ended. In another terminal, from this folder:
 
   . %[1]s/env
-  bin/chartpost check
+  curl -s --data-binary @YOUR.pdf "$INTAKE/v1/files?name=YOUR.pdf"      # the README has the next command
   bin/chartpost send --to %[2]s --patient %[1]s/patient.json --upload YOUR.pdf
+  bin/chartpost check
   bin/chartpost preview %[1]s/job-pdf.json
   curl -s %[3]s/_sim/messages       # what the simulated chart received
   curl -s %[3]s/_sim/messages/1     # the first message of it

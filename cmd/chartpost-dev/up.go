@@ -57,9 +57,6 @@ func (c *upCmd) Run(ctx context.Context, out io.Writer, libraries *stdlog.Gag) e
 	defer logFile.Close()
 	log := slog.New(slog.NewJSONHandler(logFile, nil))
 	libraries.Tell(log)
-	if err := w.writeConfig(); err != nil {
-		return err
-	}
 	queue, err := app.Queue(w.settings.NATS, "dev", log)
 	if err != nil {
 		return err
@@ -68,7 +65,41 @@ func (c *upCmd) Run(ctx context.Context, out io.Writer, libraries *stdlog.Gag) e
 	if _, err := queue.Setup(ctx, layout()); err != nil {
 		return fmt.Errorf("setting up the streams: %w", err)
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ended, err := w.startIntake(ctx, c.Ports.Intake, log, stop)
+	if err != nil {
+		return err
+	}
+	defer ended()
+	defer stop(nil)
+	if err := w.writeConfig(); err != nil {
+		return err
+	}
 	return c.live(ctx, w, queue, log, out)
+}
+
+// startIntake runs an intake until ctx ends, and returns when it stands. It stops the
+// world where it fails later.
+func (w *world) startIntake(ctx context.Context, port int, log *slog.Logger, stop context.CancelCauseFunc) (wait func(), err error) {
+	var running sync.WaitGroup
+	ready, failed := make(chan string, 1), make(chan error, 1)
+	running.Go(func() {
+		if err := app.RunIntake(ctx, w.intakeSettings(freePort(port)), log, func(addr string) { ready <- addr }); err != nil {
+			failed <- err
+			stop(fmt.Errorf("the intake: %w", err))
+		}
+	})
+	select {
+	case addr := <-ready:
+		w.intake = "http://" + addr
+		return running.Wait, nil
+	case err := <-failed:
+		return nil, fmt.Errorf("the intake: %w", err)
+	case <-ctx.Done():
+		running.Wait()
+		return nil, context.Cause(ctx)
+	}
 }
 
 // layout is how a folder keeps its streams; everything but the replicas is as
@@ -141,7 +172,7 @@ func (w *world) writeConfig() error {
 	if err := os.WriteFile(filepath.Join(w.dir, "chartpost.yaml"), y.Bytes(), 0o600); err != nil {
 		return err
 	}
-	env := fmt.Sprintf("export CHARTPOST_CONFIG=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n",
-		filepath.Join(w.dir, "chartpost.yaml"), os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"))
+	env := fmt.Sprintf("export INTAKE=%s\nexport CHARTPOST_CONFIG=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n",
+		w.intake, filepath.Join(w.dir, "chartpost.yaml"), os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"))
 	return os.WriteFile(filepath.Join(w.dir, "env"), []byte(env), 0o600)
 }

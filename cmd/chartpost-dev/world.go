@@ -21,20 +21,23 @@ import (
 type world struct {
 	dir      string
 	settings app.Settings
-	closers  []func() error
+	// intake is the URL of the intake, once it stands.
+	intake  string
+	closers []func() error
 }
 
 // ports are where the servers listen on 127.0.0.1. One that is taken is
 // replaced by a free one: the addresses are printed and written down anyway.
 type ports struct {
-	NATS  int `name:"nats-port" default:"4222" help:"Port of NATS on 127.0.0.1; 0 is a free one, and so is one that is taken."`
-	S3    int `name:"s3-port" default:"9000" help:"Port of the S3 server, likewise."`
-	Redox int `name:"redox-port" default:"8443" help:"Port of the simulator of Redox, likewise."`
+	NATS   int `name:"nats-port" default:"4222" help:"Port of NATS on 127.0.0.1; 0 is a free one, and so is one that is taken."`
+	S3     int `name:"s3-port" default:"9000" help:"Port of the S3 server, likewise."`
+	Redox  int `name:"redox-port" default:"8443" help:"Port of the simulator of Redox, likewise."`
+	Intake int `name:"intake-port" default:"8085" help:"Port of the intake, likewise."`
 }
 
 // Validate implements kong's check of a command's values.
 func (p ports) Validate() error {
-	return errors.Join(checkPort("nats-port", p.NATS), checkPort("s3-port", p.S3), checkPort("redox-port", p.Redox))
+	return errors.Join(checkPort("nats-port", p.NATS), checkPort("s3-port", p.S3), checkPort("redox-port", p.Redox), checkPort("intake-port", p.Intake))
 }
 
 func checkPort(flag string, port int) error {
@@ -132,6 +135,16 @@ func (w *world) startRedox(ctx context.Context, p ports) error {
 		ClientID: id.ClientID, KeyFile: id.keyFile, KeyID: id.KeyID, SourceID: id.SourceID,
 	}
 	return nil
+}
+
+// intakeSettings are those of an intake that asks for no credentials: it is on loopback.
+func (w *world) intakeSettings(port int) app.IntakeSettings {
+	return app.IntakeSettings{
+		NATS: w.settings.NATS, S3: w.settings.S3,
+		Job:    app.IntakeJobs{Environment: w.settings.Redox.Environment, SourceID: w.settings.Redox.SourceID, EmbedLimit: w.settings.Delivery.EmbedLimit, FileLimit: w.settings.Delivery.FileLimit},
+		Doors:  app.IntakeDoors{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), NATS: "on", NATSFiles: []string{"*"}, Uploads: bucket + "/incoming/", Grace: 5 * time.Second},
+		Limits: app.IntakeLimits{Requests: 32, Streams: 4, Lane: 100_000, All: 64, AllStreams: 16, Connections: 500},
+	}
 }
 
 // blobHost is the host of the URLs the simulator gives to uploaded files. It

@@ -115,6 +115,7 @@ func TestNoPatientDataInTheCommands(t *testing.T) {
 	stop = a.worker()
 	a.jobs()
 	a.operator()
+	a.intake()
 	a.archive()
 	a.mistakes()
 	a.endpoints()

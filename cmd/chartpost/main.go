@@ -12,6 +12,7 @@ import (
 	"github.com/chartpost/chartpost/cmd/chartpost/backfill"
 	"github.com/chartpost/chartpost/cmd/chartpost/dead"
 	"github.com/chartpost/chartpost/cmd/chartpost/events"
+	"github.com/chartpost/chartpost/cmd/chartpost/intake"
 	"github.com/chartpost/chartpost/cmd/chartpost/job"
 	"github.com/chartpost/chartpost/cmd/chartpost/lane"
 	"github.com/chartpost/chartpost/cmd/chartpost/setup"
@@ -29,6 +30,7 @@ type CLI struct {
 
 	Setup      setup.Cmd       `cmd:"" help:"Create or update the streams and buckets on NATS."`
 	Worker     worker.Cmd      `cmd:"" help:"Deliver jobs until stopped."`
+	Intake     intake.Cmd      `cmd:"" help:"Take jobs over HTTP and NATS from programs without rights on the queue."`
 	Send       job.SendCmd     `cmd:"" help:"Publish one job and follow it to its end."`
 	Status     job.StatusCmd   `cmd:"" help:"Tell all that is known of one job."`
 	Top        top.Cmd         `cmd:"" help:"Show how everything stands: workers, lanes, dead letters, budget, runs."`

@@ -26,6 +26,25 @@ nats: {url: "nats://nats:4222", existingSecret: chartpost-nats}
 redox: {environment: Staging, clientID: 6d0e4a3c, existingSecret: chartpost-redox}
 `
 
+// intake is one that ends TLS itself, and intakeBehindProxy one that does not.
+const (
+	intake = `
+intake:
+  enabled: true
+  existingSecret: chartpost-intake
+  tls: {existingSecret: intake-tls, clientCAKey: ca.crt}
+  oidc: {issuer: "https://id.example", audience: chartpost}
+  callers: [{name: lab, certificate: lab.example.org, destinations: [good-health]}]
+  uploads: reports/incoming/
+  s3Secret: intake-s3
+  ingressFrom: [{namespaceSelector: {matchLabels: {name: gateway}}}]
+  settings: {CALLER_RATE: "500"}
+`
+	intakeBehindProxy = `
+intake: {enabled: true, existingSecret: chartpost-intake, oidc: {issuer: "https://id.example", audience: chartpost}}
+`
+)
+
 // most turns everything on.
 const most = `
 image: {repository: registry.example/chartpost, digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
@@ -92,6 +111,9 @@ func render(t *testing.T, values string) (map[string]map[string]any, error) {
 			}
 			m := readJSON(t, text).(map[string]any)
 			kind := fmt.Sprint(m["kind"])
+			if strings.Contains(fmt.Sprint(at(m, "metadata", "name")), "-intake") {
+				kind = "intake " + kind
+			}
 			if manifests[kind] != nil {
 				t.Errorf("two manifests are a %s", kind)
 			}
@@ -110,6 +132,8 @@ func TestChart(t *testing.T) {
 	}{
 		{"least", least, []string{"Deployment", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}},
 		{"most", most, []string{"Deployment", "Job", "NetworkPolicy", "PodDisruptionBudget", "ScaledObject", "Service", "ServiceAccount", "ServiceMonitor"}},
+		{"an intake", least + intake, []string{"Deployment", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount", "intake ConfigMap", "intake Deployment", "intake NetworkPolicy", "intake Service"}},
+		{"an intake behind a proxy", least + intakeBehindProxy, []string{"Deployment", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount", "intake Deployment", "intake NetworkPolicy", "intake Service"}},
 		{"little", least + "\nnetworkPolicy: {enabled: false}\npodDisruptionBudget: {enabled: false}\nserviceAccount: {create: false}\ntopologySpread: {enabled: false}\n", []string{"Deployment"}},
 	} {
 		t.Run(one.name, func(t *testing.T) {

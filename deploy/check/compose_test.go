@@ -17,7 +17,7 @@ func TestCompose(t *testing.T) {
 		Environment: types.Mapping{},
 	}, func(o *loader.Options) { o.Profiles = []string{"*"} })
 	must(t, err)
-	for _, name := range []string{"prepare", "nats-1", "nats-2", "nats-3", "s3", "simulator", "setup", "worker-1", "worker-2", "operator", "submitter", "watcher"} {
+	for _, name := range []string{"prepare", "nats-1", "nats-2", "nats-3", "s3", "simulator", "setup", "worker-1", "worker-2", "intake", "operator", "submitter", "watcher"} {
 		s, err := project.GetService(name)
 		must(t, err)
 		if strings.HasSuffix(s.Image, ":latest") || !strings.HasPrefix(s.Image, "chartpost") && !strings.Contains(s.Image, ":") {
@@ -34,7 +34,7 @@ func TestCompose(t *testing.T) {
 			}
 		}
 	}
-	if n := len(project.Services); n != 12 {
-		t.Errorf("%d services, 12 are looked at", n)
+	if n := len(project.Services); n != 13 {
+		t.Errorf("%d services, 13 are looked at", n)
 	}
 }

@@ -172,11 +172,7 @@ var sourceID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-
 // client that is made with it.
 func (r Redox) Check() error {
 	var f faults
-	if r.Environment == "" {
-		f.add("redox-environment", "is required: Development, Staging or Production")
-	} else if !slices.Contains(environments, schemas.Environment(r.Environment)) {
-		f.add("redox-environment", "must be exactly Development, Staging or Production")
-	}
+	f.errors(r.checkEnvironment())
 	if r.ClientID == "" {
 		f.add("redox-client-id", "is required: the client ID of the API key in the Redox dashboard")
 	}
@@ -193,6 +189,16 @@ func (r Redox) Check() error {
 	f.files("redox-key-file", r.KeyFile)
 	f.files("redox-tls-ca", r.TLSCA)
 	f.errors(CheckSourceID(r.SourceID))
+	return f.join()
+}
+
+func (r Redox) checkEnvironment() error {
+	var f faults
+	if r.Environment == "" {
+		f.add("redox-environment", "is required: Development, Staging or Production")
+	} else if !slices.Contains(environments, schemas.Environment(r.Environment)) {
+		f.add("redox-environment", "must be exactly Development, Staging or Production")
+	}
 	return f.join()
 }
 

@@ -36,6 +36,9 @@ func (r *report) goals() []goal {
 	if r.Startup != nil {
 		all = append(all, goal{Of: "startup: ms to /readyz", Bound: 150, Got: median(r.Startup.Answer)})
 	}
+	if r.Intake != nil {
+		all = append(all, r.Intake.goals()...)
+	}
 	if r.Soak != nil {
 		all = append(all, r.Soak.goals()...)
 	}

@@ -49,7 +49,7 @@ func main() {
 	flag.StringVar(&o.profile, "profile", "", "folder for the worker's profiles of each row: <row>.cpu and <row>.allocs; taking them slows the worker")
 	flag.DurationVar(&o.soak, "soak", time.Hour, "how long the part of that name delivers")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "bench [flags] [rows] [latency] [startup] [scale] [size] [flood] [idle] [soak]: measures the named parts, or all but soak. docs/performance.md has more.")
+		fmt.Fprintln(flag.CommandLine.Output(), "bench [flags] [rows] [latency] [startup] [scale] [size] [flood] [idle] [intake] [soak]: measures the named parts, or all but soak. docs/performance.md has more.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -71,7 +71,7 @@ type part struct {
 // The last one is measured only when it is named.
 var parts = []part{
 	{"rows", measureRows}, {"latency", measureLatency}, {"startup", measureStartup}, {"scale", measureScale}, {"size", measureSize},
-	{"flood", measureFlood}, {"idle", measureIdle}, {"soak", measureSoak},
+	{"flood", measureFlood}, {"idle", measureIdle}, {"intake", measureIntake}, {"soak", measureSoak},
 }
 
 // run measures what was asked for, all of it when nothing was.

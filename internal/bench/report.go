@@ -22,6 +22,7 @@ type report struct {
 	Size    *size     `json:"size,omitempty"`
 	Flood   *flooded  `json:"flood,omitempty"`
 	Idle    *idled    `json:"idle,omitempty"`
+	Intake  *taken    `json:"intake,omitempty"`
 	Soak    *soaked   `json:"soak,omitempty"`
 }
 

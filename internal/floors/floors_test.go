@@ -69,10 +69,15 @@ var house = map[string]room{
 	// Which lane is asked next, and which rests.
 	"worker/lanes": {rooms: []string{"schemas", "internal/fault", "internal/versioned"}, shut: network},
 
+	// Jobs from programs without rights on the queue: the rules, who may, and HTTP.
+	"internal/intake":        {rooms: []string{"internal/job", "schemas", "internal/fault", "pipeline", "pipeline/compose", "pipeline/guard"}, shut: network},
+	"internal/intake/access": {rooms: []string{"schemas", "internal/intake"}, shut: []string{"github.com/nats-io/", "github.com/aws/"}},
+	"internal/intake/web":    {rooms: []string{"schemas", "internal/intake", "internal/intake/access", "internal/stdlog"}, shut: []string{"github.com/nats-io/", "github.com/aws/"}},
+
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"internal/job", "schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/diagnosis", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/intake", "internal/diagnosis", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
 	"internal/ledger":    {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},
@@ -110,6 +115,7 @@ var house = map[string]room{
 		"internal/job",
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/diagnosis", "internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/intake", "internal/intake/access", "internal/intake/web", "internal/timeline",
 	}, shut: servers},
 	// The commands: what all share, one package per family, and the program.
 	"internal/cli":        {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/natsq", "internal/show", "internal/stdlog"}, shut: servers},
@@ -122,6 +128,7 @@ var house = map[string]room{
 	}, shut: servers},
 	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/intake": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost/job": {rooms: []string{
 		"internal/job",
 		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/overview",
@@ -135,7 +142,7 @@ var house = map[string]room{
 	"cmd/chartpost/worker": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "internal/app", "internal/backfill", "internal/cli", "internal/natsq", "internal/show", "internal/stdlog",
-		"cmd/chartpost/audit", "cmd/chartpost/backfill", "cmd/chartpost/dead", "cmd/chartpost/events", "cmd/chartpost/job",
+		"cmd/chartpost/audit", "cmd/chartpost/backfill", "cmd/chartpost/dead", "cmd/chartpost/events", "cmd/chartpost/intake", "cmd/chartpost/job",
 		"cmd/chartpost/lane", "cmd/chartpost/setup", "cmd/chartpost/top", "cmd/chartpost/worker",
 	}, shut: servers},
 

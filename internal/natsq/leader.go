@@ -12,12 +12,13 @@ import (
 )
 
 // leaderGet asks the leader of a stream for one message: the newest of a
-// subject, that of a sequence, or the first of a subject from a sequence on.
+// subject, that of a sequence, or the first of a subject from a sequence or a time on.
 // NATS: "JetStream wire API", STREAM.MSG.GET.
 type leaderGet struct {
-	LastOf   string `json:"last_by_subj,omitempty"`
-	NextOf   string `json:"next_by_subj,omitempty"`
-	Sequence uint64 `json:"seq,omitempty"`
+	Since    *time.Time `json:"start_time,omitempty"`
+	LastOf   string     `json:"last_by_subj,omitempty"`
+	NextOf   string     `json:"next_by_subj,omitempty"`
+	Sequence uint64     `json:"seq,omitempty"`
 }
 
 // fromLeader reads a message as the stream's leader has it. The library asks any

@@ -16,6 +16,8 @@ const (
 	ended   = "ENDED"
 	control = "CONTROL"
 	audit   = "AUDIT"
+	// claims is the bucket of what programs have submitted to the intake.
+	claims = "INTAKE"
 )
 
 // Headers on messages of ours.

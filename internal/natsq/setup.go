@@ -89,7 +89,7 @@ func (c *Conn) buckets(l Layout) []jetstream.StreamConfig {
 	settings := bucketConfig(c.stream(control), "Chartpost: lane settings, request budget, backfill runs", 0, l.Replicas)
 	// The record of a worker ends with the worker.
 	settings.AllowMsgTTL = true
-	return []jetstream.StreamConfig{records, settings}
+	return []jetstream.StreamConfig{records, settings, c.claimsBucket(l)}
 }
 
 // archive is the stream to which the records of accepted jobs go.

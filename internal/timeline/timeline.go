@@ -28,6 +28,8 @@ type Options struct {
 	// Waiting is how many of the oldest jobs in the lanes are looked at for one that
 	// nobody has taken yet.
 	Waiting int
+	// Brief leaves out the dead letters and what operators did, which are read whole.
+	Brief bool
 }
 
 // Job is what is known of a job.
@@ -114,6 +116,9 @@ func Gather(ctx context.Context, queue *natsq.Conn, ledger Ledger, key schemas.J
 	if j.Record == nil && j.Copy == nil && j.Schedule == nil && len(j.Letters)+len(j.Events) == 0 {
 		return j, ErrUnknown
 	}
+	if o.Brief {
+		return j, ctx.Err()
+	}
 	err := queue.Audits(ctx, natsq.AuditRange{JobID: key.ID}, func(a schemas.Audit) bool {
 		if d := a.Data.Target.Destination; d == "" || d == key.Destination {
 			j.Audits = append(j.Audits, a)
@@ -135,7 +140,10 @@ func (j *Job) record(ctx context.Context, _ *natsq.Conn, ledger Ledger, _ Option
 	return err
 }
 
-func (j *Job) letters(ctx context.Context, queue *natsq.Conn, _ Ledger, _ Options) error {
+func (j *Job) letters(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options) error {
+	if o.Brief {
+		return nil
+	}
 	return queue.Letters(ctx, func(l natsq.Letter) bool {
 		if l.Named() == j.JobKey {
 			j.Letters = append(j.Letters, l)

@@ -73,16 +73,31 @@ func (p *problems) put(kind fault.Kind, code string, at path, text string, cause
 	p.list = append(p.list, &fault.Fault{Kind: kind, Scope: fault.Job, Code: code, Text: text, Path: pointer, Cause: cause})
 }
 
+// Problems are all that is wrong with a message, the first ten. It is in the chain of
+// every error of Check that has more than one. Its faults have the whole text of each.
+type Problems struct {
+	Faults []*fault.Fault
+	cause  error
+}
+
+// Error counts them.
+func (p *Problems) Error() string { return fmt.Sprintf("%d problems of the message", len(p.Faults)) }
+
+// Unwrap gives the cause of the first.
+func (p *Problems) Unwrap() error { return p.cause }
+
 // err gives the first problem, and in its text the code and place of the
-// others; nil where there is none.
+// others; nil where there is none. The Problems are behind it.
 func (p *problems) err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	first := p.list[0]
 	if p.total == 1 {
-		return first
+		return p.list[0]
 	}
+	told := *p.list[0]
+	first := &told
+	first.Cause = &Problems{Faults: p.list, cause: told.Cause}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; and %d more: ", first.Text, p.total-1)
 	for i, f := range p.list[1:] {

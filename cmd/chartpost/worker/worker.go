@@ -3,9 +3,6 @@ package worker
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -43,17 +40,7 @@ func (c *Cmd) Check(*kong.Context) error { return c.Settings().Check() }
 
 // Run executes the command.
 func (c *Cmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) error {
-	go forceOnSecondSignal(ctx)
+	go cli.ForceOnSecondSignal(ctx)
 	app.BoundHeap()
 	return app.RunWorker(ctx, c.Settings(), globals.Logger(std), func() {})
-}
-
-// forceOnSecondSignal ends the process at the signal after the one that ended
-// ctx.
-func forceOnSecondSignal(ctx context.Context) {
-	<-ctx.Done()
-	second := make(chan os.Signal, 1)
-	signal.Notify(second, os.Interrupt, syscall.SIGTERM)
-	<-second
-	os.Exit(cli.ExitFailed)
 }

@@ -1,0 +1,159 @@
+package natsq
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/chartpost/chartpost/schemas"
+)
+
+// SubmitName is the intake's name as a NATS micro service.
+const SubmitName = "chartpost-intake"
+
+// The endpoints beside those of the classes, in the place of the class.
+const statusEndpoint = "status"
+
+// Answer is what a request is answered with: a status as HTTP has them, and JSON.
+type Answer struct {
+	Status int
+	// Code is a stable word where Status is not 2xx.
+	Code string
+	Body any
+}
+
+// SubmitHandler answers the requests that come over NATS.
+type SubmitHandler interface {
+	// Submit takes a job for a lane.
+	Submit(ctx context.Context, lane schemas.Lane, data []byte) Answer
+	// Status tells of a job.
+	Status(ctx context.Context, job schemas.JobKey) Answer
+}
+
+// SubmitService is the intake on NATS, a micro service of which any number may run:
+//
+//	chartpost.submit.<class>.<destination>    a job
+//	chartpost.submit.status.<destination>     the id of a job
+//
+// NATS: ADR-32, "Service API".
+type SubmitService struct {
+	conn    *Conn
+	service micro.Service
+	handler SubmitHandler
+	ctx     context.Context
+	cancel  context.CancelFunc
+	places  chan struct{}
+	inHand  sync.WaitGroup
+}
+
+// Requests that wait in this process are bounded, in number and bytes: more would only
+// be answered after its caller has given up.
+const (
+	mostWaitingRequests = 512
+	mostWaitingBytes    = 4 << 20
+)
+
+// ServeSubmit begins to answer, atOnce requests at a time. version is this build's.
+func (c *Conn) ServeSubmit(handler SubmitHandler, atOnce int, version string) (*SubmitService, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &SubmitService{conn: c, handler: handler, ctx: ctx, cancel: cancel, places: make(chan struct{}, atOnce)}
+	service, err := micro.AddService(c.nc, micro.Config{
+		Name: SubmitName, Version: "1.0.0", Description: "Chartpost: takes jobs, and tells of them",
+		Metadata: map[string]string{"build": version, "prefix": c.prefix}, QueueGroup: SubmitName,
+	})
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("serving on NATS: %w", err)
+	}
+	s.service = service
+	for _, name := range []string{string(schemas.Live), string(schemas.Backfill), statusEndpoint} {
+		err := service.AddEndpoint(name, micro.HandlerFunc(s.handle),
+			micro.WithEndpointSubject(c.submitSubject(name)), micro.WithEndpointPendingLimits(mostWaitingRequests, mostWaitingBytes))
+		if err != nil {
+			cancel()
+			return nil, fmt.Errorf("serving on NATS: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (c *Conn) submitSubject(endpoint string) string { return c.prefix + ".submit." + endpoint + ".*" }
+
+// handle takes a request. It waits for a place, and so lets others wait in the
+// subscription, whose limits drop what is too much: a caller without an answer asks again.
+func (s *SubmitService) handle(r micro.Request) {
+	if !answerable(r.Reply()) {
+		return
+	}
+	select {
+	case s.places <- struct{}{}:
+	case <-s.ctx.Done():
+		return
+	}
+	s.inHand.Go(func() {
+		defer func() { <-s.places }()
+		s.respond(r, s.answer(r))
+	})
+}
+
+// answerable reports whether a reply subject is an inbox, or the server's own for a
+// request that came from another account. Any other could aim the answer, which is sent
+// with the intake's rights, at a stream.
+func answerable(reply string) bool {
+	return (strings.HasPrefix(reply, nats.InboxPrefix) || strings.HasPrefix(reply, "_R_.")) && !strings.ContainsAny(reply, "*>")
+}
+
+func (s *SubmitService) answer(r micro.Request) Answer {
+	rest := strings.TrimPrefix(r.Subject(), s.conn.prefix+".submit.")
+	endpoint, token, _ := strings.Cut(rest, ".")
+	destination, err := schemas.ParseToken(token)
+	if err != nil || !schemas.ValidAddress(destination) {
+		return problemAnswer(422, "subject_invalid", "the last token of the subject is no destination; see docs/integrating.md for how one is escaped")
+	}
+	ctx := schemas.WithTrace(s.ctx, traceOf(nats.Header(r.Headers())))
+	if endpoint == statusEndpoint {
+		id := strings.TrimSpace(string(r.Data()))
+		if !schemas.ValidJobID(id) {
+			return problemAnswer(422, "id_invalid", "the request's body is the id of a job, and nothing else")
+		}
+		return s.handler.Status(ctx, schemas.JobKey{Destination: destination, ID: id})
+	}
+	return s.handler.Submit(ctx, schemas.Lane{Class: schemas.Class(endpoint), Destination: destination}, r.Data())
+}
+
+func problemAnswer(status int, code, detail string) Answer {
+	return Answer{Status: status, Code: code, Body: map[string]any{"status": status, "code": code, "detail": detail}}
+}
+
+func (s *SubmitService) respond(r micro.Request, a Answer) {
+	data, err := json.Marshal(a.Body)
+	if err == nil {
+		if a.Status/100 == 2 {
+			err = r.Respond(data)
+		} else {
+			err = r.Error(strconv.Itoa(a.Status), a.Code, data)
+		}
+	}
+	if err != nil {
+		s.conn.log.Debug("an answer over NATS was not sent; the caller asks again", "error", reasonOf(err))
+	}
+}
+
+// Stop takes no more requests, and waits for those in hand until ctx ends.
+func (s *SubmitService) Stop(ctx context.Context) {
+	_ = s.service.Stop() // its subscriptions drain
+	done := make(chan struct{})
+	go func() { s.inHand.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	s.cancel()
+	s.conn.flush()
+}
