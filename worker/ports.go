@@ -137,15 +137,15 @@ type Entry interface {
 // Ledger remembers jobs.
 type Ledger interface {
 	// Open makes a record for the job if there is none, and says whether it
-	// did; otherwise the page holds what was found.
-	Open(ctx context.Context, job schemas.JobKey, fresh job.Record) (page Entry, created bool, err error)
+	// did; otherwise the entry holds what was found.
+	Open(ctx context.Context, key schemas.JobKey, fresh job.Record) (entry Entry, created bool, err error)
 	// Find reads the record of a job without touching it; ok is false where the
 	// ledger knows nothing of the job.
-	Find(ctx context.Context, job schemas.JobKey) (record job.Record, ok bool, err error)
+	Find(ctx context.Context, key schemas.JobKey) (record job.Record, ok bool, err error)
 }
 
 // Deliverer is the pipeline.
 type Deliverer interface {
 	Understand(lane schemas.Lane, data []byte) (pipeline.Understood, error)
-	Deliver(ctx context.Context, class schemas.Class, job pipeline.Understood, record *job.Record, journal pipeline.RecordStore, progress pipeline.Progress) error
+	Deliver(ctx context.Context, class schemas.Class, understood pipeline.Understood, record *job.Record, records pipeline.RecordStore, progress pipeline.Progress) error
 }
