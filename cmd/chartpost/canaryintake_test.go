@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"github.com/chartpost/chartpost/internal/cli"
 	"io"
 	"net/http"
 	"os/exec"
@@ -58,7 +59,7 @@ func (a *aviary) intake() {
 		a.look("an answer of the intake", string(said))
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
-	if code := exitCode(a.t, cmd); code != exitOK {
+	if code := exitCode(a.t, cmd); code != cli.ExitOK {
 		a.t.Errorf("the intake: exit code %d\n%s", code, log.Tail())
 	}
 	a.look("the intake's log", log.String())
