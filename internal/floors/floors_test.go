@@ -46,7 +46,7 @@ var house = map[string]room{
 	"internal/insist":    {shut: network},
 	"internal/versioned": {shut: network},
 	"internal/budget":    {rooms: []string{"internal/versioned"}, shut: network},
-	"internal/redoxsim":  ground,
+	"internal/redoxsim":  {rooms: []string{"internal/redoxsim/platform"}},
 	"internal/samples":   ground,
 	"internal/guardlab":  {rooms: []string{"internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
 	"internal/stdlog":    {shut: network},
@@ -54,7 +54,9 @@ var house = map[string]room{
 	"internal/floors":    ground,
 	"internal/mutate":    ground,
 
-	"internal/samples/generate": ground,
+	"internal/redoxsim/platform": ground,
+	"redoxclient/platform":       {rooms: []string{"redoxclient"}},
+	"internal/samples/generate":  ground,
 	"internal/release":          ground,
 
 	// Pure: what we say to Redox.
