@@ -72,6 +72,14 @@ func (d *Desk) Resend(ctx context.Context, job schemas.JobKey) (Outcome, error) 
 // Accept ends a job of unknown outcome as accepted: a person has found the
 // message at Redox. Its event has a reason in place of a receipt.
 func (d *Desk) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) {
+	return d.AcceptFor(ctx, key, schemas.Reason{
+		Kind: string(fault.UnknownOutcome), Code: CodeResolved, Text: "an operator found that Redox has the message",
+	}, nil)
+}
+
+// AcceptFor does as Accept does, for a reason with the code CodeResolved or CodeFound,
+// and with the evidence that the event is to carry, or nil.
+func (d *Desk) AcceptFor(ctx context.Context, key schemas.JobKey, reason schemas.Reason, evidence *schemas.Evidence) (Outcome, error) {
 	letter, err := d.find(ctx, key)
 	if err != nil {
 		return "", err
@@ -97,10 +105,11 @@ func (d *Desk) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) 
 	if err != nil {
 		return "", err
 	}
-	if record, err = d.accept(ctx, letter, data); err != nil {
+	if record, err = d.accept(ctx, letter, data, reason); err != nil {
 		return "", err
 	}
-	if err := d.Publisher.Tell(schemas.WithTrace(ctx, letter.Trace), letter.Lane, d.event(letter, job, record)); err != nil {
+	event := d.event(letter, job, record, evidence)
+	if err := d.Publisher.Tell(schemas.WithTrace(ctx, letter.Trace), letter.Lane, event); err != nil {
 		return "", fmt.Errorf("publishing the event: %w", err)
 	}
 	return Accepted, d.Letters.Remove(ctx, letter)
@@ -122,13 +131,13 @@ func acceptable(record pipeline.Record, data []byte) error {
 	return notUnknown(schemas.Status(record.Phase))
 }
 
-// resolved tells whether an operator accepted the job.
+// resolved reports whether the job was accepted by AcceptFor.
 func resolved(record pipeline.Record) bool {
-	return record.Phase == pipeline.Accepted && record.Reason != nil && record.Reason.Code == CodeResolved
+	return record.Phase == pipeline.Accepted && record.Reason != nil && (record.Reason.Code == CodeResolved || record.Reason.Code == CodeFound)
 }
 
 // accept writes the decision into the record.
-func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte) (pipeline.Record, error) {
+func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte, reason schemas.Reason) (pipeline.Record, error) {
 	page, _, err := d.open(ctx, letter, data, false)
 	if err != nil {
 		return pipeline.Record{}, err
@@ -138,16 +147,16 @@ func (d *Desk) accept(ctx context.Context, letter natsq.Letter, data []byte) (pi
 		return record, err
 	}
 	record.Phase, record.Receipt, record.NextAttemptAt = pipeline.Accepted, nil, time.Time{}
-	record.Reason = &schemas.Reason{Kind: string(fault.UnknownOutcome), Code: CodeResolved, Text: "an operator found that Redox has the message"}
+	record.Reason = &reason
 	record.Owner, record.UpdatedAt = d.By, d.Now().UTC()
 	return record, save(ctx, page, record)
 }
 
-// event is the same for every repeat.
-func (d *Desk) event(letter natsq.Letter, job schemas.Job, record pipeline.Record) schemas.Event {
+// event is the same for every repeat, except for the evidence.
+func (d *Desk) event(letter natsq.Letter, job schemas.Job, record pipeline.Record, evidence *schemas.Evidence) schemas.Event {
 	return schemas.NewEvent(d.Prefix, schemas.EventData{
 		JobID: letter.JobID, Operation: job.Operation, Class: letter.Lane.Class, Destination: letter.Lane.Destination,
 		Status: schemas.StatusAccepted, Attempt: record.Attempt, Reason: record.Reason, PossibleDuplicate: record.PossibleDuplicate,
-		Files: record.EventFiles(), Correlation: job.Correlation,
+		Files: record.EventFiles(), Evidence: evidence, Correlation: job.Correlation,
 	}, record.UpdatedAt)
 }

@@ -57,7 +57,7 @@ var house = map[string]room{
 	"internal/redoxsim/platform": ground,
 	"redoxclient/platform":       {rooms: []string{"redoxclient"}},
 	"internal/samples/generate":  ground,
-	"internal/release":          ground,
+	"internal/release":           ground,
 
 	// Pure: what we say to Redox.
 	"pipeline/filetype": {shut: network},
@@ -88,6 +88,8 @@ var house = map[string]room{
 
 	// An operator's decisions about dead letters.
 	"internal/deadletter": {rooms: []string{"schemas", "internal/fault", "pipeline", "worker", "internal/natsq"}},
+	// What became of accepted messages, from Redox's logs.
+	"internal/outcome": {rooms: []string{"schemas", "internal/versioned", "redoxclient", "redoxclient/platform"}, shut: []string{"github.com/nats-io/", "github.com/aws/"}},
 	// What is known of one job.
 	"internal/timeline": {rooms: []string{"schemas", "pipeline", "internal/natsq"}},
 
@@ -98,6 +100,7 @@ var house = map[string]room{
 	"internal/app": {rooms: []string{
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
+		"internal/deadletter", "internal/outcome", "redoxclient/platform",
 	}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
