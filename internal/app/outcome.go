@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/chartpost/chartpost/internal/health"
 	"github.com/chartpost/chartpost/internal/natsq"
@@ -74,9 +75,14 @@ type FollowSettings struct {
 	// OnUnknown is the worker's.
 	OnUnknown string
 	Telemetry Telemetry
-	// Times are the tests'; zero is the default.
+	// Times and Term, how long the tenure of a follower that dies lasts, are the tests';
+	// zero is the default.
 	Times outcome.Times
+	Term  time.Duration
 }
+
+// followTerm is the default of FollowSettings.Term.
+const followTerm = 8 * time.Second
 
 // Check reports every fault of the settings.
 func (s FollowSettings) Check() error {

@@ -50,7 +50,7 @@ func (s FollowSettings) follower(ctx context.Context, queue *natsq.Conn, name st
 		return nil, err
 	}
 	open.push("redox", func() error { full.Close(); return nil })
-	tenure := bucket.Tenure(name)
+	tenure := bucket.Tenure(name, cmp.Or(s.Term, followTerm))
 	return &following{tenure: tenure, settings: outcome.Settings{
 		Prefix: s.NATS.Prefix, SourceID: s.Redox.SourceID, Ours: s.SourceIsOurs, Destinations: s.Outcome.Destinations,
 		Resend: s.OnUnknown == OnUnknownEvidence, Times: s.Times,

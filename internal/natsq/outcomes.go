@@ -123,12 +123,10 @@ func (b *OutcomeBucket) Remove(ctx context.Context, revision uint64) error {
 // Tenure says which of several followers works.
 type Tenure struct{ tenure *tenure }
 
-// followTerm is how long the tenure of a follower that dies lasts.
-const followTerm = 8 * time.Second
-
-// Tenure gives the bucket's. name is no other follower's.
-func (b *OutcomeBucket) Tenure(name string) *Tenure {
-	return &Tenure{&tenure{conn: b.conn, bucket: b.bucket.Bucket(), key: tenureKey, name: name, term: followTerm}}
+// Tenure gives the bucket's. name is no other follower's. term is how long the tenure
+// of a follower that dies lasts, the same for all of them.
+func (b *OutcomeBucket) Tenure(name string, term time.Duration) *Tenure {
+	return &Tenure{&tenure{conn: b.conn, bucket: b.bucket.Bucket(), key: tenureKey, name: name, term: term}}
 }
 
 // Hold takes the tenure and keeps it until ctx ends, and calls work each time that it
@@ -139,7 +137,7 @@ func (t *Tenure) Hold(ctx context.Context, work func(context.Context) error) err
 		mine, err := t.tenure.take(ctx)
 		t.tenure.conn.tried("taking the tenure of outcomes", "", time.Now(), err)
 		if !mine {
-			pause(ctx, followTerm/8)
+			pause(ctx, t.tenure.term/8)
 			continue
 		}
 		if err := t.serve(ctx, work); err != nil {
@@ -160,8 +158,8 @@ func (t *Tenure) serve(ctx context.Context, work func(context.Context) error) er
 		defer close(renewed)
 		defer stop()
 		for t.Mine() && working.Err() == nil {
-			pause(working, followTerm/4)
-			if working.Err() == nil && t.tenure.left(time.Now()) < followTerm*3/4 {
+			pause(working, t.tenure.term/4)
+			if working.Err() == nil && t.tenure.left(time.Now()) < t.tenure.term*3/4 {
 				_, err := t.tenure.take(working)
 				t.tenure.conn.tried("taking the tenure of outcomes", "", time.Now(), err)
 			}

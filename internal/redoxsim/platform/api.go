@@ -28,6 +28,9 @@ type Config struct {
 	Order   Order
 	// Repeat gives the last log of a page again as the first of the next.
 	Repeat bool
+	// Note stands in answers wherever Redox may write a name or a text; a client is to
+	// pass none of them on.
+	Note string
 	// PageMost is the largest _count; default 50.
 	PageMost int
 	Now      func() time.Time
@@ -65,6 +68,7 @@ type entry struct {
 func New(cfg Config) *API {
 	cfg.Organization = cmp.Or(cfg.Organization, 1)
 	cfg.PageMost = cmp.Or(cfg.PageMost, 50)
+	cfg.Note = cmp.Or(cfg.Note, "a name")
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -147,17 +147,17 @@ func (a *API) view(e *entry) (v view, seen bool) {
 	return v, seen
 }
 
-func (v view) wire() object {
+func (v view) wire(note string) object {
 	o := object{
 		"id": v.LogID, "createdAt": stamp(v.created), "updatedAt": stamp(v.updated), "status": v.step.Status, "type": "send",
 		"attempts": object{"total": v.step.Attempts, "latest": object{
 			"id": uuid.NewSHA1(uuid.NameSpaceURL, []byte(v.LogID+strconv.Itoa(v.step.Attempts))).String(), "attemptAt": stamp(v.updated), "status": v.step.Status,
-			"operations": []any{object{"type": "blobResolvers", "attemptStage": "request"}},
+			"operations": []any{object{"type": "blobResolvers", "attemptStage": "request", "error": note}},
 		}},
 	}
 	if v.destination != "" {
 		o["dataModel"], o["eventType"] = v.Model, v.EventType
-		o["source"], o["destination"] = object{"id": v.Source, "name": "source"}, object{"id": v.destination, "name": "destination"}
+		o["source"], o["destination"] = object{"id": v.Source, "name": note}, object{"id": v.destination, "name": note}
 	}
 	return o
 }
@@ -168,7 +168,7 @@ func stamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.00
 func (a *API) page(views []view, from, until, total int) object {
 	list := []any{}
 	for _, v := range views {
-		list = append(list, v.wire())
+		list = append(list, v.wire(a.cfg.Note))
 	}
 	meta, payload := object{"version": "1.0.0"}, object{cmp.Or(a.cfg.Shape.List, "logs"): list}
 	if a.cfg.Shape.Result {

@@ -80,7 +80,7 @@ func (a *API) log(id, mode string) (int, []byte, string) {
 	if !seen {
 		return refuse(http.StatusNotFound, "log-not-visible")
 	}
-	payload := view.wire()
+	payload := view.wire(a.cfg.Note)
 	if a.cfg.Shape.Result {
 		payload = object{"result": payload}
 	}
