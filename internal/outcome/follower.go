@@ -126,6 +126,9 @@ func (f *Follower) intake(ctx context.Context) error {
 		if cursor.Sequence == 0 {
 			from, since = 0, f.parts.Now().Add(-f.settings.Times.Unconfirmed)
 		}
+		if err := f.begin(ctx, since); err != nil {
+			return err
+		}
 		err := f.parts.Stream.Read(ctx, from, since, func(e Event) bool {
 			f.state.take(e, f.settings)
 			cursor.Sequence, n = e.Sequence, n+1
@@ -133,7 +136,7 @@ func (f *Follower) intake(ctx context.Context) error {
 		})
 		if errors.Is(err, ErrStreamNew) {
 			f.parts.Log.Warn("the stream of events was made again: outcomes are followed from its first event on")
-			f.state.restart()
+			f.state.restart(f.parts.Now())
 			err = nil
 		}
 		if err != nil {
@@ -146,6 +149,29 @@ func (f *Follower) intake(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// begin notes since when windows are counted whole, where that is not known: they are
+// from now on, and where nothing of the stream was read yet and it still has its first
+// event, from the time on from which it is read.
+func (f *Follower) begin(ctx context.Context, since time.Time) error {
+	cursor := f.state.cursor.value
+	if !f.settings.Ours {
+		cursor.Whole = time.Time{}
+		return nil
+	}
+	if !cursor.Whole.IsZero() {
+		return nil
+	}
+	_, first, err := f.parts.Stream.Get(ctx, 1)
+	if err != nil {
+		return fmt.Errorf("reading the first event: %w", err)
+	}
+	cursor.Whole = f.parts.Now()
+	if first && !since.IsZero() {
+		cursor.Whole = since
+	}
+	return nil
 }
 
 // save writes what was touched, and the cursor last: what comes before it is written

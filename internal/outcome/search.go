@@ -16,9 +16,6 @@ const (
 	full
 )
 
-// searchPause is until a search that failed is made again.
-const searchPause = 30 * time.Second
-
 // search starts what is due.
 func (f *Follower) search(ctx context.Context) {
 	now, cursor := f.parts.Now(), f.state.cursor.value
@@ -180,7 +177,7 @@ func (f *Follower) looked(j *Job, found []platform.Log, err error) {
 		f.see(log, now)
 	}
 	if err != nil {
-		j.nextLook = now.Add(searchPause)
+		j.nextLook = now.Add(f.settings.Times.Pause)
 		return
 	}
 	j.looked(f.settings.Times, len(found) > 0, now)
@@ -240,6 +237,6 @@ func (f *Follower) counted(ctx context.Context, w *Window, c tally, err error) {
 		}
 	}
 	if err != nil {
-		w.paused = now.Add(searchPause)
+		w.paused = now.Add(f.settings.Times.Pause)
 	}
 }

@@ -47,6 +47,8 @@ type Times struct {
 	// Settle is when a window is counted first after its end (10 min), Again when it is
 	// counted again (2 min).
 	Settle, Again time.Duration
+	// Pause is until a search that failed is made again (30 s).
+	Pause time.Duration
 }
 
 // complete puts the defaults in.
@@ -70,6 +72,7 @@ func (t Times) complete() Times {
 	set(&t.After, time.Minute)
 	set(&t.Settle, 10*time.Minute)
 	set(&t.Again, 2*time.Minute)
+	set(&t.Pause, 30*time.Second)
 	return t
 }
 

@@ -33,6 +33,9 @@ var (
 type Cursor struct {
 	// Sequence is that of the last event that was taken in.
 	Sequence uint64 `json:"sequence"`
+	// Whole is since when every event was counted in windows; zero where they are not
+	// counted. A window that reaches behind it may lack messages.
+	Whole time.Time `json:"whole,omitzero"`
 	// Full and Exceptions are how far the logs were searched.
 	Full       Mark     `json:"full"`
 	Exceptions Mark     `json:"exceptions"`
@@ -191,8 +194,8 @@ func (s *state) waiting(destinationID string) (all []*Window) {
 
 // restart is for a stream of events that was made again: its sequences begin again, and
 // what the windows have counted cannot go on.
-func (s *state) restart() {
-	s.cursor.value.Sequence = 0
+func (s *state) restart(now time.Time) {
+	s.cursor.value.Sequence, s.cursor.value.Whole = 0, now
 	for key, w := range s.windows {
 		w.value.State = Open
 		s.touched[key] = true
@@ -219,6 +222,9 @@ func (s *state) take(e Event, settings Settings) {
 		return
 	}
 	for _, w := range Fold(s.waiting(id), id, e, settings.Times) {
+		if !w.First.Add(-settings.Times.gap()).After(s.cursor.value.Whole) {
+			w.Muddled++
+		}
 		if s.windows[w.record()] == nil {
 			s.windows[w.record()] = &kept[Window]{value: w}
 		}

@@ -201,3 +201,23 @@ func TestWindowsWithOtherWriters(t *testing.T) {
 		t.Errorf("only %d statements and %d open windows", statements, open)
 	}
 }
+
+// A window that reaches behind the time since when every event was counted may lack
+// messages, so that nothing is concluded from it.
+func TestAWindowAtTheBeginningIsNotCounted(t *testing.T) {
+	for _, c := range []struct {
+		whole time.Time
+		want  State
+	}{{noon.Add(-times.gap()), Open}, {noon.Add(-times.gap() - 1), Found}} {
+		s := newState()
+		s.cursor.value.Whole = c.whole
+		s.take(heldAt(9, noon), Settings{Ours: true, Destinations: map[string]string{"lab": labID}, Times: times})
+		w := s.waiting(labID)
+		if len(w) != 1 {
+			t.Fatalf("there are %d windows", len(w))
+		}
+		if got := counted(w[0], platform.Succeeded); got != c.want {
+			t.Errorf("counted since %s before, it shows %q, want %q", noon.Sub(c.whole), got, c.want)
+		}
+	}
+}
