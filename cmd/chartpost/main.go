@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/chartpost/chartpost/cmd/chartpost/outcome"
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/internal/stdlog"
@@ -70,6 +72,7 @@ type CLI struct {
 	Lane       laneCmd       `cmd:"" help:"See and hold the lanes."`
 	Dead       deadCmd       `cmd:"" help:"See and resolve the dead letters."`
 	Audit      auditCmd      `cmd:"" help:"See what operators did."`
+	Outcome    outcome.Cmd   `cmd:"" help:"Follow what became of accepted messages (experimental)."`
 	Check      checkCmd      `cmd:"" help:"Try the settings, NATS, S3 and Redox, one line each."`
 	Schema     schemaCmd     `cmd:"" help:"Print a JSON Schema of the contract."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
@@ -202,6 +205,7 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
+		kong.Bind(outcome.Host{Out: std.out, Err: std.err, Log: func() *slog.Logger { return cli.Log.logger(std) }}),
 	)
 	if err != nil {
 		std.fail(err)
@@ -213,8 +217,11 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	}
 	faults := append(settings.faults, surplus(err, args))
 	if err == nil && !settings.unread {
-		if c, ok := command.Selected().Target.Addr().Interface().(checker); ok {
+		switch c := command.Selected().Target.Addr().Interface().(type) {
+		case checker:
 			faults = append(faults, c.check(command))
+		case interface{ Check(*kong.Context) error }: // of a package of its own
+			faults = append(faults, c.Check(command))
 		}
 	}
 	if err := errors.Join(faults...); err != nil {

@@ -93,11 +93,11 @@ func (s FollowSettings) Check() error {
 	if s.OnUnknown == OnUnknownEvidence && !s.SourceIsOurs {
 		f.add("on-unknown", "evidence needs --source-is-ours: logs say nothing of one job where others write too")
 	}
-	return errors.Join(s.NATS.Check(), s.Redox.checkLogs(), s.Outcome.Check(), s.Budget.Check(), s.HTTP.Check(), s.Telemetry.Check(), f.join())
+	return errors.Join(s.NATS.Check(), s.Redox.CheckLogs(), s.Outcome.Check(), s.Budget.Check(), s.HTTP.Check(), s.Telemetry.Check(), f.join())
 }
 
-// checkLogs checks what is needed to read logs: not the key for sending.
-func (r Redox) checkLogs() error {
+// CheckLogs reports every fault of what is needed to read logs: not the key for sending.
+func (r Redox) CheckLogs() error {
 	var f faults
 	if !slices.Contains(environments, schemas.Environment(r.Environment)) {
 		f.add("redox-environment", "is required: exactly Development, Staging or Production")
@@ -172,4 +172,20 @@ type following struct {
 	tenure   *natsq.Tenure
 	settings outcome.Settings
 	parts    outcome.Parts
+}
+
+// RedoxLogs are the settings of Redox that reading logs needs: those of a worker, except
+// for the key for sending.
+type RedoxLogs struct {
+	Environment   string `placeholder:"NAME" help:"Development, Staging or Production. Required: it has no default, so that a test cannot reach production by a typo."`
+	APIURL        string `name:"api-url" default:"https://api.redoxengine.com" help:"Base URL of the API."`
+	TokenURL      string `name:"token-url" default:"https://api.redoxengine.com/v2/auth/token" help:"Where tokens are asked for."`
+	TokenAudience string `placeholder:"URL" help:"Audience of the assertion; empty is the token URL."`
+	SourceID      string `name:"source-id" placeholder:"UUID" help:"Redox source of jobs that name none."`
+	TLSCA         string `name:"tls-ca" type:"path" placeholder:"FILE" help:"PEM file of a further authority to trust, for a proxy or a simulator."`
+}
+
+// Redox gives them as settings of Redox without a key.
+func (r RedoxLogs) Redox() Redox {
+	return Redox{Environment: r.Environment, APIURL: r.APIURL, TokenURL: r.TokenURL, TokenAudience: r.TokenAudience, SourceID: r.SourceID, TLSCA: r.TLSCA}
 }

@@ -102,7 +102,9 @@ var house = map[string]room{
 		"internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
 		"internal/deadletter", "internal/outcome", "redoxclient/platform",
 	}, shut: servers},
+	"cmd/chartpost/outcome": {rooms: []string{"schemas", "internal/app", "internal/natsq", "internal/outcome", "internal/show", "redoxclient/platform"}, shut: servers},
 	"cmd/chartpost": {rooms: []string{
+		"cmd/chartpost/outcome",
 		"schemas", "pipeline", "pipeline/compose", "worker", "internal/fault", "internal/app", "internal/natsq", "internal/s3source", "internal/show",
 		"internal/ledger", "internal/deadletter", "internal/timeline", "internal/stdlog",
 		"internal/manifest", "internal/backfill", "internal/versioned",

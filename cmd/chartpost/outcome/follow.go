@@ -1,0 +1,51 @@
+package outcome
+
+import (
+	"context"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chartpost/chartpost/internal/app"
+)
+
+type followCmd struct {
+	NATS    app.NATS      `embed:"" group:"NATS"`
+	Redox   app.RedoxLogs `embed:"" prefix:"redox-" group:"Redox"`
+	Outcome app.Outcome   `embed:"" prefix:"outcome-" group:"Outcomes"`
+	Budget  app.Budget    `embed:"" prefix:"budget-" group:"Budget"`
+	HTTP    app.HTTP      `embed:"" group:"HTTP"`
+	Tells   app.Telemetry `embed:"" group:"HTTP"`
+
+	SourceIsOurs bool   `name:"source-is-ours" help:"Declare that nobody but this deployment sends from --redox-source-id. Only then are logs counted, for FHIR messages and for jobs of unknown outcome. A false declaration can make them say what is not true: docs/outcomes.md." group:"Outcomes"`
+	OnUnknown    string `default:"resend" enum:"resend,hold,evidence" help:"What to do when nobody can know whether Redox has a message: resend (and say so, three times at most, then hold), or hold it for a person. With evidence a worker holds it, and chartpost outcome follow sends it again where Redox's logs do not show it. What was answered with a 2xx is always held." group:"Delivery"`
+}
+
+// Help adds to the command's --help.
+func (followCmd) Help() string {
+	return `Experimental: it was written from Redox's documents and never tried against the live service. Run chartpost outcome probe first.
+
+Of several followers one works, and another takes over when it ends. It tells each message's outcome as an event (delivered, filtered, undelivered, stalled, unconfirmed), from the search of Redox's logs. It uses --outcome-share of the request budget at most, and gives way to deliveries. Where that is too little it lags, and skips nothing.
+
+Examples:
+
+  chartpost outcome setup
+  chartpost outcome follow --outcome-organization 4711 --outcome-client-id … --outcome-key-file user.pem
+  chartpost events export --status undelivered,filtered --since 1d`
+}
+
+func (c *followCmd) settings() app.FollowSettings {
+	return app.FollowSettings{
+		NATS: c.NATS, Redox: c.Redox.Redox(), Outcome: c.Outcome, Budget: c.Budget, HTTP: c.HTTP, Telemetry: c.Tells,
+		SourceIsOurs: c.SourceIsOurs, OnUnknown: c.OnUnknown,
+	}
+}
+
+// Check finds what is wrong with the flags before anything is done. The worker's
+// --on-unknown evidence says nothing here without --source-is-ours.
+func (c *followCmd) Check(*kong.Context) error { return c.settings().Check() }
+
+// Run executes the command.
+func (c *followCmd) Run(ctx context.Context, host Host) error {
+	app.BoundHeap()
+	return app.RunFollower(ctx, c.settings(), host.Log(), func() {})
+}
