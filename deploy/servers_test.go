@@ -58,9 +58,10 @@ const (
 	operator  = "operator"
 	submitter = "submitter"
 	watcher   = "watcher"
+	follower  = "follower"
 )
 
-var roles = []string{worker, operator, submitter, watcher}
+var roles = []string{worker, operator, submitter, watcher, follower}
 
 // identities are an NKey for each role.
 type identities map[string]identity

@@ -22,6 +22,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/chartpost/chartpost/cmd/chartpost/outcome"
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
 )
@@ -48,7 +49,7 @@ func (reportCmd) Help() string {
   chartpost backfill report y2019 archive.csv --template template.yaml \
       --out report.csv
 
-One row for each line of the run: accepted, duplicate (accepted before the run), failed, unknown, cancelled or pending, with the reason, the receipt, and the size and SHA-256 of the files. The sums go to standard output, or to standard error where the rows are there, with the digests of manifest, template and report. A file that is there is written over with --force alone: a run of --only-failed goes on with the very report that it began with. Nothing in it is patient data, as long as job ids are not.
+One row for each line of the run: accepted, duplicate (accepted before the run), failed, unknown, cancelled or pending, with the reason, the receipt, and the size and SHA-256 of the files. Where outcomes are followed, the last column is what Redox's logs told of the message (docs/outcomes.md). The sums go to standard output, or to standard error where the rows are there, with the digests of manifest, template and report. A file that is there is written over with --force alone: a run of --only-failed goes on with the very report that it began with. Nothing in it is patient data, as long as job ids are not.
 
 It needs the manifest and the template as they were when the run began. Exit code 0 when every line was accepted, 3 when one was not.`
 }
@@ -162,7 +163,17 @@ func (c *reportCmd) account(ctx context.Context, out io.Writer, desk *desk, m *s
 	sum := sha256.New()
 	size := &counter{}
 	buffered := bufio.NewWriterSize(io.MultiWriter(outFile{out}, sum, size), 64<<10)
-	each, end := c.rows(buffered)
+	write, end := c.rows(buffered)
+	delivery, err := outcome.Deliveries(ctx, desk.queue, run.StartedAt)
+	if err != nil {
+		return s, err
+	}
+	each := func(r backfill.Row) error {
+		if r.Outcome == backfill.OutcomeAccepted {
+			r.Delivery = delivery(r.JobID)
+		}
+		return write(r)
+	}
 	account := backfill.Account{
 		Ports: backfill.Ports{Bucket: desk.runs, Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
 		Run:   run, Open: m.Open, Goroutines: runtime.GOMAXPROCS(0),
@@ -193,7 +204,7 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // reportColumns are those of a report in CSV.
 var reportColumns = []string{
-	"line", "job_id", "outcome", "reason", "path", "attempts", "possible_duplicate", "size", "sha256", "log_ids", "location", "accepted_at", "ended_at",
+	"line", "job_id", "outcome", "reason", "path", "attempts", "possible_duplicate", "size", "sha256", "log_ids", "location", "accepted_at", "ended_at", "delivery",
 }
 
 // rows gives the writer of rows, and of their end.
@@ -208,7 +219,7 @@ func (c *reportCmd) rows(w io.Writer) (each func(backfill.Row) error, end func()
 	return func(r backfill.Row) error {
 			return errors.Join(headed, out.Write([]string{
 				strconv.FormatInt(r.Line, 10), r.JobID, string(r.Outcome), r.Reason, r.Path, strconv.Itoa(r.Attempts), strconv.FormatBool(r.PossibleDuplicate),
-				positive(r.Size), strings.Join(r.SHA256, " "), strings.Join(r.LogIDs, " "), r.Location, instant(r.AcceptedAt), instant(r.EndedAt),
+				positive(r.Size), strings.Join(r.SHA256, " "), strings.Join(r.LogIDs, " "), r.Location, instant(r.AcceptedAt), instant(r.EndedAt), string(r.Delivery),
 			}))
 		}, func() error {
 			out.Flush()
@@ -244,8 +255,8 @@ func (c *reportCmd) print(out io.Writer, s backfill.Summary) error {
 		fmt.Fprintf(w, "only-failed\t%d bytes\tsha256 %s\n", s.Only.Size, s.Only.SHA256)
 	}
 	fmt.Fprintf(w, "report\t%d bytes\tsha256 %s\n\nOUTCOME\tLINES\n", s.Report.Size, s.Report.SHA256)
-	for _, outcome := range backfill.Outcomes() {
-		fmt.Fprintf(w, "%s\t%d\n", outcome, s.Counts[outcome])
+	for _, ended := range backfill.Outcomes() {
+		fmt.Fprintf(w, "%s\t%d\n", ended, s.Counts[ended])
 	}
 	fmt.Fprintf(w, "all\t%d\n", s.Lines)
 	return w.Flush()

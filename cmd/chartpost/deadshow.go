@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/chartpost/chartpost/cmd/chartpost/outcome"
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
@@ -77,6 +78,7 @@ func (c *deadShowCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 		}
 		return c.content(ctx, std, desk, letters[len(letters)-1])
 	}
+	counted := outcome.Counted(ctx, desk.Conn)
 	for i, l := range letters {
 		data, err := desk.Content(ctx, l)
 		if errors.Is(err, natsq.ErrNoLetter) {
@@ -86,12 +88,12 @@ func (c *deadShowCmd) Run(ctx context.Context, std streams, cli *CLI) error {
 			return err
 		}
 		if c.JSON {
-			err = jsonLines(std.out).Encode(letterWithJob{letterJSON(l), jobOf(data)})
+			err = jsonLines(std.out).Encode(letterWithJob{letterJSON(l), jobOf(data), counted(l.Job())})
 		} else {
 			if i > 0 {
 				fmt.Fprintln(std.out)
 			}
-			err = show.Pairs(std.out, letterPairs(l, jobOf(data), time.Now()))
+			err = show.Pairs(std.out, append(letterPairs(l, jobOf(data), time.Now()), [2]string{"redox logs", counted(l.Job())}))
 		}
 		if err != nil {
 			return err
@@ -131,6 +133,8 @@ type jobSummary struct {
 type letterWithJob struct {
 	deadJSON
 	Job *jobSummary `json:"job,omitempty"`
+	// RedoxLogs is what counting Redox's logs has shown of a job of unknown outcome.
+	RedoxLogs string `json:"redox_logs,omitempty"`
 }
 
 // jobOf is nil for what cannot be understood.

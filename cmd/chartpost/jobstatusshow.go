@@ -119,7 +119,7 @@ func printStatus(std streams, j *timeline.Job, waits string, now time.Time) erro
 	}
 	_ = show.Pairs(&out, [][2]string{ // to memory, as the table below
 		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"after", s.After}, {"waits", s.Waits}, {"reason", reason}, {"twice", twice},
-		{"receipt", receipt}, {"requested", when(s.RequestedAt)}, {"expires", when(s.ExpiresAt)}, {"changed", changed},
+		{"receipt", receipt}, {"outcome", outcomeLine(s.Events)}, {"requested", when(s.RequestedAt)}, {"expires", when(s.ExpiresAt)}, {"changed", changed},
 	})
 	if rows := history(j); len(rows) > 0 {
 		fmt.Fprintln(&out)
@@ -201,4 +201,15 @@ func history(j *timeline.Job) [][]string {
 		rows = append(rows, m.row)
 	}
 	return rows
+}
+
+// outcomeLine is what Redox's logs told last; empty where they told nothing.
+func outcomeLine(events []schemas.Event) string {
+	line := ""
+	for _, e := range events {
+		if e.Data.Status.Outcome() {
+			line = string(e.Data.Status) + " (" + show.Detail(e.Data) + ")"
+		}
+	}
+	return line
 }

@@ -148,7 +148,6 @@ func RunFollower(ctx context.Context, s FollowSettings, log *slog.Logger, ready 
 	}
 	open.push("nats", queue.Close)
 	aboutQueue(about, queue, &open)
-	watching.Watch(aboutTheQueue(about, queue))
 	f, err := s.follower(ctx, queue, name, watching.Outcomes(), log, &open)
 	if err != nil {
 		return err

@@ -103,12 +103,13 @@ func (f *Follower) found(ctx context.Context, w *Window) error {
 
 // notFound sends the held message of a window again, if that is wanted.
 func (f *Follower) notFound(ctx context.Context, w *Window) error {
-	f.parts.Log.Info("a held job is not in Redox's logs", "job", w.HeldJob.ID, "destination", w.HeldJob.Destination, "jobs", w.Accepted, "resent", f.settings.Resend)
-	if !f.settings.Resend {
-		return nil
+	text := "a held job is not in Redox's logs, and stays held"
+	if f.settings.Resend {
+		if err := f.parts.Desk.Resend(ctx, w.HeldJob.Key()); err != nil {
+			return fmt.Errorf("sending a held job again: %w", err)
+		}
+		text = "a held job is not in Redox's logs, and is sent again"
 	}
-	if err := f.parts.Desk.Resend(ctx, w.HeldJob.Key()); err != nil {
-		return fmt.Errorf("sending a held job again: %w", err)
-	}
+	f.parts.Log.Info(text, "job", w.HeldJob.ID, "destination", w.HeldJob.Destination, "jobs", w.Accepted)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -111,4 +112,21 @@ func (j *Job) times() []time.Time {
 // ended tells whether no attempt can be under way.
 func (j *Job) ended() bool {
 	return j.Copy == nil && j.Schedule == nil && (j.Record == nil || j.Record.Phase.Final())
+}
+
+// outcomes looks for what Redox's logs told of the job after it was accepted. Where
+// outcomes are not followed there are none, and nothing is read.
+func (j *Job) outcomes(o Options) (natsq.EventScan, bool) {
+	s := j.scan(schemas.Outcomes())
+	s.StopAt = schemas.StatusDelivered
+	s.Since = o.Since
+	if j.Record != nil && j.Record.Phase == pipeline.Accepted {
+		s.Since = j.Record.UpdatedAt.Add(-tellTime)
+	}
+	for _, e := range j.Events {
+		if e.Event.Data.Status == schemas.StatusAccepted {
+			s.Since = e.Stored
+		}
+	}
+	return s, !s.Since.IsZero()
 }

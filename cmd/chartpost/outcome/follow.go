@@ -16,8 +16,8 @@ type followCmd struct {
 	HTTP    app.HTTP      `embed:"" group:"HTTP"`
 	Tells   app.Telemetry `embed:"" group:"HTTP"`
 
-	SourceIsOurs bool   `name:"source-is-ours" help:"Declare that nobody but this deployment sends from --redox-source-id. Only then are logs counted, for FHIR messages and for jobs of unknown outcome. A false declaration can make them say what is not true: docs/outcomes.md." group:"Outcomes"`
-	OnUnknown    string `default:"resend" enum:"resend,hold,evidence" help:"What to do when nobody can know whether Redox has a message: resend (and say so, three times at most, then hold), or hold it for a person. With evidence a worker holds it, and chartpost outcome follow sends it again where Redox's logs do not show it. What was answered with a 2xx is always held." group:"Delivery"`
+	SourceIsOurs bool   `name:"source-is-ours" help:"Nobody but this deployment sends from --redox-source-id. Only then are logs counted. If that is false, outcomes can be false: docs/outcomes.md." group:"Outcomes"`
+	OnUnknown    string `default:"resend" enum:"resend,hold,evidence" help:"Of a message that Redox may or may not have: resend (three times at most, then hold), hold for a person, or evidence: hold, and outcome follow resends what Redox's logs do not show. After a 2xx it is always held." group:"Delivery"`
 }
 
 // Help adds to the command's --help.
@@ -40,8 +40,7 @@ func (c *followCmd) settings() app.FollowSettings {
 	}
 }
 
-// Check finds what is wrong with the flags before anything is done. The worker's
-// --on-unknown evidence says nothing here without --source-is-ours.
+// Check finds what is wrong with the flags before anything is done.
 func (c *followCmd) Check(*kong.Context) error { return c.settings().Check() }
 
 // Run executes the command.

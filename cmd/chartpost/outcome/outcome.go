@@ -16,6 +16,7 @@ import (
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/outcome"
 	"github.com/chartpost/chartpost/internal/show"
+	"github.com/chartpost/chartpost/schemas"
 )
 
 // Cmd are the commands for outcomes; docs/outcomes.md tells how to use them.
@@ -119,4 +120,20 @@ func (c *setupCmd) Run(ctx context.Context, host Host) error {
 		return err
 	}
 	return show.Table(host.Out, []string{"BUCKET", "RESULT"}, [][]string{{change.Name, change.Did}})
+}
+
+// Counted gives what counting Redox's logs has shown of a held job: nothing where
+// outcomes are not followed.
+func Counted(ctx context.Context, queue *natsq.Conn) func(schemas.JobKey) string {
+	v, err := view(ctx, queue)
+	if err != nil {
+		return func(schemas.JobKey) string { return "" }
+	}
+	return func(job schemas.JobKey) string {
+		code, text, ok := v.HeldNote(job)
+		if !ok {
+			return ""
+		}
+		return code + ": " + text
+	}
 }
