@@ -39,6 +39,7 @@ type Follower struct {
 	// busy are the searches under way; results are what they have found, to be taken
 	// in by the loop.
 	busy    [2]bool
+	last    int // which kind of urgent search was started last
 	results chan func()
 	running sync.WaitGroup
 	// saved is when the cursor was written last, warned when the log was told that the
@@ -121,34 +122,46 @@ const mostEvents = 1000
 // intake reads the events to their end.
 func (f *Follower) intake(ctx context.Context) error {
 	for {
-		cursor, n := f.state.cursor.value, 0
-		from, since := cursor.Sequence+1, time.Time{}
-		if cursor.Sequence == 0 {
-			from, since = 0, f.parts.Now().Add(-f.settings.Times.Unconfirmed)
-		}
-		if err := f.begin(ctx, since); err != nil {
+		events, since, err := f.read(ctx)
+		if err != nil {
 			return err
 		}
-		err := f.parts.Stream.Read(ctx, from, since, func(e Event) bool {
+		if len(events) > 0 {
+			if err := f.begin(ctx, since); err != nil {
+				return err
+			}
+		}
+		for _, e := range events {
 			f.state.take(e, f.settings)
-			cursor.Sequence, n = e.Sequence, n+1
-			return n < mostEvents
-		})
-		if errors.Is(err, ErrStreamNew) {
-			f.parts.Log.Warn("the stream of events was made again: outcomes are followed from its first event on")
-			f.state.restart(f.parts.Now())
-			err = nil
-		}
-		if err != nil {
-			return fmt.Errorf("reading the events: %w", err)
-		}
-		if n > 0 {
+			f.state.cursor.value.Sequence = e.Sequence
 			f.state.touched[cursorKey] = true
 		}
-		if err := f.save(ctx); err != nil || n < mostEvents {
+		if err := f.save(ctx); err != nil || len(events) < mostEvents {
 			return err
 		}
 	}
+}
+
+// read gives the next events; since is the time from which on it reads where none was
+// read before.
+func (f *Follower) read(ctx context.Context) (events []Event, since time.Time, err error) {
+	from := f.state.cursor.value.Sequence + 1
+	if from == 1 {
+		from, since = 0, f.parts.Now().Add(-f.settings.Times.Unconfirmed)
+	}
+	err = f.parts.Stream.Read(ctx, from, since, func(e Event) bool {
+		events = append(events, e)
+		return len(events) < mostEvents
+	})
+	if errors.Is(err, ErrStreamNew) {
+		f.parts.Log.Warn("the stream of events was made again: outcomes are followed from its first event on")
+		f.state.restart(f.parts.Now())
+		err = nil
+	}
+	if err != nil {
+		err = fmt.Errorf("reading the events: %w", err)
+	}
+	return events, since, err
 }
 
 // begin notes since when windows are counted whole, where that is not known: they are

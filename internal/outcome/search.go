@@ -28,17 +28,40 @@ func (f *Follower) search(ctx context.Context) {
 	if f.busy[urgent] {
 		return
 	}
-	if plan, due := cursor.Exceptions.next(f.settings.Times.Exceptions, f.settings.Times, now); due && len(f.state.jobs) > 0 {
-		f.start(ctx, urgent, f.sweep(f.parts.Logs, &cursor.Exceptions, plan, platform.Failed, platform.Filtered))
-		return
+	// By turns: where requests are scarce each of them is always due.
+	kinds := []func(time.Time) searching{f.exceptions, f.nextCount, f.nextLook}
+	for i := range kinds {
+		kind := (f.last + 1 + i) % len(kinds)
+		if next := kinds[kind](now); next != nil {
+			f.last = kind
+			f.start(ctx, urgent, next)
+			return
+		}
 	}
+}
+
+// exceptions is the search for what failed or was filtered; nil where it is not due.
+func (f *Follower) exceptions(now time.Time) searching {
+	mark := &f.state.cursor.value.Exceptions
+	plan, due := mark.next(f.settings.Times.Exceptions, f.settings.Times, now)
+	if !due || len(f.state.jobs) == 0 {
+		return nil
+	}
+	return f.sweep(f.parts.Logs, mark, plan, platform.Failed, platform.Filtered)
+}
+
+func (f *Follower) nextCount(now time.Time) searching {
 	if w := f.dueWindow(now); w != nil {
-		f.start(ctx, urgent, f.count(w))
-		return
+		return f.count(w)
 	}
+	return nil
+}
+
+func (f *Follower) nextLook(now time.Time) searching {
 	if j := f.dueLook(now); j != nil {
-		f.start(ctx, urgent, f.look(j))
+		return f.look(j)
 	}
+	return nil
 }
 
 // idle reports whether nothing is waited for by its log, and moves the marks along: no

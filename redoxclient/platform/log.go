@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,8 +131,7 @@ func statusOf(words []string) (Status, string) {
 		}
 	}
 	word := strings.Join(all, "/")
-	switch status := Status(word); status {
-	case Succeeded, Failed, Filtered, Pending:
+	if status := Status(word); slices.Contains([]Status{Succeeded, Failed, Filtered, Pending}, status) {
 		return status, word
 	}
 	return Unknown, word
