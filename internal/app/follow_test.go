@@ -298,13 +298,19 @@ func TestEveryOutcomeIsToldOnce(t *testing.T) {
 		}
 	}
 	// In the order of sending only the newest are missing.
-	devtest.Until(t, "every outcome is told", patienceOfTests, func() bool {
+	limit, missing := patienceOfTests, len(want)
+	if *longOutcomes {
+		limit *= 2
+	}
+	t.Cleanup(func() { t.Logf("%d outcomes were told, %d are missing", w.toldSoFar(), missing) })
+	devtest.Until(t, "every outcome is told", limit, func() bool {
+		missing = 0
 		for id, outcomes := range want {
 			if outcomes != "" && w.outcomes(id) != outcomes {
-				return false
+				missing++
 			}
 		}
-		return true
+		return missing == 0
 	})
 	for id, outcomes := range want {
 		if got := w.outcomes(id); got != outcomes {

@@ -104,7 +104,7 @@ func (f *Follower) found(ctx context.Context, w *Window) error {
 // notFound sends the held message of a window again, if that is wanted.
 func (f *Follower) notFound(ctx context.Context, w *Window) error {
 	text := "a held job is not in Redox's logs, and stays held"
-	if f.settings.Resend {
+	if f.settings.Resend && !w.Answered {
 		if err := f.parts.Desk.Resend(ctx, w.HeldJob.Key()); err != nil {
 			return fmt.Errorf("sending a held job again: %w", err)
 		}

@@ -74,6 +74,9 @@ func (f *Follower) Run(ctx context.Context) error {
 			return nil
 		case take := <-f.results:
 			take()
+			if f.parts.Mine() {
+				f.search(ctx)
+			}
 			continue
 		case <-tick.C:
 		}

@@ -2,6 +2,8 @@ package outcome
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/versioned"
@@ -30,10 +32,14 @@ type Window struct {
 	// Muddled is how many other messages may have made a log.
 	Muddled int `json:"muddled,omitempty"`
 	// Job is the last unnamed one, HeldJob the last held one.
-	Job     *Ref    `json:"job,omitempty"`
-	HeldJob *Ref    `json:"held_job,omitempty"`
-	Counts  []Count `json:"counts,omitempty"`
-	State   State   `json:"state,omitempty"`
+	Job     *Ref `json:"job,omitempty"`
+	HeldJob *Ref `json:"held_job,omitempty"`
+	// Answered: Redox answered the held message with a 2xx, so that it is never sent
+	// again.
+	Answered bool `json:"answered,omitempty"`
+
+	Counts []Count `json:"counts,omitempty"`
+	State  State   `json:"state,omitempty"`
 
 	Unknown versioned.Unknown `json:",embed"`
 
@@ -104,7 +110,7 @@ func (e Event) counts() kind {
 	switch {
 	case e.Data.Status == schemas.StatusAccepted && e.Data.Receipt != nil:
 		return countsAccepted
-	case e.Data.Status == schemas.StatusUnknown && !e.Data.PossibleDuplicate:
+	case e.Data.Status == schemas.StatusUnknown && !e.Data.PossibleDuplicate && r != nil && slices.Contains(slices.Concat(lost, answered), lostBy(*r)):
 		return countsHeld
 	case e.Data.Status == schemas.StatusUnknown:
 		return countsMuddled
@@ -112,6 +118,26 @@ func (e Event) counts() kind {
 		return countsMuddled
 	}
 	return countsNothing
+}
+
+// The reasons of an unknown outcome after which it is known when the message was sent:
+// just before the event. Of the others, a worker's sudden end for instance, it is not.
+var (
+	// lost: no answer came, or one that says nothing, such as a 504.
+	lost = []string{"redox_answer_timeout", "redox_connection_broken", "redox_stalled", "redox_status"}
+	// answered: a 2xx came that could not be understood.
+	answered = []string{"redox_answer_cut", "redox_answer_too_large", "redox_answer_unreadable", "redox_early_answer", "redox_refused"}
+)
+
+// lostBy is the code of an unknown outcome, without the number of a status.
+func lostBy(r schemas.Reason) string {
+	if r.Kind != "unknown_outcome" {
+		return ""
+	}
+	if strings.HasPrefix(r.Code, "redox_status_") {
+		return "redox_status"
+	}
+	return r.Code
 }
 
 // mayHaveSent reports whether a request for the job's message may have reached Redox.
@@ -169,7 +195,7 @@ func (w *Window) take(counts kind, e Event, at time.Time) {
 		}
 	case countsHeld:
 		w.Held++
-		w.HeldJob = &ref
+		w.HeldJob, w.Answered = &ref, slices.Contains(answered, lostBy(*e.Data.Reason))
 	default:
 		w.Muddled++
 	}

@@ -78,6 +78,12 @@ func TestWhatAWindowShows(t *testing.T) {
 	twice := heldAt(9, noon)
 	twice.Data.PossibleDuplicate = true
 	ok, failed, pending := platform.Succeeded, platform.Failed, platform.Pending
+	answered := heldAt(2, noon)
+	answered.Data.Reason = &schemas.Reason{Kind: "unknown_outcome", Code: "redox_answer_unreadable"}
+	crashed := heldAt(2, noon)
+	crashed.Data.Reason = &schemas.Reason{Kind: "unknown_outcome", Code: "interrupted_while_sending"}
+	unreadable := heldAt(2, noon)
+	unreadable.Data.Reason = &schemas.Reason{Kind: "permanent", Code: "ledger_unreadable"}
 	for _, c := range []struct {
 		name   string
 		events []Event
@@ -97,6 +103,9 @@ func TestWhatAWindowShows(t *testing.T) {
 		{"held, a log failed", []Event{acceptedAt(1, noon), heldAt(2, noon)}, []platform.Status{ok, failed}, Open},
 		{"held, two too many", []Event{heldAt(2, noon)}, []platform.Status{ok, ok}, Open},
 		{"held, one too few", []Event{acceptedAt(1, noon), heldAt(2, noon)}, nil, Open},
+		{"held after a 2xx", []Event{answered}, []platform.Status{ok}, Found},
+		{"held, and nobody knows when it was sent", []Event{crashed, heldAt(3, noon)}, nil, Open},
+		{"held for its record", []Event{unreadable, heldAt(3, noon)}, nil, Open},
 		{"two held", []Event{heldAt(1, noon), heldAt(2, noon)}, []platform.Status{ok}, Open},
 		{"held after it was sent twice", []Event{twice, heldAt(10, noon)}, []platform.Status{ok}, Open},
 	} {
@@ -218,6 +227,18 @@ func TestAWindowAtTheBeginningIsNotCounted(t *testing.T) {
 		}
 		if got := counted(w[0], platform.Succeeded); got != c.want {
 			t.Errorf("counted since %s before, it shows %q, want %q", noon.Sub(c.whole), got, c.want)
+		}
+	}
+}
+
+// What Redox answered with a 2xx is never sent again, whatever its logs show.
+func TestAMessageThatWasAnsweredIsNotSentAgain(t *testing.T) {
+	for code, want := range map[string]bool{"redox_answer_timeout": true, "redox_status_504": true, "redox_answer_unreadable": false, "redox_refused": false} {
+		e := heldAt(1, noon)
+		e.Data.Reason.Code = code
+		w := windowsOf(e)[0]
+		if w.Held != 1 || w.Answered == want {
+			t.Errorf("%s: %+v", code, w)
 		}
 	}
 }
