@@ -60,9 +60,10 @@ const (
 	watcher   = "watcher"
 	taker     = "intake"
 	caller    = "caller"
+	follower  = "follower"
 )
 
-var roles = []string{worker, operator, submitter, watcher, taker, caller}
+var roles = []string{worker, operator, submitter, watcher, taker, caller, follower}
 
 // identities are an NKey for each role.
 type identities map[string]identity

@@ -17,6 +17,7 @@ import (
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/internal/redoxsim/platform"
 	"github.com/chartpost/chartpost/internal/samples"
 )
 
@@ -30,7 +31,9 @@ type site struct {
 	nats   *natsServer
 	sim    *redoxsim.Server
 	redox  app.Redox
-	store  string
+	// logs are who may read Redox's logs.
+	logs  app.Outcome
+	store string
 	// settings is the folder of what the server runs, dir that of the samples.
 	settings, dir string
 }
@@ -67,7 +70,11 @@ func (s *site) startRedox() {
 	s.t.Helper()
 	credentials, err := redoxsim.GenerateClient(redoxsim.ES384)
 	must(s.t, err)
-	s.sim, err = redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client}})
+	user, err := redoxsim.GenerateClient(redoxsim.ES384)
+	must(s.t, err)
+	user.Client.User, user.Client.Sources = true, nil
+	api := platform.New(platform.Config{})
+	s.sim, err = redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client, user.Client}, Platform: api})
 	must(s.t, err)
 	server := httptest.NewServer(s.sim)
 	s.t.Cleanup(func() { s.sim.Close(); server.Close() })
@@ -78,6 +85,9 @@ func (s *site) startRedox() {
 		BlobHosts: []string{"blob.simulator.invalid"}, ClientID: credentials.ClientID, KeyFile: key, KeyID: credentials.KeyID,
 		SourceID: credentials.Client.Sources[0],
 	}
+	userKey := filepath.Join(s.dir, "user.pem")
+	must(s.t, os.WriteFile(userKey, user.PEM, 0o600))
+	s.logs = app.Outcome{Organization: "1", ClientID: user.ClientID, KeyFile: userKey, KeyID: user.KeyID, Share: 0.5}
 }
 
 // as runs chartpost with the rights of a role and gives what it printed; it must

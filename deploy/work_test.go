@@ -63,6 +63,7 @@ func (s *site) doAll(unused string) {
 	s.backfill()
 	s.take(seen)
 	s.consume(seen)
+	s.outcomes()
 	s.rarely()
 	s.look()
 	stop()
@@ -384,6 +385,16 @@ func (s *site) rarely() {
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_DEAD.one", ""},
 		{operator, "$JS.API.CONSUMER.INFO." + upper + "_EVENTS.one", ""},
 		{operator, "$JS.API.STREAM.MSG.GET.KV_" + upper + "_LEDGER", `{"last_by_subj":"$KV.` + upper + `_LEDGER.good-health.one"}`},
+		{operator, "$JS.API.CONSUMER.INFO.KV_" + upper + "_OUTCOMES.one", ""},
+		{operator, "$JS.API.STREAM.UPDATE.KV_" + upper + "_OUTCOMES", "{}"},
+		{follower, "$JS.API.CONSUMER.INFO.KV_" + upper + "_OUTCOMES.one", ""},
+		{follower, "$JS.API.STREAM.MSG.GET." + upper + "_ENDED", `{"last_by_subj":"` + s.prefix + `.ended.page.1"}`},
+		{follower, "$JS.API.CONSUMER.INFO." + upper + "_EVENTS.one", ""},
+		{follower, "$JS.API.CONSUMER.INFO." + upper + "_DEAD.one", ""},
+		{follower, s.prefix + ".events.live.nobody.filtered", ""},
+		{follower, s.prefix + ".events.live.nobody.undelivered", ""},
+		{follower, s.prefix + ".events.live.nobody.stalled", ""},
+		{follower, s.prefix + ".events.live.nobody.unconfirmed", ""},
 	} {
 		if _, err := s.connect(one.role).Request(one.subject, []byte(one.body), patience); err != nil {
 			s.t.Errorf("%s: %s: %v", one.role, one.subject, err)

@@ -20,7 +20,7 @@ func complete(status Status) EventData {
 		PossibleDuplicate: true, Correlation: map[string]string{"tenant": "<a&b>"},
 		Reason:  &Reason{Kind: "retryable", Code: "redox_503", Text: "Redox answered 503", Path: "/files/0"},
 		Files:   []EventFile{{Index: 0, Size: 0}, {Index: 9, Size: 1 << 40, SHA256: strings.Repeat("0a", 32), ContentType: "image/svg+xml", Transfer: Embed}},
-		Receipt: &receipt,
+		Receipt: &receipt, Evidence: &Evidence{LogID: "1", Window: &Window{From: someday, Until: someday.Add(time.Minute), Jobs: 1, Logs: 2}, Attempts: 3, At: someday},
 	}
 	if status == StatusRetrying {
 		d.NextAttemptAt = someday.Add(time.Minute)
@@ -37,6 +37,10 @@ func minimal(status Status) EventData {
 		d.Reason = &Reason{Kind: "poison", Code: "not_understood"}
 	case StatusAccepted:
 		d.Receipt = &Receipt{Status: 202, AcceptedAt: someday}
+	case StatusUnconfirmed:
+		d.Reason = &Reason{Kind: "unknown_outcome", Code: "no_evidence"}
+	case StatusDelivered, StatusFiltered, StatusUndelivered, StatusStalled:
+		d.Evidence = &Evidence{At: someday}
 	}
 	return d
 }
@@ -121,7 +125,9 @@ func TestInvalidEvents(t *testing.T) {
 	accepted := string(read(t, "examples/event/accepted.json"))
 	for _, c := range []struct{ old, new, want string }{
 		{`"specversion": "1.0"`, `"specversion": "0.3"`, "/specversion enum"},
-		{`"status": "accepted"`, `"status": "delivered"`, "/data/status enum"},
+		{`"status": "accepted"`, `"status": "arrived"`, "/data/status enum"},
+		{`"status": "accepted"`, `"status": "delivered"`, "/data/evidence required"},
+		{`"status": "accepted"`, `"status": "unconfirmed"`, "/data/reason required"},
 		{`"attempt": 1`, `"attempt": 1.5`, "/data/attempt type"},
 		{`"attempt": 1`, `"attempt": -1`, "/data/attempt out_of_range"},
 		{`"size": 30000000`, `"size": 9223372036854775808`, "/data/files/0/size out_of_range"},
@@ -146,7 +152,7 @@ func TestInvalidEvents(t *testing.T) {
 
 func TestFinal(t *testing.T) {
 	for _, s := range statuses(t) {
-		if want := s != StatusUploaded && s != StatusRetrying; s.Final() != want {
+		if want := s != StatusUploaded && s != StatusRetrying && !s.Outcome(); s.Final() != want {
 			t.Errorf("%s is final: %v", s, s.Final())
 		}
 	}

@@ -18,7 +18,8 @@ import (
 // UnreadableID), data.Destination a ValidAddress, and data must be complete
 // for its status: retrying has Reason and NextAttemptAt, failed and unknown
 // have Reason, accepted has Receipt, or Reason where an operator found the
-// message at Redox.
+// message at Redox. Delivered, filtered, undelivered and stalled have Evidence, and
+// unconfirmed has Reason.
 func NewEvent(prefix string, data EventData, at time.Time) Event {
 	if !data.NextAttemptAt.IsZero() {
 		data.NextAttemptAt = data.NextAttemptAt.UTC()
@@ -28,6 +29,7 @@ func NewEvent(prefix string, data EventData, at time.Time) Event {
 		receipt.AcceptedAt = receipt.AcceptedAt.UTC()
 		data.Receipt = &receipt
 	}
+	data.Evidence = data.Evidence.utc()
 	return Event{
 		SpecVersion:     "1.0",
 		Type:            EventType(data.Status),

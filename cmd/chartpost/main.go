@@ -15,6 +15,7 @@ import (
 	"github.com/chartpost/chartpost/cmd/chartpost/intake"
 	"github.com/chartpost/chartpost/cmd/chartpost/job"
 	"github.com/chartpost/chartpost/cmd/chartpost/lane"
+	"github.com/chartpost/chartpost/cmd/chartpost/outcome"
 	"github.com/chartpost/chartpost/cmd/chartpost/setup"
 	"github.com/chartpost/chartpost/cmd/chartpost/top"
 	"github.com/chartpost/chartpost/cmd/chartpost/worker"
@@ -41,6 +42,7 @@ type CLI struct {
 	Lane       lane.Cmd        `cmd:"" help:"See and hold the lanes."`
 	Dead       dead.Cmd        `cmd:"" help:"See and resolve the dead letters."`
 	Audit      audit.Cmd       `cmd:"" help:"See what operators did."`
+	Outcome    outcome.Cmd     `cmd:"" help:"Follow what became of accepted messages (experimental)."`
 	Check      setup.CheckCmd  `cmd:"" help:"Try the settings, NATS, S3 and Redox, one line each."`
 	Schema     schemaCmd       `cmd:"" help:"Print a JSON Schema of the contract."`
 	Completion completionCmd   `cmd:"" help:"Print a completion script for a shell."`

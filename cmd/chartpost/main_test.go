@@ -18,6 +18,7 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/internal/redoxsim/platform"
 	"github.com/chartpost/chartpost/internal/samples"
 )
 
@@ -118,7 +119,17 @@ func world(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{client.Client}, Destinations: []string{"good-health", "other"}})
+	user, err := redoxsim.GenerateClient(redoxsim.ES384)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user.Client.User, user.Client.Sources = true, nil
+	userKey := filepath.Join(t.TempDir(), "user.pem")
+	if err := os.WriteFile(userKey, user.PEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	logs := platform.New(platform.Config{})
+	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{client.Client, user.Client}, Platform: logs, Destinations: []string{"good-health", "other"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +147,7 @@ func world(t *testing.T) []string {
 		"CHARTPOST_REDOX_API_URL=" + server.URL, "CHARTPOST_REDOX_BLOB_URL=" + server.URL, "CHARTPOST_REDOX_TOKEN_URL=" + server.URL + "/v2/auth/token",
 		"CHARTPOST_REDOX_BLOB_HOSTS=blob.simulator.invalid",
 		"CHARTPOST_REDOX_CLIENT_ID=" + client.ClientID, "CHARTPOST_REDOX_KEY_ID=" + client.KeyID, "CHARTPOST_REDOX_KEY_FILE=" + key,
+		"CHARTPOST_OUTCOME_ORGANIZATION=1", "CHARTPOST_OUTCOME_CLIENT_ID=" + user.ClientID, "CHARTPOST_OUTCOME_KEY_ID=" + user.KeyID, "CHARTPOST_OUTCOME_KEY_FILE=" + userKey,
 		"SOURCE=" + client.Client.Sources[0],
 		"AWS_ACCESS_KEY_ID=" + s3dev.DefaultAccessKey, "AWS_SECRET_ACCESS_KEY=" + s3dev.DefaultSecretKey,
 		"AWS_SECRET=" + s3dev.DefaultSecretKey,

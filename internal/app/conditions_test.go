@@ -7,12 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/internal/redoxsim/platform"
 	"github.com/chartpost/chartpost/internal/telemetry"
 	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
@@ -118,6 +121,25 @@ var conditions = map[string]condition{
 		before = w.until("others wait for their turn", 1, "chartpost_lanes_unserved", "why=turn")
 		return before, w.scrape()
 	}},
+	"Redox does not deliver": {
+		fires: []string{"ChartpostUndelivered", "ChartpostFiltered", "ChartpostStalled"}, also: []string{"ChartpostNoWorker"},
+		cause: func(w *world, _ func()) (before, after metrics) {
+			w.follower(w.followSettings(func(s *FollowSettings) { s.HTTP.Addr = "127.0.0.1:0" }))
+			before, _ = w.tryScrape(w.address())
+			for _, status := range []string{platform.Failed, platform.Filtered, platform.Pending} {
+				lab := uuid.NewString()
+				w.api.Script(lab, platform.Stays(status))
+				w.accept(sent{id: status, destination: lab, at: time.Now().Add(-time.Hour)})
+			}
+			devtest.Until(w.t, "the outcomes are told", patienceOfTests, func() bool { return w.toldSoFar() == 3 })
+			devtest.Until(w.t, "the metrics tell of them", patienceOfTests, func() bool {
+				var err error
+				after, err = w.tryScrape(w.address())
+				return err == nil && after.sum("chartpost_outcomes_total") == 3 && after.sum("chartpost_outcome_waiting", "what=failed") == 1 && after.sum("chartpost_outcome_waiting", "what=jobs") == 1
+			})
+			return before, after
+		},
+	},
 	"answers are slow": {fires: []string{"ChartpostAnswersSlow"}, also: []string{"ChartpostJobTooOld"}, cause: func(w *world, _ func()) (before, after metrics) {
 		w.inject(toMessages(redoxsim.Fault{Action: redoxsim.Hang}))
 		w.worker()

@@ -16,7 +16,7 @@ type Delivery struct {
 	LaneConcurrency int           `default:"8" help:"Jobs of one lane (class and destination) that all workers together have in hand."`
 	EmbedLimit      int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds."`
 	FileLimit       int64         `default:"30000000" help:"Largest file, in bytes."`
-	OnUnknown       string        `default:"resend" enum:"resend,hold" help:"What to do when nobody can know whether Redox has a message: resend (and say so, three times at most, then hold), or hold it for a person. What was answered with a 2xx is always held."`
+	OnUnknown       string        `default:"resend" enum:"resend,hold,evidence" help:"Of a message that Redox may or may not have: resend (three times at most, then hold), hold for a person, or evidence: hold, and outcome follow resends what Redox's logs do not show. After a 2xx it is always held."`
 	RetryFirst      time.Duration `default:"30s" help:"Wait before the second attempt; it doubles with each further one."`
 	RetryLongest    time.Duration `default:"1h" help:"Longest wait between two attempts."`
 	Lease           time.Duration `default:"30s" help:"How long a worker may be silent about a job before another one takes it."`
@@ -67,11 +67,19 @@ func (d Delivery) CheckLimits() error {
 	return f.join()
 }
 
+// OnUnknownEvidence is the --on-unknown by which a held job is sent again where Redox's
+// logs do not show it.
+const OnUnknownEvidence = "evidence"
+
 func (d Delivery) settings(name, prefix string) worker.Settings {
+	onUnknown := d.OnUnknown
+	if onUnknown == OnUnknownEvidence {
+		onUnknown = string(job.HoldUnknown)
+	}
 	return worker.Settings{
 		Name: name, Prefix: prefix, Slots: d.Concurrency, LaneConcurrency: d.LaneConcurrency,
 		Lease: d.Lease, Grace: d.Grace,
-		Policy:  job.Policy{OnUnknown: job.OnUnknown(d.OnUnknown), First: d.RetryFirst, Longest: d.RetryLongest, Unseen: job.UnseenFor, Deferrals: 4},
+		Policy:  job.Policy{OnUnknown: job.OnUnknown(onUnknown), First: d.RetryFirst, Longest: d.RetryLongest, Unseen: job.UnseenFor, Deferrals: 4},
 		Backoff: worker.Backoff{First: 2 * time.Second, Longest: 30 * time.Second},
 	}
 }

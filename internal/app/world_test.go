@@ -24,6 +24,7 @@ import (
 	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxsim"
+	"github.com/chartpost/chartpost/internal/redoxsim/platform"
 	"github.com/chartpost/chartpost/internal/s3source"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	devtest.Main(m)
+	devtest.Main(m, followerRole())
 }
 
 // patienceOfTests bounds every wait: far more than a slow machine needs.
@@ -47,12 +48,16 @@ const patienceOfTests = 2 * time.Minute
 type world struct {
 	t        testing.TB
 	sim      *redoxsim.Server
+	api      *platform.API
 	queue    *natsq.Conn
 	js       jetstream.JetStream
 	source   *s3source.Source
 	settings Settings
-	log      *devtest.Log
-	events   *eventLog
+	// following are the settings of a follower of outcomes, except for what it shares
+	// with the worker.
+	following FollowSettings
+	log       *devtest.Log
+	events    *eventLog
 }
 
 const testBucket = "reports"
@@ -132,7 +137,13 @@ func (w *world) startRedox() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if w.sim, err = redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client}}); err != nil {
+	user, err := redoxsim.GenerateClient(redoxsim.ES384)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	user.Client.User, user.Client.Sources = true, nil
+	w.api = platform.New(platform.Config{Organization: 4711, Note: canary, Repeat: true, Order: platform.Shuffled})
+	if w.sim, err = redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{credentials.Client, user.Client}, Platform: w.api}); err != nil {
 		w.t.Fatal(err)
 	}
 	server := httptest.NewServer(w.sim)
@@ -146,6 +157,11 @@ func (w *world) startRedox() {
 		BlobHosts: []string{"blob.simulator.invalid"}, ClientID: credentials.ClientID, KeyFile: keyFile, KeyID: credentials.KeyID,
 		SourceID: credentials.Client.Sources[0],
 	}
+	userFile := filepath.Join(w.t.TempDir(), "user.pem")
+	if err := os.WriteFile(userFile, user.PEM, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.following.Outcome = Outcome{Organization: "4711", ClientID: user.ClientID, KeyFile: userFile, KeyID: user.KeyID, Share: 0.5}
 }
 
 // worker runs a worker until the test ends, or until stop is called, which

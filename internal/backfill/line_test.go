@@ -222,7 +222,7 @@ func TestReportSchema(t *testing.T) {
 	}
 	row := Row{Line: 1, JobID: "a", Reason: "r", Path: "p", Detail: Detail{
 		Size: 1, SHA256: []string{"s"}, LogIDs: []string{"l"}, Location: "l", AcceptedAt: time.Unix(1, 0), EndedAt: time.Unix(1, 0),
-	}}
+	}, Delivery: schemas.StatusDelivered}
 	data, err := json.Marshal(row)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,9 @@ type Row struct {
 	Reason string `json:"reason,omitempty"`
 	Path   string `json:"path,omitempty"`
 	Detail
+	// Delivery is the last outcome that Redox's logs told of an accepted job; empty where
+	// outcomes are not followed, or nothing is known yet.
+	Delivery schemas.Status `json:"delivery,omitempty"`
 }
 
 // Detail is what a job's last event says beside its outcome.

@@ -21,8 +21,9 @@ type State struct {
 	// AssumedFor is until when any of them count, from now on.
 	Assumed    int
 	AssumedFor time.Duration
-	// Workers is how many hold or want permits.
-	Workers int
+	// Workers is how many hold or want permits. Wanted is how many requests of Backfill
+	// others than Settings.Worker have work for.
+	Workers, Wanted int
 	// Held is until when nothing is sent because Redox refused a request, from
 	// now on; 0 when that is not so.
 	Held time.Duration
@@ -76,6 +77,11 @@ func Look(ctx context.Context, settings Settings, store Store, now time.Time) (s
 	r.follow(rules, written.UnixNano())
 	r.settle(rules, written.UnixNano(), at)
 	s = r.state(rules, at)
+	for name, e := range r.Workers {
+		if name != settings.Worker && e.active(rules, at) {
+			s.Wanted += e.Want
+		}
+	}
 	s.Age = time.Duration(at - written.UnixNano())
 	return s, true, nil
 }

@@ -71,6 +71,14 @@ func (d *Service) Resend(ctx context.Context, asked schemas.JobKey) (Outcome, er
 // Accept ends a job of unknown outcome as accepted: a person has found the
 // message at Redox. Its event has a reason in place of a receipt.
 func (d *Service) Accept(ctx context.Context, key schemas.JobKey) (Outcome, error) {
+	return d.AcceptFor(ctx, key, schemas.Reason{
+		Kind: string(fault.UnknownOutcome), Code: CodeResolved, Text: "an operator found that Redox has the message",
+	}, nil)
+}
+
+// AcceptFor does as Accept does, for a reason with the code CodeResolved or CodeFound,
+// and with the evidence that the event is to carry, or nil.
+func (d *Service) AcceptFor(ctx context.Context, key schemas.JobKey, reason schemas.Reason, evidence *schemas.Evidence) (Outcome, error) {
 	letter, err := d.find(ctx, key)
 	if err != nil {
 		return "", err
@@ -96,10 +104,11 @@ func (d *Service) Accept(ctx context.Context, key schemas.JobKey) (Outcome, erro
 	if err != nil {
 		return "", err
 	}
-	if record, err = d.accept(ctx, letter, data); err != nil {
+	if record, err = d.accept(ctx, letter, data, reason); err != nil {
 		return "", err
 	}
-	if err := d.Publisher.Tell(schemas.WithTrace(ctx, letter.Trace), letter.Lane, d.event(letter, asked, record)); err != nil {
+	event := d.event(letter, asked, record, evidence)
+	if err := d.Publisher.Tell(schemas.WithTrace(ctx, letter.Trace), letter.Lane, event); err != nil {
 		return "", fmt.Errorf("publishing the event: %w", err)
 	}
 	return Accepted, d.Letters.Remove(ctx, letter)
@@ -121,13 +130,13 @@ func acceptable(record job.Record, data []byte) error {
 	return notUnknown(schemas.Status(record.Phase))
 }
 
-// resolved reports whether an operator accepted the job.
+// resolved reports whether the job was accepted by AcceptFor.
 func resolved(record job.Record) bool {
-	return record.Phase == job.Accepted && record.Reason != nil && record.Reason.Code == CodeResolved
+	return record.Phase == job.Accepted && record.Reason != nil && (record.Reason.Code == CodeResolved || record.Reason.Code == CodeFound)
 }
 
 // accept writes the decision into the record.
-func (d *Service) accept(ctx context.Context, letter natsq.Letter, data []byte) (job.Record, error) {
+func (d *Service) accept(ctx context.Context, letter natsq.Letter, data []byte, reason schemas.Reason) (job.Record, error) {
 	page, _, err := d.open(ctx, letter, data, false)
 	if err != nil {
 		return job.Record{}, err
@@ -136,16 +145,16 @@ func (d *Service) accept(ctx context.Context, letter natsq.Letter, data []byte) 
 	if err := acceptable(record, data); err != nil || resolved(record) {
 		return record, err
 	}
-	record.Resolve(schemas.Reason{Kind: string(fault.UnknownOutcome), Code: CodeResolved, Text: "an operator found that Redox has the message"})
+	record.Resolve(reason)
 	record = record.WrittenBy(d.By, d.Now())
 	return record, save(ctx, page, record)
 }
 
-// event is the same for every repeat.
-func (d *Service) event(letter natsq.Letter, asked schemas.Job, record job.Record) schemas.Event {
+// event is the same for every repeat, except for the evidence.
+func (d *Service) event(letter natsq.Letter, asked schemas.Job, record job.Record, evidence *schemas.Evidence) schemas.Event {
 	return schemas.NewEvent(d.Prefix, schemas.EventData{
 		JobID: letter.JobID, Operation: asked.Operation, Class: letter.Lane.Class, Destination: letter.Lane.Destination,
 		Status: schemas.StatusAccepted, Attempt: record.Attempt, Reason: record.Reason, PossibleDuplicate: record.PossibleDuplicate,
-		Files: record.EventFiles(), Correlation: asked.Correlation,
+		Files: record.EventFiles(), Evidence: evidence, Correlation: asked.Correlation,
 	}, record.UpdatedAt)
 }

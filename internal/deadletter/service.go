@@ -61,6 +61,9 @@ type Service struct {
 // operator found at Redox.
 const CodeResolved = "resolved_by_operator"
 
+// CodeFound is that of a job which was found by counting Redox's logs.
+const CodeFound = "found_in_redox_logs"
+
 // Outcome is what was done.
 type Outcome string
 

@@ -46,7 +46,7 @@ var house = map[string]room{
 	"internal/insist":    {shut: network},
 	"internal/versioned": {shut: network},
 	"internal/budget":    {rooms: []string{"internal/versioned"}, shut: network},
-	"internal/redoxsim":  ground,
+	"internal/redoxsim":  {rooms: []string{"internal/redoxsim/platform"}},
 	"internal/samples":   ground,
 	"internal/guardlab":  {rooms: []string{"internal/fault", "pipeline/filetype", "pipeline/guard"}, shut: network},
 	"internal/stdlog":    {shut: network},
@@ -54,8 +54,10 @@ var house = map[string]room{
 	"internal/floors":    ground,
 	"internal/mutate":    ground,
 
-	"internal/samples/generate": ground,
-	"internal/release":          ground,
+	"internal/redoxsim/platform": ground,
+	"redoxclient/platform":       {rooms: []string{"redoxclient"}},
+	"internal/samples/generate":  ground,
+	"internal/release":           ground,
 
 	// Pure: what we say to Redox.
 	"pipeline/filetype": {shut: network},
@@ -104,6 +106,9 @@ var house = map[string]room{
 	"internal/overview": {rooms: []string{
 		"schemas", "worker", "internal/backfill", "internal/backfill/status", "internal/deadletter", "internal/diagnosis", "internal/natsq",
 	}},
+	"internal/outcome/told": {rooms: []string{"schemas", "internal/natsq", "internal/outcome"}},
+	// What became of accepted messages, from Redox's logs.
+	"internal/outcome": {rooms: []string{"schemas", "internal/versioned", "redoxclient", "redoxclient/platform"}, shut: []string{"github.com/nats-io/", "github.com/aws/"}},
 	// What is known of one job.
 	"internal/timeline": {rooms: []string{"internal/job", "schemas", "pipeline", "internal/natsq", "internal/diagnosis", "internal/overview"}},
 
@@ -115,18 +120,19 @@ var house = map[string]room{
 		"internal/job",
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/diagnosis", "internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
-		"internal/intake", "internal/intake/access", "internal/intake/web", "internal/timeline",
+		"internal/intake", "internal/intake/access", "internal/intake/web", "internal/timeline", "internal/deadletter", "internal/outcome", "redoxclient/platform",
 	}, shut: servers},
 	// The commands: what all share, one package per family, and the program.
 	"internal/cli":        {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/natsq", "internal/show", "internal/stdlog"}, shut: servers},
 	"cmd/chartpost/audit": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/backfill": {rooms: []string{
+		"internal/outcome/told",
 		"internal/show",
 		"internal/job",
 		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
 		"internal/cli", "internal/fault", "internal/inventory", "internal/manifest", "internal/natsq", "internal/s3source", "internal/versioned",
 	}, shut: servers},
-	"cmd/chartpost/dead":   {rooms: []string{"schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
+	"cmd/chartpost/dead":   {rooms: []string{"internal/outcome/told", "schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/events": {rooms: []string{"schemas", "internal/app", "internal/cli", "internal/natsq", "internal/show"}, shut: servers},
 	"cmd/chartpost/intake": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost/job": {rooms: []string{
@@ -134,8 +140,9 @@ var house = map[string]room{
 		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/overview",
 		"internal/ledger", "internal/natsq", "internal/s3source", "internal/show", "internal/timeline",
 	}, shut: servers},
-	"cmd/chartpost/lane":  {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show"}, shut: servers},
-	"cmd/chartpost/setup": {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "internal/show", "cmd/chartpost/worker"}, shut: servers},
+	"cmd/chartpost/lane":    {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show"}, shut: servers},
+	"cmd/chartpost/outcome": {rooms: []string{"internal/outcome/told", "schemas", "internal/app", "internal/cli", "internal/natsq", "internal/outcome", "internal/show", "redoxclient/platform"}, shut: servers},
+	"cmd/chartpost/setup":   {rooms: []string{"internal/app", "internal/cli", "internal/fault", "internal/natsq", "internal/show", "cmd/chartpost/worker"}, shut: servers},
 	"cmd/chartpost/top": {rooms: []string{
 		"internal/app", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show",
 	}, shut: servers},
@@ -143,7 +150,7 @@ var house = map[string]room{
 	"cmd/chartpost": {rooms: []string{
 		"schemas", "internal/app", "internal/backfill", "internal/cli", "internal/natsq", "internal/show", "internal/stdlog",
 		"cmd/chartpost/audit", "cmd/chartpost/backfill", "cmd/chartpost/dead", "cmd/chartpost/events", "cmd/chartpost/intake", "cmd/chartpost/job",
-		"cmd/chartpost/lane", "cmd/chartpost/setup", "cmd/chartpost/top", "cmd/chartpost/worker",
+		"cmd/chartpost/lane", "cmd/chartpost/outcome", "cmd/chartpost/setup", "cmd/chartpost/top", "cmd/chartpost/worker",
 	}, shut: servers},
 
 	// Real servers for development and tests.

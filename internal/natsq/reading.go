@@ -36,8 +36,11 @@ type reading struct {
 }
 
 // run ends with nil when the end was reached or each had enough.
-func (r *reading) run(ctx context.Context) error {
-	t := &tail{conn: r.conn, stream: r.conn.stream(r.stream), what: r.what, config: r.config, listing: r, each: r.take}
+func (r *reading) run(ctx context.Context) error { return r.runIn(ctx, r.conn.stream(r.stream)) }
+
+// runIn does so with a stream of that whole name.
+func (r *reading) runIn(ctx context.Context, stream string) error {
+	t := &tail{conn: r.conn, stream: stream, what: r.what, config: r.config, listing: r, each: r.take}
 	if err := t.run(ctx, func() error { return nil }); err != nil {
 		return err
 	}

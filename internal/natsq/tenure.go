@@ -17,6 +17,8 @@ import (
 // seen the record unchanged for a term by its own clock, so that two never have it.
 type tenure struct {
 	conn *Conn
+	// bucket and key are where its record is.
+	bucket, key string
 	// name is no other worker's.
 	name string
 	term time.Duration
@@ -34,7 +36,7 @@ type tenure struct {
 const tenureKey = "tenure"
 
 func newTenure(c *Conn, name string, term time.Duration) *tenure {
-	return &tenure{conn: c, name: name, term: term}
+	return &tenure{conn: c, bucket: c.stream(control), key: tenureKey, name: name, term: term}
 }
 
 // left is how long this worker still has the tenure; 0 where it has not.
@@ -53,11 +55,11 @@ func (t *tenure) take(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	if t.record == nil {
-		bucket, err := t.conn.js.KeyValue(ctx, t.conn.stream(control))
+		bucket, err := t.conn.js.KeyValue(ctx, t.bucket)
 		if err != nil {
 			return false, err
 		}
-		t.record = &cell{bucket: bucket, key: tenureKey}
+		t.record = &cell{bucket: bucket, key: t.key}
 	}
 	owner, revision, _, err := t.record.Read(ctx)
 	if err != nil {
@@ -93,6 +95,6 @@ func (t *tenure) resign(ctx context.Context) {
 		err = t.record.bucket.Delete(ctx, t.record.key, jetstream.LastRevision(revision))
 	}
 	if err != nil {
-		t.conn.log.Debug("the tenure of the lanes could not be resigned; it ends by itself", "error", reasonOf(err))
+		t.conn.log.Debug("a tenure could not be resigned; it ends by itself", "error", reasonOf(err))
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/chartpost/chartpost/internal/redoxsim/platform"
 )
 
 // Sizes and times Redox documents, used where Config leaves a zero.
@@ -32,6 +34,10 @@ type Client struct {
 	// least one. With more than one, FHIR and Binary requests must name
 	// theirs in Redox-source-Id.
 	Sources []string
+	// User: it is a user-level key, which may call the Platform API and sends no
+	// files and messages. Another key may not call the Platform API. Whether Redox
+	// refuses the one and the other is not documented (our assumption).
+	User bool
 }
 
 // RateLimit is the number of requests taken in a rolling window from one
@@ -68,6 +74,8 @@ type Config struct {
 	// Dir keeps arrived bytes below it, and Close leaves them there. Empty
 	// means memory for small bodies and a temporary directory for the others.
 	Dir string
+	// Platform is the Platform API, which learns of each message taken; nil is none.
+	Platform *platform.API
 	// Now is the clock of tokens, the rate window and the records.
 	Now func() time.Time
 }
@@ -148,10 +156,10 @@ func openSpool(dir string) (*spool, error) {
 // and sources: key rotation while the simulator runs. Tokens already issued
 // stay valid.
 func (s *Server) SetClient(c Client) error {
-	if c.ID == "" || len(c.Keys) == 0 || len(c.Sources) == 0 {
-		return fmt.Errorf("redoxsim: a client needs an id, a key and a source")
+	if c.ID == "" || len(c.Keys) == 0 || len(c.Sources) == 0 && !c.User {
+		return fmt.Errorf("redoxsim: a client needs an id, a key and, unless it is a user's, a source")
 	}
-	made := &client{id: c.ID, keys: map[string]any{}}
+	made := &client{id: c.ID, keys: map[string]any{}, user: c.User}
 	for kid, key := range c.Keys {
 		public, err := publicKey(key)
 		if err != nil {

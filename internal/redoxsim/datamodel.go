@@ -75,6 +75,7 @@ func (s *Server) serveDataModel(x *exchange) *answer {
 	for range m.Destinations {
 		m.Receipt.LogIDs = append(m.Receipt.LogIDs, uuid.NewString())
 	}
+	m.model, m.event = c.model, c.event
 	kept = true
 	s.keepMessage(&m)
 	return acceptedDataModel(m.Receipt, c.model, c.event)

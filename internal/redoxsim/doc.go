@@ -58,8 +58,9 @@
 //
 // Terminology, profiles and most fields of FHIR and of the Data Models are not
 // looked at. It matches no patients, delivers nothing, scans no content, gives
-// file addresses no end of life, plays no egress addresses and has no Platform
-// API. It does not deduplicate: neither does Redox.
+// file addresses no end of life and plays no egress addresses. It does not
+// deduplicate: neither does Redox. Config.Platform adds the part of the Platform
+// API that tells what became of messages; see package platform.
 //
 // # Use
 //

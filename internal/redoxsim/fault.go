@@ -103,6 +103,9 @@ const (
 	TokenRequest   Kind = "token"
 	UploadRequest  Kind = "upload"
 	MessageRequest Kind = "message"
+	// PlatformRequest is one to the Platform API; its operations are "environments",
+	// "log" and "search".
+	PlatformRequest Kind = "platform"
 )
 
 // Match says which requests a fault is for; every field that is set must hold.
@@ -162,7 +165,7 @@ func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(actions, f.Action):
 		return fmt.Errorf("redoxsim: fault: no such action %q; there are %q", f.Action, actions)
-	case f.Match.Kind != "" && !slices.Contains([]Kind{AnyRequest, TokenRequest, UploadRequest, MessageRequest}, f.Match.Kind):
+	case f.Match.Kind != "" && !slices.Contains([]Kind{AnyRequest, TokenRequest, UploadRequest, MessageRequest, PlatformRequest}, f.Match.Kind):
 		return fmt.Errorf("redoxsim: fault: no such kind %q", f.Match.Kind)
 	case f.Skip < 0 || f.Times < 0 || f.Delay < 0 || f.Bytes < 0:
 		return errors.New("redoxsim: fault: negative number")

@@ -72,6 +72,7 @@ func (s *Server) serveFHIR(x *exchange) *answer {
 		TraceID:  uuid.NewString(),
 		Location: "https://fhir.redoxengine.com/fhir-sandbox/" + op.resource + "/" + uuid.NewString() + "/_history/" + uuid.NewString(),
 	}
+	m.model, m.event = "FHIR."+op.resource, x.t.operation
 	s.keepMessage(&m)
 	return acceptedFHIR(m.Receipt)
 }
@@ -91,5 +92,6 @@ func (s *Server) keepMessage(m *Message) {
 		m.Files = []File{}
 	}
 	s.messages = append(s.messages, *m)
+	s.log(m)
 	s.announce()
 }

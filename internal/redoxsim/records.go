@@ -64,6 +64,9 @@ type Message struct {
 	Files      []File  `json:"files"`
 	Receipt    Receipt `json:"receipt"`
 	Body       Body    `json:"body"`
+
+	// model and event are what the message's log calls it.
+	model, event string
 }
 
 // Receipt is what the simulator answered to a message.

@@ -1,6 +1,7 @@
 package redoxsim
 
 import (
+	"cmp"
 	"net/http"
 	"os"
 	"strings"
@@ -35,6 +36,7 @@ type client struct {
 	id      string
 	keys    map[string]any
 	sources []string
+	user    bool
 }
 
 // grant is what an access token stands for.
@@ -51,6 +53,8 @@ type target struct {
 	environment  string
 	path         string
 	dataModel    bool
+	// method is empty for POST.
+	method string
 	// serve handles the request; nil when refusal says why it cannot be.
 	serve   func(*exchange) *answer
 	refusal *answer
@@ -114,12 +118,14 @@ func (s *Server) route(r *http.Request) target {
 		t.kind, t.operation, t.serve = UploadRequest, "upload", s.serveMultipart
 	case len(parts) >= 2 && parts[0] == "fhir" && parts[1] == "R4":
 		s.routeFHIR(&t, parts[2:])
+	case parts[0] == "platform" && s.cfg.Platform != nil:
+		s.routePlatform(&t)
 	default:
 		t.refusal = refuseFHIR(http.StatusNotFound, "path-unknown")
 	}
-	if t.refusal == nil && r.Method != http.MethodPost {
-		t.refusal = refuseFHIR(http.StatusMethodNotAllowed, "method-post")
-		t.refusal.header = map[string]string{"Allow": http.MethodPost}
+	if method := cmp.Or(t.method, http.MethodPost); t.refusal == nil && r.Method != method {
+		t.refusal = refuseFHIR(http.StatusMethodNotAllowed, "method-"+strings.ToLower(method))
+		t.refusal.header = map[string]string{"Allow": method}
 	}
 	return t
 }

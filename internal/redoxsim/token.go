@@ -130,7 +130,7 @@ func (x *exchange) authorize() bool {
 		return false
 	}
 	x.client = g.client
-	return true
+	return !g.client.user || x.t.kind == PlatformRequest
 }
 
 // unauthorized is the answer to a missing, unknown, expired or revoked token.

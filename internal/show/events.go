@@ -103,6 +103,9 @@ func Detail(d schemas.EventData) string {
 	if r := d.Receipt; r != nil {
 		parts = append(parts, cmp.Or(resource(r.Location), fmt.Sprintf("HTTP %d", r.Status)))
 	}
+	if e := d.Evidence; e != nil {
+		parts = append(parts, evidence(e))
+	}
 	if d.PossibleDuplicate {
 		parts = append(parts, "POSSIBLE DUPLICATE")
 	}
@@ -124,4 +127,16 @@ func Paint(s schemas.Status, text string) string {
 		code = yellow
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// evidence is what an outcome was read from.
+func evidence(e *schemas.Evidence) string {
+	text := "log " + e.LogID
+	if e.LogID == "" && e.Window != nil {
+		text = fmt.Sprintf("%d jobs and %d logs", e.Window.Jobs, e.Window.Logs)
+	}
+	if e.Attempts > 1 {
+		text += fmt.Sprintf(", %d attempts", e.Attempts)
+	}
+	return text
 }

@@ -192,8 +192,8 @@ func wrap(text string, width int) []string {
 // colors are those of states and statuses: what is well, what needs a person, and what
 // waits for something.
 var colors = map[string]string{
-	"open": green, "accepted": green, "duplicate": green, "running": green, "ended": green, "ok": green,
-	"broken": red, "unserved": red, "failed": red, "unknown": red, "dead": red, "refused": red,
+	"open": green, "accepted": green, "duplicate": green, "running": green, "ended": green, "ok": green, "delivered": green,
+	"broken": red, "unserved": red, "failed": red, "unknown": red, "dead": red, "refused": red, "undelivered": red, "filtered": red,
 	"paused": yellow, "probing": yellow, "waiting": yellow, "cancelled": yellow, "retrying": yellow, "uploaded": yellow,
 }
 

@@ -53,6 +53,10 @@ func full(t *testing.T) (*Telemetry, *tracetest.InMemoryExporter) {
 	telemetry.registry.MustRegister(newRunGauges(func() Run {
 		return Run{Name: "y2019", Lines: 9, InFlight: 3, Unfed: 2, Outcomes: map[string]int64{"accepted": 4}}
 	}))
+	outcomes := telemetry.Outcomes()
+	outcomes.Told(schemas.StatusDelivered)
+	outcomes.Searched("search", "")
+	outcomes.Stands(&Waiting{Jobs: 3, Oldest: time.Minute})
 	telemetry.Leased(3, 2, 1)
 	telemetry.Panicked()
 	for _, status := range []int{0, 200, 302, 404, 429, 503} {

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"github.com/chartpost/chartpost/internal/job"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/natsq"
@@ -111,4 +112,21 @@ func (j *Job) times() []time.Time {
 // ended tells whether no attempt can be under way.
 func (j *Job) ended() bool {
 	return j.Copy == nil && j.Schedule == nil && (j.Record == nil || j.Record.Phase.Final())
+}
+
+// outcomes looks for what Redox's logs told of the job after it was accepted. Where
+// outcomes are not followed there are none, and nothing is read.
+func (j *Job) outcomes(o Options) (natsq.EventScan, bool) {
+	s := j.scan(schemas.Outcomes())
+	s.StopAt = schemas.StatusDelivered
+	s.Since = o.Since
+	if j.Record != nil && j.Record.Phase == job.Accepted {
+		s.Since = j.Record.UpdatedAt.Add(-tellTime)
+	}
+	for _, e := range j.Events {
+		if e.Event.Data.Status == schemas.StatusAccepted {
+			s.Since = e.Stored
+		}
+	}
+	return s, !s.Since.IsZero()
 }

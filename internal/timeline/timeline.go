@@ -176,9 +176,10 @@ func (j *Job) copies(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options
 }
 
 // events looks at the few statuses first that only jobs in trouble have, over the
-// whole time, and then at the many, close to what was found.
+// whole time, then at the many, close to what was found, and last at what Redox's logs
+// told.
 func (j *Job) events(ctx context.Context, queue *natsq.Conn, _ Ledger, o Options) error {
-	for _, next := range []func(Options) (natsq.EventScan, bool){j.rare, j.common} {
+	for _, next := range []func(Options) (natsq.EventScan, bool){j.rare, j.common, j.outcomes} {
 		scan, wanted := next(o)
 		if !wanted {
 			continue

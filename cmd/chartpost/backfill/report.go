@@ -44,7 +44,7 @@ func (reportCmd) Help() string {
 
 The first prints the sums, the reasons, and the first lines that were not accepted, from the run's own records. The second writes the whole report.
 
-One row for each line of the run: accepted, duplicate (accepted before the run), failed, unknown, cancelled or pending, with the reason, the receipt, and the size and SHA-256 of the files. The sums go to standard output, or to standard error where the rows are there, with the digests of manifest, template and report. A file that is there is written over with --force alone: a run of --only-failed goes on with the very report that it began with. Nothing in it is patient data, as long as job ids are not.
+One row for each line of the run: accepted, duplicate (accepted before the run), failed, unknown, cancelled or pending, with the reason, the receipt, and the size and SHA-256 of the files. Where outcomes are followed, the last column is what Redox's logs told of the message (docs/outcomes.md). The sums go to standard output, or to standard error where the rows are there, with the digests of manifest, template and report. A file that is there is written over with --force alone: a run of --only-failed goes on with the very report that it began with. Nothing in it is patient data, as long as job ids are not.
 
 It needs the manifest and the template as they were when the run began; how they are read it knows from the run. Exit code 0 when every line was accepted, 3 when one was not.`
 }

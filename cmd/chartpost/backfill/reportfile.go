@@ -15,6 +15,7 @@ import (
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/backfill/report"
 	"github.com/chartpost/chartpost/internal/cli"
+	"github.com/chartpost/chartpost/internal/outcome/told"
 )
 
 // write makes the file whole before it takes its name.
@@ -62,7 +63,17 @@ func (c *reportCmd) account(ctx context.Context, out io.Writer, desk *desk, m *s
 	sum := sha256.New()
 	size := &counter{}
 	buffered := bufio.NewWriterSize(io.MultiWriter(outFile{out}, sum, size), 64<<10)
-	each, end := report.Rows(buffered, c.OutFormat == "ndjson" || c.OutFormat == "auto" && strings.HasSuffix(c.Out, "json"))
+	write, end := report.Rows(buffered, c.OutFormat == "ndjson" || c.OutFormat == "auto" && strings.HasSuffix(c.Out, "json"))
+	delivery, err := told.Deliveries(ctx, desk.queue, run.StartedAt)
+	if err != nil {
+		return s, err
+	}
+	each := func(r backfill.Row) error {
+		if r.Outcome == backfill.OutcomeAccepted {
+			r.Delivery = delivery(r.JobID)
+		}
+		return write(r)
+	}
 	account := desk.account(run)
 	account.Open, account.Goroutines = m.Open, runtime.GOMAXPROCS(0)
 	tally, err := account.Write(ctx, each)

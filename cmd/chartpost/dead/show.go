@@ -14,6 +14,7 @@ import (
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/deadletter"
 	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/outcome/told"
 	"github.com/chartpost/chartpost/internal/show"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -77,6 +78,7 @@ func (c *showCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals
 		}
 		return c.content(ctx, std, desk, letters[len(letters)-1])
 	}
+	counted := told.Counted(ctx, desk.Conn)
 	for i, l := range letters {
 		data, err := desk.Content(ctx, l)
 		if errors.Is(err, natsq.ErrNoLetter) {
@@ -86,12 +88,12 @@ func (c *showCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals
 			return err
 		}
 		if c.JSON {
-			err = cli.JSONLines(std.Out).Encode(letterWithJob{deadletter.Summarize(l), jobOf(data)})
+			err = cli.JSONLines(std.Out).Encode(letterWithJob{deadletter.Summarize(l), jobOf(data), counted(l.Job())})
 		} else {
 			if i > 0 {
 				fmt.Fprintln(std.Out)
 			}
-			err = show.Pairs(std.Out, letterPairs(l, jobOf(data), time.Now()))
+			err = show.Pairs(std.Out, append(letterPairs(l, jobOf(data), time.Now()), [2]string{"redox logs", counted(l.Job())}))
 		}
 		if err != nil {
 			return err
@@ -131,6 +133,8 @@ type jobSummary struct {
 type letterWithJob struct {
 	deadletter.Summary
 	Job *jobSummary `json:"job,omitempty"`
+	// RedoxLogs is what counting Redox's logs has shown of a job of unknown outcome.
+	RedoxLogs string `json:"redox_logs,omitempty"`
 }
 
 // jobOf is nil for what cannot be understood.

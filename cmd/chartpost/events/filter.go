@@ -12,7 +12,7 @@ import (
 type selector struct {
 	Class       string   `default:"" enum:",live,backfill" placeholder:"CLASS" help:"Only events of this class: live or backfill." group:"Events" percall:""`
 	Destination string   `placeholder:"NAME" help:"Only events of this slug or id." group:"Events" percall:""`
-	Status      []string `enum:"uploaded,accepted,retrying,failed,unknown,duplicate,cancelled" placeholder:"STATUS" help:"Only events of these statuses, separated by commas: uploaded, accepted, retrying, failed, unknown, duplicate or cancelled." group:"Events" percall:""`
+	Status      []string `enum:"uploaded,accepted,retrying,failed,unknown,duplicate,cancelled,delivered,filtered,undelivered,stalled,unconfirmed" placeholder:"STATUS" help:"Only events of these statuses, separated by commas: uploaded, accepted, retrying, failed, unknown, duplicate or cancelled; and, where outcomes are followed, delivered, filtered, undelivered, stalled or unconfirmed." group:"Events" percall:""`
 	Final       bool     `help:"Only events after which nothing more happens by itself." group:"Events" percall:""`
 }
 
@@ -56,6 +56,7 @@ func (f *selector) selection() natsq.EventSelection {
 var eventStatuses = []schemas.Status{
 	schemas.StatusUploaded, schemas.StatusAccepted, schemas.StatusRetrying, schemas.StatusFailed, schemas.StatusUnknown,
 	schemas.StatusDuplicate, schemas.StatusCancelled,
+	schemas.StatusDelivered, schemas.StatusFiltered, schemas.StatusUndelivered, schemas.StatusStalled, schemas.StatusUnconfirmed,
 }
 
 // filters reports whether anything is selected at all.

@@ -135,7 +135,7 @@ func printStatus(std cli.Streams, j *timeline.Job, waits diagnosis.Answer, now t
 	}
 	_ = show.Pairs(show.Like(std.Out, &out), [][2]string{ // to memory, as the table below
 		{"lane", strings.TrimSpace(string(s.Class) + " " + s.Destination)}, {"attempt", fmt.Sprint(s.Attempt)}, {"after", s.After}, {"waits", s.holds()}, {"reason", reason}, {"twice", twice},
-		{"receipt", receipt}, {"requested", cli.When(s.RequestedAt)}, {"expires", cli.When(s.ExpiresAt)}, {"changed", changed},
+		{"receipt", receipt}, {"outcome", outcomeLine(s.Events)}, {"requested", cli.When(s.RequestedAt)}, {"expires", cli.When(s.ExpiresAt)}, {"changed", changed},
 	})
 	if rows := history(j); len(rows) > 0 {
 		fmt.Fprintln(&out)
@@ -217,4 +217,15 @@ func history(j *timeline.Job) [][]string {
 		rows = append(rows, m.row)
 	}
 	return rows
+}
+
+// outcomeLine is what Redox's logs told last; empty where they told nothing.
+func outcomeLine(events []schemas.Event) string {
+	line := ""
+	for _, e := range events {
+		if e.Data.Status.Outcome() {
+			line = string(e.Data.Status) + " (" + show.Detail(e.Data) + ")"
+		}
+	}
+	return line
 }

@@ -15,7 +15,7 @@ import (
 
 // columns are those of a report in CSV.
 var columns = []string{
-	"line", "job_id", "outcome", "reason", "path", "attempts", "possible_duplicate", "size", "sha256", "log_ids", "location", "accepted_at", "ended_at",
+	"line", "job_id", "outcome", "reason", "path", "attempts", "possible_duplicate", "size", "sha256", "log_ids", "location", "accepted_at", "ended_at", "delivery",
 }
 
 // Columns are those of a report in CSV, in their order.
@@ -34,7 +34,7 @@ func Rows(w io.Writer, ndjson bool) (each func(backfill.Row) error, end func() e
 	return func(r backfill.Row) error {
 			return errors.Join(headed, out.Write([]string{
 				strconv.FormatInt(r.Line, 10), r.JobID, string(r.Outcome), r.Reason, r.Path, strconv.Itoa(r.Attempts), strconv.FormatBool(r.PossibleDuplicate),
-				positive(r.Size), strings.Join(r.SHA256, " "), strings.Join(r.LogIDs, " "), r.Location, instant(r.AcceptedAt), instant(r.EndedAt),
+				positive(r.Size), strings.Join(r.SHA256, " "), strings.Join(r.LogIDs, " "), r.Location, instant(r.AcceptedAt), instant(r.EndedAt), string(r.Delivery),
 			}))
 		}, func() error {
 			out.Flush()
