@@ -21,6 +21,7 @@ import (
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/backfill/report"
+	"github.com/chartpost/chartpost/internal/backfill/status"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/show"
 )
@@ -93,7 +94,7 @@ func (c *reportCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globa
 	}
 	defer m.Close()
 	m.run, m.whole, m.onlySource = run.StartedAt, run.Faulty > 0 && !run.Quick, run.Only
-	if err := m.same(run, &backfill.Plan{Manifest: run.Manifest, Lines: run.Lines, Faulty: run.Faulty}); err != nil {
+	if err := m.same(run, &backfill.Plan{Manifest: run.Manifest, Lines: run.Lines, Faulty: run.Faulty}, "; take what the run began with"); err != nil {
 		return cli.Usage(err)
 	}
 	summary, err := c.write(ctx, std, desk, m, run)
@@ -195,7 +196,7 @@ func (c *reportCmd) print(out io.Writer, s backfill.Summary) error {
 		return json.NewEncoder(out).Encode(s)
 	}
 	w := show.NewTabs(out)
-	fmt.Fprintf(w, "run\t%s\t%s\n", s.Run, s.State)
+	fmt.Fprintf(w, "run\t%s\t%s\n", s.Run, status.Status{RunFields: backfill.RunFields{State: s.State}, Progress: s.Tally}.Word())
 	fmt.Fprintf(w, "manifest\t%d bytes\tsha256 %s\n", s.Manifest.Size, s.Manifest.SHA256)
 	if s.Template != nil {
 		fmt.Fprintf(w, "template\t%d bytes\tsha256 %s\n", s.Template.Size, s.Template.SHA256)

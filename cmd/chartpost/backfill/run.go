@@ -185,7 +185,7 @@ func (c *runCmd) begin(ctx context.Context, std cli.Streams, desk *desk, m *stor
 	notes := c.Trail(ctx, desk.queue, c.NATS.Prefix, schemas.BackfillRun, map[string]string{"lines": strconv.FormatInt(plan.Lines, 10)})
 	target := schemas.Target{Run: c.ID}
 	if !fresh {
-		if err := m.same(run, plan); err != nil {
+		if err := m.same(run, plan, ", and nothing was sent; take what the run began with, or another --id"); err != nil {
 			return run, survey, cli.Usage(err)
 		}
 		return run, survey, notes.Do(ctx, target, func() (string, error) { return "taken up again", nil })
@@ -282,7 +282,7 @@ func (c *runCmd) feed(ctx context.Context, std cli.Streams, desk *desk, m *store
 	case err != nil:
 		return fmt.Errorf("%w\nthe run %s can go on: run the same command with --id %s", c.hidePath(err), c.ID, c.ID)
 	}
-	return printEnd(std, c.ID, tally(), c.Follow)
+	return printEnd(std, c.ID, tally(), c.Follow, c.Template != "")
 }
 
 // progressOf is a tally as metrics have it.

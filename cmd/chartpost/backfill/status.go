@@ -106,14 +106,18 @@ func (c *statusCmd) print(std cli.Streams, all []status.Status) error {
 }
 
 // printEnd tells how a run has ended.
-func printEnd(std cli.Streams, name string, t backfill.Tally, followed bool) error {
+func printEnd(std cli.Streams, name string, t backfill.Tally, followed, templated bool) error {
 	if _, err := fmt.Fprintln(std.Out, t); err != nil {
 		return err
 	}
 	if !followed && t.InFlight > 0 || t.Good() {
 		return nil
 	}
-	return cli.Exit(cli.ExitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; `chartpost backfill report %s MANIFEST --out FILE` says which",
+	template := ""
+	if templated {
+		template = " --template TEMPLATE"
+	}
+	return cli.Exit(cli.ExitNotAccepted, fmt.Errorf("%d of %d lines were not accepted; a report says which. With the manifest in place of MANIFEST, and its settings: chartpost backfill report %s MANIFEST"+template+" --out %[3]s.csv",
 		t.Lines-t.Counts[backfill.OutcomeAccepted]-t.Counts[backfill.OutcomeDuplicate], t.Lines, name))
 }
 

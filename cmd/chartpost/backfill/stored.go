@@ -165,13 +165,13 @@ func (m *storedManifest) settings() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// same refuses what is not as it was when the run began.
-func (m *storedManifest) same(run backfill.Run, plan *backfill.Plan) error {
+// same refuses what is not as it was when the run began; advice says what to do.
+func (m *storedManifest) same(run backfill.Run, plan *backfill.Plan, advice string) error {
 	differs := func(a, b *backfill.Source) bool { return (a == nil) != (b == nil) || a != nil && a.SHA256 != b.SHA256 }
 	var faults []error
 	refuse := func(bad bool, what string) {
 		if bad {
-			faults = append(faults, fmt.Errorf("%s not as at the start of run %s, and nothing was sent; take what the run began with, or another --id", what, run.ID))
+			faults = append(faults, fmt.Errorf("%s not as at the start of run %s%s", what, run.ID, advice))
 		}
 	}
 	refuse(plan.Manifest.SHA256 != run.Manifest.SHA256, "the manifest is")
