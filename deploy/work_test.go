@@ -232,6 +232,11 @@ func (s *site) holdLane(e *seen) {
 	if out := s.as(operator, 0, "lane", "ls"); !strings.Contains(out, "paused") {
 		s.t.Errorf("the lane is not paused:\n%s", out)
 	}
+	s.as(operator, 0, "lane", "pause", "--all", "--for", "1h", "--reason", "tried")
+	if out := s.as(operator, 0, "top", "--once"); !strings.Contains(out, "All lanes are paused") || strings.Contains(out, "Workers: not known") || strings.Contains(out, "none is alive") {
+		s.t.Errorf("the overview of an operator:\n%s", out)
+	}
+	s.as(operator, 0, "lane", "resume", "--all")
 	s.as(operator, 0, "lane", "resume", "live", "good-health")
 	s.as(operator, 0, "lane", "limit", "both", "good-health", "none")
 	s.await(e, "held", schemas.StatusAccepted)

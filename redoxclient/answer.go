@@ -21,6 +21,7 @@ type verdict struct {
 	// fatal and transient are MessageHeader.response.code.
 	fatal, transient bool
 	codes            []string
+	paths            []string
 	location         string
 	logIDs           []string
 	errorIDs         []string
@@ -47,6 +48,8 @@ type wireResource struct {
 type wireIssue struct {
 	Severity repeats `json:"severity"`
 	Code     repeats `json:"code"`
+	// Expression is where the issue is, as FHIRPath.
+	Expression repeats `json:"expression"`
 }
 
 type wireEntry struct {
@@ -114,6 +117,14 @@ func (v *verdict) issues(raw repeats) {
 		}
 		for _, code := range codes {
 			v.addCode(code)
+		}
+		for _, path := range issue.Expression.texts() {
+			v.addPath(path)
+		}
+		for _, list := range decodeEach[[]string](&verdict{}, issue.Expression) {
+			for _, path := range list {
+				v.addPath(path)
+			}
 		}
 	}
 }

@@ -68,6 +68,9 @@ type Reply struct {
 	// IssueCodes are the issue codes of an OperationOutcome, or an OAuth error
 	// code; only values of the FHIR value set issue-type and of RFC 6749.
 	IssueCodes []string
+	// Paths are where the issues of an OperationOutcome are, at most 4: elements of FHIR
+	// alone, and no value.
+	Paths []string
 	// ErrorIDs are the IDs of a Data Model answer's Meta.Errors, for asking
 	// Redox about them; only UUIDs and whole numbers, at most 8.
 	ErrorIDs []string
@@ -142,6 +145,9 @@ func (e *Error) Error() string {
 	}
 	if len(e.IssueCodes) > 0 {
 		fmt.Fprintf(&b, ", issues %s", strings.Join(e.IssueCodes, " "))
+	}
+	if len(e.Paths) > 0 {
+		fmt.Fprintf(&b, ", at %s", strings.Join(e.Paths, " "))
 	}
 	if len(e.ErrorIDs) > 0 {
 		fmt.Fprintf(&b, ", error ids %s", strings.Join(e.ErrorIDs, " "))

@@ -17,6 +17,7 @@ func (c *Client) replyError(op Op, ans *answer, kind Kind, code string, cause er
 	return &Error{Kind: kind, Op: op, Where: Answered, Code: code, cause: cause, Reply: Reply{
 		Status:      ans.status,
 		IssueCodes:  v.codes,
+		Paths:       v.paths,
 		ErrorIDs:    v.errorIDs,
 		RetryAfter:  retryAfter(ans.header, c.cfg.Now()),
 		RateLimit:   rateLimit(ans.header),

@@ -10,6 +10,14 @@ var (
 	AdviceAudit   = "if the stream of the audit is missing, run `chartpost setup` with an operator's user; else see " + Flags("prefix", "nats-creds") + " and the permissions of this user"
 )
 
+// AdviceS3At names the endpoint too, where one is set.
+func AdviceS3At(endpoint string) string {
+	if endpoint == "" {
+		return AdviceS3
+	}
+	return AdviceS3 + "; the endpoint is " + endpoint
+}
+
 // Flags lists flags as a person may set them.
 func Flags(names ...string) string {
 	last := len(names) - 1

@@ -84,7 +84,7 @@ func Connect(cfg Config, log *slog.Logger) (*Conn, error) {
 	options = append(append(options, c.listening()...), cfg.Options...)
 	nc, err := nats.Connect(cfg.URL, options...)
 	if err != nil {
-		return nil, connecting(err)
+		return nil, connecting(err, cfg.URL)
 	}
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(apiTimeout))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 )
@@ -65,7 +66,7 @@ func (cfg Config) certificate() (tls.Certificate, error) {
 // words do not say whose certificate it was. A server of TLS 1.3 judges the
 // client's certificate after the handshake: the refusal comes as an alert, or as
 // a connection that has ended before the alert was read.
-func connecting(err error) error {
+func connecting(err error, servers string) error {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return fmt.Errorf("connecting to NATS: the server's certificate is not one that the authorities vouch for: %w", err)
 	}
@@ -75,5 +76,21 @@ func connecting(err error) error {
 	if errors.Is(err, nats.ErrTLS) {
 		return fmt.Errorf("connecting to NATS: TLS failed, or the server refuses this client's certificate after the handshake: %w", err)
 	}
-	return fmt.Errorf("connecting to NATS: %w", err)
+	return fmt.Errorf("connecting to NATS: %w (%s)", err, withoutUsers(servers))
+}
+
+// withoutUsers is a list of servers without what a URL may say of a user.
+func withoutUsers(servers string) string {
+	var all []string
+	for server := range strings.SplitSeq(servers, ",") {
+		server = strings.TrimSpace(server)
+		if at := strings.LastIndexByte(server, '@'); at >= 0 {
+			scheme, _, found := strings.Cut(server, "://")
+			if server = server[at+1:]; found {
+				server = scheme + "://" + server
+			}
+		}
+		all = append(all, server)
+	}
+	return strings.Join(all, ", ")
 }

@@ -18,7 +18,7 @@ const startPatience = time.Minute
 
 var (
 	// errSetup is the end of a Verify that found something missing or unfit.
-	errSetup = errors.New("run `chartpost setup` with the permissions of an administrator")
+	errSetup = errors.New("run `chartpost setup` with an operator's user")
 	// errSilent is that of one, and of the opening of a bucket, that found out
 	// nothing.
 	errSilent = errors.New("JetStream does not answer")

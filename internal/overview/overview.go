@@ -152,7 +152,7 @@ func (v *Viewer) lanes(ctx context.Context, seen []Lane, rates map[schemas.Lane]
 			PerMinute: rates[l.State.Lane], OldestSeconds: -1, EmptySeconds: -1, Why: l.Why.Causes,
 		}
 		held := l.Waiting + l.InHand
-		if rate := float64(line.PerMinute) / rateWindow.Seconds(); rate > 0 {
+		if rate := float64(line.PerMinute) / rateWindow.Seconds(); rate > 0 && held > 0 {
 			line.EmptySeconds = float64(held) / rate
 		}
 		if held > 0 && i < agesOf {

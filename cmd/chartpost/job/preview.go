@@ -71,7 +71,7 @@ func (c *PreviewCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	letter, err := app.Pipeline(source, nil, app.Redox{}, c.Files, c.Message, c.delivery()).Preview(ctx, job)
 	if err != nil {
-		return fmt.Errorf("%w\nif it is about S3: %s", err, cli.AdviceS3)
+		return fmt.Errorf("%w\nif it is about S3: %s", err, cli.AdviceS3At(c.S3.Endpoint))
 	}
 	return c.print(ctx, std, job, letter)
 }

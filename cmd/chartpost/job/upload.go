@@ -87,7 +87,7 @@ func (u uploadFlags) put(ctx context.Context, s app.S3, to schemas.File) error {
 	}
 	_, err = source.Put(ctx, s3source.Upload{Bucket: to.Bucket, Key: to.Key, ContentType: to.ContentType, Body: file, Size: size})
 	if err != nil {
-		return fmt.Errorf("--upload: %w\n%s", err, cli.AdviceS3)
+		return fmt.Errorf("--upload: %w\n%s", err, cli.AdviceS3At(s.Endpoint))
 	}
 	return nil
 }

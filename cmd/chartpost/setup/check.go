@@ -72,7 +72,7 @@ func (c *CheckCmd) checkFiles(ctx context.Context, s app.Settings, r *results) {
 	defer cancel()
 	source, err := app.Source(ctx, s.S3, s.Delivery)
 	if err != nil {
-		r.line("s3", err, cli.AdviceS3)
+		r.line("s3", err, cli.AdviceS3At(c.S3.Endpoint))
 		return
 	}
 	for _, one := range source.Check(ctx) {
@@ -83,7 +83,7 @@ func (c *CheckCmd) checkFiles(ctx context.Context, s app.Settings, r *results) {
 		case one.Fault.Kind == fault.Permanent && one.Fault.Code == "list_forbidden":
 			r.warn(what, one.Fault)
 		default:
-			r.line(what, one.Fault, cli.AdviceS3)
+			r.line(what, one.Fault, cli.AdviceS3At(c.S3.Endpoint))
 		}
 	}
 }

@@ -98,7 +98,7 @@ func (c *Cmd) print(std cli.Streams, o overview.Overview) error {
 	}
 	var text bytes.Buffer
 	if !c.once(std) {
-		text.WriteString("\x1b[H\x1b[2J") // the whole screen anew
+		text.WriteString("\x1b[H\x1b[2J") // clears the screen
 	}
 	if err := write(show.Like(std.Out, &text), o); err != nil {
 		return err
