@@ -33,7 +33,7 @@ type statement struct {
 }
 
 // storeUsers are those of the S3 server; a role's policy is a file of s3/.
-var storeUsers = []string{worker, submitter, operator, "stranger"}
+var storeUsers = []string{worker, submitter, operator, taker, "stranger"}
 
 // policyStore is an S3 server on which every role has the rights of its policy.
 // The server knows policies of buckets and none of users, so that the statements
@@ -50,8 +50,8 @@ func policyStore(t *testing.T) (url string, client func(user string) *s3.Client)
 	must(t, s3dev.Bucket(t.Context(), owner, "other", true))
 	files, err := filepath.Glob(filepath.Join("s3", "*.json"))
 	must(t, err)
-	if len(files) != 3 {
-		t.Fatalf("%d policies, want 3", len(files))
+	if len(files) != 4 {
+		t.Fatalf("%d policies, want 4", len(files))
 	}
 	all := policy{Version: "2012-10-17"}
 	for _, file := range files {
@@ -127,6 +127,12 @@ func TestStorePolicies(t *testing.T) {
 			return err
 		}},
 		{"store", "submitter", stored(testBucket, "outbox/b.pdf")},
+		{"store what a caller sends", "intake", stored(testBucket, "incoming/b.pdf")},
+		{"read what a caller sent", "worker operator intake", get(testBucket, "incoming/b.pdf", nil)},
+		{"remove what a caller sent", "intake", func(ctx context.Context, c *s3.Client) error {
+			_, err := c.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(testBucket), Key: aws.String("incoming/c.pdf")})
+			return err
+		}},
 		{"store elsewhere", "", stored(testBucket, "archive/b.pdf")},
 		{"store in another bucket", "", stored("other", "outbox/b.pdf")},
 		{"delete", "", func(ctx context.Context, c *s3.Client) error {

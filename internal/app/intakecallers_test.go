@@ -23,11 +23,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/devstack/s3dev"
 	"github.com/chartpost/chartpost/internal/stdlog"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -445,4 +448,33 @@ func (w *world) headersOf(name string, contents bool) string {
 		}
 	}
 	return all.String()
+}
+
+// TestIntakeKeepsNoBrokenFile: a caller that goes away in the midst of a file leaves
+// nothing, and neither does a file that may not leave.
+func TestIntakeKeepsNoBrokenFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	folder := strings.ToLower(t.Name())
+	d := w.intake(func(s *IntakeSettings) { s.Doors.Uploads = testBucket + "/" + folder + "/" })
+	conn := d.raw()
+	if _, err := io.WriteString(conn, "POST /v1/files?name=a.pdf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("%PDF", 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	devtest.Until(t, "the intake notices", patienceOfTests, func() bool { return strings.Contains(d.log.String(), `"code":"body_unreadable"`) })
+	if code, body := d.ask("POST", "/v1/files?name=a.pdf", append([]byte("\x7fELF"), document(5000, "a")...)); code != 422 || !strings.Contains(body, `"code":"file_`) {
+		t.Errorf("a program: %d %s", code, body)
+	}
+	if code, body := d.ask("POST", "/v1/files?name=a.pdf&sha256="+sha(nil), document(5000, "a")); code != 422 || !strings.Contains(body, "file_hash_mismatch") {
+		t.Errorf("other bytes: %d %s", code, body)
+	}
+	client := s3dev.Client(w.settings.S3.Endpoint, s3dev.Options{})
+	out, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(testBucket), Prefix: aws.String(folder)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range out.Contents {
+		t.Errorf("%s of %d bytes is there", aws.ToString(one.Key), aws.ToInt64(one.Size))
+	}
 }

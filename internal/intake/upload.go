@@ -71,9 +71,11 @@ func (u *Uploads) Take(ctx context.Context, up Upload) (schemas.File, error) {
 	body := &summed{from: up.Body, hash: sha256.New()}
 	pin, err := u.store.Store(ctx, file, body, up.Size)
 	switch {
-	case body.err != nil:
-		return schemas.File{}, body.err // the caller's end of it
+	case body.err != nil: // the caller's end of it
+		u.removeBroken(ctx, file)
+		return schemas.File{}, body.err
 	case err != nil:
+		u.remove(ctx, file, pipeline.Pin{})
 		return schemas.File{}, storeRefusal(err)
 	}
 	sum := hex.EncodeToString(body.hash.Sum(nil))
@@ -113,6 +115,19 @@ func (u *Uploads) remove(ctx context.Context, file schemas.File, pin job.Pin) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
 	defer cancel()
 	_ = u.store.Remove(ctx, file, pin)
+}
+
+// brokenPause is how long a store may take to notice that a file has ended too early.
+const brokenPause = time.Second
+
+// removeBroken removes what a store has made of a file that was cut off. Some stores keep
+// the part that came (versitygw 1.x, seen with a body without a signature), and may do so
+// only a moment later.
+func (u *Uploads) removeBroken(ctx context.Context, file schemas.File) {
+	ctx = context.WithoutCancel(ctx)
+	u.remove(ctx, file, pipeline.Pin{})
+	sleep(ctx, brokenPause)
+	u.remove(ctx, file, pipeline.Pin{})
 }
 
 var (
