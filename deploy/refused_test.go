@@ -33,7 +33,8 @@ var refusals = []struct {
 	{worker, "pub", "$JS.API.STREAM.INFO.OTHER"},
 	{worker, "pub", "$JS.API.INFO"},
 	{worker, "pub", "$JS.API.ACCOUNT.PURGE.CHARTPOST"},
-	// It publishes no job, and reads or removes no event and no dead letter.
+	// It publishes no job, reads no dead letter and makes no consumer of events, and
+	// removes neither.
 	{worker, "pub", "chartpost.jobs.live.good-health"},
 	{worker, "pub", "chartpost.jobs.backfill.good-health"},
 	{worker, "pub", "chartpost.due.live.good-health"},
@@ -43,13 +44,16 @@ var refusals = []struct {
 	{worker, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_DEAD.one.chartpost.dead.>"},
 	{worker, "pub", "$JS.API.CONSUMER.MSG.NEXT.CHARTPOST_EVENTS.archive"},
 	{worker, "pub", "$JS.API.STREAM.MSG.GET.CHARTPOST_DEAD"},
-	{worker, "pub", "$JS.API.STREAM.MSG.GET.CHARTPOST_EVENTS"},
 	{worker, "pub", "$JS.API.DIRECT.GET.CHARTPOST_DEAD.chartpost.dead.live.good-health"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_DEAD"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_EVENTS"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_DUE"},
 	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_ENDED"},
 	{worker, "pub", "$JS.API.STREAM.PURGE.CHARTPOST_ENDED"},
+	{worker, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_INDEX"},
+	{worker, "pub", "$JS.API.STREAM.PURGE.CHARTPOST_INDEX"},
+	{worker, "pub", "$JS.API.DIRECT.GET.CHARTPOST_INDEX"},
+	{worker, "pub", "$JS.API.STREAM.UPDATE.CHARTPOST_INDEX"},
 	{worker, "pub", "$JS.API.STREAM.PURGE.KV_CHARTPOST_LEDGER"},
 	{worker, "sub", "chartpost.jobs.>"},
 	{worker, "sub", "chartpost.later.>"},
