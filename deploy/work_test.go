@@ -356,14 +356,14 @@ func (s *site) look() {
 // index: a worker builds a segment of the job index, and an operator asks it.
 func (s *site) index() {
 	s.t.Helper()
-	js, err := jetstream.New(s.connect(worker), jetstream.WithPublishAsyncMaxPending(jobindex.MostEvents))
+	js, err := jetstream.New(s.connect(worker))
 	must(s.t, err)
 	for i := range jobindex.MostEvents {
 		d := schemas.EventData{JobID: fmt.Sprint("indexed-", i), Class: schemas.Live, Destination: "good-health", Status: schemas.StatusUploaded, Correlation: map[string]string{"order": fmt.Sprint(i)}}
 		e := schemas.NewEvent(s.prefix, d, time.Now())
 		data, err := e.Encode()
 		must(s.t, err)
-		_, err = js.PublishAsync(schemas.EventSubject(s.prefix, e.Lane(), d.Status), data)
+		_, err = js.PublishAsync(schemas.EventSubject(s.prefix, e.Lane(), d.Status), data, jetstream.WithStallWait(patience))
 		must(s.t, err)
 	}
 	<-js.PublishAsyncComplete()

@@ -1,7 +1,9 @@
 package joblist_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +200,33 @@ func TestWhatIsNoEvent(t *testing.T) {
 	w.stock()
 	w.build()
 	w.holds("around it", 1)
+}
+
+// TestTheIndexHoldsHashesAlone: no id, destination, reason or correlation stands in it.
+func TestTheIndexHoldsHashesAlone(t *testing.T) {
+	w := newWorld(t)
+	planted := []string{"Zebedee", "ward-seven", "order", "good-health", "clinic-4711", "file_missing", "first-", "failed"}
+	w.tell("Zebedee", schemas.StatusFailed, with("order", "Zebedee", "ward-seven", "b"), to("clinic-4711", schemas.Live))
+	w.fill("first", jobindex.MostEvents)
+	if p := w.build(); p.Segments != 1 {
+		t.Fatalf("%+v", p)
+	}
+	msg, err := w.stream(indexStream).GetMsg(t.Context(), 1)
+	must(t, err)
+	said := msg.Subject + fmt.Sprint(msg.Header) + string(msg.Data)
+	for _, word := range planted {
+		if strings.Contains(said, word) {
+			t.Errorf("%q stands in the index", word)
+		}
+	}
+	// Two segments of the same events are not alike.
+	must(t, w.stream(indexStream).DeleteMsg(t.Context(), 1))
+	w.build()
+	again, err := w.stream(indexStream).GetMsg(t.Context(), 2)
+	must(t, err)
+	if bytes.Equal(again.Data[100:200], msg.Data[100:200]) {
+		t.Error("the hashes have no salt")
+	}
 }
 
 // TestRun builds behind the events, and begins again where another had the tenure.

@@ -82,7 +82,7 @@ func (w *world) make(n int) {
 		e := schemas.NewEvent(prefix, d, time.Now())
 		data, err := e.Encode()
 		must(w.t, err)
-		_, err = w.js.PublishMsgAsync(natsMsg(schemas.EventSubject(prefix, e.Lane(), status), map[string][]string{jetstream.MsgIDHeader: {e.ID}}, data))
+		_, err = w.js.PublishMsgAsync(natsMsg(schemas.EventSubject(prefix, e.Lane(), status), map[string][]string{jetstream.MsgIDHeader: {e.ID}}, data), jetstream.WithStallWait(limit))
 		must(w.t, err)
 	}
 	<-w.js.PublishAsyncComplete()

@@ -117,7 +117,7 @@ func (w *world) fill(name string, n int) {
 		e := schemas.NewEvent(prefix, w.event(fmt.Sprintf("%s-%d", name, i), schemas.StatusAccepted, with("order", fmt.Sprintf("%s-%d", name, i))), time.Now())
 		data, err := e.Encode()
 		must(w.t, err)
-		last, err = w.js.PublishAsync(schemas.EventSubject(prefix, e.Lane(), e.Data.Status), data)
+		last, err = w.js.PublishAsync(schemas.EventSubject(prefix, e.Lane(), e.Data.Status), data, jetstream.WithStallWait(limit))
 		must(w.t, err)
 	}
 	<-w.js.PublishAsyncComplete()

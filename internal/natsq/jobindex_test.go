@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/chartpost/chartpost/internal/jobindex"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -18,7 +20,7 @@ func TestWhatTheIndexMayNotDo(t *testing.T) {
 		e := schemas.NewEvent("chartpost", schemas.EventData{JobID: "a", Class: schemas.Live, Destination: "good-health", Status: schemas.StatusUploaded}, time.Now())
 		data, err := e.Encode()
 		must(t, err)
-		_, err = admin.js.PublishAsync(schemas.EventSubject("chartpost", lane1, e.Data.Status), data)
+		_, err = admin.js.PublishAsync(schemas.EventSubject("chartpost", lane1, e.Data.Status), data, jetstream.WithStallWait(limit))
 		must(t, err)
 	}
 	<-admin.js.PublishAsyncComplete()
