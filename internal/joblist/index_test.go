@@ -192,6 +192,26 @@ func TestEventsOfAnotherStream(t *testing.T) {
 	}
 }
 
+// TestEventsThatACrashTook: a server that lost its last events uses their sequences again.
+// A segment of the lost ones does not know those that are there now.
+func TestEventsThatACrashTook(t *testing.T) {
+	w := stocked(t)
+	second, err := w.stream(indexStream).GetMsg(t.Context(), 2)
+	must(t, err)
+	fields := strings.Fields(second.Header.Get("Chartpost-Span"))
+	fields[3] = fmt.Sprint(time.Now().UnixNano()) // the last event was stored at another time
+	stale := nats.Header{"Chartpost-Span": {strings.Join(fields, " ")}}
+	for range 2 {
+		_, err = w.js.PublishMsg(t.Context(), natsMsg(second.Subject, stale, second.Data[:18]))
+		must(t, err)
+	}
+	w.holds("lost", jobindex.MostEvents)
+	if p := w.build(); p.Segments != 1 || p.Events != jobindex.MostEvents {
+		t.Errorf("%+v", p)
+	}
+	w.holds("built again", 0)
+}
+
 // TestWhatIsNoEvent is passed over.
 func TestWhatIsNoEvent(t *testing.T) {
 	w := newWorld(t)
