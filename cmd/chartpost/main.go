@@ -24,7 +24,8 @@ import (
 )
 
 // CLI is the whole command line. Each flag without the tag percall is also an environment
-// variable (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file.
+// variable (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file. It has
+// many fields because each family of commands is one.
 type CLI struct {
 	Globals cli.Globals `embed:""`
 

@@ -47,7 +47,7 @@ type Query struct {
 	Limit int
 }
 
-// Job is a line of the list.
+// Job is a line of the list. It has many fields because it is what --json prints.
 type Job struct {
 	JobID       string        `json:"job_id"`
 	Destination string        `json:"destination"`
