@@ -11,12 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/jobindex"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/schemas"
@@ -66,6 +68,7 @@ func (s *site) doAll(unused string) {
 	s.outcomes()
 	s.rarely()
 	s.look()
+	s.index()
 	stop()
 	stopSecond()
 	s.as(operator, 0, "setup", "--lease", "30s")
@@ -356,6 +359,32 @@ func (s *site) look() {
 	}
 }
 
+// index: a worker builds a segment of the job index, and an operator asks it.
+func (s *site) index() {
+	s.t.Helper()
+	js, err := jetstream.New(s.connect(worker))
+	must(s.t, err)
+	for i := range jobindex.MostEvents {
+		d := schemas.EventData{JobID: fmt.Sprint("indexed-", i), Class: schemas.Live, Destination: "good-health", Status: schemas.StatusUploaded, Correlation: map[string]string{"order": fmt.Sprint(i)}}
+		e := schemas.NewEvent(s.prefix, d, time.Now())
+		data, err := e.Encode()
+		must(s.t, err)
+		_, err = js.PublishAsync(schemas.EventSubject(s.prefix, e.Lane(), d.Status), data, jetstream.WithStallWait(patience))
+		must(s.t, err)
+	}
+	<-js.PublishAsyncComplete()
+	queue, err := app.Queue(s.natsAs(worker), "index", (&devtest.Log{}).Logger())
+	must(s.t, err)
+	defer queue.Close()
+	for range 2 { // one builds, the next sees what was built
+		_, err = queue.Index().Build(s.t.Context(), func() bool { return true })
+		must(s.t, err)
+	}
+	if out := s.as(operator, 0, "jobs", "ls", "--correlation", "order=7", "--json"); !strings.Contains(out, `"job_id":"indexed-7"`) {
+		s.t.Errorf("the job is not listed:\n%s", out)
+	}
+}
+
 // rarely: requests that are made only where a server was killed at the wrong
 // moment, where what is listed is removed meanwhile, where setup changes a stream
 // in what would change the audit too, or once an hour to move records of the
@@ -373,6 +402,8 @@ func (s *site) rarely() {
 		{worker, "$JS.API.DIRECT.GET.KV_" + upper + "_CONTROL.$KV." + upper + "_CONTROL.fleet", ""},
 		{worker, "$KV." + upper + "_CONTROL.unserved", ""},
 		{worker, "$JS.API.CONSUMER.INFO.KV_" + upper + "_CONTROL.one", ""},
+		{worker, "$JS.API.CONSUMER.INFO." + upper + "_INDEX.one", ""},
+		{operator, "$JS.API.CONSUMER.INFO." + upper + "_INDEX.one", ""},
 		{worker, s.prefix + ".ended.chunk.0.0", ""},
 		{worker, s.prefix + ".ended.page.x", ""},
 		{worker, "$JS.API.DIRECT.GET.KV_" + upper + "_LEDGER", `{"seq":1}`},

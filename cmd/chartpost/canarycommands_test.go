@@ -31,7 +31,7 @@ func (a *aviary) operator() {
 		a.do(cli.ExitOK, "status", id, "--json")
 	}
 	for _, args := range []string{
-		"watch", "top --once", "top --once --json", "dead ls --list", "dead ls --summary --json", "lane ls", "lane ls --json", "lane budget", "lane budget --json", "lane limit live good-health 3", "lane limit live good-health none --json",
+		"watch", "jobs ls", "jobs ls --json", "top --once", "top --once --json", "dead ls --list", "dead ls --summary --json", "lane ls", "lane ls --json", "lane budget", "lane budget --json", "lane limit live good-health 3", "lane limit live good-health none --json",
 		"lane pause backfill good-health --for 1h --reason quiet", "lane resume backfill good-health --json",
 		"events export", "events export --format csv", "dead ls", "dead ls --json", "dead ls --destination ~misaddressed",
 		"dead show missing", "dead show missing --json", "dead show poison-0", "dead show misaddressed --json", "dead show missing --show-content",

@@ -25,7 +25,8 @@ import (
 )
 
 // CLI is the whole command line. Each flag without the tag percall is also an environment
-// variable (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file.
+// variable (CHARTPOST_ and the flag's name in capitals) and a key of the YAML file. It has
+// many fields because each family of commands is one.
 type CLI struct {
 	Globals cli.Globals `embed:""`
 
@@ -34,6 +35,7 @@ type CLI struct {
 	Intake     intake.Cmd      `cmd:"" help:"Take jobs over HTTP and NATS from programs without rights on the queue."`
 	Send       job.SendCmd     `cmd:"" help:"Publish one job and follow it to its end."`
 	Status     job.StatusCmd   `cmd:"" help:"Tell all that is known of one job."`
+	Jobs       job.JobsCmd     `cmd:"" help:"List jobs."`
 	Top        top.Cmd         `cmd:"" help:"Show how everything stands: workers, lanes, dead letters, budget, runs."`
 	Watch      events.WatchCmd `cmd:"" help:"Print events as they come."`
 	Events     events.Cmd      `cmd:"" help:"Export events, and say who may read them."`

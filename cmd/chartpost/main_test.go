@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/chartpost/chartpost/internal/devstack"
@@ -53,7 +55,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "patient.json"), samples.Patient(), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "unsaid": unsaid},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "unsaid": unsaid, "nostream": noStream},
 	})
 }
 
@@ -105,11 +107,24 @@ func unsaid(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// noStream removes a stream, as an administrator can.
+func noStream(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: nostream NAME")
+	}
+	nc, err := nats.Connect(ts.Getenv("CHARTPOST_NATS_URL"))
+	ts.Check(err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	ts.Check(err)
+	ts.Check(js.DeleteStream(ts.Value(scriptTest{}).(testing.TB).Context(), args[0]))
+}
+
 // world starts NATS, an S3 server and the simulator, and gives the variables
 // that reach them.
 func world(t *testing.T) []string {
 	t.Helper()
-	nats := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
+	queue := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
 	options := s3dev.Options{Dir: t.TempDir(), Users: []s3dev.User{{AccessKey: "stranger", SecretKey: "stranger-secret"}}}
 	s3 := devtest.Process(t, s3dev.StartProcess, options)
 	if err := s3dev.Bucket(t.Context(), s3dev.Client(s3.URL(), options), "reports", false); err != nil {
@@ -140,7 +155,7 @@ func world(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	return []string{
-		"CHARTPOST_NATS_URL=" + nats.URL(),
+		"CHARTPOST_NATS_URL=" + queue.URL(),
 		"TAKEN=" + strings.TrimPrefix(s3.URL(), "http://"), // an address that is in use
 		"CHARTPOST_S3_ENDPOINT=" + s3.URL(), "CHARTPOST_S3_PATH_STYLE=true", "CHARTPOST_S3_BUCKETS=reports",
 		"CHARTPOST_REDOX_ENVIRONMENT=Development",

@@ -225,6 +225,7 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	about.Add("lanes", func() health.Check { return lanesCheck(intake.Standing()) })
 	watching.Watch(telemetry.Parts{Worker: lookAtAll(w.Look, intake.Standing), Unserved: unservedLanes(intake.Standing), Shut: w.Shut, Oldest: queue.Oldest, Token: tokens.Times, Budget: requests.standing})
 	open.push("ledger's archive", archiving(queue, intake, log))
+	open.push("job index", indexing(queue, intake, log))
 	open.push("announcement", announcing(announcer{queue: queue, worker: w, requests: requests, log: log, base: diagnosis.Worker{Name: name}}))
 	about.Enter(health.Working)
 	defer context.AfterFunc(ctx, func() { about.Enter(health.Stopping) })()

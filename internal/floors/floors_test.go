@@ -79,8 +79,11 @@ var house = map[string]room{
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {rooms: []string{"internal/job", "schemas", "internal/fault", "pipeline"}},
 	"internal/redoxgate": {rooms: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/intake", "internal/diagnosis", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive"}},
+	"internal/natsq":     {rooms: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/intake", "internal/diagnosis", "internal/fault", "internal/insist", "internal/jobindex", "internal/versioned", "internal/ledger/archive"}},
 	"internal/ledger":    {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/insist", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
+	// Where the events of a job are, and which jobs there are.
+	"internal/jobindex": {rooms: []string{"schemas"}, shut: network},
+	"internal/joblist":  {rooms: []string{"schemas", "internal/job", "internal/jobindex", "internal/versioned"}, shut: network},
 	// What leaves the ledger's bucket, packed.
 	"internal/ledger/archive": {shut: network},
 	"internal/ledger/measure": {rooms: []string{"internal/job", "internal/devstack", "internal/ledger", "internal/ledger/archive", "internal/natsq", "schemas"}},
@@ -117,6 +120,7 @@ var house = map[string]room{
 
 	// The wiring.
 	"internal/app": {rooms: []string{
+		"internal/jobindex",
 		"internal/job",
 		"schemas", "redoxclient", "pipeline", "pipeline/compose", "pipeline/guard", "worker",
 		"internal/diagnosis", "internal/health", "internal/telemetry", "internal/budget", "internal/ledger", "internal/ledger/archive", "internal/natsq", "internal/redoxgate", "internal/s3source",
@@ -137,7 +141,7 @@ var house = map[string]room{
 	"cmd/chartpost/intake": {rooms: []string{"internal/app", "internal/cli"}, shut: servers},
 	"cmd/chartpost/job": {rooms: []string{
 		"internal/job",
-		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/overview",
+		"schemas", "worker", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/cli", "internal/deadletter", "internal/diagnosis", "internal/jobindex", "internal/joblist", "internal/overview",
 		"internal/ledger", "internal/natsq", "internal/s3source", "internal/show", "internal/timeline",
 	}, shut: servers},
 	"cmd/chartpost/lane":    {rooms: []string{"schemas", "worker", "internal/app", "internal/cli", "internal/diagnosis", "internal/natsq", "internal/overview", "internal/show"}, shut: servers},

@@ -29,7 +29,6 @@ const (
 // stillAbove are the packages and types above a bound, and by how much. A number may go
 // down and not up: lower it with the code, and remove what is within the bound.
 var stillAbove = map[string]int{
-	"fields of cmd/chartpost.CLI":               17,
 	"fields of cmd/chartpost/backfill.runCmd":   18,
 	"fields of cmd/chartpost/job.jobFlags":      14,
 	"fields of cmd/chartpost/job.jobStatus":     22,

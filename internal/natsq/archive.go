@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -157,55 +156,22 @@ func (b archiveBucket) At(ctx context.Context, revision uint64) (archive.Record,
 // several asks for a batch of records. more is false when each has returned false,
 // or where there are none. A record that was deleted has no value.
 func (b archiveBucket) several(ctx context.Context, question any, each func(archive.Record) bool) (more bool, err error) {
-	body, err := json.Marshal(question)
-	if err != nil {
-		return false, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	inbox := b.conn.nc.NewInbox()
-	sub, err := b.conn.nc.SubscribeSync(inbox)
-	if err != nil {
-		return false, err
-	}
-	defer sub.Unsubscribe()
-	if err := b.conn.nc.PublishRequest("$JS.API.DIRECT.GET."+bucketStream(b.name), inbox, body); err != nil {
-		return false, err
-	}
-	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return false, err
+	var unread error
+	more, err = b.conn.directBatch(ctx, bucketStream(b.name), question, func(msg *nats.Msg) bool {
+		var record archive.Record
+		if record, unread = b.record(msg); unread != nil {
+			return false
 		}
-		switch status := msg.Header.Get("Status"); {
-		case status == "204":
-			return true, nil
-		case status == "404":
-			return false, nil
-		case status != "":
-			return false, fmt.Errorf("the bucket answered %s", status)
-		case len(msg.Header) == 0:
-			return false, nats.ErrNoResponders
-		}
-		record, err := b.record(msg)
-		if err != nil {
-			return false, err
-		}
-		if !each(record) {
-			return false, nil
-		}
-	}
+		return each(record)
+	})
+	return more, errors.Join(unread, err)
 }
 
 // record reads one message of an answer.
 func (b archiveBucket) record(msg *nats.Msg) (archive.Record, error) {
-	revision, err := strconv.ParseUint(msg.Header.Get("Nats-Sequence"), 10, 64)
+	revision, stored, err := placeOf(msg)
 	if err != nil {
-		return archive.Record{}, fmt.Errorf("a sequence: %w", err)
-	}
-	stored, err := time.Parse(time.RFC3339Nano, msg.Header.Get("Nats-Time-Stamp"))
-	if err != nil {
-		return archive.Record{}, fmt.Errorf("a time: %w", err)
+		return archive.Record{}, err
 	}
 	return archive.Record{
 		Key: strings.TrimPrefix(msg.Header.Get("Nats-Subject"), b.subject("")), Value: valueOf(msg.Header, msg.Data), Revision: revision, Stored: stored,

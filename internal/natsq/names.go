@@ -16,6 +16,7 @@ const (
 	ended   = "ENDED"
 	control = "CONTROL"
 	audit   = "AUDIT"
+	index   = "INDEX"
 	// claims is the bucket of what programs have submitted to the intake.
 	claims = "INTAKE"
 )

@@ -116,6 +116,34 @@ func (c *Conn) archive(l Layout) jetstream.StreamConfig {
 	return cfg
 }
 
+// jobIndex is the stream of the job index. Its segments are as old as the last of their
+// events, or younger, so that they live as long.
+func (c *Conn) jobIndex(l Layout) jetstream.StreamConfig {
+	cfg := jetstream.StreamConfig{
+		Name:         c.stream(index),
+		Description:  "Chartpost: an index of the events, in hashes; what is lost of it is built again",
+		Subjects:     []string{segmentStore{c}.subject()},
+		Storage:      jetstream.FileStorage,
+		Replicas:     l.Replicas,
+		MaxBytes:     -1,
+		MaxAge:       l.EventsAge,
+		Duplicates:   2 * time.Minute,
+		AllowDirect:  true,
+		MaxConsumers: readConsumers,
+	}
+	if l.EventsAge > 0 {
+		cfg.Duplicates = min(cfg.Duplicates, l.EventsAge)
+	}
+	if l.EventsBytes > 0 {
+		// More than the segments of that many bytes of events take.
+		cfg.MaxBytes = max(l.EventsBytes/4, leastIndexBytes)
+	}
+	return cfg
+}
+
+// leastIndexBytes is room for a few of the largest segments.
+const leastIndexBytes = 4 << 20
+
 // metaEndedAge is on the ledger's stream and tells the writers of records how
 // long that of a job that has ended is kept.
 const metaEndedAge = "chartpost.ended-age"

@@ -43,7 +43,7 @@ func (c *Conn) setup(ctx context.Context, layout Layout, dry bool) ([]Change, er
 	if err := c.verifyVersion(); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(c.streams(layout), c.buckets(layout), []jetstream.StreamConfig{c.archive(layout)})
+	all := slices.Concat(c.streams(layout), c.buckets(layout), []jetstream.StreamConfig{c.archive(layout), c.jobIndex(layout)})
 	if err := c.refuseOldLayout(ctx); err != nil {
 		return nil, err
 	}

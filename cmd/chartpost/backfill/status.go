@@ -107,7 +107,7 @@ func (c *statusCmd) print(std cli.Streams, all []status.Status) error {
 }
 
 // printEnd tells how a run has ended.
-func printEnd(std cli.Streams, name string, t backfill.Tally, followed) error {
+func printEnd(std cli.Streams, name string, t backfill.Tally, followed bool) error {
 	if _, err := fmt.Fprintln(std.Out, t); err != nil {
 		return err
 	}

@@ -64,7 +64,17 @@ func (c *CheckCmd) checkQueue(ctx context.Context, s app.Settings, r *results, l
 		return
 	}
 	defer queue.Close()
-	r.line("nats streams and buckets", queue.Verify(ctx), cli.AdviceStreams)
+	err = queue.Verify(ctx)
+	r.line("nats streams and buckets", err, cli.AdviceStreams)
+	if err != nil {
+		return
+	}
+	// Jobs are delivered without it.
+	if err := queue.VerifyIndex(ctx); err != nil {
+		r.warn("nats job index", err)
+	} else {
+		r.line("nats job index", nil, "")
+	}
 }
 
 func (c *CheckCmd) checkFiles(ctx context.Context, s app.Settings, r *results) {
