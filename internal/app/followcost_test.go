@@ -47,7 +47,9 @@ func TestFollowingCostsDeliveriesLittle(t *testing.T) {
 	for i := range 500 {
 		w.accept(sent{id: fmt.Sprint("old-", i), destination: uuid.NewString(), at: time.Now().Add(-24 * time.Hour)})
 	}
-	settings := w.followSettings(func(s *FollowSettings) { s.Budget, s.Outcome.Share, s.Times = w.settings.Budget, 0.05, outcome.Times{Slice: time.Minute} })
+	settings := w.followSettings(func(s *FollowSettings) {
+		s.Budget, s.Outcome.Share, s.Times = w.settings.Budget, 0.05, outcome.Times{Slice: time.Minute}
+	})
 	settings.Outcome.Environment = w.api.EnvironmentID("Development")
 	w.follower(settings)
 	devtest.Until(t, "it searches", patienceOfTests, func() bool { return w.countPlatform() > 0 })
