@@ -251,6 +251,31 @@ var refusals = []struct {
 	{caller, "sub", "chartpost.events.>"},
 	{caller, "sub", "_R_.>"},
 	{caller, "sub", ">"},
+	{operator, "pub", "$KV.CHARTPOST_OUTCOMES.cursor"},
+	{operator, "pub", "$JS.API.STREAM.MSG.DELETE.KV_CHARTPOST_OUTCOMES"},
+
+	// A follower takes no job, makes and removes no stream, and tells nothing but
+	// outcomes, and that a held job was accepted.
+	{follower, "pub", "chartpost.jobs.live.good-health"},
+	{follower, "pub", "chartpost.later.good-health.one"},
+	{follower, "pub", "chartpost.dead.live.good-health"},
+	{follower, "pub", "chartpost.audit.lane-paused"},
+	{follower, "pub", "chartpost.events.live.good-health.failed"},
+	{follower, "pub", "chartpost.events.live.good-health.unknown"},
+	{follower, "pub", "chartpost.lanes"},
+	{follower, "pub", "$JS.API.STREAM.CREATE.KV_CHARTPOST_OUTCOMES"},
+	{follower, "pub", "$JS.API.STREAM.UPDATE.KV_CHARTPOST_OUTCOMES"},
+	{follower, "pub", "$JS.API.STREAM.DELETE.CHARTPOST_EVENTS"},
+	{follower, "pub", "$JS.API.STREAM.PURGE.CHARTPOST_EVENTS"},
+	{follower, "pub", "$JS.API.STREAM.MSG.DELETE.CHARTPOST_EVENTS"},
+	{follower, "pub", "$JS.API.STREAM.MSG.DELETE.KV_CHARTPOST_LEDGER"},
+	{follower, "pub", "$JS.API.CONSUMER.MSG.NEXT.CHARTPOST_JOBS.live-good-health"},
+	{follower, "pub", "$JS.API.CONSUMER.CREATE.CHARTPOST_JOBS.one.chartpost.jobs.live.good-health"},
+	{follower, "pub", "$JS.ACK.CHARTPOST_JOBS.live-good-health.1.1.1.1.0"},
+	{follower, "pub", "$KV.CHARTPOST_CONTROL.lane.live.good-health"},
+	{follower, "pub", "$KV.CHARTPOST_CONTROL.tenure"},
+	{follower, "sub", "chartpost.jobs.>"},
+	{follower, "sub", ">"},
 }
 
 // TestRolesAreRefusedTheRest tries each of the refusals on a server that has the

@@ -86,7 +86,8 @@ func (a *aviary) listen() {
 	for subject, handler := range map[string]nats.MsgHandler{
 		"chartpost.events.>": whole("an event"), "chartpost.audit.>": whole("the audit"),
 		"$KV.CHARTPOST_LEDGER.>": whole("the ledger"), "$KV.CHARTPOST_CONTROL.>": whole("the control bucket"),
-		"chartpost.dead.>": ours("a dead letter's headers"), "chartpost.later.>": ours("a schedule's headers"),
+		"$KV.CHARTPOST_OUTCOMES.>": whole("the bucket of outcomes"),
+		"chartpost.dead.>":         ours("a dead letter's headers"), "chartpost.later.>": ours("a schedule's headers"),
 	} {
 		if _, err := nc.Subscribe(subject, handler); err != nil {
 			a.t.Fatal(err)
@@ -116,6 +117,7 @@ func TestNoPatientDataInTheCommands(t *testing.T) {
 	a.jobs()
 	a.operator()
 	a.intake()
+	a.outcomes()
 	a.archive()
 	a.mistakes()
 	a.endpoints()
@@ -124,7 +126,7 @@ func TestNoPatientDataInTheCommands(t *testing.T) {
 	a.look("the spans", a.spans.text())
 
 	for where, least := range map[string]int{
-		"an event": 15, "the audit": 20, "the ledger": 15, "the control bucket": 3, "a dead letter's headers": 7, "a schedule's headers": 1,
+		"an event": 15, "the audit": 20, "the ledger": 15, "the control bucket": 3, "the bucket of outcomes": 3, "a dead letter's headers": 7, "a schedule's headers": 1,
 	} {
 		if a.seen[where] < least {
 			t.Errorf("%s was read %d times: too little to prove anything", where, a.seen[where])

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"github.com/chartpost/chartpost/internal/cli"
 	"io"
 	"net/http"
 	"os/exec"
@@ -10,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 )
 

@@ -143,7 +143,7 @@ func world(t *testing.T) []string {
 	if err := os.WriteFile(userKey, user.PEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	logs := platform.New(platform.Config{})
+	logs := platform.New(platform.Config{Note: canary})
 	sim, err := redoxsim.New(redoxsim.Config{Clients: []redoxsim.Client{client.Client, user.Client}, Platform: logs, Destinations: []string{"good-health", "other"}})
 	if err != nil {
 		t.Fatal(err)

@@ -137,7 +137,7 @@ func TestNoFlagTakesASecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	sounds := regexp.MustCompile(`key|cred|secret|pass|token|seed|auth`)
-	public := []string{"redox-key-id", "redox-token-url", "redox-token-audience", "inventory-keys", "key"}
+	public := []string{"redox-key-id", "outcome-key-id", "redox-token-url", "redox-token-audience", "inventory-keys", "key"}
 	files := 0
 	cli.EachFlag(parser.Model.Node, func(f *kong.Flag) {
 		switch {

@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"errors"
+
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/schemas"
 )

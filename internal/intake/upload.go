@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"github.com/chartpost/chartpost/internal/job"
 	"hash"
 	"io"
 	"path"
@@ -17,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/chartpost/chartpost/internal/fault"
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/pipeline/guard"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -75,7 +75,7 @@ func (u *Uploads) Take(ctx context.Context, up Upload) (schemas.File, error) {
 		u.removeBroken(ctx, file)
 		return schemas.File{}, body.err
 	case err != nil:
-		u.remove(ctx, file, pipeline.Pin{})
+		u.remove(ctx, file, job.Pin{})
 		return schemas.File{}, storeRefusal(err)
 	}
 	sum := hex.EncodeToString(body.hash.Sum(nil))
@@ -125,9 +125,9 @@ const brokenPause = time.Second
 // only a moment later.
 func (u *Uploads) removeBroken(ctx context.Context, file schemas.File) {
 	ctx = context.WithoutCancel(ctx)
-	u.remove(ctx, file, pipeline.Pin{})
+	u.remove(ctx, file, job.Pin{})
 	sleep(ctx, brokenPause)
-	u.remove(ctx, file, pipeline.Pin{})
+	u.remove(ctx, file, job.Pin{})
 }
 
 var (

@@ -1,9 +1,9 @@
 package timeline
 
 import (
-	"github.com/chartpost/chartpost/internal/job"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/schemas"
 )
