@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/samples"
 )
@@ -83,7 +83,7 @@ func TestBackfillFaults(t *testing.T) {
 	twice := file("twice.csv", []byte(head+strings.Join(lines, "")+"1"+good))
 	manifest := file("archive.csv", []byte(head+strings.Join(lines, "")))
 
-	var plan backfill.Plan
+	var plan planning.Plan
 	said := command(cli.ExitUsage, "backfill", "plan", twice, "--template", template, "--head", "--json")
 	if err := json.NewDecoder(strings.NewReader(said)).Decode(&plan); err != nil {
 		t.Fatalf("%v\n%s", err, said)

@@ -130,8 +130,8 @@ func newSmall(t *testing.T, to ...string) *small {
 // begin makes the run's record, of some lines where only is set.
 func (w *small) begin() {
 	w.t.Helper()
-	survey, plan := w.survey()
-	w.run.Manifest, w.run.Lines, w.run.LastLine = plan.Manifest, plan.Lines, survey.LastLine()
+	survey, source, lines := w.survey()
+	w.run.Manifest, w.run.Lines, w.run.LastLine = source, lines, survey.LastLine()
 	w.bucket = newShelf()
 	if err := CreateRun(w.t.Context(), w.bucket, w.run); err != nil {
 		w.t.Fatal(err)
@@ -160,25 +160,30 @@ func (w *small) open(context.Context) (*Opened, error) {
 	return &Opened{r, recipe, io.NopCloser(nil)}, err
 }
 
-func (w *small) survey() (*Survey, *Plan) {
+// survey reads the manifest as planning does.
+func (w *small) survey() (*Survey, Source, int64) {
 	w.t.Helper()
 	opened, err := w.open(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := NewSurvey(w.run.ID, w.only)
-	plan, err := Make(w.t.Context(), opened.Reader, opened.Recipe, Options{
-		Goroutines: 1, Start: w.run.StartedAt, FileLimit: 1 << 30, Dir: w.t.TempDir(), Salt: []byte("s"), Survey: s,
-	})
-	if err != nil || plan.Faulty > 0 {
-		w.t.Fatal(err, plan)
+	s, lines := NewSurvey(w.run.ID, w.only), int64(0)
+	for line, err := range manifest.Each(w.t.Context(), opened.Reader, opened.Recipe, 1, func(l manifest.Line) manifest.Line { return l }) {
+		if err != nil || len(line.Faults)+len(s.Check(line)) > 0 && s.Has(line.Number) {
+			w.t.Fatal(err, line.Faults)
+		}
+		if s.Has(line.Number) {
+			s.Note(line.Number, false, line.Job.Destination.Address())
+			lines++
+		}
 	}
-	return s, plan
+	digest, size := opened.Reader.Digest()
+	return s, Source{SHA256: digest, Size: size}, lines
 }
 
 func (w *small) feeder(name string) *Feeder {
 	w.t.Helper()
-	s, _ := w.survey()
+	s, _, _ := w.survey()
 	return &Feeder{
 		Ports: Ports{w.bucket, w, w, w}, Limits: Limits{Outstanding: 100, PerLane: 100}, Run: w.run, Survey: s, Name: name, Open: w.open,
 		Say: func(text string) { w.t.Log(text) },

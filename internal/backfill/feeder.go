@@ -52,8 +52,6 @@ type Feeder struct {
 	// Open opens the manifest, once at a time; it is read again for lines that had
 	// to wait, and for jobs of whose end no event told.
 	Open func(ctx context.Context) (*Opened, error)
-	// Clock is what the windows go by; nil is time.Now.
-	Clock func() time.Time
 	// Say tells a person what goes on: words without patient data.
 	Say func(text string)
 
@@ -61,16 +59,18 @@ type Feeder struct {
 	lease *lease
 	// state is what operators want.
 	state atomic.Value
+	work  work
+}
+
+// work is how far a feeder is.
+type work struct {
 	// doubt is the highest line that an earlier feeder may have published without
 	// a word in the book.
 	doubt int64
 	late  overdue
 	// opens is when the next window opens; nil while one is open.
 	opens atomic.Pointer[time.Time]
-
-	paceMu    sync.Mutex
-	pace      Pace
-	perSecond float64
+	pace  meter
 }
 
 const (
@@ -103,7 +103,7 @@ func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err er
 	if err != nil {
 		return err
 	}
-	f.doubt = f.lease.record.Ahead
+	f.work.doubt = f.lease.record.Ahead
 	if f.book, err = OpenBook(ctx, f.Bucket, f.Run); err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (f *Feeder) leave(ctx context.Context, ended bool) error {
 	defer cancel()
 	return f.write(ctx, func(c *Checkpoint) {
 		c.Feeder = ""
-		if f.doubt == 0 {
+		if f.work.doubt == 0 {
 			c.Ahead = 0
 		}
 		if ended {
@@ -192,8 +192,8 @@ func (f *Feeder) feed(ctx context.Context, wait bool, caught <-chan struct{}, re
 			break
 		}
 	}
-	f.doubt = 0 // every line was looked for
-	if err := f.late.err(f.Run); err != nil && f.state.Load() != Cancelled {
+	f.work.doubt = 0 // every line was looked for
+	if err := f.work.late.err(f.Run); err != nil && f.state.Load() != Cancelled {
 		return err
 	}
 	if !wait {
@@ -206,7 +206,7 @@ func (f *Feeder) feed(ctx context.Context, wait bool, caught <-chan struct{}, re
 // queue. Those that are not are in the ledger, and are found there before their
 // lines are published.
 func (f *Feeder) recover(ctx context.Context) error {
-	if f.doubt == 0 {
+	if f.work.doubt == 0 {
 		return nil
 	}
 	f.Say("the last feeder did not end well: looking for the jobs it published")

@@ -6,11 +6,11 @@ import (
 )
 
 // shut reports whether the run waits for its next window.
-func (f *Feeder) shut() bool { return f.opens.Load() != nil }
+func (f *Feeder) shut() bool { return f.work.opens.Load() != nil }
 
 // Opens is when the window opens that the run waits for; zero while one is open.
 func (f *Feeder) Opens() time.Time {
-	if at := f.opens.Load(); at != nil {
+	if at := f.work.opens.Load(); at != nil {
 		return *at
 	}
 	return time.Time{}
@@ -35,15 +35,15 @@ func (f *Feeder) keepHours(ctx context.Context) error {
 
 // lookAtClock opens or shuts the feeding.
 func (f *Feeder) lookAtClock() {
-	now := f.now()
+	now := f.Windows.now()
 	open, was := f.Windows.Open(now), !f.shut()
 	switch {
 	case open && !was:
-		f.opens.Store(nil)
+		f.work.opens.Store(nil)
 		f.Say("a window is open: the run is fed")
 	case !open && was:
 		at := f.Windows.Opens(now)
-		f.opens.Store(&at)
+		f.work.opens.Store(&at)
 		f.Say("no window is open: nothing is fed until " + at.In(f.Windows.zone).Format("2006-01-02 15:04 MST") + "; jobs that are published go on")
 	default:
 		return
@@ -51,11 +51,4 @@ func (f *Feeder) lookAtClock() {
 	if f.book != nil {
 		f.book.stir()
 	}
-}
-
-func (f *Feeder) now() time.Time {
-	if f.Clock != nil {
-		return f.Clock()
-	}
-	return time.Now()
 }

@@ -246,10 +246,10 @@ func TestSurvey(t *testing.T) {
 	if only.has(1) || !only.has(2) || only.Len() != 2 || !(*Only)(nil).has(1) || !(*Only)(nil).is(1, "x") {
 		t.Error("what a report has")
 	}
-	if f := s.check(manifest.Line{Number: 2, Job: schemas.Job{ID: "a"}}); len(f) > 0 {
+	if f := s.Check(manifest.Line{Number: 2, Job: schemas.Job{ID: "a"}}); len(f) > 0 {
 		t.Errorf("%v", f)
 	}
-	if f := s.check(manifest.Line{Number: 3, Job: schemas.Job{ID: "c"}}); len(f) != 1 || f[0].Code != CodeOtherJob {
+	if f := s.Check(manifest.Line{Number: 3, Job: schemas.Job{ID: "c"}}); len(f) != 1 || f[0].Code != CodeOtherJob {
 		t.Errorf("%v", f)
 	}
 }

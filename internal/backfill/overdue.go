@@ -19,8 +19,8 @@ func (f *Feeder) overdue(job Job) bool {
 	if job.deadline.After(time.Now()) {
 		return false
 	}
-	if f.late.lines++; f.late.lines == 1 {
-		f.late.first = job.Line
+	if f.work.late.lines++; f.work.late.lines == 1 {
+		f.work.late.first = job.Line
 		f.Say(fmt.Sprintf("line %d is past its expires_at: neither it nor any other such line is fed", job.Line))
 	}
 	f.book.drop(job.Line)

@@ -1,6 +1,9 @@
 package backfill
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // paceWindow is how far back the pace of a run looks.
 const paceWindow = time.Minute
@@ -35,4 +38,24 @@ func (t Tally) Left(perSecond float64) time.Duration {
 		return 0
 	}
 	return time.Duration(float64(left) / perSecond * float64(time.Second)).Round(time.Second)
+}
+
+// meter is a Pace for several goroutines. Its zero value is ready.
+type meter struct {
+	mu        sync.Mutex
+	pace      Pace
+	perSecond float64
+}
+
+func (m *meter) step(at time.Time, done int64) float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.perSecond = m.pace.Add(at, done)
+	return m.perSecond
+}
+
+func (m *meter) read() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.perSecond
 }

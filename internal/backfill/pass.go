@@ -175,7 +175,7 @@ func (f *Feeder) publish(ctx context.Context, chunk []Job) error {
 	for i, job := range chunk {
 		keys[i], last = job.Key(), max(last, job.Line)
 	}
-	records, err := f.Ledger.Records(ctx, keys, first <= f.doubt)
+	records, err := f.Ledger.Records(ctx, keys, first <= f.work.doubt)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (f *Feeder) publish(ctx context.Context, chunk []Job) error {
 		return err
 	}
 	if err := f.send(ctx, chunk); err != nil {
-		f.doubt = max(f.doubt, last)
+		f.work.doubt = max(f.work.doubt, last)
 		return err
 	}
 	for _, job := range chunk {

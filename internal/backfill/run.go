@@ -1,3 +1,16 @@
+// Package backfill is the delivery of an archive: a manifest of many lines,
+// each a job of the class backfill. It feeds the jobs of a run to the
+// queue, a bounded number at a time, and keeps the book of what became of each
+// line; and it accounts for them.
+//
+// # How a line is submitted once
+//
+// The book is written behind the queue: a feeder that is killed leaves lines that
+// were published and are not in it. Before any line is published, a record says up to which line that may be so, and
+// the next feeder, once the lease of the dead one is over, looks for
+// those lines: first in the queue, then in the ledger. A worker writes a job into
+// the ledger before it takes it out of the queue, so a job that was ever stored is in one of the
+// two, whatever the queue has forgotten of message ids.
 package backfill
 
 import (
@@ -11,6 +24,13 @@ import (
 	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 )
+
+// Source names bytes by their digest.
+type Source struct {
+	SHA256 string `json:"sha256"`
+	// Size is in bytes, as stored.
+	Size int64 `json:"size"`
+}
 
 // Bucket keeps the records of runs.
 type Bucket interface {
@@ -105,8 +125,6 @@ type Run struct {
 	// Only is the report whose failed lines the run has; nil is all lines.
 	Only    *Source `json:"only,omitempty"`
 	Reading Reading `json:"reading"`
-	// Quick says that lines are held to the job's schema alone.
-	Quick bool `json:"quick,omitempty"`
 	// Lines are those of the run, Faulty ones included; LastLine is the highest
 	// number of any.
 	Lines    int64 `json:"lines"`
@@ -132,6 +150,8 @@ type Reading struct {
 	SizeColumn string   `json:"size_column,omitempty"`
 	// ExpiresAfter is in nanoseconds.
 	ExpiresAfter time.Duration `json:"expires_after"`
+	// Quick says that lines are held to the job's schema alone.
+	Quick bool `json:"quick,omitempty"`
 }
 
 // Equal reports whether both make the same jobs of a manifest.

@@ -26,18 +26,21 @@ func NewSurvey(run string, only *Only) *Survey {
 // LastLine is the highest number of a line of the run.
 func (s *Survey) LastLine() int64 { return s.last }
 
-// note takes a line in.
-func (s *Survey) note(one outcome) {
+// Note takes a line in: a faulty one, or a job of the destination. A nil survey takes none.
+func (s *Survey) Note(line int64, faulty bool, destination string) {
 	if s == nil {
 		return
 	}
-	s.last = max(s.last, one.number)
-	if len(one.faults) > 0 {
-		s.faulty = append(s.faulty, one.number)
+	s.last = max(s.last, line)
+	if faulty {
+		s.faulty = append(s.faulty, line)
 		return
 	}
-	s.lanes.add(one.number, one.lane.destination)
+	s.lanes.add(line, destination)
 }
+
+// Has reports whether the line is one of the run; a nil survey has all.
+func (s *Survey) Has(line int64) bool { return s == nil || s.Only.has(line) }
 
 // CodeOtherJob is the fault of a line that is not the one a report speaks of.
 const CodeOtherJob = "other_job"
@@ -45,8 +48,11 @@ const CodeOtherJob = "other_job"
 // CodeRepeat is the fault of a line with the id of another.
 const CodeRepeat = "duplicate_id"
 
-// check holds a job to what the run needs.
-func (s *Survey) check(line manifest.Line) []manifest.Fault {
+// Check holds a job to what the run needs; a nil survey needs nothing.
+func (s *Survey) Check(line manifest.Line) []manifest.Fault {
+	if s == nil {
+		return nil
+	}
 	if !s.Only.is(line.Number, line.Job.ID) {
 		return []manifest.Fault{{Code: CodeOtherJob, Path: "/id", Text: "the report has another job on this line: it is of another manifest or template"}}
 	}

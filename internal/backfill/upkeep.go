@@ -66,19 +66,12 @@ func (f *Feeder) step(now time.Time, t Tally) float64 {
 	if !f.book.attached() {
 		return 0
 	}
-	f.paceMu.Lock()
-	defer f.paceMu.Unlock()
-	f.perSecond = f.pace.Add(now, t.Ended())
-	return f.perSecond
+	return f.work.pace.step(now, t.Ended())
 }
 
 // PerSecond is how many lines have ended in a second, over the last minute: the number that
 // is in the run's record.
-func (f *Feeder) PerSecond() float64 {
-	f.paceMu.Lock()
-	defer f.paceMu.Unlock()
-	return f.perSecond
-}
+func (f *Feeder) PerSecond() float64 { return f.work.pace.read() }
 
 // reclaim writes the book over that of a feeder which lost the run and was frozen
 // just before it wrote: what that one knew is known here too.

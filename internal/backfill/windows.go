@@ -12,6 +12,20 @@ import (
 type Windows struct {
 	spans []span
 	zone  *time.Location
+	clock func() time.Time
+}
+
+// By is the same windows by another clock than time.Now.
+func (w Windows) By(clock func() time.Time) Windows {
+	w.clock = clock
+	return w
+}
+
+func (w Windows) now() time.Time {
+	if w.clock != nil {
+		return w.clock()
+	}
+	return time.Now()
 }
 
 // span is a part of the days that it begins on. One that ends before it begins ends on the

@@ -72,7 +72,7 @@ func TestFedInWindow(t *testing.T) {
 	var now atomic.Pointer[time.Time]
 	set := func(hour int) { at := time.Date(2026, 11, 30, hour, 0, 0, 0, time.UTC); now.Store(&at) }
 	set(18)
-	f.Clock = func() time.Time { return *now.Load() }
+	f.Windows = f.Windows.By(func() time.Time { return *now.Load() })
 	var said atomic.Pointer[string]
 	f.Say = func(text string) { said.Store(&text) }
 	g := w.start(f, true)

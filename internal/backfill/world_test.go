@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/internal/job"
@@ -123,6 +124,19 @@ func (q confirmed) Publish(ctx context.Context, run string, jobs []backfill.Job,
 // lines is a manifest: the destination of each line's job.
 type lines []string
 
+// The manifests of these tests, and their template.
+const header = "id,to,transfer,key,second,size,expires\n"
+
+const template = `
+id: "{{ .id }}"
+operation: documentreference-create
+destination: {slug: "{{ .to }}", environment: Development}
+transfer: '{{ .transfer | default "auto" }}'
+files: [{bucket: archive, key: "{{ .key }}"}, {bucket: archive, key: "{{ .second | omitparent }}"}]
+message: {patient: {resourceType: Patient}, resource: {resourceType: DocumentReference}}
+expires_at: "{{ .expires | omitempty }}"
+`
+
 func many(n int, to string) lines { return strings.Split(strings.Repeat(to+",", n-1)+to, ",") }
 
 func (l lines) open(started time.Time) func(context.Context) (*backfill.Opened, error) {
@@ -159,7 +173,7 @@ func (w *world) feeder(id string, l lines) *backfill.Feeder {
 		w.t.Fatal(err)
 	}
 	survey := backfill.NewSurvey(id, nil)
-	plan, err := backfill.Make(w.t.Context(), opened.Reader, opened.Recipe, backfill.Options{
+	plan, err := planning.Make(w.t.Context(), opened.Reader, opened.Recipe, planning.Options{
 		Goroutines: 2, Start: run.StartedAt, FileLimit: 1 << 30, Dir: w.t.TempDir(), Salt: []byte("salt"), Survey: survey,
 	})
 	if err != nil {

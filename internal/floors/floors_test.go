@@ -91,6 +91,8 @@ var house = map[string]room{
 	"internal/manifest":  {rooms: []string{"schemas", "internal/fault"}, shut: network},
 	"internal/inventory": {rooms: []string{"internal/manifest"}, shut: network},
 	"internal/backfill":  {rooms: []string{"internal/job", "schemas", "internal/fault", "internal/manifest", "internal/versioned", "pipeline"}, shut: network},
+	// What a manifest would be, before anything is sent.
+	"internal/backfill/planning": {rooms: []string{"schemas", "internal/backfill", "internal/fault", "internal/manifest"}, shut: network},
 	// Reports as files, and how far a run is.
 	"internal/backfill/report": {rooms: []string{"internal/backfill", "internal/manifest"}, shut: network},
 	"internal/backfill/status": {rooms: []string{"internal/backfill"}, shut: network},
@@ -133,7 +135,7 @@ var house = map[string]room{
 		"internal/outcome/told",
 		"internal/show",
 		"internal/job",
-		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/report", "internal/backfill/status",
+		"schemas", "pipeline", "pipeline/compose", "internal/app", "internal/backfill", "internal/backfill/planning", "internal/backfill/report", "internal/backfill/status",
 		"internal/cli", "internal/fault", "internal/inventory", "internal/manifest", "internal/natsq", "internal/s3source", "internal/versioned",
 	}, shut: servers},
 	"cmd/chartpost/dead":   {rooms: []string{"internal/outcome/told", "schemas", "internal/app", "internal/audit", "internal/cli", "internal/deadletter", "internal/ledger", "internal/natsq", "internal/show"}, shut: servers},

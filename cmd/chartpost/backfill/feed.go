@@ -18,9 +18,13 @@ import (
 func (c *runCmd) feed(ctx context.Context, std cli.Streams, desk *desk, m *storedManifest, run backfill.Run, survey *backfill.Survey) error {
 	m.whole = false
 	host, _ := os.Hostname()
+	limits, err := c.Limits.limits()
+	if err != nil {
+		return cli.Usage(err)
+	}
 	feeder := &backfill.Feeder{
 		Ports:  backfill.Ports{Bucket: desk.runs, Queue: desk.queue.RunJobs(), Ledger: desk.queue.RunLedger(), Events: desk.queue.RunEvents()},
-		Limits: backfill.Limits{Outstanding: c.Outstanding, PerLane: c.PerLane, Lease: c.FeederLease, Failures: c.failures, Pilot: c.Pilot, Windows: c.windows},
+		Limits: limits,
 		Run:    run, Survey: survey, Open: m.Open,
 		Name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:6])),
 		Say:  func(text string) { fmt.Fprintln(std.Err, "chartpost:", text) },
@@ -42,7 +46,7 @@ func (c *runCmd) feed(ctx context.Context, std cli.Streams, desk *desk, m *store
 	}
 	c.now.Store(&now)
 	stop := func() {}
-	err := feeder.Feed(ctx, c.Follow, func(b *backfill.Book) {
+	err = feeder.Feed(ctx, c.Follow, func(b *backfill.Book) {
 		book.Store(b)
 		stop = showTally(ctx, std, tally, feeder.PerSecond, desk.queue.Troubles, func(ctx context.Context) (app.Spending, bool, error) {
 			return c.Budget.Look(ctx, desk.queue)

@@ -9,7 +9,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/inventory"
 	"github.com/chartpost/chartpost/internal/s3source"
@@ -29,15 +29,15 @@ type sizeFlags struct {
 func (f sizeFlags) listings() bool { return len(f.Inventory)+len(f.List) > 0 }
 
 // objects are those of all lists and inventories.
-func (c *planCmd) objects(ctx context.Context, source *s3source.Source) iter.Seq2[backfill.Object, error] {
+func (c *planCmd) objects(ctx context.Context, source *s3source.Source) iter.Seq2[planning.Object, error] {
 	o := objects{ctx, source}
-	return func(yield func(backfill.Object, error) bool) {
-		for i, name := range c.List {
+	return func(yield func(planning.Object, error) bool) {
+		for i, name := range c.Sizes.List {
 			if !under(o.list(name), fmt.Sprintf("--list, number %d", i+1), yield) {
 				return
 			}
 		}
-		for i, name := range c.Inventory {
+		for i, name := range c.Sizes.Inventory {
 			if !under(c.inventory(o, name), fmt.Sprintf("--inventory, number %d", i+1), yield) {
 				return
 			}
@@ -46,12 +46,12 @@ func (c *planCmd) objects(ctx context.Context, source *s3source.Source) iter.Seq
 }
 
 // under passes objects on; an error gets the name of the flag. It reports whether to go on.
-func under(all iter.Seq2[inventory.Object, error], flag string, yield func(backfill.Object, error) bool) bool {
+func under(all iter.Seq2[inventory.Object, error], flag string, yield func(planning.Object, error) bool) bool {
 	for one, err := range all {
 		if err != nil {
 			err = named(err, flag)
 		}
-		if !yield(backfill.Object{Bucket: one.Bucket, Key: one.Key, Size: one.Size}, err) || err != nil {
+		if !yield(planning.Object{Bucket: one.Bucket, Key: one.Key, Size: one.Size}, err) || err != nil {
 			return false
 		}
 	}
@@ -72,12 +72,12 @@ func (c *planCmd) inventory(o objects, name string) iter.Seq2[inventory.Object, 
 		return o.report(name)
 	}
 	return func(yield func(inventory.Object, error) bool) {
-		columns, err := inventory.NewColumns(c.InventoryFields)
+		columns, err := inventory.NewColumns(c.Sizes.InventoryFields)
 		if err != nil {
 			yield(inventory.Object{}, cli.Usage(fmt.Errorf("--inventory-columns: %w", err)))
 			return
 		}
-		o.file(name, columns, inventory.Encoding(c.InventoryKeys), yield)
+		o.file(name, columns, inventory.Encoding(c.Sizes.InventoryKeys), yield)
 	}
 }
 

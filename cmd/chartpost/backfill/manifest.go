@@ -134,7 +134,9 @@ func (p *pathless) Error() string { return p.text }
 func (p *pathless) Unwrap() error { return p.err }
 
 func (c *readingFlags) reading() backfill.Reading {
-	return backfill.Reading(*c)
+	return backfill.Reading{
+		Format: c.Format, Delimiter: c.Delimiter, Encoding: c.Encoding, Columns: c.Columns, SizeColumn: c.SizeColumn, ExpiresAfter: c.ExpiresAfter,
+	}
 }
 
 // options are a reading in the words of the reader.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/inventory"
@@ -28,24 +29,29 @@ import (
 
 type planCmd struct {
 	manifestFlags `embed:"" group:"Manifest"`
-	readingFlags  `embed:"" group:"Manifest"`
-	fromFlags     `embed:"" group:"Manifest"`
-	sizeFlags     `embed:"" group:"Sizes"`
-	admitFlags    `embed:"" group:"Settings to compare with"`
-	sampleFlags   `embed:"" group:"Sample"`
+	Reading       readingFlags  `embed:"" group:"Manifest"`
+	From          fromFlags     `embed:"" group:"Manifest"`
+	Sizes         sizeFlags     `embed:"" group:"Sizes"`
+	Admit         admitFlags    `embed:"" group:"Settings to compare with"`
+	Sampling      sampleFlags   `embed:"" group:"Sample"`
+	Estimate      estimateFlags `embed:"" group:"Estimate"`
 
-	Quick           bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; takes less than half the time." group:"Estimate"`
-	EmbedLimit      int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds." group:"Estimate"`
-	FileLimit       int64         `default:"30000000" help:"Largest file, in bytes." group:"Estimate"`
-	BudgetRequests  int           `default:"7500" help:"Requests that Redox takes in each --budget-window; 0, where the budget is off, tells no time." group:"Estimate"`
-	BudgetWindow    time.Duration `default:"5m" help:"Window of --budget-requests." group:"Estimate"`
-	LaneConcurrency int           `default:"8" help:"Jobs of one destination that all workers together have in hand; the workers' setting." group:"Estimate"`
-	AnswerTime      time.Duration `default:"1s" help:"How long Redox takes to answer a request. It is a guess: look at chartpost_redox_request_duration_seconds of your workers. 0 leaves answers out." group:"Estimate"`
-	Faults          int           `default:"20" help:"Faults to list." group:"Output"`
-	JSON            bool          `name:"json" help:"Print the plan as JSON." group:"Output"`
+	Quick  bool `help:"Hold lines to the job's schema alone, not to the rules of its message; takes less than half the time." group:"Estimate"`
+	Faults int  `default:"20" help:"Faults to list." group:"Output"`
+	JSON   bool `name:"json" help:"Print the plan as JSON." group:"Output"`
 
 	Message app.Message `embed:"" group:"Message"`
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
+}
+
+// estimateFlags are what the time of a backfill hangs on.
+type estimateFlags struct {
+	EmbedLimit      int64         `default:"200000" help:"Largest sum of a job's files, in bytes, that transfer auto embeds."`
+	FileLimit       int64         `default:"30000000" help:"Largest file, in bytes."`
+	BudgetRequests  int           `default:"7500" help:"Requests that Redox takes in each --budget-window; 0, where the budget is off, leaves it out."`
+	BudgetWindow    time.Duration `default:"5m" help:"Window of --budget-requests."`
+	LaneConcurrency int           `default:"8" help:"Jobs of one destination that all workers together have in hand; the workers' setting."`
+	AnswerTime      time.Duration `default:"1s" help:"How long Redox takes to answer a request. It is a guess: look at chartpost_redox_request_duration_seconds of your workers. 0 leaves answers out."`
 }
 
 // Help adds to the command's --help.
@@ -84,31 +90,31 @@ func (c *planCmd) Check(*kong.Context) error {
 			faults = append(faults, fmt.Errorf("--%s (%s) %s", flag, app.EnvironmentName(flag), rule))
 		}
 	}
-	positive(c.ExpiresAfter > 0, "expires-after", "must be more than 0")
-	positive(c.HeadConcurrency > 0, "head-concurrency", "must be at least 1")
-	positive(c.BudgetRequests >= 0, "budget-requests", "must not be negative")
-	positive(c.BudgetWindow > 0, "budget-window", "must be more than 0")
-	positive(c.LaneConcurrency > 0, "lane-concurrency", "must be at least 1")
-	positive(c.AnswerTime >= 0, "answer-time", "must not be negative")
+	positive(c.Reading.ExpiresAfter > 0, "expires-after", "must be more than 0")
+	positive(c.Sizes.HeadConcurrency > 0, "head-concurrency", "must be at least 1")
+	positive(c.Estimate.BudgetRequests >= 0, "budget-requests", "must not be negative")
+	positive(c.Estimate.BudgetWindow > 0, "budget-window", "must be more than 0")
+	positive(c.Estimate.LaneConcurrency > 0, "lane-concurrency", "must be at least 1")
+	positive(c.Estimate.AnswerTime >= 0, "answer-time", "must not be negative")
 	positive(c.Faults >= 0, "faults", "must not be negative")
-	if c.Head && c.listings() {
+	if c.Sizes.Head && c.Sizes.listings() {
 		faults = append(faults, errors.New("--head does nothing beside --inventory or --list"))
 	}
-	for _, name := range c.List {
+	for _, name := range c.Sizes.List {
 		address, isS3 := strings.CutPrefix(name, "s3://")
 		positive(isS3 && !strings.HasPrefix(address, "/") && address != "", "list", "must look like s3://BUCKET/PREFIX")
 	}
-	if _, err := inventory.NewColumns(c.InventoryFields); err != nil {
+	if _, err := inventory.NewColumns(c.Sizes.InventoryFields); err != nil {
 		positive(false, "inventory-columns", err.Error())
 	}
-	if c.Manifest == "" && c.From == "" {
+	if c.Manifest == "" && c.From.From == "" {
 		faults = append(faults, errors.New("<manifest> is required: a file, s3://BUCKET/KEY, or - for standard input; or --from lists a bucket"))
 	}
-	return errors.Join(errors.Join(faults...), c.fromFlags.check(c.Manifest), c.admitFlags.check(), c.sampleFlags.check(), c.delivery().CheckLimits(), c.Message.Check(), c.S3.Check())
+	return errors.Join(errors.Join(faults...), c.From.check(c.Manifest), c.Admit.check(), c.Sampling.check(), c.delivery().CheckLimits(), c.Message.Check(), c.S3.Check())
 }
 
 func (c *planCmd) delivery() app.Delivery {
-	return app.Delivery{Concurrency: c.HeadConcurrency, Stall: time.Minute, EmbedLimit: c.EmbedLimit, FileLimit: c.FileLimit}
+	return app.Delivery{Concurrency: c.Sizes.HeadConcurrency, Stall: time.Minute, EmbedLimit: c.Estimate.EmbedLimit, FileLimit: c.Estimate.FileLimit}
 }
 
 // planHeap is what Go may hold while a plan is made, softly.
@@ -117,7 +123,7 @@ const planHeap = 56 << 20
 // store is nil where nothing is in S3: a plan of local files needs no region.
 func (c *planCmd) store(ctx context.Context) (*s3source.Source, error) {
 	inS3 := func(name string) bool { return strings.HasPrefix(name, "s3://") }
-	if !c.Head && c.Sample == 0 && c.From == "" && len(c.List) == 0 && !inS3(c.Manifest) && !slices.ContainsFunc(c.Inventory, inS3) {
+	if !c.Sizes.Head && c.Sampling.Sample == 0 && c.From.From == "" && len(c.Sizes.List) == 0 && !inS3(c.Manifest) && !slices.ContainsFunc(c.Sizes.Inventory, inS3) {
 		return nil, nil
 	}
 	return app.Source(ctx, c.S3, c.delivery())
@@ -141,7 +147,7 @@ func (c *planCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer from.Close()
-	reader, err := manifest.NewReader(from, options(c.reading()))
+	reader, err := manifest.NewReader(from, options(c.Reading.reading()))
 	if ctx.Err() != nil {
 		return cli.ErrInterrupted
 	}
@@ -155,7 +161,7 @@ func (c *planCmd) Run(ctx context.Context, std cli.Streams) error {
 		fmt.Fprintln(std.Err, describe(reader, std.ErrTerminal))
 	}
 	start := time.Now()
-	run := manifest.Run{StartedAt: start, ExpiresAfter: c.ExpiresAfter, SizeColumn: c.SizeColumn}
+	run := manifest.Run{StartedAt: start, ExpiresAfter: c.Reading.ExpiresAfter, SizeColumn: c.Reading.SizeColumn}
 	if !c.Quick {
 		run.Check = compose.Composer{ObservationFile: c.Message.ObservationFile, UploadedNote: c.Message.UploadedNote}.Check
 	}
@@ -163,7 +169,7 @@ func (c *planCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	sample := backfill.NewSample(c.Sample)
+	sample := planning.NewSample(c.Sampling.Sample)
 	plan, err := c.make(ctx, std, source, reader, recipe, sample, start)
 	if err != nil && ctx.Err() != nil {
 		return cli.ErrInterrupted
@@ -182,34 +188,34 @@ func (c *planCmd) Run(ctx context.Context, std cli.Streams) error {
 
 // openPlanned opens the manifest, or makes it of what --from lists.
 func (c *planCmd) openPlanned(ctx context.Context, std cli.Streams, source *s3source.Source) (io.ReadCloser, error) {
-	if c.From == "" {
+	if c.From.From == "" {
 		return c.open(ctx, source, std.In)
 	}
-	c.listed()
+	c.Reading.listed()
 	if c.Manifest == "" {
-		return c.stream(ctx, source), nil
+		return c.From.stream(ctx, source), nil
 	}
-	if err := c.save(ctx, std, source, c.Manifest); err != nil {
+	if err := c.From.save(ctx, std, source, c.Manifest); err != nil {
 		return nil, err
 	}
 	return c.open(ctx, source, std.In)
 }
 
-func (c *planCmd) make(ctx context.Context, std cli.Streams, source *s3source.Source, reader *manifest.Reader, recipe *manifest.Recipe, sample *backfill.Sample, start time.Time) (*backfill.Plan, error) {
-	progress := &backfill.Progress{}
-	defer showProgress(std, progress, c.Head || c.listings())()
+func (c *planCmd) make(ctx context.Context, std cli.Streams, source *s3source.Source, reader *manifest.Reader, recipe *manifest.Recipe, sample *planning.Sample, start time.Time) (*planning.Plan, error) {
+	progress := &planning.Progress{}
+	defer showProgress(std, progress, c.Sizes.Head || c.Sizes.listings())()
 	options := c.planOptions(start, source, progress)
-	options.Sample, options.Admit = sample, c.admit(c.S3.Buckets)
-	if !c.listings() {
-		return backfill.Make(ctx, reader, recipe, options)
+	options.Sample, options.Admit = sample, c.Admit.admit(c.S3.Buckets)
+	if !c.Sizes.listings() {
+		return planning.Make(ctx, reader, recipe, options)
 	}
-	listing, err := backfill.NewListing(c.objects(ctx, source), options.Dir, options.Salt, options.IDsHeld)
+	listing, err := planning.NewListing(c.objects(ctx, source), options.Dir, options.Salt, options.IDsHeld)
 	if err != nil {
 		return nil, err
 	}
 	defer listing.Close()
 	options.Sizer, options.Heads = listing, options.Goroutines
-	plan, err := backfill.Make(ctx, reader, recipe, options)
+	plan, err := planning.Make(ctx, reader, recipe, options)
 	if err == nil {
 		count := listing.Count()
 		plan.Listing = &count
@@ -217,15 +223,15 @@ func (c *planCmd) make(ctx context.Context, std cli.Streams, source *s3source.So
 	return plan, err
 }
 
-func (c *planCmd) planOptions(start time.Time, source *s3source.Source, progress *backfill.Progress) backfill.Options {
-	o := backfill.Options{
-		Goroutines: runtime.GOMAXPROCS(0), Start: start, EmbedLimit: c.EmbedLimit, FileLimit: c.FileLimit,
-		Budget: backfill.Budget{Requests: c.BudgetRequests, Window: c.BudgetWindow}, Faults: c.Faults,
-		Serving: backfill.Serving{LaneConcurrency: c.LaneConcurrency, Answer: c.AnswerTime},
+func (c *planCmd) planOptions(start time.Time, source *s3source.Source, progress *planning.Progress) planning.Options {
+	o := planning.Options{
+		Goroutines: runtime.GOMAXPROCS(0), Start: start, EmbedLimit: c.Estimate.EmbedLimit, FileLimit: c.Estimate.FileLimit,
+		Budget: planning.Budget{Requests: c.Estimate.BudgetRequests, Window: c.Estimate.BudgetWindow}, Faults: c.Faults,
+		Serving: planning.Serving{LaneConcurrency: c.Estimate.LaneConcurrency, Answer: c.Estimate.AnswerTime},
 		Salt:    []byte(rand.Text()), Progress: progress,
 	}
-	if c.Head {
-		o.Sizer, o.Heads = sizer{source}, c.HeadConcurrency
+	if c.Sizes.Head {
+		o.Sizer, o.Heads = sizer{source}, c.Sizes.HeadConcurrency
 	}
 	return o
 }
@@ -233,7 +239,7 @@ func (c *planCmd) planOptions(start time.Time, source *s3source.Source, progress
 // sizer asks S3.
 type sizer struct{ source *s3source.Source }
 
-// Size implements backfill.Sizer.
+// Size implements planning.Sizer.
 func (s sizer) Size(ctx context.Context, file schemas.File) (int64, error) {
 	object, err := s.source.Stat(ctx, file, nil)
 	if err != nil {
@@ -242,7 +248,7 @@ func (s sizer) Size(ctx context.Context, file schemas.File) (int64, error) {
 	return object.Pin.Size, nil
 }
 
-func (c *planCmd) print(std cli.Streams, plan *backfill.Plan) error {
+func (c *planCmd) print(std cli.Streams, plan *planning.Plan) error {
 	if c.JSON {
 		encoder := json.NewEncoder(std.Out)
 		encoder.SetEscapeHTML(false)
@@ -250,7 +256,7 @@ func (c *planCmd) print(std cli.Streams, plan *backfill.Plan) error {
 		if err := encoder.Encode(plan); err != nil {
 			return err
 		}
-	} else if err := printPlan(std.Out, plan, c.ExpiresAfter); err != nil {
+	} else if err := printPlan(std.Out, plan, c.Reading.ExpiresAfter); err != nil {
 		return err
 	}
 	if plan.Faulty > 0 {

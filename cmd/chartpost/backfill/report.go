@@ -14,6 +14,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/show"
 )
@@ -125,8 +126,8 @@ func (c *reportCmd) full(ctx context.Context, std cli.Streams, desk *desk, run b
 		return summary, err
 	}
 	defer m.Close()
-	m.run, m.whole, m.onlySource = run.StartedAt, run.Faulty > 0 && !run.Quick, run.Only
-	if err := m.same(run, &backfill.Plan{Manifest: run.Manifest, Lines: run.Lines, Faulty: run.Faulty}); err != nil {
+	m.run, m.whole, m.onlySource = run.StartedAt, run.Faulty > 0 && !run.Reading.Quick, run.Only
+	if err := m.same(run, &planning.Plan{Manifest: run.Manifest, Lines: run.Lines, Faulty: run.Faulty}); err != nil {
 		return summary, cli.Usage(err)
 	}
 	summary, err = c.write(ctx, std, desk, m, run)

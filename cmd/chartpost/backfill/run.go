@@ -16,6 +16,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/backfill/report"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/schemas"
@@ -23,22 +24,16 @@ import (
 
 type runCmd struct {
 	manifestFlags `embed:"" group:"Manifest"`
-	readingFlags  `embed:"" group:"Manifest"`
-	fromFlags     `embed:"" group:"Manifest"`
-	admitFlags    `embed:"" group:"Settings to compare with"`
+	Reading       readingFlags `embed:"" group:"Manifest"`
+	From          fromFlags    `embed:"" group:"Manifest"`
+	Admit         admitFlags   `embed:"" group:"Settings to compare with"`
 
-	ID          string        `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run" percall:""`
-	OnlyFailed  string        `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run" percall:""`
-	SkipFaulty  bool          `help:"Start although lines are no jobs; they count as failed." group:"Run" percall:""`
-	Quick       bool          `help:"Hold lines to the job's schema alone, not to the rules of its message; what breaks those fails at the worker. Takes less than half the time." group:"Run"`
-	Outstanding int64         `default:"10000" help:"Most jobs of the run that are published and have not ended." group:"Run"`
-	PerLane     int64         `default:"500" help:"Most such jobs of one destination." group:"Run"`
-	FeederLease time.Duration `default:"15s" help:"How long another feeder waits for a sign of this one before it takes the run over." group:"Run"`
-	Failures    string        `name:"stop-after-failures" default:"10%" placeholder:"10%" help:"Pause the run after so many failed jobs: a number, a percentage of those that have ended (from 100 on), or none." group:"Run"`
-	Pilot       int64         `placeholder:"N" help:"Publish N jobs, then pause the run for a look; backfill resume goes on." group:"Run" percall:""`
-	Window      []string      `placeholder:"DAYS HOURS" help:"Feed only in these hours, like 'Mon-Fri 19:00-07:00,Sat-Sun 00:00-24:00'; jobs that are published go on after them. Empty is always." group:"Run"`
-	WindowZone  string        `placeholder:"ZONE" help:"Time zone of --window, like America/New_York." group:"Run"`
-	Follow      bool          `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
+	ID         string     `name:"id" placeholder:"NAME" help:"Name of the run, 1 to 48 letters, digits and hyphens; empty makes one. The name of a run that is there goes on with it." group:"Run" percall:""`
+	OnlyFailed string     `type:"path" placeholder:"REPORT" help:"Only the lines that failed in this report, CSV or NDJSON, of an earlier run of the same manifest." group:"Run" percall:""`
+	SkipFaulty bool       `help:"Start although lines are no jobs; they count as failed." group:"Run" percall:""`
+	Quick      bool       `help:"Hold lines to the job's schema alone, not to the rules of its message; what breaks those fails at the worker. Takes less than half the time." group:"Run"`
+	Limits     limitFlags `embed:"" group:"Run"`
+	Follow     bool       `default:"true" negatable:"" help:"Stay until every job has ended. With --no-follow the command ends when every job is published." group:"Run"`
 
 	cli.AuditFlags `embed:""`
 
@@ -48,8 +43,6 @@ type runCmd struct {
 	NATS    app.NATS    `embed:"" group:"NATS"`
 	S3      app.S3      `embed:"" prefix:"s3-" group:"S3"`
 
-	failures backfill.FailureLimit
-	windows  backfill.Windows
 	// now is how far the run is; it holds nil until the run is fed.
 	now *atomic.Pointer[func() app.RunProgress]
 }
@@ -83,33 +76,14 @@ The manifest is read whole before the first job is published, and again while fe
 }
 
 func (c *runCmd) Check(*kong.Context) error {
-	faults := []error{c.manifestFlags.check(), c.readingFlags.check(), c.fromFlags.check(c.Manifest), c.admitFlags.check(), c.Complete(false), c.Message.Check(), c.Budget.Check(), c.HTTP.Check(), c.NATS.Check(), c.S3.Check()}
+	faults := []error{c.manifestFlags.check(), c.Reading.check(), c.From.check(c.Manifest), c.Admit.check(), c.Complete(false), c.Message.Check(), c.Budget.Check(), c.HTTP.Check(), c.NATS.Check(), c.S3.Check()}
 	if c.ID != "" {
 		if err := backfill.CheckRunID(c.ID); err != nil {
 			faults = append(faults, fmt.Errorf("--id: %w", err))
 		}
 	}
-	for _, one := range []struct {
-		flag  string
-		value int64
-	}{{"outstanding", c.Outstanding}, {"per-lane", c.PerLane}} {
-		if one.value < 1 {
-			faults = append(faults, fmt.Errorf("--%s (%s) must be at least 1", one.flag, app.EnvironmentName(one.flag)))
-		}
-	}
-	var err error
-	if c.failures, err = backfill.ParseFailureLimit(c.Failures); err != nil {
-		faults = append(faults, fmt.Errorf("--stop-after-failures (%s): %w", app.EnvironmentName("stop-after-failures"), err))
-	}
-	if c.windows, err = backfill.ParseWindows(c.Window, c.WindowZone); err != nil {
-		faults = append(faults, fmt.Errorf("--window and --window-zone (%s): %w", app.EnvironmentName("window"), err))
-	}
-	if c.Pilot < 0 {
-		faults = append(faults, errors.New("--pilot: must not be negative"))
-	}
-	if c.FeederLease < time.Second {
-		faults = append(faults, fmt.Errorf("--feeder-lease (%s) must be at least 1s", app.EnvironmentName("feeder-lease")))
-	}
+	_, err := c.Limits.limits()
+	faults = append(faults, err)
 	return errors.Join(faults...)
 }
 
@@ -139,7 +113,7 @@ func (c *runCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals)
 	if err := c.list(ctx, std); err != nil {
 		return err
 	}
-	m, err := c.manifestFlags.stored(ctx, c.S3, c.Message, c.reading())
+	m, err := c.manifestFlags.stored(ctx, c.S3, c.Message, c.Reading.reading())
 	if err != nil {
 		return err
 	}
@@ -153,15 +127,15 @@ func (c *runCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals)
 
 // list writes the manifest where --from says to.
 func (c *runCmd) list(ctx context.Context, std cli.Streams) error {
-	if c.From == "" {
+	if c.From.From == "" {
 		return nil
 	}
-	c.listed()
+	c.Reading.listed()
 	source, err := app.Source(ctx, c.S3, app.Delivery{Concurrency: 1, Stall: time.Minute})
 	if err != nil {
 		return err
 	}
-	return c.save(ctx, std, source, c.Manifest)
+	return c.From.save(ctx, std, source, c.Manifest)
 }
 
 // begin looks at the whole manifest, and makes the run or finds it as it was.
@@ -172,7 +146,7 @@ func (c *runCmd) begin(ctx context.Context, std cli.Streams, desk *desk, m *stor
 		return run, nil, err
 	}
 	if fresh {
-		run = backfill.Run{ID: c.ID, StartedAt: time.Now().UTC().Truncate(time.Second), Quick: c.Quick, State: backfill.Running, By: c.Operator, Changed: time.Now().UTC()}
+		run = backfill.Run{ID: c.ID, StartedAt: time.Now().UTC().Truncate(time.Second), Reading: backfill.Reading{Quick: c.Quick}, State: backfill.Running, By: c.Operator, Changed: time.Now().UTC()}
 	}
 	m.run = run.StartedAt
 	if c.OnlyFailed != "" {
@@ -181,7 +155,7 @@ func (c *runCmd) begin(ctx context.Context, std cli.Streams, desk *desk, m *stor
 		}
 	}
 	survey := backfill.NewSurvey(c.ID, m.only)
-	plan, err := c.survey(ctx, std, m, survey, !run.Quick && (fresh || run.Faulty > 0))
+	plan, err := c.survey(ctx, std, m, survey, !run.Reading.Quick && (fresh || run.Faulty > 0))
 	if err != nil && ctx.Err() != nil {
 		return run, nil, cli.ErrInterrupted
 	}
@@ -203,6 +177,7 @@ func (c *runCmd) begin(ctx context.Context, std cli.Streams, desk *desk, m *stor
 		return run, nil, err
 	}
 	run.Manifest, run.Template, run.Only, run.Reading = plan.Manifest, m.template, m.onlySource, m.reading
+	run.Reading.Quick = c.Quick
 	run.Lines, run.Faulty, run.LastLine = plan.Lines, plan.Faulty, survey.LastLine()
 	return run, survey, notes.Do(ctx, target, func() (string, error) {
 		err := backfill.CreateRun(ctx, desk.runs, run)
@@ -215,24 +190,24 @@ func (c *runCmd) begin(ctx context.Context, std cli.Streams, desk *desk, m *stor
 
 // survey is a plan without an estimate. What was checked at the start need not be
 // checked against the rules of its message again.
-func (c *runCmd) survey(ctx context.Context, std cli.Streams, m *storedManifest, survey *backfill.Survey, whole bool) (*backfill.Plan, error) {
+func (c *runCmd) survey(ctx context.Context, std cli.Streams, m *storedManifest, survey *backfill.Survey, whole bool) (*planning.Plan, error) {
 	m.whole = whole
 	opened, err := m.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer opened.Close()
-	progress := &backfill.Progress{}
+	progress := &planning.Progress{}
 	defer showProgress(std, progress, false)()
-	return backfill.Make(ctx, opened.Reader, opened.Recipe, backfill.Options{
+	return planning.Make(ctx, opened.Reader, opened.Recipe, planning.Options{
 		Goroutines: runtime.GOMAXPROCS(0), Start: m.run, Faults: 20, Salt: []byte(rand.Text()), Progress: progress, Survey: survey,
-		EmbedLimit: 1, FileLimit: 1 << 62, Admit: c.admit(c.S3.Buckets),
+		EmbedLimit: 1, FileLimit: 1 << 62, Admit: c.Admit.admit(c.S3.Buckets),
 	})
 }
 
 // accept refuses to start where lines are faulty. What --skip-faulty leaves out is
 // a line that is no job; which of two jobs with one id is meant, nobody knows.
-func (c *runCmd) accept(std cli.Streams, plan *backfill.Plan) error {
+func (c *runCmd) accept(std cli.Streams, plan *planning.Plan) error {
 	if plan.Lines == 0 {
 		return cli.Usage(errors.New("there is no line to deliver; nothing was sent"))
 	}

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/chartpost/chartpost/internal/app"
-	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/s3source"
 	"github.com/chartpost/chartpost/schemas"
@@ -37,11 +37,11 @@ func (f sampleFlags) check() error {
 
 // samples writes the messages of the plan's sample. It says what a worker would refuse, and
 // goes on with the next line.
-func (c *planCmd) samples(ctx context.Context, std cli.Streams, source *s3source.Source, sample *backfill.Sample) error {
-	if c.Sample == 0 {
+func (c *planCmd) samples(ctx context.Context, std cli.Streams, source *s3source.Source, sample *planning.Sample) error {
+	if c.Sampling.Sample == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(c.SampleDir, 0o700); err != nil {
+	if err := os.MkdirAll(c.Sampling.SampleDir, 0o700); err != nil {
 		return cli.Usage(fmt.Errorf("--sample-dir: %w", cli.Cause(err)))
 	}
 	jobs, written := sample.Jobs(), 0
@@ -69,12 +69,12 @@ func (c *planCmd) samples(ctx context.Context, std cli.Streams, source *s3source
 var errSampleDir = errors.New("--sample-dir")
 
 // message writes the message of one line, byte for byte as a worker would post it.
-func (c *planCmd) message(ctx context.Context, source *s3source.Source, one backfill.Sampled) error {
+func (c *planCmd) message(ctx context.Context, source *s3source.Source, one planning.Sampled) error {
 	job, err := schemas.DecodeJob(one.Data)
 	if err != nil {
 		return err
 	}
-	line := app.Pipeline(source, nil, app.Redox{Environment: string(job.Destination.Environment), SourceID: c.SourceID}, c.Files, c.Message, c.delivery())
+	line := app.Pipeline(source, nil, app.Redox{Environment: string(job.Destination.Environment), SourceID: c.Sampling.SourceID}, c.Sampling.Files, c.Message, c.delivery())
 	understood, err := line.Understand(schemas.Lane{Class: schemas.Backfill, Destination: job.Destination.Address()}, one.Data)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (c *planCmd) message(ctx context.Context, source *s3source.Source, one back
 		return err
 	}
 	defer body.Close()
-	file, err := os.OpenFile(filepath.Join(c.SampleDir, fmt.Sprintf("line-%d.json", one.Line)), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(filepath.Join(c.Sampling.SampleDir, fmt.Sprintf("line-%d.json", one.Line)), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSampleDir, cli.Cause(err))
 	}

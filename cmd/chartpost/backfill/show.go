@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/show"
 )
@@ -17,7 +17,7 @@ import (
 const lanesShown = 20
 
 // printPlan prints a plan for people.
-func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error {
+func printPlan(out io.Writer, plan *planning.Plan, lifetime time.Duration) error {
 	w := show.NewTabs(out)
 	fmt.Fprintf(w, "manifest\t%d bytes\tsha256 %s\n", plan.Manifest.Size, plan.Manifest.SHA256)
 	if plan.Template != nil {
@@ -47,7 +47,7 @@ func printPlan(out io.Writer, plan *backfill.Plan, lifetime time.Duration) error
 }
 
 // printTime prints how long a run takes, and what bounds it.
-func printTime(w io.Writer, cost backfill.Cost, lifetime time.Duration) {
+func printTime(w io.Writer, cost planning.Cost, lifetime time.Duration) {
 	took := time.Duration(cost.Seconds) * time.Second
 	answer := time.Duration(cost.AnswerSeconds * float64(time.Second))
 	switch {
@@ -65,7 +65,7 @@ func printTime(w io.Writer, cost backfill.Cost, lifetime time.Duration) {
 }
 
 // printWarnings prints what is unusual and no fault.
-func printWarnings(out io.Writer, warnings []backfill.Warning) error {
+func printWarnings(out io.Writer, warnings []planning.Warning) error {
 	if len(warnings) == 0 {
 		return nil
 	}
@@ -78,13 +78,13 @@ func printWarnings(out io.Writer, warnings []backfill.Warning) error {
 }
 
 // printPlanFaults prints why a run does not start.
-func printPlanFaults(out io.Writer, plan *backfill.Plan) error {
+func printPlanFaults(out io.Writer, plan *planning.Plan) error {
 	w := show.NewTabs(out)
 	printFaults(w, plan)
 	return w.Flush()
 }
 
-func printFaults(w io.Writer, plan *backfill.Plan) {
+func printFaults(w io.Writer, plan *planning.Plan) {
 	if plan.Faulty == 0 {
 		return
 	}
@@ -99,7 +99,7 @@ func printFaults(w io.Writer, plan *backfill.Plan) {
 }
 
 // showProgress tells how far p is until the function it gives is called.
-func showProgress(std cli.Streams, p *backfill.Progress, sizes bool) (stop func()) {
+func showProgress(std cli.Streams, p *planning.Progress, sizes bool) (stop func()) {
 	return cli.ShowLine(std, func() string {
 		text := fmt.Sprintf("%d lines, %d faulty", p.Lines.Load(), p.Faulty.Load())
 		if sizes {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/cli"
 	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/manifest"
@@ -163,7 +164,7 @@ func (m *storedManifest) Open(ctx context.Context) (*backfill.Opened, error) {
 func (m *storedManifest) Close() error { return m.close() }
 
 // same refuses what is not as it was when the run began.
-func (m *storedManifest) same(run backfill.Run, plan *backfill.Plan) error {
+func (m *storedManifest) same(run backfill.Run, plan *planning.Plan) error {
 	differs := func(a, b *backfill.Source) bool { return (a == nil) != (b == nil) || a != nil && a.SHA256 != b.SHA256 }
 	var faults []error
 	refuse := func(bad bool, what string) {

@@ -18,10 +18,16 @@ type Status struct {
 	EndedAt  time.Time `json:"ended_at,omitzero"`
 	// Progress has the numbers.
 	Progress backfill.Tally `json:"progress"`
+	// Feeding is zero where no feeder tells.
+	Feeding Feeding `json:"feeding,omitzero"`
+}
+
+// Feeding is what a feeder says of its own pace.
+type Feeding struct {
 	// PerSecond is how many lines ended in a second, over the last minute, and SecondsLeft
-	// how long the rest takes at that pace; 0 where no feeder tells.
-	PerSecond   float64 `json:"per_second,omitempty"`
-	SecondsLeft float64 `json:"seconds_left,omitempty"`
+	// how long the rest takes at that pace.
+	PerSecond   float64 `json:"per_second"`
+	SecondsLeft float64 `json:"seconds_left"`
 	// Opens is when the window opens that the run waits for.
 	Opens time.Time `json:"opens,omitzero"`
 }
@@ -45,8 +51,7 @@ func Read(ctx context.Context, runs backfill.Bucket, events backfill.Events, nam
 	}
 	s := Status{RunFields: backfill.RunFields(run), Feeder: at.Feeder, FeederAt: at.At, EndedAt: at.EndedAt, Progress: book.Tally(run)}
 	if at.Feeder != "" && run.State == backfill.Running {
-		s.Opens = at.Opens
-		s.PerSecond, s.SecondsLeft = at.PerSecond, s.Progress.Left(at.PerSecond).Seconds()
+		s.Feeding = Feeding{at.PerSecond, s.Progress.Left(at.PerSecond).Seconds(), at.Opens}
 	}
 	return s, err
 }
@@ -54,17 +59,17 @@ func Read(ctx context.Context, runs backfill.Bucket, events backfill.Events, nam
 // Pace is how fast the run is, and how long the rest takes at that pace; "-" where no feeder
 // tells, or it was silent for long.
 func (s Status) Pace(now time.Time) (pace, left string) {
-	if s.PerSecond == 0 || now.Sub(s.FeederAt) > backfill.DefaultLease {
+	if s.Feeding.PerSecond == 0 || now.Sub(s.FeederAt) > backfill.DefaultLease {
 		return "-", "-"
 	}
-	return fmt.Sprintf("%.1f/s", s.PerSecond), (time.Duration(s.SecondsLeft) * time.Second).String()
+	return fmt.Sprintf("%.1f/s", s.Feeding.PerSecond), (time.Duration(s.Feeding.SecondsLeft) * time.Second).String()
 }
 
 // Word is what the run is now.
 func (s Status) Word() string {
 	word := s.State.Shown(s.Progress)
-	if word == backfill.Running && !s.Opens.IsZero() {
-		return "waits until " + s.Opens.Local().Format("Mon 15:04 MST")
+	if word == backfill.Running && !s.Feeding.Opens.IsZero() {
+		return "waits until " + s.Feeding.Opens.Local().Format("Mon 15:04 MST")
 	}
 	return string(word)
 }

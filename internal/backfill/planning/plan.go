@@ -1,17 +1,6 @@
-// Package backfill is the delivery of an archive: a manifest of many lines,
-// each a job of the class backfill. It plans; it feeds the jobs of a run to the
-// queue, a bounded number at a time, and keeps the book of what became of each
-// line; and it accounts for them.
-//
-// # How a line is submitted once
-//
-// The book is written behind the queue: a feeder that is killed leaves lines that
-// were published and are not in it. Before any line is published, a record says up to which line that may be so, and
-// the next feeder, once the lease of the dead one is over, looks for
-// those lines: first in the queue, then in the ledger. A worker writes a job into
-// the ledger before it takes it out of the queue, so a job that was ever stored is in one of the
-// two, whatever the queue has forgotten of message ids.
-package backfill
+// Package planning reads a whole manifest before anything is sent. It holds every line to the
+// rules of a job, counts, estimates, warns, and chooses samples.
+package planning
 
 import (
 	"cmp"
@@ -20,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/manifest"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -61,7 +51,7 @@ type Options struct {
 	// Progress may be nil.
 	Progress *Progress
 	// Survey is for a run; nil where nothing will be sent.
-	Survey *Survey
+	Survey *backfill.Survey
 }
 
 // Progress is how far planning is. It may be read at any time.
@@ -71,8 +61,8 @@ type Progress struct {
 
 // Plan is what a backfill would be.
 type Plan struct {
-	Manifest Source  `json:"manifest"`
-	Template *Source `json:"template,omitempty"`
+	Manifest backfill.Source  `json:"manifest"`
+	Template *backfill.Source `json:"template,omitempty"`
 	// Lines are those that are not empty, the header left aside: Jobs and
 	// Faulty ones.
 	Lines  int64 `json:"lines"`
@@ -88,13 +78,6 @@ type Plan struct {
 	// Listing is set where sizes came from one.
 	Listing *Listed `json:"listing,omitempty"`
 	Cost    Cost    `json:"estimate"`
-}
-
-// Source names bytes that a plan was made of.
-type Source struct {
-	SHA256 string `json:"sha256"`
-	// Size is in bytes, as stored.
-	Size int64 `json:"size"`
 }
 
 // LineFault is a fault and its line.

@@ -1,4 +1,4 @@
-package backfill
+package planning
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/chartpost/chartpost/internal/backfill"
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/manifest"
 	"github.com/chartpost/chartpost/schemas"
@@ -70,13 +71,11 @@ func (p *planner) lines(ctx context.Context, r *manifest.Reader, recipe *manifes
 func (p *planner) keep(line manifest.Line) outcome {
 	one := outcome{number: line.Number, size: line.Size, faults: line.Faults}
 	survey := p.options.Survey
-	if one.other = survey != nil && !survey.Only.has(line.Number); one.other || len(one.faults) > 0 {
+	if one.other = !survey.Has(line.Number); one.other || len(one.faults) > 0 {
 		return one
 	}
 	job := &line.Job
-	if survey != nil {
-		one.faults = append(one.faults, survey.check(line)...)
-	}
+	one.faults = append(one.faults, survey.Check(line)...)
 	one.id = markOf(p.options.Salt, job.Key().String(), line.Number)
 	one.lane = laneKey{job.Destination.Address(), string(job.Destination.Environment), job.Operation}
 	one.transfer, one.files = job.Transfer, int64(len(job.Files))
@@ -152,7 +151,7 @@ func (p *planner) settle(one outcome) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.options.Survey.note(one)
+	p.options.Survey.Note(one.number, len(one.faults) > 0, one.lane.destination)
 	p.plan.Lines++
 	if p.options.Progress != nil {
 		p.options.Progress.Lines.Add(1)
@@ -219,7 +218,7 @@ func (p *planner) refuse(line int64, faults []manifest.Fault) {
 // line again. The lanes and the estimate still count it: its lane is not kept.
 func (p *planner) repeat(line, first int64) {
 	p.plan.Jobs--
-	p.refuse(line, []manifest.Fault{{Code: "duplicate_id", Path: "/id", Text: "the job of line " + strconv.FormatInt(first, 10) + " has the same id"}})
+	p.refuse(line, []manifest.Fault{{Code: backfill.CodeRepeat, Path: "/id", Text: "the job of line " + strconv.FormatInt(first, 10) + " has the same id"}})
 }
 
 func (p *planner) finish() *Plan {

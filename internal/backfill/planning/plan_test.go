@@ -1,4 +1,4 @@
-package backfill_test
+package planning_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/chartpost/chartpost/internal/backfill"
+	"github.com/chartpost/chartpost/internal/backfill/planning"
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/manifest"
 	"github.com/chartpost/chartpost/schemas"
@@ -34,7 +34,7 @@ const header = "id,to,transfer,key,second,size,expires\n"
 var start = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
 // plan makes a plan of lines below the header.
-func plan(t *testing.T, from io.Reader, adjust func(*backfill.Options)) (*backfill.Plan, error) {
+func plan(t *testing.T, from io.Reader, adjust func(*planning.Options)) (*planning.Plan, error) {
 	t.Helper()
 	parsed, err := manifest.ParseTemplate([]byte(template))
 	if err != nil {
@@ -48,17 +48,17 @@ func plan(t *testing.T, from io.Reader, adjust func(*backfill.Options)) (*backfi
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := backfill.Options{
-		Goroutines: 3, Start: start, EmbedLimit: 200, FileLimit: 1000, Budget: backfill.Budget{Requests: 10, Window: time.Minute}, Faults: 20,
-		Dir: t.TempDir(), Salt: []byte("salt"), Progress: &backfill.Progress{},
+	o := planning.Options{
+		Goroutines: 3, Start: start, EmbedLimit: 200, FileLimit: 1000, Budget: planning.Budget{Requests: 10, Window: time.Minute}, Faults: 20,
+		Dir: t.TempDir(), Salt: []byte("salt"), Progress: &planning.Progress{},
 	}
 	if adjust != nil {
 		adjust(&o)
 	}
-	return backfill.Make(t.Context(), r, recipe, o)
+	return planning.Make(t.Context(), r, recipe, o)
 }
 
-func mustPlan(t *testing.T, lines string, adjust func(*backfill.Options)) *backfill.Plan {
+func mustPlan(t *testing.T, lines string, adjust func(*planning.Options)) *planning.Plan {
 	t.Helper()
 	p, err := plan(t, strings.NewReader(lines), adjust)
 	if err != nil {
@@ -82,10 +82,10 @@ func TestCost(t *testing.T) {
 		}
 	}
 	p := mustPlan(t, "a,x,,k,,,\nb,x,,k,,100,\nc,y,,k,,,\n", nil)
-	if p.Cost.Seconds != 30 || p.Cost.LaneSeconds != 0 || p.Lines != 3 || p.Jobs != 3 || p.Faulty != 0 || p.Sizes != (backfill.Sizes{Files: 3, KnownJobs: 1, Bytes: 100, EmbeddedJobs: 1}) {
+	if p.Cost.Seconds != 30 || p.Cost.LaneSeconds != 0 || p.Lines != 3 || p.Jobs != 3 || p.Faulty != 0 || p.Sizes != (planning.Sizes{Files: 3, KnownJobs: 1, Bytes: 100, EmbeddedJobs: 1}) {
 		t.Errorf("%+v", p)
 	}
-	lanes := []backfill.Lane{
+	lanes := []planning.Lane{
 		{Destination: "x", Environment: "Development", Operation: "documentreference-create", Jobs: 2, Requests: 3},
 		{Destination: "y", Environment: "Development", Operation: "documentreference-create", Jobs: 1, Requests: 2},
 	}
@@ -94,7 +94,7 @@ func TestCost(t *testing.T) {
 	}
 }
 
-func listed(p *backfill.Plan) string {
+func listed(p *planning.Plan) string {
 	var all []string
 	for _, f := range p.Faults {
 		all = append(all, fmt.Sprintf("%d %s %s", f.Line, f.Code, f.Path))
@@ -112,11 +112,11 @@ func TestFaults(t *testing.T) {
 	if p.Lines != 8 || p.Jobs != 1 || p.Faulty != 7 || p.Codes["duplicate_id"] != 2 || !strings.Contains(p.Faults[1].Text, "line 2 ") {
 		t.Errorf("%+v", p)
 	}
-	few := mustPlan(t, lines, func(o *backfill.Options) { o.Faults = 2 })
+	few := mustPlan(t, lines, func(o *planning.Options) { o.Faults = 2 })
 	if got := listed(few); got != "3 pattern /id|4 duplicate_id /id" || few.Faulty != 7 {
 		t.Errorf("%s", got)
 	}
-	late := mustPlan(t, "a,x,,k,,,\n", func(o *backfill.Options) { o.Start = start.Add(time.Hour) })
+	late := mustPlan(t, "a,x,,k,,,\n", func(o *planning.Options) { o.Start = start.Add(time.Hour) })
 	if got := listed(late); got != "2 expired /expires_at" {
 		t.Errorf("%s", got)
 	}
@@ -140,7 +140,7 @@ func (s *store) Size(_ context.Context, file schemas.File) (int64, error) {
 func TestHeads(t *testing.T) {
 	s := &store{sizes: map[string]int64{"small": 100, "large": 900, "huge": 2000, "none": 0}}
 	p := mustPlan(t, "a,x,,small,,,\nb,x,,large,,,\nc,x,,small,small,,\nd,x,,small,large,,\ne,x,,huge,,,\nf,x,,none,,,\ng,x,,small,gone,,\nh h,x,,gone,,,\n",
-		func(o *backfill.Options) { o.Sizer, o.Heads = s, 2 })
+		func(o *planning.Options) { o.Sizer, o.Heads = s, 2 })
 	want := "6 file_too_large /files/0|7 file_empty /files/0|8 file_missing /files/1|9 pattern /id"
 	if got := listed(p); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -156,7 +156,7 @@ func TestNoPlanOfAPart(t *testing.T) {
 	if p, err := plan(t, io.MultiReader(strings.NewReader(strings.Repeat("a,x,,k,,,\n", 500)), iotest.ErrReader(down)), nil); !errors.Is(err, down) {
 		t.Errorf("%v, %v", p, err)
 	}
-	if _, err := plan(t, strings.NewReader("a,x,,k,,,\nb,x,,k,,,\nc,x,,k,,,\n"), func(o *backfill.Options) { o.Dir += "/nowhere"; o.IDsHeld = 2 }); err == nil {
+	if _, err := plan(t, strings.NewReader("a,x,,k,,,\nb,x,,k,,,\nc,x,,k,,,\n"), func(o *planning.Options) { o.Dir += "/nowhere"; o.IDsHeld = 2 }); err == nil {
 		t.Error("a plan without a place for the ids")
 	}
 }
@@ -170,15 +170,15 @@ func TestEstimate(t *testing.T) {
 		10 * time.Second: {24, 15, 24},
 		time.Minute:      {24, 90, 90},
 	} {
-		c := mustPlan(t, lines, func(o *backfill.Options) {
-			o.Serving = backfill.Serving{LaneConcurrency: 2, Answer: answer}
+		c := mustPlan(t, lines, func(o *planning.Options) {
+			o.Serving = planning.Serving{LaneConcurrency: 2, Answer: answer}
 		}).Cost
 		if got := [3]int64{c.BudgetSeconds, c.LaneSeconds, c.Seconds}; got != want || c.Destination != "good-health" {
 			t.Errorf("with %s per answer: %v at %q, want %v", answer, got, c.Destination, want)
 		}
 	}
-	c := mustPlan(t, lines, func(o *backfill.Options) {
-		o.Budget.Requests, o.Serving = 0, backfill.Serving{LaneConcurrency: 2, Answer: time.Second}
+	c := mustPlan(t, lines, func(o *planning.Options) {
+		o.Budget.Requests, o.Serving = 0, planning.Serving{LaneConcurrency: 2, Answer: time.Second}
 	}).Cost
 	if c.BudgetSeconds != 0 || c.Seconds != 2 {
 		t.Errorf("without a budget: %+v", c)
@@ -188,7 +188,7 @@ func TestEstimate(t *testing.T) {
 // TestWarnings: what is unusual is told with its first line and its place, and is no fault.
 func TestWarnings(t *testing.T) {
 	p := mustPlan(t, "a,good-health,,k1,k1,,\nb,good-health,,k2,k3,,\nc,good-health,,k3,,,\nd,other,,k3,,,\n", nil)
-	want := []backfill.Warning{{Code: "object_repeated", Path: "/files", Text: "the object is in an earlier line too: the same document would be sent twice", Lines: 2, First: 4}}
+	want := []planning.Warning{{Code: "object_repeated", Path: "/files", Text: "the object is in an earlier line too: the same document would be sent twice", Lines: 2, First: 4}}
 	if p.Faulty != 0 || len(p.Warnings) != 1 || p.Warnings[0] != want[0] {
 		t.Errorf("%d faulty, %+v", p.Faulty, p.Warnings)
 	}
@@ -203,8 +203,8 @@ func TestSample(t *testing.T) {
 	lines.WriteString(",good-health,,k,,,\n")
 	var before []int64
 	for range 2 {
-		s := backfill.NewSample(10)
-		mustPlan(t, lines.String(), func(o *backfill.Options) { o.Sample = s })
+		s := planning.NewSample(10)
+		mustPlan(t, lines.String(), func(o *planning.Options) { o.Sample = s })
 		var numbers []int64
 		for _, one := range s.Jobs() {
 			numbers = append(numbers, one.Line)
