@@ -85,7 +85,7 @@ func Outcomes() []Status {
 // Outcome reports whether s is one of Outcomes.
 func (s Status) Outcome() bool { return slices.Contains(Outcomes(), s) }
 
-// Final tells whether nothing more happens to the job by itself. An outcome is told of
+// Final reports whether nothing more happens to the job by itself. An outcome is told of
 // a job that has ended, and is not final.
 func (s Status) Final() bool {
 	switch s {

@@ -70,7 +70,7 @@ type FollowSettings struct {
 	Outcome Outcome
 	Budget  Budget
 	HTTP    HTTP
-	// SourceIsOurs: nobody but this deployment sends from Redox.SourceID.
+	// SourceIsOurs: only this deployment sends from Redox.SourceID.
 	SourceIsOurs bool
 	// OnUnknown is the worker's.
 	OnUnknown string
@@ -88,7 +88,7 @@ const followTerm = 8 * time.Second
 func (s FollowSettings) Check() error {
 	var f faults
 	if s.SourceIsOurs && s.Redox.SourceID == "" {
-		f.add("source-is-ours", "needs --redox-source-id: the source that nobody else sends from")
+		f.add("source-is-ours", "needs --redox-source-id: the source that no other program sends from")
 	}
 	if s.OnUnknown == OnUnknownEvidence && !s.SourceIsOurs {
 		f.add("on-unknown", "evidence needs --source-is-ours: logs say nothing of one job where others write too")

@@ -39,7 +39,7 @@ func TestWhatALogMeans(t *testing.T) {
 		{"filtered", []platform.Log{logOf("a", platform.Filtered, 1), logOf("b", platform.Succeeded, 1)}, time.Second, schemas.StatusFiltered},
 		{"pending", []platform.Log{logOf("a", platform.Pending, 1), logOf("b", platform.Succeeded, 1)}, 14 * time.Minute, ""},
 		{"pending for long", []platform.Log{logOf("a", platform.Pending, 1), logOf("b", platform.Succeeded, 1)}, 15 * time.Minute, schemas.StatusStalled},
-		{"a word that nobody knows", []platform.Log{logOf("a", platform.Unknown, 1), logOf("b", platform.Succeeded, 1)}, time.Hour, ""},
+		{"an unknown word", []platform.Log{logOf("a", platform.Unknown, 1), logOf("b", platform.Succeeded, 1)}, time.Hour, ""},
 		{"an older view after a newer one", []platform.Log{logOf("a", platform.Succeeded, 2), logOf("b", platform.Succeeded, 2), logOf("a", platform.Failed, 1)}, time.Second, schemas.StatusDelivered},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -60,13 +60,13 @@ func TestTheFullSweepGivesWay(t *testing.T) {
 			}
 		}
 		if took := time.Since(begin); took > 10*time.Second {
-			t.Errorf("with nobody else 10 requests took %s", took)
+			t.Errorf("without others 10 requests took %s", took)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		others.pressed = true
 		if err := p.Take(ctx); err == nil {
-			t.Error("it waits although nobody wants an answer any more")
+			t.Error("it waits although its caller has ended")
 		}
 	})
 }

@@ -9,7 +9,7 @@ type Settings struct {
 	// SourceID narrows searches to one Redox source; empty searches the whole
 	// environment.
 	SourceID string
-	// Ours: the operator declares that nobody but this deployment sends from SourceID.
+	// Ours: the operator declares that only this deployment sends from SourceID.
 	// Only then are logs counted.
 	Ours bool
 	// Destinations are the ids in logs by slug.

@@ -13,7 +13,7 @@ import (
 
 // Window is a time in which messages were sent to one destination of Redox, between two
 // times in which none was. In it the messages that have no log id can be counted
-// against the logs: if nobody else sends there, and only then.
+// against the logs: if no other program sends there, and only then.
 type Window struct {
 	// DestinationID is the destination's in logs. Live and backfill share it.
 	DestinationID string `json:"destination_id"`
@@ -25,7 +25,7 @@ type Window struct {
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
 	// Accepted messages, Unnamed ones of these whose log id is not known, and Held ones
-	// of which nobody knows.
+	// whose outcome is not known.
 	Accepted int `json:"accepted"`
 	Unnamed  int `json:"unnamed,omitempty"`
 	Held     int `json:"held,omitempty"`
@@ -72,7 +72,7 @@ type Count struct {
 	Failed    int       `json:"failed,omitempty"`
 	Filtered  int       `json:"filtered,omitempty"`
 	Pending   int       `json:"pending,omitempty"`
-	// Other are logs whose status is a word that nobody knows.
+	// Other are logs whose status is an unknown word.
 	Other int `json:"other,omitempty"`
 	// Only is the one log there is.
 	Only *Seen `json:"only,omitempty"`
@@ -278,7 +278,7 @@ func (w *Window) Conclude(t Times, now time.Time) State {
 }
 
 // held decides over a window with one held message. A log that failed may be of a
-// request that was refused and repeated, so that it counts for nobody.
+// request that was refused and repeated, so that it says nothing.
 func (w *Window) held(c Count) State {
 	switch {
 	case c.Failed > 0 || c.Other > 0:

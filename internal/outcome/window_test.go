@@ -104,7 +104,7 @@ func TestWhatAWindowShows(t *testing.T) {
 		{"held, two too many", []Event{heldAt(2, noon)}, []platform.Status{ok, ok}, Open},
 		{"held, one too few", []Event{acceptedAt(1, noon), heldAt(2, noon)}, nil, Open},
 		{"held after a 2xx", []Event{answered}, []platform.Status{ok}, Found},
-		{"held, and nobody knows when it was sent", []Event{crashed, heldAt(3, noon)}, nil, Open},
+		{"held, and it is not known when it was sent", []Event{crashed, heldAt(3, noon)}, nil, Open},
 		{"held for its record", []Event{unreadable, heldAt(3, noon)}, nil, Open},
 		{"two held", []Event{heldAt(1, noon), heldAt(2, noon)}, []platform.Status{ok}, Open},
 		{"held after it was sent twice", []Event{twice, heldAt(10, noon)}, []platform.Status{ok}, Open},
@@ -155,7 +155,7 @@ func TestASearchThatIsNotNarrowedIsStrange(t *testing.T) {
 	}
 }
 
-// Where others write too although the operator says that nobody does, nothing is said
+// Where others write too although the operator says that none does, nothing is said
 // of a window whose numbers do not fit, and no statement is false where they do.
 func TestWindowsWithOtherWriters(t *testing.T) {
 	statements, open := 0, 0

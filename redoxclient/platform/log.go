@@ -122,7 +122,7 @@ func logOf(raw jsontext.Value, mode Mode) (Log, bool) {
 }
 
 // statusOf reads the status of the latest attempt and that of the log itself. Where
-// both are there and differ, nobody knows which of them is right.
+// both are there and differ, it is not known which of them is right.
 func statusOf(words []string) (Status, string) {
 	var all []string
 	for _, word := range words {

@@ -17,7 +17,7 @@ type followCmd struct {
 	HTTP    app.HTTP      `embed:"" group:"HTTP"`
 	Tells   app.Telemetry `embed:"" group:"HTTP"`
 
-	SourceIsOurs bool   `name:"source-is-ours" help:"Nobody but this deployment sends from --redox-source-id. Only then are logs counted. If that is false, outcomes can be false: docs/outcomes.md." group:"Outcomes"`
+	SourceIsOurs bool   `name:"source-is-ours" help:"Only this deployment sends from --redox-source-id. Only then are logs counted. If that is false, outcomes can be false: docs/outcomes.md." group:"Outcomes"`
 	OnUnknown    string `default:"resend" enum:"resend,hold,evidence" help:"Of a message that Redox may or may not have: resend (three times at most, then hold), hold for a person, or evidence: hold, and outcome follow resends what Redox's logs do not show. After a 2xx it is always held." group:"Delivery"`
 }
 

@@ -50,7 +50,7 @@ func Succeeds(k int) Script {
 	return s
 }
 
-// Stays has one status for ever, which may be a word that nobody knows.
+// Stays has one status for ever, which may be an unknown word.
 func Stays(status string) Script { return Script{Steps: []Step{{0, status, 1}}} }
 
 // RetriedByHand fails, and is delivered when a person has retried it.
