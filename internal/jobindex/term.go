@@ -39,10 +39,11 @@ func Code(code string) Term { return Term(kindCode + code) }
 func Pair(key, value string) Term { return Term(kindPair + key + "\x00" + value) }
 
 // TermsOf are the terms of an event. An event of status duplicate has none: it tells of a
-// copy, and its job stays what it was.
+// copy, and its job stays what it was. Nor has an outcome, which tells of the message after
+// the job has ended.
 func TermsOf(e schemas.Event) []Term {
 	d := e.Data
-	if d.Status == schemas.StatusDuplicate {
+	if d.Status == schemas.StatusDuplicate || d.Status.Outcome() {
 		return nil
 	}
 	terms := []Term{Job(schemas.KeyOf(e.Lane(), d.JobID)), Destination(d.Destination), Class(d.Class), Status(d.Status)}

@@ -52,6 +52,7 @@ func TestTheLastEventOfAJobDecides(t *testing.T) {
 		w.tell("twice", schemas.StatusAccepted, with("order", "1"))
 		w.tell("failed", schemas.StatusDuplicate, with("order", "1", "ward", "b"))
 		w.tell("replayed", schemas.StatusAccepted, with("order", "1"))
+		w.tell("replayed", schemas.StatusDelivered, with("order", "1")) // what became of the message later says nothing of the job
 		w.tell("waiting", schemas.StatusRetrying, with("order", "3"))
 	}, func(w *world) {
 		w.lists("by correlation", order("1"), "replayed accepted", "twice accepted", "failed failed")
@@ -59,6 +60,7 @@ func TestTheLastEventOfAJobDecides(t *testing.T) {
 		w.lists("by a pair that no job has", order("4711"))
 		w.lists("by key and value", joblist.Query{Correlation: map[string]string{"1": "order"}})
 		w.lists("failed", joblist.Query{States: []joblist.State{joblist.Failed}}, "failed failed")
+		w.lists("accepted", joblist.Query{States: []joblist.State{joblist.Accepted}}, "replayed accepted", "twice accepted")
 		w.lists("two states", joblist.Query{States: []joblist.State{joblist.Failed, joblist.Unknown}}, "other unknown", "failed failed")
 		w.lists("by code", joblist.Query{Code: "file_missing"}, "failed failed")
 		w.lists("by code and correlation", joblist.Query{Code: "redox_503", Correlation: map[string]string{"order": "1"}})

@@ -46,7 +46,8 @@ func stateOf(s schemas.Status) State {
 		return Unknown
 	case schemas.StatusCancelled:
 		return Cancelled
-	case schemas.StatusDuplicate: // is not asked about
+	case schemas.StatusDuplicate, schemas.StatusDelivered, schemas.StatusFiltered, schemas.StatusUndelivered, schemas.StatusStalled, schemas.StatusUnconfirmed:
+		// These have no terms in the index, and so are never the last event of a job.
 	}
 	return State(s)
 }
