@@ -60,7 +60,7 @@ func TestTheLastEventOfAJobDecides(t *testing.T) {
 		w.lists("by a pair that no job has", order("4711"))
 		w.lists("by key and value", joblist.Query{Correlation: map[string]string{"1": "order"}})
 		w.lists("failed", joblist.Query{States: []joblist.State{joblist.Failed}}, "failed failed")
-		w.lists("accepted", joblist.Query{States: []joblist.State{joblist.Accepted}}, "replayed accepted", "twice accepted")
+		w.lists("accepted", joblist.Query{States: []joblist.State{joblist.Accepted}, Correlation: map[string]string{"order": "1"}}, "replayed accepted", "twice accepted")
 		w.lists("two states", joblist.Query{States: []joblist.State{joblist.Failed, joblist.Unknown}}, "other unknown", "failed failed")
 		w.lists("by code", joblist.Query{Code: "file_missing"}, "failed failed")
 		w.lists("by code and correlation", joblist.Query{Code: "redox_503", Correlation: map[string]string{"order": "1"}})

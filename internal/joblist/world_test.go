@@ -75,6 +75,8 @@ func (w *world) event(id string, status schemas.Status, change ...func(*schemas.
 		d.Reason = &schemas.Reason{Kind: "unknown_outcome", Code: "lost_answer"}
 	case schemas.StatusAccepted:
 		d.Receipt = &schemas.Receipt{Status: 200, AcceptedAt: time.Now()}
+	case schemas.StatusDelivered:
+		d.Evidence = &schemas.Evidence{LogID: "8e0b7e58-6d2b-4f0a-9c5e-0c1f3a9d7b11", Attempts: 1, At: time.Now()}
 	}
 	for _, one := range change {
 		one(&d)
