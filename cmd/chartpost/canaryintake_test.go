@@ -19,7 +19,7 @@ func (a *aviary) intake() {
 	a.tried["intake"] = true
 	log := &devtest.Log{}
 	cmd := exec.Command(program(a.t), "intake", "--intake-addr", "127.0.0.1:0", "--log-level", "debug", "--uploads", "reports/incoming/")
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = a.environment(), log, log
 	if err := cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -25,7 +24,7 @@ func (a *aviary) outcomes() {
 	a.do(cli.ExitOK, "send", a.file(canary+"/named.json", note))
 	log := &devtest.Log{}
 	cmd := exec.Command(program(a.t), "outcome", "follow", "--log-level", "debug")
-	cmd.Env, cmd.Stdout, cmd.Stderr = os.Environ(), log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = a.environment(), log, log
 	if err := cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}
