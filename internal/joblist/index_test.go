@@ -277,6 +277,7 @@ func TestRun(t *testing.T) {
 
 // TestReplicated builds and asks on three servers, whose leader is killed.
 func TestReplicated(t *testing.T) {
+	t.Parallel()
 	c := devtest.Cluster(t, 3)
 	l := layout
 	l.Replicas = 3
