@@ -40,7 +40,7 @@ func prepare(dir string) error {
 		return err
 	}
 	var public strings.Builder
-	for _, role := range []string{"worker", "operator", "submitter", "watcher", "intake", "caller"} {
+	for _, role := range []string{"worker", "operator", "submitter", "watcher", "follower", "intake", "caller"} {
 		key, err := makeKey(filepath.Join(dir, role+".nk"))
 		if err != nil {
 			return err
