@@ -34,9 +34,10 @@ func (s *site) outcomes() {
 	says := func(command, text string) bool {
 		return strings.Contains(s.as(operator, 0, strings.Fields(command)...), text)
 	}
-	devtest.Until(s.t, "one of them is delivered", patience, func() bool { return says("outcome ls", taken) })
+	devtest.Until(s.t, "one of them is listed", patience, func() bool { return says("outcome ls", taken) })
+	devtest.Until(s.t, "it is delivered", patience, func() bool { return says("status "+taken, "delivered") })
 	devtest.Until(s.t, "the other is accepted", patience, func() bool { return says("status "+lost, "accepted") })
-	if !says("outcome lanes", "DESTINATION IN LOGS") || !says("status "+taken, "delivered") {
+	if !says("outcome lanes", "DESTINATION IN LOGS") {
 		s.t.Errorf("the commands do not show the outcomes:\n%s", s.as(operator, 0, "outcome", "lanes"))
 	}
 	stop()
