@@ -4,7 +4,7 @@
 // Redox counts requests in a rolling window for each address (Redox docs, "Rate
 // limits"). The workers keep one record of what they spent in a store of
 // compare-and-set, and no worker coordinates. Each takes permits ahead of need,
-// spends them without asking anybody, and tells at its next visit what it spent
+// spends them without asking anybody, and tells at its next exchange what it spent
 // and when. Permits count against the window from before they can be used until
 // a window after they can have arrived, so that no window of any phase holds
 // more requests than the limit. docs/budget.md tells operators how it works.
@@ -81,10 +81,10 @@ type Budget struct {
 	// wake tells Run that something changed; changed tells the dispatcher.
 	wake, changed chan struct{}
 
-	mu    sync.Mutex
-	desk  desk
-	trip  trip
-	clock storeClock
+	mu       sync.Mutex
+	waiters  waiters
+	schedule schedule
+	clock    storeClock
 	// refusals tell whose limit a 429 is of.
 	refusals refusals
 }
@@ -129,12 +129,12 @@ func (b *Budget) Take(ctx context.Context, class Class, n int) error {
 		return nil
 	}
 	b.mu.Lock()
-	if b.desk.closed {
+	if b.waiters.closed {
 		b.mu.Unlock()
 		return ErrClosed
 	}
-	w := b.desk.wait(class, n)
-	b.desk.serve(b.now())
+	w := b.waiters.wait(class, n)
+	b.waiters.serve(b.now())
 	b.mu.Unlock()
 	b.stir()
 	select {
@@ -144,8 +144,8 @@ func (b *Budget) Take(ctx context.Context, class Class, n int) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.desk.leave(w) {
-		b.desk.serve(b.now()) // whoever stood behind it
+	if b.waiters.leave(w) {
+		b.waiters.serve(b.now()) // whoever stood behind it
 		return ctx.Err()
 	}
 	return w.err // served in the same moment
@@ -161,10 +161,10 @@ func (b *Budget) TryTake(class Class, n int) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.desk.closed || b.desk.available(class, b.now()) < n {
+	if b.waiters.closed || b.waiters.available(class, b.now()) < n {
 		return false
 	}
-	b.desk.purse.taken[class] += n
+	b.waiters.allowance.taken[class] += n
 	b.stir()
 	return true
 }
@@ -179,10 +179,10 @@ func (b *Budget) Available(class Class) int {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.desk.closed {
+	if b.waiters.closed {
 		return 0
 	}
-	return b.desk.available(class, b.now())
+	return b.waiters.available(class, b.now())
 }
 
 // Want says that the caller has work for n more requests of a class, beside
@@ -191,7 +191,7 @@ func (b *Budget) Available(class Class) int {
 // when no work is left.
 func (b *Budget) Want(class Class, n int) {
 	b.mu.Lock()
-	b.desk.want[class] = max(n, 0)
+	b.waiters.want[class] = max(n, 0)
 	b.mu.Unlock()
 	b.stir()
 }
@@ -207,7 +207,7 @@ func (b *Budget) Late(n int) {
 		return
 	}
 	b.mu.Lock()
-	b.desk.purse.late += n
+	b.waiters.allowance.late += n
 	b.mu.Unlock()
 	b.stir()
 }
@@ -223,7 +223,7 @@ type Answer struct {
 	Destination string
 }
 
-// Heard corrects the belief by an answer of the API whose limit is counted, and
+// Heard corrects the estimate by an answer of the API whose limit is counted, and
 // rules whose limit it was where that was a refusal. It may be called for every
 // answer: one that says nothing new costs nothing. A budget that is off rules all
 // the same.
@@ -235,7 +235,7 @@ func (b *Budget) Heard(a Answer) Ruling {
 		ruling = b.refusals.judge(a, b.now())
 		a.Refused, a.RetryAfter = !ruling.OfDestination, ruling.Wait
 	}
-	if !b.off() && b.desk.hear(a, b.now(), b.rules) {
+	if !b.off() && b.waiters.hear(a, b.now(), b.rules) {
 		b.stir()
 	}
 	return ruling

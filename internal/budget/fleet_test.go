@@ -213,7 +213,7 @@ func TestLiveGoesFirst(t *testing.T) {
 }
 
 // TestAnIdleWorkerCostsNothing sees that what is held goes back, and that no
-// visit follows.
+// exchange follows.
 func TestAnIdleWorkerCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, 5, fiveMinutes(0.2))

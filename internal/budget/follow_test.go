@@ -21,7 +21,7 @@ func TestFollow(t *testing.T) {
 		}}
 		r.Spent.add(rules.slotOf(old-window/2), 10, 20)
 		r.Spent.add(rules.slotOf(old), 30, 40)
-		r.Belief = belief{Rise: 9000, RiseAt: old - 5, Cut: 100, CutAt: old - window, Quiet: old + window, Hold: old - window + 9}
+		r.Estimate = estimate{Rise: 9000, RiseAt: old - 5, Cut: 100, CutAt: old - window, Quiet: old + window, Hold: old - window + 9}
 		return r
 	}
 	r := made()
@@ -38,7 +38,7 @@ func TestFollow(t *testing.T) {
 	if r.PacedAt != at0 || r.Workers["a"].At != at0 || r.Workers["b"].At != min(at0, at0-int64(rules.linger)+doubt) || r.Workers["writer"].At != 0 {
 		t.Errorf("paced up to %d, %+v", r.PacedAt-at0, r.Workers)
 	}
-	if b := r.Belief; b.RiseAt != at0 || b.CutAt != at0-window+doubt || b.Quiet != at0+window+doubt || b.Hold != at0-window+9+doubt {
+	if b := r.Estimate; b.RiseAt != at0 || b.CutAt != at0-window+doubt || b.Quiet != at0+window+doubt || b.Hold != at0-window+9+doubt {
 		t.Errorf("%+v", b)
 	}
 	if r.Opened >= rules.slotOf(at0+doubt) {
@@ -52,13 +52,13 @@ func TestFollow(t *testing.T) {
 	if back := r.follow(rules, old-doubt); back != 0 || r.PacedAt != old || r.Spent.Base != made().Spent.Base {
 		t.Errorf("set back by %s", back)
 	}
-	// Not even a belief that outlived its record holds anybody up for longer.
+	// Not even a estimate that outlived its record holds anybody up for longer.
 	r = opening(rules)
-	r.Belief = belief{Rise: 1, RiseAt: old, Cut: 1, CutAt: old, Quiet: old, Hold: old}
+	r.Estimate = estimate{Rise: 1, RiseAt: old, Cut: 1, CutAt: old, Quiet: old, Hold: old}
 	r.follow(rules, at0)
-	want := belief{Rise: 1, RiseAt: at0, Cut: 1, CutAt: at0, Quiet: at0 + mostQuiet*window, Hold: at0 + int64(rules.longestHold()+rules.lag)}
-	if r.Belief != want {
-		t.Errorf("%+v, want %+v", r.Belief, want)
+	want := estimate{Rise: 1, RiseAt: at0, Cut: 1, CutAt: at0, Quiet: at0 + mostQuiet*window, Hold: at0 + int64(rules.longestHold()+rules.lag)}
+	if r.Estimate != want {
+		t.Errorf("%+v, want %+v", r.Estimate, want)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestAnOldTimeIsForgotten(t *testing.T) {
 	read("a record made anew", 1, 40, 40)
 }
 
-// TestAClockThatIsSetBackIsLoggedOnce visits a record of another clock twice.
+// TestAClockThatIsSetBackIsLoggedOnce exchanges a record of another clock twice.
 func TestAClockThatIsSetBackIsLoggedOnce(t *testing.T) {
 	b := lone(t)
 	var out bytes.Buffer

@@ -31,11 +31,11 @@ func TestCounts(t *testing.T) {
 }
 
 func TestTally(t *testing.T) {
-	var a tally
+	var a histogram
 	a.add(100, 1, 2)
 	a.add(103, 0, 4)
 	a.add(98, 5, 0) // older than the first: booked there
-	if want := (tally{Base: 100, Live: counts{6, 0, 0, 0}, Backfill: counts{2, 0, 0, 4}}); !reflect.DeepEqual(a, want) {
+	if want := (histogram{Base: 100, Live: counts{6, 0, 0, 0}, Backfill: counts{2, 0, 0, 4}}); !reflect.DeepEqual(a, want) {
 		t.Errorf("%+v", a)
 	}
 	a.forget(90)
@@ -117,7 +117,7 @@ func FuzzDecode(f *testing.F) {
 	r.Opening = false
 	r.Spent = full(1000, testLimit)
 	r.Workers["a"] = entry{Seq: 3, Out: 4, Want: 5, Credit: 1.5}
-	r.Belief = belief{Header: 7500, Cut: 5, Hold: 6}
+	r.Estimate = estimate{Header: 7500, Cut: 5, Hold: 6}
 	good, _ := versioned.Encode(r)
 	f.Add(good)
 	f.Add([]byte(`{"version":1,"window_ms":300000,"spent":{"base":-1}}`))
@@ -128,9 +128,9 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		r.settle(testRules, at0, at0+int64(time.Second))
-		g := r.visit(testRules, call{worker: "w", seq: 1, float: 10, waiting: 5, want: 10}, at0+int64(time.Second))
+		g := r.exchange(testRules, call{worker: "w", seq: 1, float: 10, waiting: 5, want: 10}, at0+int64(time.Second))
 		live, backfill := r.sums()
-		if g.out < 0 || g.backfill < 0 || g.backfill > g.out || g.out > 0 && live+backfill+r.out() > max(r.Belief.limit(testRules), 0) {
+		if g.out < 0 || g.backfill < 0 || g.backfill > g.out || g.out > 0 && live+backfill+r.out() > max(r.Estimate.limit(testRules), 0) {
 			t.Fatalf("%+v from %s", g, value)
 		}
 		again, err := versioned.Encode(r)

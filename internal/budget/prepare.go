@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// draft is a visit that is about to be written.
+// draft is a exchange that is about to be written.
 type draft struct {
-	visit visit
-	next  *record
-	call  call
-	// heard is how much of the desk's news it tells.
+	exchange exchange
+	next     *record
+	call     call
+	// heard is how much of the waiters's news it tells.
 	heard int
 	// at is the store's time at the local time, as far as the worker knows.
 	at    int64
@@ -39,30 +39,30 @@ func (b *Budget) prepare(value []byte, revision uint64, written time.Time) (draf
 	back := found.follow(b.rules, written.UnixNano())
 	b.clock.turn(revision, written, b.rules.lag)
 	_, sure := b.clock.at(now, written)
-	if revision == b.trip.wrote.revision {
-		b.clock.sawOwn(written, b.trip.wrote.sent, b.trip.wrote.confirmed)
+	if revision == b.schedule.wrote.revision {
+		b.clock.sawOwn(written, b.schedule.wrote.sent, b.schedule.wrote.confirmed)
 	} else {
 		b.clock.saw(written, now)
 	}
 	at, _ := b.clock.at(now, written)
 	found.settle(b.rules, written.UnixNano(), at)
 
-	purse := &b.desk.purse
+	allowance := &b.waiters.allowance
 	mine, known := found.Workers[b.worker]
-	if purse.meet(mine, known, revision, now) {
+	if allowance.meet(mine, known, revision, now) {
 		d := b.reopen(found, revision, now)
 		d.back = back
 		return d, nil
 	}
-	covered := !known && purse.told.seq != 0
-	d := draft{next: found, heard: b.desk.heard, at: at, local: now, back: back}
-	d.call = b.desk.wish(b.rules, found, now, at)
+	covered := !known && allowance.told.seq != 0
+	d := draft{next: found, heard: b.waiters.heard, at: at, local: now, back: back}
+	d.call = b.waiters.wish(b.rules, found, now, at)
 	d.call.worker = b.worker
-	d.visit, d.call.used, d.call.late = purse.ask(covered, revision, now.Add(b.rules.valid))
-	d.call.seq = d.visit.seq
-	d.visit.grant = found.visit(b.rules, d.call, at)
-	d.blind = !sure && d.visit.grant.out < d.call.float+min(d.call.want, leastCredit)
-	purse.try(d.visit)
+	d.exchange, d.call.used, d.call.late = allowance.ask(covered, revision, now.Add(b.rules.valid))
+	d.call.seq = d.exchange.seq
+	d.exchange.grant = found.exchange(b.rules, d.call, at)
+	d.blind = !sure && d.exchange.grant.out < d.call.float+min(d.call.want, leastCredit)
+	allowance.try(d.exchange)
 	return d, nil
 }
 
@@ -70,18 +70,18 @@ func (b *Budget) prepare(value []byte, revision uint64, written time.Time) (draf
 // its time: there was none, or it was an old one come back.
 func (b *Budget) reopen(r *record, revision uint64, now time.Time) draft {
 	r.Opening = true
-	r.Belief = cmp.Or(r.Belief, b.desk.belief)
-	v, used, late := b.desk.purse.ask(false, revision, now.Add(b.rules.valid))
+	r.Estimate = cmp.Or(r.Estimate, b.waiters.estimate)
+	v, used, late := b.waiters.allowance.ask(false, revision, now.Add(b.rules.valid))
 	r.Fresh = [2]int{Live: used[Live] + late, Backfill: used[Backfill]}
 	delete(r.Workers, b.worker)
 	v.grant = grant{gone: true}
-	b.desk.purse.try(v)
-	return draft{visit: v, next: r, local: now, blind: true}
+	b.waiters.allowance.try(v)
+	return draft{exchange: v, next: r, local: now, blind: true}
 }
 
-// took is called when a visit stands in the record.
+// took is called when a exchange stands in the record.
 func (b *Budget) took(d draft) {
-	b.desk.purse.confirm(d.visit)
+	b.waiters.allowance.confirm(d.exchange)
 	if d.back > 0 {
 		b.log.Warn("the clock of the NATS server was set back: the request budget's record was put on the new time", "by", d.back.Round(time.Second))
 	}
@@ -89,16 +89,16 @@ func (b *Budget) took(d draft) {
 		b.complain(d.local, "the request budget's record was missing, unreadable, of another window or an old one: the window is taken to be full, and requests start at an even pace")
 		return
 	}
-	b.desk.belief = d.next.Belief
-	if b.desk.heard == d.heard {
-		b.desk.news, b.desk.pressing = Answer{}, false
+	b.waiters.estimate = d.next.Estimate
+	if b.waiters.heard == d.heard {
+		b.waiters.news, b.waiters.pressing = Answer{}, false
 	}
-	if hold := d.local.Add(time.Duration(d.next.Belief.Hold - d.at)); hold.After(b.desk.frozen) {
-		b.desk.frozen = hold
+	if hold := d.local.Add(time.Duration(d.next.Estimate.Hold - d.at)); hold.After(b.waiters.frozen) {
+		b.waiters.frozen = hold
 	}
-	b.trip.float = d.visit.grant.out - d.visit.grant.backfill
-	b.trip.scanty = b.trip.float < d.call.float
-	b.trip.seen, b.trip.seenAt, b.trip.seenLocal = d.next, d.at, d.local
+	b.schedule.float = d.exchange.grant.out - d.exchange.grant.backfill
+	b.schedule.scanty = b.schedule.float < d.call.float
+	b.schedule.seen, b.schedule.seenAt, b.schedule.seenLocal = d.next, d.at, d.local
 }
 
 // mostFloat is how many permits for live a worker holds at least, where the
@@ -109,23 +109,23 @@ const (
 )
 
 // wish is what this worker wants of the record.
-func (d *desk) wish(rules rules, r *record, now time.Time, at int64) call {
-	used, _ := d.purse.unreported()
+func (d *waiters) wish(rules rules, r *record, now time.Time, at int64) call {
+	used, _ := d.allowance.unreported()
 	c := call{news: d.news}
-	_, c.kept = d.purse.held(now)
+	_, c.kept = d.allowance.held(now)
 	if d.closed {
 		return c
 	}
 	c.waiting = d.waiting(Live)
 	if c.want = d.waiting(Backfill) + d.want[Backfill]; c.want > 0 {
-		// More will come where that much was spent since the last visit.
+		// More will come where that much was spent since the last exchange.
 		c.want += used[Backfill]
 	}
 	wanted := c.waiting + d.want[Live]
 	if wanted+c.want+used[Live]+used[Backfill] == 0 {
 		return c // idle: what is held goes back
 	}
-	limit := r.Belief.effective(rules, at)
+	limit := r.Estimate.effective(rules, at)
 	floor := min(max(limit/floatPart/max(len(r.Workers), 1), 1), mostFloat)
 	c.float = wanted + floor + min(2*used[Live], limit/100)
 	return c

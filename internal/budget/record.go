@@ -18,22 +18,22 @@ type record struct {
 	// Opening: nothing is known of the window before this record was written.
 	Opening bool `json:"opening,omitempty"`
 	// Opened is the slot when it was; what is booked before it is presumed.
-	Opened int64 `json:"opened,omitempty"`
-	Spent  tally `json:"spent"`
+	Opened int64     `json:"opened,omitempty"`
+	Spent  histogram `json:"spent"`
 	// Fresh is what the writer of this revision had spent, live and backfill.
 	// When that was is known to the next reader: when the revision was written.
 	Fresh   [2]int           `json:"fresh"`
 	Workers map[string]entry `json:"workers"`
 	// PacedAt is until when backfill's pace has been shared out.
-	PacedAt int64  `json:"paced_at"`
-	Belief  belief `json:"belief"`
+	PacedAt  int64    `json:"paced_at"`
+	Estimate estimate `json:"belief"`
 
 	Unknown versioned.Unknown `json:",embed"`
 }
 
 // entry is one worker's.
 type entry struct {
-	// Seq counts the worker's visits.
+	// Seq counts the worker's exchanges.
 	Seq uint64 `json:"seq"`
 	// At is when it wrote this, 0 in the revision that it wrote.
 	At int64 `json:"at,omitempty"`
@@ -89,7 +89,7 @@ func (r *record) settle(rules rules, written, now int64) {
 		// Whatever was sent in the window before this record, it is assumed to
 		// have been the limit, evenly.
 		r.Opening, r.Opened = false, rules.slotOf(written)+1
-		r.Spent = full(rules.slotOf(written), r.Belief.limit(rules))
+		r.Spent = full(rules.slotOf(written), r.Estimate.limit(rules))
 	}
 	r.Spent.add(rules.slotOf(written+int64(rules.lag)), r.Fresh[Live], r.Fresh[Backfill])
 	r.Fresh = [2]int{}
@@ -119,10 +119,10 @@ func (r *record) follow(rules rules, written int64) (back time.Duration) {
 		back, by = ahead, int64(ahead-rules.doubt())
 		r.Spent.move(by / int64(rules.slot))
 		r.Opened = max(r.Opened-by/int64(rules.slot), 0)
-		r.Belief.move(by)
+		r.Estimate.move(by)
 		r.PacedAt = written
 	}
-	r.Belief.bound(rules, written)
+	r.Estimate.bound(rules, written)
 	for name, e := range r.Workers {
 		if e.At != 0 {
 			e.At = min(e.At-by, written)

@@ -13,7 +13,7 @@ type rules struct {
 	// lag [1.25 s] is how long after its Take a request may count at Redox, and
 	// what the clocks of a cluster's NATS servers may differ by.
 	lag time.Duration
-	// every [1 s] is between two visits of a worker that has work; urgent
+	// every [1 s] is between two exchanges of a worker that has work; urgent
 	// [250 ms] when live requests wait; linger [10 s] until one without work
 	// gives back what it holds.
 	every, urgent, linger time.Duration
@@ -46,7 +46,7 @@ func (r rules) slotOf(at int64) int64 { return at / int64(r.slot) }
 // store's clock while nobody knows yet that it was set back.
 func (r rules) doubt() time.Duration { return r.valid + 2*r.lag }
 
-// burst [3 s] is how much of backfill's pace a fleet may take at one visit.
+// burst [3 s] is how much of backfill's pace a fleet may take at one exchange.
 func (r rules) burst() time.Duration { return max(r.window/100, 3*r.every) }
 
 // counts [302.25 s] is how long a request counts in the record, on the average.

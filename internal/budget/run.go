@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// tryTimeout bounds one visit.
+	// tryTimeout bounds one exchange.
 	tryTimeout = 3 * time.Second
-	// mostTries is how often a visit is begun anew because others were faster.
+	// mostTries is how often a exchange is begun anew because others were faster.
 	mostTries = 8
 	// tryPause is before the second try, and doubles.
 	tryPause = 5 * time.Millisecond
@@ -20,10 +20,10 @@ const (
 	complainEvery = time.Minute
 )
 
-// errFaster is of a visit during which another worker wrote the record.
+// errFaster is of a exchange during which another worker wrote the record.
 var errFaster = errors.New("other workers were faster")
 
-// Run visits the record whenever that is due, until ctx ends. Then it gives
+// Run exchanges the record whenever that is due, until ctx ends. Then it gives
 // back what is left and turns away whoever waits: end ctx after the last
 // request was made. A store that is away is tried again for ever; until it is
 // back nothing is spent but what was granted before.
@@ -37,7 +37,7 @@ func (b *Budget) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		b.mu.Lock()
 		now := b.now()
-		at, due := b.trip.due(&b.desk, b.rules, now, b.jitter())
+		at, due := b.schedule.due(&b.waiters, b.rules, now, b.jitter())
 		b.mu.Unlock()
 		if due && !at.After(now) {
 			b.call(ctx)
@@ -60,16 +60,16 @@ func (b *Budget) Run(ctx context.Context) {
 // close gives back what is left.
 func (b *Budget) close(ctx context.Context) {
 	b.mu.Lock()
-	b.desk.close()
-	used, late := b.desk.purse.unreported()
-	nothing := b.desk.purse.told.seq == 0 && len(b.desk.purse.doubtful) == 0 && used == [2]int{} && late == 0
+	b.waiters.close()
+	used, late := b.waiters.allowance.unreported()
+	nothing := b.waiters.allowance.told.seq == 0 && len(b.waiters.allowance.doubtful) == 0 && used == [2]int{} && late == 0
 	b.mu.Unlock()
 	if !nothing {
 		b.call(context.WithoutCancel(ctx))
 	}
 }
 
-// call visits the record, serves those who wait, and logs what went wrong.
+// call exchanges the record, serves those who wait, and logs what went wrong.
 func (b *Budget) call(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
@@ -77,29 +77,29 @@ func (b *Budget) call(ctx context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	b.trip.last = now
+	b.schedule.last = now
 	if err == nil {
-		b.trip.failures = 0
+		b.schedule.failures = 0
 		b.tell(now)
 		return
 	}
-	b.trip.failures++
+	b.schedule.failures++
 	b.complain(now, "the request budget's record cannot be reached or used; only what was granted is spent", "error", err)
 }
 
 // complain logs what may go on for long, once a minute.
 func (b *Budget) complain(now time.Time, what string, details ...any) {
-	if now.Sub(b.trip.complained) < complainEvery {
+	if now.Sub(b.schedule.complained) < complainEvery {
 		return
 	}
-	b.trip.complained = now
+	b.schedule.complained = now
 	b.log.Warn(what, details...)
 }
 
 // tell serves those who wait, and tells the dispatcher when something is left.
 func (b *Budget) tell(now time.Time) {
-	b.desk.serve(now)
-	if b.desk.available(Live, now)+b.desk.available(Backfill, now) > 0 {
+	b.waiters.serve(now)
+	if b.waiters.available(Live, now)+b.waiters.available(Backfill, now) > 0 {
 		select {
 		case b.changed <- struct{}{}:
 		default:
@@ -107,13 +107,13 @@ func (b *Budget) tell(now time.Time) {
 	}
 }
 
-// insist tries a visit until nobody was faster. A worker that does not know
-// what time it is at the store, and got too little, visits once more: its own
+// insist tries a exchange until nobody was faster. A worker that does not know
+// what time it is at the store, and got too little, exchanges once more: its own
 // write has told it.
 func (b *Budget) insist(ctx context.Context) error {
 	again := true
 	for try := range mostTries {
-		blind, err := b.visit(ctx)
+		blind, err := b.exchange(ctx)
 		switch {
 		case err == nil && blind && again:
 			again = false
@@ -132,8 +132,8 @@ func (b *Budget) insist(ctx context.Context) error {
 	return errFaster
 }
 
-// visit reads the record, books in it what was spent, and takes permits.
-func (b *Budget) visit(ctx context.Context) (blind bool, err error) {
+// exchange reads the record, books in it what was spent, and takes permits.
+func (b *Budget) exchange(ctx context.Context) (blind bool, err error) {
 	value, revision, written, err := b.store.Read(ctx)
 	if err != nil {
 		return false, fmt.Errorf("reading it: %w", err)
@@ -156,10 +156,10 @@ func (b *Budget) visit(ctx context.Context) (blind bool, err error) {
 		return false, fmt.Errorf("writing it: %w", err)
 	}
 	if !done {
-		b.desk.purse.failed(d.visit.seq)
+		b.waiters.allowance.failed(d.exchange.seq)
 		return false, errFaster
 	}
-	b.trip.wrote.revision, b.trip.wrote.sent, b.trip.wrote.confirmed = next, sent, b.now()
+	b.schedule.wrote.revision, b.schedule.wrote.sent, b.schedule.wrote.confirmed = next, sent, b.now()
 	b.took(d)
 	return d.blind, nil
 }

@@ -1,10 +1,10 @@
 package budget
 
-// call is what a worker brings to a visit of the record.
+// call is what a worker brings to a exchange of the record.
 type call struct {
 	worker string
 	seq    uint64
-	// used is what it spent since its last visit, by class; late is counted
+	// used is what it spent since its last exchange, by class; late is counted
 	// again as live.
 	used [2]int
 	late int
@@ -25,17 +25,17 @@ type grant struct {
 	gone bool
 }
 
-// visit books a call in a settled record.
-func (r *record) visit(rules rules, c call, now int64) grant {
+// exchange books a call in a settled record.
+func (r *record) exchange(rules rules, c call, now int64) grant {
 	r.Fresh = [2]int{Live: c.used[Live] + c.late, Backfill: c.used[Backfill]}
 	live, backfill := r.sums()
-	r.Belief.learn(rules, c.news, live+backfill-r.presumed(), now)
-	limit := r.Belief.effective(rules, now)
+	r.Estimate.learn(rules, c.news, live+backfill-r.presumed(), now)
+	limit := r.Estimate.effective(rules, now)
 
 	mine := r.Workers[c.worker]
 	delete(r.Workers, c.worker)
 	unmet, waiters := r.unmet(rules, now)
-	room := min(max(limit-live-backfill-r.out(), 0), r.Belief.most(rules, limit, now))
+	room := min(max(limit-live-backfill-r.out(), 0), r.Estimate.most(rules, limit, now))
 
 	mine = entry{Seq: c.seq, Want: c.want, Credit: mine.Credit, Unknown: mine.Unknown}
 	r.Workers[c.worker] = mine
@@ -76,7 +76,7 @@ func liveShare(c call, room, unmet, waiters int) int {
 // leastCredit is what a worker's share of the pace may always grow to: one Take.
 const leastCredit = MostAtOnce
 
-// accrue shares out backfill's pace since the last visit among the workers that
+// accrue shares out backfill's pace since the last exchange among the workers that
 // want permits for backfill, equally; what one cannot use goes to the others.
 func (r *record) accrue(rules rules, limit int, now int64) {
 	span := min(now-r.PacedAt, int64(rules.burst()))

@@ -93,7 +93,7 @@ func TestVisitNeverGrantsMoreThanThereIs(t *testing.T) {
 	now := at0
 	r := &record{PacedAt: now, Workers: map[string]entry{"b": {Out: 40, At: now}}}
 	r.Spent.add(testRules.slotOf(now), 3000, 4400)
-	g := r.visit(testRules, call{worker: "a", seq: 1, used: [2]int{10, 20}, float: 100, waiting: 90, want: 50}, now)
+	g := r.exchange(testRules, call{worker: "a", seq: 1, used: [2]int{10, 20}, float: 100, waiting: 90, want: 50}, now)
 	if g.out != 30 || g.backfill != 0 {
 		t.Errorf("%+v of the 30 that are left", g)
 	}
@@ -101,16 +101,16 @@ func TestVisitNeverGrantsMoreThanThereIs(t *testing.T) {
 		t.Errorf("%d and %d spent, %d out, %+v", live, backfill, r.out(), r.Workers["a"])
 	}
 	// While a live request waits anywhere, backfill gets nothing new.
-	r.Spent = tally{}
+	r.Spent = histogram{}
 	e := r.Workers["a"]
 	e.At = now
 	r.Workers["a"] = e
-	g = r.visit(testRules, call{worker: "b", seq: 1, want: 50, kept: 3}, now+int64(time.Second))
+	g = r.exchange(testRules, call{worker: "b", seq: 1, want: 50, kept: 3}, now+int64(time.Second))
 	if g.backfill != 3 {
 		t.Errorf("%+v while live requests wait, want the 3 that it had", g)
 	}
 	// One that holds and wants nothing leaves no entry.
-	if g = r.visit(testRules, call{worker: "b", seq: 2}, now); !g.gone || g.out != 0 || len(r.Workers) != 1 {
+	if g = r.exchange(testRules, call{worker: "b", seq: 2}, now); !g.gone || g.out != 0 || len(r.Workers) != 1 {
 		t.Errorf("%+v, %v", g, r.Workers)
 	}
 }

@@ -34,7 +34,7 @@ type sim struct {
 const (
 	testLimit  = 7500
 	testWindow = 5 * time.Minute
-	// In a window as short as this one a worker visits the record a third as
+	// In a window as short as this one a worker exchanges the record a third as
 	// often as in one of five minutes, and all else is in proportion: what does
 	// not depend on the numbers of five minutes costs a third.
 	swiftLimit  = 600

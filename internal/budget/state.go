@@ -36,16 +36,16 @@ type State struct {
 // Used is what counts against the limit.
 func (s State) Used() int { return s.Live + s.Backfill + s.Out + s.Assumed }
 
-// State is what this worker saw at its last visit; an idle one visits nothing
+// State is what this worker saw at its last exchange; an idle one exchanges nothing
 // and says what it saw then.
 func (b *Budget) State() State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.off() || b.trip.seen == nil {
+	if b.off() || b.schedule.seen == nil {
 		return State{Requests: b.rules.requests, Effective: b.rules.requests}
 	}
-	age := b.now().Sub(b.trip.seenLocal)
-	s := b.trip.seen.state(b.rules, b.trip.seenAt+int64(age))
+	age := b.now().Sub(b.schedule.seenLocal)
+	s := b.schedule.seen.state(b.rules, b.schedule.seenAt+int64(age))
 	s.Age = age
 	return s
 }
@@ -54,7 +54,7 @@ func (b *Budget) State() State {
 func (b *Budget) Waiting(class Class) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.desk.waiting(class)
+	return b.waiters.waiting(class)
 }
 
 // Look reads the state of a scope and changes nothing. now is of a clock that
@@ -89,9 +89,9 @@ func Look(ctx context.Context, settings Settings, store Store, now time.Time) (s
 // state sums a record up at a time.
 func (r *record) state(rules rules, at int64) State {
 	s := State{
-		Requests: r.Belief.limit(rules), Effective: r.Belief.effective(rules, at), Stated: r.Belief.Header > 0,
+		Requests: r.Estimate.limit(rules), Effective: r.Estimate.effective(rules, at), Stated: r.Estimate.Header > 0,
 		Out: r.out(), Workers: len(r.Workers),
-		Held: max(time.Duration(r.Belief.Hold-at), 0),
+		Held: max(time.Duration(r.Estimate.Hold-at), 0),
 	}
 	first := rules.slotOf(at - int64(rules.window))
 	for i := range r.Spent.Live {

@@ -65,13 +65,13 @@ func TestADestinationsRefusalsHoldNobodyElse(t *testing.T) {
 			t.Fatalf("got %+v", r)
 		}
 	}
-	if b.desk.news.Refused || b.desk.pressing || !b.desk.frozen.IsZero() {
-		t.Errorf("the budget took it for the address's: %+v, frozen until %s", b.desk.news, b.desk.frozen)
+	if b.waiters.news.Refused || b.waiters.pressing || !b.waiters.frozen.IsZero() {
+		t.Errorf("the budget took it for the address's: %+v, frozen until %s", b.waiters.news, b.waiters.frozen)
 	}
-	if r := b.Heard(Answer{Refused: true, RetryAfter: 24 * time.Hour}); r.OfDestination || !b.desk.news.Refused {
-		t.Errorf("a token's refusal: %+v, %+v", r, b.desk.news)
+	if r := b.Heard(Answer{Refused: true, RetryAfter: 24 * time.Hour}); r.OfDestination || !b.waiters.news.Refused {
+		t.Errorf("a token's refusal: %+v, %+v", r, b.waiters.news)
 	}
-	if held := b.desk.frozen.Sub(now); held != 15*time.Minute {
+	if held := b.waiters.frozen.Sub(now); held != 15*time.Minute {
 		t.Errorf("held for %s", held)
 	}
 	if r := open(0).Heard(Answer{Refused: true, Destination: "a"}); !r.OfDestination {

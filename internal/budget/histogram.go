@@ -2,8 +2,8 @@ package budget
 
 import "slices"
 
-// tally counts what was spent, by slot of the store's time.
-type tally struct {
+// histogram counts what was spent, by slot of the store's time.
+type histogram struct {
 	// Base is the number of the first slot.
 	Base     int64  `json:"base"`
 	Live     counts `json:"live"`
@@ -12,7 +12,7 @@ type tally struct {
 
 // add books requests in a slot. One before the first is booked in the first,
 // which is later.
-func (t *tally) add(slot int64, live, backfill int) {
+func (t *histogram) add(slot int64, live, backfill int) {
 	if live == 0 && backfill == 0 {
 		return
 	}
@@ -28,25 +28,25 @@ func (t *tally) add(slot int64, live, backfill int) {
 }
 
 // forget drops the slots before first.
-func (t *tally) forget(first int64) {
+func (t *histogram) forget(first int64) {
 	n := int(min(max(first-t.Base, 0), int64(len(t.Live))))
 	t.Live, t.Backfill = slices.Delete(t.Live, 0, n), slices.Delete(t.Backfill, 0, n)
 	t.Base += int64(n)
 }
 
 // move puts the slots so many earlier.
-func (t *tally) move(slots int64) { t.Base = max(t.Base-slots, 0) }
+func (t *histogram) move(slots int64) { t.Base = max(t.Base-slots, 0) }
 
 // sums are all that is booked.
-func (t *tally) sums() (live, backfill int) { return t.Live.sum(), t.Backfill.sum() }
+func (t *histogram) sums() (live, backfill int) { return t.Live.sum(), t.Backfill.sum() }
 
 // sound tells whether it can be counted with.
-func (t *tally) sound() bool { return len(t.Live) == len(t.Backfill) && t.Base >= 0 }
+func (t *histogram) sound() bool { return len(t.Live) == len(t.Backfill) && t.Base >= 0 }
 
 // full is a window up to slot last in which limit requests were spent evenly,
 // all as backfill.
-func full(last int64, limit int) tally {
-	t := tally{Base: last - slots + 1, Live: make(counts, slots), Backfill: make(counts, slots)}
+func full(last int64, limit int) histogram {
+	t := histogram{Base: last - slots + 1, Live: make(counts, slots), Backfill: make(counts, slots)}
 	for i := range t.Backfill {
 		t.Backfill[i] = limit*(i+1)/slots - limit*i/slots
 	}

@@ -17,7 +17,7 @@ func TestGrowth(t *testing.T) {
 func TestALimitIsBelieved(t *testing.T) {
 	minute := int64(time.Minute)
 	rules := testRules
-	var b belief
+	var b estimate
 	hear := func(limit int, at int64) int {
 		b.learn(rules, Answer{Limit: limit}, 0, at)
 		return b.limit(rules)
@@ -53,7 +53,7 @@ func TestALimitIsBelieved(t *testing.T) {
 func TestARefusalCuts(t *testing.T) {
 	window, rules := int64(testWindow), testRules
 	base, lag := int64(rules.holdBase()), int64(rules.lag)
-	var b belief
+	var b estimate
 	b.learn(rules, Answer{Refused: true}, 5000, at0)
 	if got := b.effective(rules, at0); got != 4750 || b.Hold != at0+base+lag {
 		t.Fatalf("%d until %d, want 4750", got, b.Hold-at0)
@@ -94,7 +94,7 @@ func TestARefusalCuts(t *testing.T) {
 		t.Errorf("%d, want four fifths of what was before", got)
 	}
 	// A limit that was stated with the refusal explains it.
-	var c belief
+	var c estimate
 	c.learn(rules, Answer{Refused: true, Limit: 5000}, 5000, at0)
 	if c.Cut != 0 || c.Hold == 0 || c.effective(rules, at0) != 5000 {
 		t.Errorf("%+v", c)
@@ -107,13 +107,13 @@ func TestARefusalCuts(t *testing.T) {
 }
 
 func TestAPauseEndsGently(t *testing.T) {
-	b := belief{Hold: at0}
+	b := estimate{Hold: at0}
 	for after, want := range map[time.Duration]int{-1: 0, 0: 1, 3*time.Second - 1: 1, 3 * time.Second: 40, 30*time.Second - 1: 40, 30 * time.Second: mostBelieved} {
 		if got := b.most(testRules, 6000, at0+int64(after)); got != want {
 			t.Errorf("%s after it %d, want %d", after, got, want)
 		}
 	}
-	if got := (&belief{}).most(testRules, 6000, 1); got != mostBelieved {
+	if got := (&estimate{}).most(testRules, 6000, 1); got != mostBelieved {
 		t.Errorf("%d where nothing was refused", got)
 	}
 }

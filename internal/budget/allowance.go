@@ -2,22 +2,22 @@ package budget
 
 import "time"
 
-// purse is what this worker may spend. What it took is counted up for ever;
-// each visit of the record says up to which count it reported, and how many
+// allowance is what this worker may spend. What it took is counted up for ever;
+// each exchange of the record says up to which count it reported, and how many
 // permits were left to it then.
-type purse struct {
+type allowance struct {
 	taken [2]int
 	late  int
-	// told is the last visit that is known to be in the record. doubtful are
+	// told is the last exchange that is known to be in the record. doubtful are
 	// later ones that may be: their answer was lost. The worker keeps to the
 	// least that any of them leaves.
-	told     visit
-	doubtful []visit
+	told     exchange
+	doubtful []exchange
 	seq      uint64
 }
 
-// visit is one as the worker remembers it.
-type visit struct {
+// exchange is one as the worker remembers it.
+type exchange struct {
 	// seq is in the record's entry; 0 when there is no entry.
 	seq      uint64
 	grant    grant
@@ -28,15 +28,15 @@ type visit struct {
 	until time.Time
 }
 
-// left is what a visit still leaves, in all and for backfill.
-func (p *purse) left(v visit) (all, backfill int) {
+// left is what a exchange still leaves, in all and for backfill.
+func (p *allowance) left(v exchange) (all, backfill int) {
 	all = v.grant.out - (p.taken[Live] - v.reported[Live]) - (p.taken[Backfill] - v.reported[Backfill])
 	backfill = v.grant.backfill - (p.taken[Backfill] - v.reported[Backfill])
 	return max(all, 0), max(min(all, backfill), 0)
 }
 
 // held is what may be spent now, in all and for backfill.
-func (p *purse) held(now time.Time) (all, backfill int) {
+func (p *allowance) held(now time.Time) (all, backfill int) {
 	if !now.Before(p.told.until) {
 		return 0, 0
 	}
@@ -49,18 +49,18 @@ func (p *purse) held(now time.Time) (all, backfill int) {
 }
 
 // unreported is what was spent and is not known to be in the record.
-func (p *purse) unreported() (used [2]int, late int) {
+func (p *allowance) unreported() (used [2]int, late int) {
 	for class := range used {
 		used[class] = p.taken[class] - p.told.reported[class]
 	}
 	return used, p.late - p.told.late
 }
 
-// meet compares the purse with what a settled record of a revision says of it.
-// lost tells that the record has forgotten a visit which it had: it is an older
+// meet compares the allowance with what a settled record of a revision says of it.
+// lost tells that the record has forgotten a exchange which it had: it is an older
 // one come back, or was made anew.
-func (p *purse) meet(e entry, known bool, revision uint64, now time.Time) (lost bool) {
-	var open []visit
+func (p *allowance) meet(e entry, known bool, revision uint64, now time.Time) (lost bool) {
+	var open []exchange
 	for _, v := range p.doubtful {
 		if known && e.Seq == v.seq || !known && v.grant.gone {
 			p.confirm(v)
@@ -77,31 +77,31 @@ func (p *purse) meet(e entry, known bool, revision uint64, now time.Time) (lost 
 	return known || now.Before(p.told.until)
 }
 
-// ask is a visit to be made with all that was spent. covered tells that the
+// ask is a exchange to be made with all that was spent. covered tells that the
 // record has counted what was not reported: with an entry that ran out, all
 // its permits are counted as spent.
-func (p *purse) ask(covered bool, revision uint64, until time.Time) (v visit, used [2]int, late int) {
+func (p *allowance) ask(covered bool, revision uint64, until time.Time) (v exchange, used [2]int, late int) {
 	used, late = p.unreported()
 	if covered {
 		used = [2]int{}
 	}
 	p.seq++
-	return visit{seq: p.seq, reported: p.taken, late: p.late, over: revision, until: until}, used, late
+	return exchange{seq: p.seq, reported: p.taken, late: p.late, over: revision, until: until}, used, late
 }
 
-// confirm makes a visit the one that counts.
-func (p *purse) confirm(v visit) {
+// confirm makes a exchange the one that counts.
+func (p *allowance) confirm(v exchange) {
 	if v.grant.gone {
 		v.seq = 0
 	}
 	p.told, p.doubtful = v, nil
 }
 
-// try notes a visit that is about to be written.
-func (p *purse) try(v visit) { p.doubtful = append(p.doubtful, v) }
+// try notes a exchange that is about to be written.
+func (p *allowance) try(v exchange) { p.doubtful = append(p.doubtful, v) }
 
-// failed takes back a visit that was certainly not written.
-func (p *purse) failed(seq uint64) {
+// failed takes back a exchange that was certainly not written.
+func (p *allowance) failed(seq uint64) {
 	for i, v := range p.doubtful {
 		if v.seq == seq {
 			p.doubtful = append(p.doubtful[:i], p.doubtful[i+1:]...)

@@ -2,8 +2,8 @@ package budget
 
 import "time"
 
-// trip is what a worker knows of its visits of the record.
-type trip struct {
+// schedule is what a worker knows of its exchanges of the record.
+type schedule struct {
 	// last is when the last one ended; failures counts those in vain since.
 	last     time.Time
 	failures int
@@ -18,24 +18,24 @@ type trip struct {
 	}
 	// complained is when a failure was last logged.
 	complained time.Time
-	// seen is the record at the last visit, at the store's time seenAt.
+	// seen is the record at the last exchange, at the store's time seenAt.
 	seen      *record
 	seenAt    int64
 	seenLocal time.Time
 }
 
-// mostFailures bounds the pause between visits of a store that is away: 4 s.
+// mostFailures bounds the pause between exchanges of a store that is away: 4 s.
 const mostFailures = 4
 
-// due is when the next visit is to be made; false for never, until something
+// due is when the next exchange is to be made; false for never, until something
 // happens. chance is of [0,1): workers that started together drift apart.
-func (t *trip) due(d *desk, rules rules, now time.Time, chance float64) (time.Time, bool) {
+func (t *schedule) due(d *waiters, rules rules, now time.Time, chance float64) (time.Time, bool) {
 	soon := t.last.Add(time.Duration(float64(rules.every) * (0.9 + 0.2*chance)))
 	urgent := t.last.Add(rules.urgent)
 	all, backfill := d.held(now)
-	used, late := d.purse.unreported()
+	used, late := d.allowance.unreported()
 	demand := d.waiting(Live)+d.want[Live] > all || d.waiting(Backfill)+d.want[Backfill] > backfill
-	idle := !demand && used == [2]int{} && late == 0 && d.purse.told.seq == 0 && len(d.purse.doubtful) == 0
+	idle := !demand && used == [2]int{} && late == 0 && d.allowance.told.seq == 0 && len(d.allowance.doubtful) == 0
 	switch {
 	case idle && !d.pressing:
 		return time.Time{}, false

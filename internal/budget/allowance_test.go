@@ -12,15 +12,15 @@ import (
 
 var noon = time.Unix(1_000_000, 0)
 
-// granted is a purse whose visit 3 brought ten permits, four for backfill, of
+// granted is a allowance whose exchange 3 brought ten permits, four for backfill, of
 // which one live and two of backfill are spent.
-func granted() *purse {
-	p := &purse{taken: [2]int{Live: 5, Backfill: 7}, seq: 3}
-	p.told = visit{seq: 3, grant: grant{out: 10, backfill: 4}, reported: [2]int{4, 5}, over: 20, until: noon.Add(time.Minute)}
+func granted() *allowance {
+	p := &allowance{taken: [2]int{Live: 5, Backfill: 7}, seq: 3}
+	p.told = exchange{seq: 3, grant: grant{out: 10, backfill: 4}, reported: [2]int{4, 5}, over: 20, until: noon.Add(time.Minute)}
 	return p
 }
 
-func wantHeld(t *testing.T, p *purse, now time.Time, all, backfill int) {
+func wantHeld(t *testing.T, p *allowance, now time.Time, all, backfill int) {
 	t.Helper()
 	if a, b := p.held(now); a != all || b != backfill {
 		t.Errorf("%d held and %d for backfill, want %d and %d", a, b, all, backfill)
@@ -39,7 +39,7 @@ func TestPermitsLastAsLongAsGranted(t *testing.T) {
 	wantHeld(t, p, noon.Add(time.Minute), 0, 0)
 }
 
-// TestADoubtfulVisitLeavesTheLess gives permits back in a visit whose answer is
+// TestADoubtfulVisitLeavesTheLess gives permits back in a exchange whose answer is
 // lost, and asks for more in another.
 func TestADoubtfulVisitLeavesTheLess(t *testing.T) {
 	p := granted()
@@ -54,7 +54,7 @@ func TestADoubtfulVisitLeavesTheLess(t *testing.T) {
 	p.try(more)
 	wantHeld(t, p, noon, 2, 1)
 
-	// It was not written: the record still shows the visit before it.
+	// It was not written: the record still shows the exchange before it.
 	if p.meet(entry{Seq: 3}, true, 21, noon) {
 		t.Error("the record was taken to be lost")
 	}
@@ -129,9 +129,9 @@ func lone(t *testing.T) *Budget {
 
 func TestWhatWasLearnedOutlivesTheRecord(t *testing.T) {
 	b := lone(t)
-	b.desk.belief = belief{Header: 5000, Cut: 4000, Hold: 7}
+	b.waiters.estimate = estimate{Header: 5000, Cut: 4000, Hold: 7}
 	d, err := b.prepare(nil, 0, time.Time{})
-	if err != nil || d.next.Belief != b.desk.belief || !d.next.Opening || d.visit.grant.out != 0 {
+	if err != nil || d.next.Estimate != b.waiters.estimate || !d.next.Opening || d.exchange.grant.out != 0 {
 		t.Errorf("%+v, %v", d.next, err)
 	}
 }
@@ -143,8 +143,8 @@ func TestAPauseIsForAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.took(d); !b.desk.frozen.Equal(hold) {
-		t.Errorf("all hold until %s, this one until %s", hold, b.desk.frozen)
+	if b.took(d); !b.waiters.frozen.Equal(hold) {
+		t.Errorf("all hold until %s, this one until %s", hold, b.waiters.frozen)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestAPauseIsForAll(t *testing.T) {
 func TestWhoGivesUpHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := lone(t)
-		b.desk.purse.told = visit{seq: 1, grant: grant{out: 2}, until: noon.Add(time.Minute)}
+		b.waiters.allowance.told = exchange{seq: 1, grant: grant{out: 2}, until: noon.Add(time.Minute)}
 		ctx, cancel := context.WithCancel(t.Context())
 		first, second := make(chan error, 1), make(chan error, 1)
 		go func() { first <- b.Take(ctx, Live, 3) }()
@@ -171,10 +171,10 @@ func TestWhoGivesUpHoldsNobodyUp(t *testing.T) {
 }
 
 // TestNewsThatComesDuringAVisitIsKept hears of refusals between the reading and
-// the end of a visit.
+// the end of a exchange.
 func TestNewsThatComesDuringAVisitIsKept(t *testing.T) {
 	b := lone(t)
-	visit := func(during func()) *record {
+	exchange := func(during func()) *record {
 		d, err := b.prepare([]byte(`{"version":1,"window_ms":300000}`), 1, noon)
 		if err != nil {
 			t.Fatal(err)
@@ -184,14 +184,14 @@ func TestNewsThatComesDuringAVisitIsKept(t *testing.T) {
 		return d.next
 	}
 	b.Heard(Answer{Limit: 7000})
-	if r := visit(func() { b.Heard(Answer{Limit: 6000, Refused: true, RetryAfter: time.Minute}) }); r.Belief.Header != 7000 {
-		t.Errorf("%+v", r.Belief)
+	if r := exchange(func() { b.Heard(Answer{Limit: 6000, Refused: true, RetryAfter: time.Minute}) }); r.Estimate.Header != 7000 {
+		t.Errorf("%+v", r.Estimate)
 	}
-	if r := visit(func() {}); r.Belief.Header != 6000 || r.Belief.Hold == 0 {
-		t.Errorf("what came during a visit was lost: %+v", r.Belief)
+	if r := exchange(func() {}); r.Estimate.Header != 6000 || r.Estimate.Hold == 0 {
+		t.Errorf("what came during a visit was lost: %+v", r.Estimate)
 	}
-	if b.desk.news != (Answer{}) || b.desk.pressing {
-		t.Errorf("what was told is still news: %+v", b.desk.news)
+	if b.waiters.news != (Answer{}) || b.waiters.pressing {
+		t.Errorf("what was told is still news: %+v", b.waiters.news)
 	}
 }
 
@@ -203,8 +203,8 @@ func TestWhatIsPresumedExplainsNoRefusal(t *testing.T) {
 	if live, backfill := r.sums(); live+backfill != testLimit || r.presumed() != testLimit {
 		t.Fatalf("%d of %d are presumed", r.presumed(), live+backfill)
 	}
-	r.visit(testRules, call{worker: "w", seq: 1, used: [2]int{1000, 3000}, news: Answer{Refused: true}}, at0)
-	if r.Belief.Cut != 3800 {
-		t.Errorf("cut to %d, want what 4000 requests tell", r.Belief.Cut)
+	r.exchange(testRules, call{worker: "w", seq: 1, used: [2]int{1000, 3000}, news: Answer{Refused: true}}, at0)
+	if r.Estimate.Cut != 3800 {
+		t.Errorf("cut to %d, want what 4000 requests tell", r.Estimate.Cut)
 	}
 }

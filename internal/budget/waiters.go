@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// desk is where permits are asked for in this process: the lines of those who
-// wait, and the purse they are paid from. Budget guards it.
-type desk struct {
-	purse purse
-	lines [2][]*waiter
+// waiters is where permits are asked for in this process: the lines of those who
+// wait, and the allowance they are paid from. Budget guards it.
+type waiters struct {
+	allowance allowance
+	lines     [2][]*waiter
 	// want is what the dispatcher could spend beside those who wait.
 	want [2]int
 	// frozen is until when nothing is spent: Redox refused a request.
@@ -20,9 +20,9 @@ type desk struct {
 	pressing bool
 	// heard counts the news.
 	heard int
-	// belief is the record's at the last visit.
-	belief belief
-	closed bool
+	// estimate is the record's at the last exchange.
+	estimate estimate
+	closed   bool
 }
 
 // waiter is one Take.
@@ -33,14 +33,14 @@ type waiter struct {
 	err    error
 }
 
-func (d *desk) wait(class Class, n int) *waiter {
+func (d *waiters) wait(class Class, n int) *waiter {
 	w := &waiter{class: class, n: n, served: make(chan struct{})}
 	d.lines[class] = append(d.lines[class], w)
 	return w
 }
 
 // leave takes a waiter out of its line; false when it was served already.
-func (d *desk) leave(w *waiter) bool {
+func (d *waiters) leave(w *waiter) bool {
 	at := slices.Index(d.lines[w.class], w)
 	if at < 0 {
 		return false
@@ -50,7 +50,7 @@ func (d *desk) leave(w *waiter) bool {
 }
 
 // waiting is how many requests of a class are waited for.
-func (d *desk) waiting(class Class) int {
+func (d *waiters) waiting(class Class) int {
 	n := 0
 	for _, w := range d.lines[class] {
 		n += w.n
@@ -59,15 +59,15 @@ func (d *desk) waiting(class Class) int {
 }
 
 // held is what may be spent now.
-func (d *desk) held(now time.Time) (all, backfill int) {
+func (d *waiters) held(now time.Time) (all, backfill int) {
 	if now.Before(d.frozen) {
 		return 0, 0
 	}
-	return d.purse.held(now)
+	return d.allowance.held(now)
 }
 
 // available is what is left for somebody who does not wait yet.
-func (d *desk) available(class Class, now time.Time) int {
+func (d *waiters) available(class Class, now time.Time) int {
 	all, backfill := d.held(now)
 	switch {
 	case class == Live:
@@ -80,7 +80,7 @@ func (d *desk) available(class Class, now time.Time) int {
 
 // serve gives to those who wait: to live first, and to backfill only when no
 // live request waits.
-func (d *desk) serve(now time.Time) {
+func (d *waiters) serve(now time.Time) {
 	for _, class := range []Class{Live, Backfill} {
 		for len(d.lines[class]) > 0 {
 			w := d.lines[class][0]
@@ -89,14 +89,14 @@ func (d *desk) serve(now time.Time) {
 				return
 			}
 			d.lines[class] = d.lines[class][1:]
-			d.purse.taken[class] += w.n
+			d.allowance.taken[class] += w.n
 			close(w.served)
 		}
 	}
 }
 
 // close turns everybody away.
-func (d *desk) close() {
+func (d *waiters) close() {
 	d.closed = true
 	for class := range d.lines {
 		for _, w := range d.lines[class] {
@@ -108,13 +108,13 @@ func (d *desk) close() {
 }
 
 // hear takes in what an answer said, and tells whether it is news.
-func (d *desk) hear(a Answer, now time.Time, rules rules) bool {
-	if a.Limit > 0 && (a.Limit != d.belief.Header || d.belief.Rise > 0) {
+func (d *waiters) hear(a Answer, now time.Time, rules rules) bool {
+	if a.Limit > 0 && (a.Limit != d.estimate.Header || d.estimate.Rise > 0) {
 		d.heard++
 		if d.news.Limit == 0 || a.Limit < d.news.Limit {
 			d.news.Limit = a.Limit
 		}
-		d.pressing = d.pressing || a.Limit < d.belief.limit(rules)
+		d.pressing = d.pressing || a.Limit < d.estimate.limit(rules)
 	}
 	if a.Refused {
 		d.heard++

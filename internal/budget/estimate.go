@@ -8,8 +8,8 @@ import (
 // mostBelieved is the highest limit that is believed.
 const mostBelieved = 1_000_000
 
-// belief is what Redox has said of the limit.
-type belief struct {
+// estimate is what Redox has said of the limit.
+type estimate struct {
 	// Header is the limit that X-RateLimit-Limit stated, 0 before the first.
 	Header int `json:"header,omitempty"`
 	// Rise is a higher one that was stated since RiseAt.
@@ -32,7 +32,7 @@ type belief struct {
 }
 
 // limit is what Redox states, or is believed to take before it states anything.
-func (b *belief) limit(rules rules) int {
+func (b *estimate) limit(rules rules) int {
 	if b.Header == 0 {
 		return rules.requests
 	}
@@ -43,7 +43,7 @@ func (b *belief) limit(rules rules) int {
 }
 
 // effective is how many requests may be in the window.
-func (b *belief) effective(rules rules, now int64) int {
+func (b *estimate) effective(rules rules, now int64) int {
 	limit := b.limit(rules)
 	if b.Cut == 0 {
 		return limit
@@ -60,7 +60,7 @@ func (b *belief) effective(rules rules, now int64) int {
 // still, then one, until an answer to the first can have come, and for a tenth
 // of a window what twice an even pace allows: one refusal is not followed by
 // hundreds.
-func (b *belief) most(rules rules, effective int, now int64) int {
+func (b *estimate) most(rules rules, effective int, now int64) int {
 	switch {
 	case now < b.Hold:
 		return 0
@@ -73,7 +73,7 @@ func (b *belief) most(rules rules, effective int, now int64) int {
 }
 
 // move puts the times earlier.
-func (b *belief) move(by int64) {
+func (b *estimate) move(by int64) {
 	for _, at := range []*int64{&b.RiseAt, &b.CutAt, &b.Quiet, &b.Hold} {
 		if *at != 0 {
 			*at -= by
@@ -82,7 +82,7 @@ func (b *belief) move(by int64) {
 }
 
 // bound keeps the times to what they can be in a record written at written.
-func (b *belief) bound(rules rules, written int64) {
+func (b *estimate) bound(rules rules, written int64) {
 	b.RiseAt, b.CutAt = min(b.RiseAt, written), min(b.CutAt, written)
 	b.Quiet = min(b.Quiet, written+mostQuiet*int64(rules.window))
 	b.Hold = min(b.Hold, written+int64(rules.longestHold()+rules.lag))
@@ -125,7 +125,7 @@ func (r rules) holdBase() time.Duration { return r.window / 60 }
 func (r rules) longestHold() time.Duration { return min(3*r.window, longestWait) }
 
 // learn takes an answer in. spent is what is in the window.
-func (b *belief) learn(rules rules, a Answer, spent int, now int64) {
+func (b *estimate) learn(rules rules, a Answer, spent int, now int64) {
 	before := b.limit(rules)
 	if a.Limit > 0 {
 		b.stated(rules, min(a.Limit, mostBelieved), now)
@@ -151,7 +151,7 @@ func (b *belief) learn(rules rules, a Answer, spent int, now int64) {
 
 // stated believes a lower limit at once, a higher one when no other was stated
 // for riseAfter.
-func (b *belief) stated(rules rules, limit int, now int64) {
+func (b *estimate) stated(rules rules, limit int, now int64) {
 	current := b.Header
 	if current == 0 {
 		current = rules.requests
@@ -169,7 +169,7 @@ func (b *belief) stated(rules rules, limit int, now int64) {
 }
 
 // cut lowers the effective limit to what fits.
-func (b *belief) cut(rules rules, limit, spent int, now int64) {
+func (b *estimate) cut(rules rules, limit, spent int, now int64) {
 	was := b.effective(rules, now)
 	if b.Row > 0 && now-b.CutAt < int64(rules.window) {
 		b.Row = min(b.Row+1, collapse+1)
