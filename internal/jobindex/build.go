@@ -59,7 +59,7 @@ type builder struct {
 
 // fill appends the segments of a gap.
 func (b *builder) fill(ctx context.Context, g gap) error {
-	if g.open && g.to-g.from+1 < MostEvents {
+	if g.open && g.to-g.from+1 < uint64(b.index.full) {
 		return nil
 	}
 	var failed error
@@ -81,7 +81,7 @@ func (b *builder) fill(ctx context.Context, g gap) error {
 	return b.append(ctx)
 }
 
-func (b *builder) begin(from uint64) { b.draft = newDraft(newSalt(), b.born, from) }
+func (b *builder) begin(from uint64) { b.draft = newDraft(newSalt(), b.born, from, b.index.full) }
 
 func (b *builder) append(ctx context.Context) error {
 	data := b.draft.encode()

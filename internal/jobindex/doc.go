@@ -81,7 +81,13 @@ var ErrRaced = errors.New("another worker has added to the index")
 type Index struct {
 	events Events
 	store  Store
+	// full is how many events a segment stands for.
+	full int
 }
 
 // New makes an index of its parts.
-func New(events Events, store Store) *Index { return &Index{events, store} }
+func New(events Events, store Store) *Index { return &Index{events, store, MostEvents} }
+
+// WithSegmentsOf gives the same index with full segments of another number of events.
+// Whoever reads need not know it.
+func (x *Index) WithSegmentsOf(events int) *Index { return &Index{x.events, x.store, events} }

@@ -20,6 +20,7 @@ const (
 type draft struct {
 	salt   Salt
 	span   Span
+	most   int
 	base   uint64
 	events int
 	// posted counts what is in postings: per hash the offsets from base, ascending.
@@ -27,9 +28,9 @@ type draft struct {
 	postings map[uint32][]uint64
 }
 
-// newDraft begins a segment of the events from a sequence on.
-func newDraft(salt Salt, born time.Time, from uint64) *draft {
-	return &draft{salt: salt, span: Span{From: from, Born: born}, postings: map[uint32][]uint64{}}
+// newDraft begins a segment of at most most events, from a sequence on.
+func newDraft(salt Salt, born time.Time, from uint64, most int) *draft {
+	return &draft{salt: salt, span: Span{From: from, Born: born}, most: most, postings: map[uint32][]uint64{}}
 }
 
 // add takes in the next event.
@@ -52,7 +53,7 @@ func (d *draft) add(e Event, terms []Term) {
 }
 
 // full reports whether the segment takes no more.
-func (d *draft) full() bool { return d.events >= MostEvents || d.posted >= mostPostings }
+func (d *draft) full() bool { return d.events >= d.most || d.posted >= mostPostings }
 
 // formatVersion is the first byte of a segment.
 const formatVersion = 1

@@ -13,7 +13,7 @@ var born = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 func at(sequence uint64) time.Time { return born.Add(time.Duration(sequence) * time.Second) }
 
 func TestASegmentFindsWhatItWasGiven(t *testing.T) {
-	d := newDraft(newSalt(), born, 90)
+	d := newDraft(newSalt(), born, 90, MostEvents)
 	wanted := map[Term][]uint64{}
 	for i := range uint64(2000) {
 		sequence := 100 + i*i // gaps of all lengths
@@ -54,7 +54,7 @@ func TestTermsOfDifferentKindsDiffer(t *testing.T) {
 }
 
 func TestADraftIsFullBeforeItsMessageIsTooLarge(t *testing.T) {
-	d := newDraft(newSalt(), born, 1)
+	d := newDraft(newSalt(), born, 1, MostEvents)
 	var sequence uint64
 	for !d.full() {
 		sequence++
@@ -70,7 +70,7 @@ func TestADraftIsFullBeforeItsMessageIsTooLarge(t *testing.T) {
 }
 
 func TestWhatIsNoSegmentIsDamaged(t *testing.T) {
-	d := newDraft(newSalt(), born, 1)
+	d := newDraft(newSalt(), born, 1, MostEvents)
 	d.add(Event{Sequence: 300, Stored: at(300)}, []Term{Class("live"), Pair("order", "1")})
 	good := d.encode()
 	later := slices.Clone(good)
@@ -84,7 +84,7 @@ func TestWhatIsNoSegmentIsDamaged(t *testing.T) {
 
 // FuzzDecode: a segment is read by whoever asks, whatever is in it.
 func FuzzDecode(f *testing.F) {
-	d := newDraft(Salt{1}, born, 1)
+	d := newDraft(Salt{1}, born, 1, MostEvents)
 	d.add(Event{Sequence: 300, Stored: at(300)}, []Term{Class("live"), Pair("order", "1")})
 	f.Add(d.encode())
 	f.Add([]byte{formatVersion})

@@ -204,7 +204,7 @@ func (x *Index) fetch(ctx context.Context, p *part) (cost Cost, err error) {
 		}
 	}
 	segments := []*segment{}
-	d := newDraft(newSalt(), p.span.Born, p.span.From)
+	d := newDraft(newSalt(), p.span.Born, p.span.From, x.full)
 	finish := func() error {
 		s, err := decode(d.encode())
 		segments = append(segments, s)
@@ -217,7 +217,7 @@ func (x *Index) fetch(ctx context.Context, p *part) (cost Cost, err error) {
 		cost.Unindexed++
 		if d.full() {
 			failed = finish()
-			d = newDraft(newSalt(), p.span.Born, e.Sequence+1)
+			d = newDraft(newSalt(), p.span.Born, e.Sequence+1, x.full)
 		}
 		return failed == nil
 	})

@@ -22,7 +22,7 @@ import (
 func stocked(t *testing.T) *world {
 	w := newWorld(t)
 	w.stock()
-	if p := w.build(); p.Segments != 2 || p.Events != 2*jobindex.MostEvents {
+	if p := w.build(); p.Segments != 2 || p.Events != 2*segment {
 		t.Fatalf("%+v", p)
 	}
 	w.holds("built", 0)
@@ -32,9 +32,9 @@ func stocked(t *testing.T) *world {
 func (w *world) stock() {
 	w.t.Helper()
 	w.tell("one", schemas.StatusAccepted, with("order", "1"))
-	w.fill("first", jobindex.MostEvents-1)
+	w.fill("first", segment-1)
 	w.tell("two", schemas.StatusFailed, with("order", "2"))
-	w.fill("second", jobindex.MostEvents-1)
+	w.fill("second", segment-1)
 }
 
 // holds makes sure that both jobs are found, and how many events had to be read for it.
@@ -61,12 +61,12 @@ const (
 
 func TestAPassAddsWhatFillsASegment(t *testing.T) {
 	w := stocked(t)
-	w.fill("third", jobindex.MostEvents-1)
+	w.fill("third", segment-1)
 	if p := w.build(); p.Segments != 0 {
 		t.Errorf("a part of a segment was written: %+v", p)
 	}
 	w.fill("last", 1)
-	if p := w.build(); p.Segments != 1 || p.Covered != 3*jobindex.MostEvents {
+	if p := w.build(); p.Segments != 1 || p.Covered != 3*segment {
 		t.Errorf("%+v", p)
 	}
 	w.holds("three segments", 0)
@@ -75,11 +75,11 @@ func TestAPassAddsWhatFillsASegment(t *testing.T) {
 func TestALostSegmentIsBuiltAgain(t *testing.T) {
 	for lost := range uint64(2) {
 		w := stocked(t)
-		w.fill("third", jobindex.MostEvents)
+		w.fill("third", segment)
 		w.build()
 		must(t, w.stream(indexStream).DeleteMsg(t.Context(), lost+1))
-		w.holds("without it", jobindex.MostEvents)
-		if p := w.build(); p.Segments != 1 || p.Events != jobindex.MostEvents {
+		w.holds("without it", segment)
+		if p := w.build(); p.Segments != 1 || p.Events != segment {
 			t.Errorf("%+v", p)
 		}
 		w.holds("built again", 0)
@@ -97,7 +97,7 @@ func TestALostIndexIsBuiltAgain(t *testing.T) {
 	}
 	_, err := w.Setup(t.Context(), layout)
 	must(t, err)
-	w.holds("made again", 2*jobindex.MostEvents)
+	w.holds("made again", 2*segment)
 	if p := w.build(); p.Segments != 2 {
 		t.Errorf("%+v", p)
 	}
@@ -114,13 +114,13 @@ func TestADamagedSegment(t *testing.T) {
 	must(t, err)
 	_, err = w.js.PublishMsg(t.Context(), natsMsg(first.Subject, nil, []byte("stray")))
 	must(t, err)
-	w.holds("damaged", jobindex.MostEvents)
+	w.holds("damaged", segment)
 }
 
 func TestTwoBuilders(t *testing.T) {
 	w := newWorld(t)
 	w.stock()
-	w.fill("more", 4*jobindex.MostEvents)
+	w.fill("more", 4*segment)
 	passes, errs := make([]jobindex.Pass, 4), make([]error, 4)
 	done := make(chan int)
 	for i := range passes {
@@ -146,7 +146,7 @@ func TestRetentionAndGaps(t *testing.T) {
 	w := stocked(t)
 	stream := w.stream(eventsStream)
 	// Removed by a limit, within the first segment.
-	must(t, stream.Purge(t.Context(), jetstream.WithPurgeSequence(1000)))
+	must(t, stream.Purge(t.Context(), jetstream.WithPurgeSequence(segment/4)))
 	w.lists("removed", order("1"))
 	p := w.lists("kept", order("2"), "two failed")
 	if p.Cost.Index.Unindexed != 0 {
@@ -156,10 +156,10 @@ func TestRetentionAndGaps(t *testing.T) {
 		t.Errorf("what is removed is indexed: %+v", p)
 	}
 	// Removed one by one, the last event of a segment too: it is built again without it.
-	for _, n := range []uint64{5000, 5001, 2 * jobindex.MostEvents} {
+	for _, n := range []uint64{segment + 20, segment + 21, 2 * segment} {
 		must(t, stream.DeleteMsg(t.Context(), n))
 	}
-	w.fill("third", jobindex.MostEvents)
+	w.fill("third", segment)
 	w.build()
 	w.lists("with gaps", order("2"), "two failed")
 	if p := w.build(); p.Segments != 0 {
@@ -180,7 +180,7 @@ func TestEventsOfAnotherStream(t *testing.T) {
 	must(t, w.js.DeleteStream(t.Context(), eventsStream))
 	_, err := w.Setup(t.Context(), layout)
 	must(t, err)
-	w.fill("other", jobindex.MostEvents)
+	w.fill("other", segment)
 	w.tell("other", schemas.StatusFailed, with("order", "1"))
 	w.lists("before a pass", order("1"), "other failed")
 	if p := w.build(); p.Segments != 1 {
@@ -205,8 +205,8 @@ func TestEventsThatACrashTook(t *testing.T) {
 		_, err = w.js.PublishMsg(t.Context(), natsMsg(second.Subject, stale, second.Data[:18]))
 		must(t, err)
 	}
-	w.holds("lost", jobindex.MostEvents)
-	if p := w.build(); p.Segments != 1 || p.Events != jobindex.MostEvents {
+	w.holds("lost", segment)
+	if p := w.build(); p.Segments != 1 || p.Events != segment {
 		t.Errorf("%+v", p)
 	}
 	w.holds("built again", 0)
@@ -227,7 +227,7 @@ func TestTheIndexHoldsHashesAlone(t *testing.T) {
 	w := newWorld(t)
 	planted := []string{"Zebedee", "ward-seven", "order", "good-health", "clinic-4711", "file_missing", "first-", "failed"}
 	w.tell("Zebedee", schemas.StatusFailed, with("order", "Zebedee", "ward-seven", "b"), to("clinic-4711", schemas.Live))
-	w.fill("first", jobindex.MostEvents)
+	w.fill("first", segment)
 	if p := w.build(); p.Segments != 1 {
 		t.Fatalf("%+v", p)
 	}
@@ -268,7 +268,7 @@ func TestRun(t *testing.T) {
 	if p := <-passes; p.Segments != 2 {
 		t.Errorf("%+v", p)
 	}
-	w.fill("more", jobindex.MostEvents)
+	w.fill("more", segment)
 	if p := <-passes; p.Segments != 1 {
 		t.Errorf("%+v", p)
 	}
@@ -285,15 +285,15 @@ func TestReplicated(t *testing.T) {
 	w.stock()
 	devtest.Until(t, "it is built", limit, func() bool {
 		p, err := w.Index().Build(t.Context(), always)
-		return err == nil && p.Covered == 2*jobindex.MostEvents
+		return err == nil && p.Covered == 2*segment
 	})
-	w.fill("third", jobindex.MostEvents)
+	w.fill("third", segment)
 	leader, err := c.StreamLeader(t.Context(), indexStream)
 	must(t, err)
 	must(t, c.Nodes[leader].Kill())
 	devtest.Until(t, "it goes on", limit, func() bool {
 		p, err := w.Index().Build(t.Context(), always)
-		return err == nil && p.Covered == 3*jobindex.MostEvents
+		return err == nil && p.Covered == 3*segment
 	})
 	w.holds("on two servers", 0)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/chartpost/chartpost/internal/job"
-	"github.com/chartpost/chartpost/internal/jobindex"
 	"github.com/chartpost/chartpost/internal/joblist"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -24,15 +23,15 @@ func everyWay(t *testing.T, publish func(*world), hold func(*world)) {
 		w := newWorld(t)
 		w.fill("before", 100)
 		publish(w)
-		w.fill("behind", jobindex.MostEvents)
-		if p := w.build(); p.Segments != 1 || p.Events != jobindex.MostEvents {
+		w.fill("behind", segment)
+		if p := w.build(); p.Segments != 1 || p.Events != segment {
 			t.Fatalf("%+v", p)
 		}
 		hold(w)
 	})
 	t.Run("in both", func(t *testing.T) {
 		w := newWorld(t)
-		w.fill("before", jobindex.MostEvents-1)
+		w.fill("before", segment-1)
 		publish(w)
 		if p := w.build(); p.Segments != 1 {
 			t.Fatalf("%+v", p)

@@ -36,6 +36,12 @@ type world struct {
 	seen map[schemas.JobKey]int
 }
 
+// segment is how many events a segment of these tests stands for.
+const segment = 128
+
+// Index is that of the queue, with small segments.
+func (w *world) Index() *jobindex.Index { return w.Conn.Index().WithSegmentsOf(segment) }
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	server := devtest.NATS(t, devstack.NATSOptions{LazySync: true})
