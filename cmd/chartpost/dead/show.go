@@ -38,7 +38,7 @@ func (showCmd) Help() string {
   chartpost dead show lab-2026-000123
   chartpost dead show --sequence 17 --json
   chartpost dead show lab-2026-000123 --show-content \
-      --reason "to mend it" > job.json
+      --reason "to correct it" > job.json
 
 Without --show-content no word of the message, and no key or title of a file, is shown. With it the newest dead letter of the job is printed: into a file or pipe byte for byte, on a terminal with all that the terminal would obey made visible. Corrected, it can be sent by "chartpost send job.json". The line of a backfill run is counted for its run when it is sent with --class backfill. Exit code 5 when there is no such dead letter.`
 }
