@@ -180,11 +180,7 @@ func untilEmpty(held uint64, perMinute int) float64 {
 // stands reports whether no job of a lane is taken now, so that its rate is one of before.
 func stands(why diagnosis.Answer) bool {
 	return slices.ContainsFunc(why.Causes, func(c diagnosis.Cause) bool {
-		switch c.State {
-		case diagnosis.LaterVersion, diagnosis.NoWorker, diagnosis.Paused, diagnosis.Broken, diagnosis.GatesShut, diagnosis.Unserved:
-			return true
-		}
-		return false
+		return c.Lane() != "" && c.State != diagnosis.Probing
 	})
 }
 

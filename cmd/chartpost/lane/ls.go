@@ -144,14 +144,8 @@ func laneRow(l overview.Lane) show.Lane {
 
 // stateWord is a cause in the table; empty leaves the lane open.
 func stateWord(c diagnosis.Cause) (state, reason string) {
-	switch c.State {
-	case diagnosis.NoWorker, diagnosis.Unserved, diagnosis.GatesShut:
-		return "unserved", c.Code
-	case diagnosis.Paused, diagnosis.Broken, diagnosis.Probing:
-		return string(c.State), c.Code
-	case diagnosis.LaterVersion:
-		return "paused", "this version cannot read the lane's record; update it"
-	case diagnosis.AtLimit, diagnosis.NoBudget, diagnosis.Queued, diagnosis.Scheduled, diagnosis.Predecessor:
+	if c.State == diagnosis.LaterVersion {
+		return c.Lane(), "this version cannot read the lane's record; update it"
 	}
-	return "", ""
+	return c.Lane(), c.Code
 }
