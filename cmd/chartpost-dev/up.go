@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/chartpost/chartpost/internal/app"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/show"
@@ -62,7 +64,11 @@ func (c *upCmd) Run(ctx context.Context, out io.Writer, libraries *stdlog.Gag) e
 		return err
 	}
 	defer queue.Close()
-	if _, err := queue.Setup(ctx, layout()); err != nil {
+	streams, err := layout()
+	if err != nil {
+		return err
+	}
+	if _, err := queue.Setup(ctx, streams); err != nil {
 		return fmt.Errorf("setting up the streams: %w", err)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -102,11 +108,14 @@ func (w *world) startIntake(ctx context.Context, port int, log *slog.Logger, sto
 	}
 }
 
-// layout is how a folder keeps its streams; everything but the replicas is as
-// in production.
-func layout() natsq.Layout {
-	day := 24 * time.Hour
-	return natsq.Layout{Replicas: 1, EventsAge: 30 * day, DeadAge: 90 * day, AuditAge: 400 * day, LedgerAge: 14 * day, Duplicates: 10 * time.Minute}
+// layout is how a folder keeps its streams: as chartpost setup makes them where
+// nothing is set.
+func layout() (natsq.Layout, error) {
+	var streams app.Streams
+	if err := kong.ApplyDefaults(&streams); err != nil {
+		return natsq.Layout{}, fmt.Errorf("reading the defaults of the streams: %w", err)
+	}
+	return streams.Layout(), nil
 }
 
 // live runs the worker beside the table of events until the samples are done

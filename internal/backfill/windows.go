@@ -40,6 +40,9 @@ const minutesOfDay = 24 * 60
 
 var errWindow = errors.New("must look like Mon-Fri 19:00-07:00 or Sat 00:00-24:00")
 
+// ErrZone refuses a time zone that is missing or not known here.
+var ErrZone = errors.New("must be a time zone that this machine knows, like America/New_York, or UTC")
+
 var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
 // ParseWindows reads windows like "Mon-Fri 19:00-07:00" in a time zone of the IANA database.
@@ -49,7 +52,7 @@ func ParseWindows(texts []string, zone string) (Windows, error) {
 	}
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "" || zone == "Local" {
-		return Windows{}, errors.New("needs a time zone like America/New_York, or UTC")
+		return Windows{}, ErrZone
 	}
 	w := Windows{zone: location}
 	for _, text := range texts {

@@ -1,6 +1,7 @@
 package backfill_test
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -56,7 +57,11 @@ func TestWindows(t *testing.T) {
 		{"UTC", "nights"}, {"UTC", "Mon 9-17"}, {"UTC", "Mon 09:00"}, {"UTC", "Mon 09:00-09:00"}, {"UTC", "Foo 09:00-10:00"}, {"UTC", "Mon 25:00-26:00"},
 		{"UTC", "Mon 24:00-07:00"}, {"UTC", "Mon 09:00-00:00"}, {"", "Mon 09:00-10:00"}, {"Local", "Mon 09:00-10:00"}, {"Mars", "Mon 09:00-10:00"},
 	} {
-		if got, err := backfill.ParseWindows([]string{bad[1]}, bad[0]); err == nil {
+		got, err := backfill.ParseWindows([]string{bad[1]}, bad[0])
+		if zone := bad[0] != "UTC"; zone != errors.Is(err, backfill.ErrZone) {
+			t.Errorf("%q: the fault is %v", bad, err)
+		}
+		if err == nil {
 			t.Errorf("%q is taken as %v", bad, got)
 		}
 	}

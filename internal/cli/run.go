@@ -96,7 +96,7 @@ func (p CommandLine) Run(ctx context.Context, args []string, std Streams) (code 
 	faults := append(settings.Faults, surplus(err, args))
 	if err == nil && !settings.unread {
 		if c, ok := command.Selected().Target.Addr().Interface().(checker); ok {
-			faults = append(faults, c.Check(command))
+			faults = append(faults, further(faults, c.Check(command))...)
 		}
 	}
 	if err := errors.Join(faults...); err != nil {

@@ -223,6 +223,9 @@ func complaint(flag *kong.Flag, text string, err error) string {
 // Alternatives is "a, b or c".
 func Alternatives(words []string) string {
 	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
@@ -238,7 +241,44 @@ func surplus(err error, args []string) error {
 			return fmt.Errorf("argument %d is one too many; a name with blanks needs quotes", i+1)
 		}
 	}
+	// The empty word of an optional argument is no choice of a person's.
+	if before, after, found := strings.Cut(err.Error(), ` must be one of "",`); found {
+		return errors.New(before + " must be one of " + after)
+	}
 	return err
+}
+
+// further are the faults of err, without those of a flag of which a fault is told already: a
+// value that was refused is not there for what looks at it later.
+func further(told []error, err error) (more []error) {
+	for _, fault := range separate(err) {
+		flag := subject(fault)
+		if !slices.ContainsFunc(told, func(e error) bool { return e != nil && subject(e) == flag }) {
+			more = append(more, fault)
+		}
+	}
+	return more
+}
+
+// subject is what a fault is of: its first word.
+func subject(fault error) string {
+	word, _, _ := strings.Cut(fault.Error(), " ")
+	return strings.TrimSuffix(word, ":")
+}
+
+// separate takes apart what errors.Join has joined.
+func separate(err error) (all []error) {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
+		return []error{err}
+	}
+	for _, one := range joined.Unwrap() {
+		all = append(all, separate(one)...)
+	}
+	return all
 }
 
 // JobGroup is the heading of the flags that make a job. What they are given may

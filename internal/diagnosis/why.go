@@ -74,6 +74,21 @@ type Cause struct {
 	Text string `json:"text"`
 }
 
+// Lane is the state in the tables of lanes: paused, broken, probing or unserved. It is empty
+// for what only slows a lane, or holds some of its jobs.
+func (c Cause) Lane() string {
+	switch c.State {
+	case NoWorker, Unserved, GatesShut:
+		return string(Unserved)
+	case Paused, Broken, Probing:
+		return string(c.State)
+	case LaterVersion:
+		return string(Paused)
+	case AtLimit, NoBudget, Queued, Scheduled, Predecessor:
+	}
+	return ""
+}
+
 // Answer is why a job or lane does not move: all causes, that which holds the most
 // first. None means that it moves, or that nothing is known.
 type Answer struct {

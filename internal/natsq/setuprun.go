@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -151,12 +153,22 @@ func differences(before, after jetstream.StreamConfig) ([]string, error) {
 		}
 	}
 	for name, value := range b {
-		if x, y := string(a[name]), string(value); x != y {
+		if x, y := shown(name, a[name]), shown(name, value); x != y {
 			all = append(all, fmt.Sprintf("%s: %s → %s", name, cmp.Or(x, "none"), cmp.Or(y, "none")))
 		}
 	}
 	slices.Sort(all)
 	return all, nil
+}
+
+// shown is a field for people: times, which the wire has in nanoseconds, as durations.
+func shown(field string, value json.RawMessage) string {
+	if field == "max_age" || field == "duplicate_window" {
+		if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
+			return time.Duration(n).String()
+		}
+	}
+	return string(value)
 }
 
 // fieldsOf gives a configuration field by field, as the wire has it.

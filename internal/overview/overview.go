@@ -152,8 +152,8 @@ func (v *Viewer) lanes(ctx context.Context, seen []Lane, rates map[schemas.Lane]
 			PerMinute: rates[l.State.Lane], OldestSeconds: -1, EmptySeconds: -1, Why: l.Why.Causes,
 		}
 		held := l.Waiting + l.InHand
-		if rate := float64(line.PerMinute) / rateWindow.Seconds(); rate > 0 && held > 0 {
-			line.EmptySeconds = float64(held) / rate
+		if !stands(l.Why) {
+			line.EmptySeconds = untilEmpty(held, line.PerMinute)
 		}
 		if held > 0 && i < agesOf {
 			stored, there, err := v.Queue.Oldest(ctx, l.State.Lane)
@@ -167,6 +167,21 @@ func (v *Viewer) lanes(ctx context.Context, seen []Lane, rates map[schemas.Lane]
 		lines = append(lines, line)
 	}
 	return lines, nil
+}
+
+// untilEmpty is how many seconds a lane takes at its rate; -1 is for ever, or not known.
+func untilEmpty(held uint64, perMinute int) float64 {
+	if held == 0 || perMinute == 0 {
+		return -1
+	}
+	return float64(held) / (float64(perMinute) / rateWindow.Seconds())
+}
+
+// stands reports whether no job of a lane is taken now, so that its rate is one of before.
+func stands(why diagnosis.Answer) bool {
+	return slices.ContainsFunc(why.Causes, func(c diagnosis.Cause) bool {
+		return c.Lane() != "" && c.State != diagnosis.Probing
+	})
 }
 
 // letters counts the dead letters by code. They are read again only where there are

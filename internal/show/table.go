@@ -73,8 +73,8 @@ func moment(t time.Time) string {
 
 // columns writes rows in columns; an empty cell is '-', so that a line can be cut
 // at its blanks. What cannot be printed shows as '?': reasons and headers were
-// written by others. On a terminal the table is as wide as the terminal at most, and
-// states have colors.
+// written by others. On a terminal the table is as wide as the terminal at most, or
+// has a block of lines a row where its heads do not fit, and states have colors.
 func columns(w io.Writer, rows [][]string) error {
 	for _, row := range rows {
 		for i, cell := range row {
@@ -82,6 +82,10 @@ func columns(w io.Writer, rows [][]string) error {
 		}
 	}
 	width, color := screen(w)
+	if crowded(rows[0], width) {
+		_, err := io.WriteString(Raw(w), blocks(rows, width, color))
+		return err
+	}
 	g := newGrid(rows, width)
 	var text strings.Builder
 	for i, row := range rows {

@@ -82,5 +82,13 @@ func (c *lsCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) 
 func auditRow(a schemas.Audit) []string {
 	d := a.Data
 	result := cmp.Or(d.Result, cli.CorrelationText(d.Parameters))
-	return []string{cli.When(a.Time), d.Operator.Name, string(d.Action), string(d.Stage), strings.TrimPrefix(a.Subject, "lane/"), result, d.Reason}
+	return []string{cli.When(a.Time), d.Operator.Name, string(d.Action), string(d.Stage), targetOf(a), result, d.Reason}
+}
+
+// targetOf is what was acted upon; the entries of all lanes together name none.
+func targetOf(a schemas.Audit) string {
+	if a.Data.Target == (schemas.Target{}) {
+		return "all lanes"
+	}
+	return strings.TrimPrefix(a.Subject, "lane/")
 }

@@ -94,6 +94,9 @@ func (f fromFlags) save(ctx context.Context, std cli.Streams, source *s3source.S
 	if err != nil {
 		return err
 	}
+	if n == 0 {
+		return cli.Usage(errors.New("--from: no object is listed there; no manifest was written"))
+	}
 	if err = file.Sync(); err == nil {
 		err = file.Close()
 	}

@@ -36,7 +36,8 @@ func (f limitFlags) limits() (backfill.Limits, error) {
 	l.Failures, err = backfill.ParseFailureLimit(f.Failures)
 	refuse(err != nil, "stop-after-failures", err)
 	l.Windows, err = backfill.ParseWindows(f.Window, f.WindowZone)
-	refuse(err != nil, "window", err)
+	refuse(errors.Is(err, backfill.ErrZone), "window-zone", err)
+	refuse(err != nil && !errors.Is(err, backfill.ErrZone), "window", err)
 	if f.Pilot < 0 {
 		faults = append(faults, errors.New("--pilot: must not be negative"))
 	}

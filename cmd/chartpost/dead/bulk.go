@@ -43,6 +43,9 @@ const fewLetters = 20
 func (b *bulk) run(ctx context.Context, stacks []deadletter.Stack) error {
 	b.counts = map[string]int{}
 	asked := len(b.missing) + len(stacks)
+	if asked == 0 {
+		fmt.Fprintln(b.std.Err, "note: no dead letter matches; nothing was done")
+	}
 	err := b.none()
 	if err == nil {
 		err = b.all(ctx, stacks, asked <= fewLetters)

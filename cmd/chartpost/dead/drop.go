@@ -34,7 +34,7 @@ func (dropCmd) Help() string {
   chartpost dead drop --destination old-clinic --reason "closed" --yes
   chartpost dead drop --accepted-since --reason "sent again since"
 
-The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required, but for --dry-run. Exit code 5 when there is no such dead letter, 6 when some of the jobs that you named have none.`
+The job is gone then: nothing else keeps it. Its record and its events stay as they are. --reason is required, except with --dry-run. Exit code 5 when there is no such dead letter, 6 when some of the jobs that you named have none.`
 }
 
 func (c *dropCmd) Check(*kong.Context) error {

@@ -41,7 +41,7 @@ func (replayCmd) Help() string {
   chartpost dead replay --code file_forbidden --since 24h --dry-run
   chartpost dead replay note-7 --with-followers
   chartpost dead replay --destination good-health --code expired \
-      --rate 20/s --expires-in 72h --reason "key mended" --yes
+      --rate 20/s --expires-in 72h --reason "key corrected" --yes
 
 A job goes back to its lane as it came and begins its next attempt; its dead letter is removed when the queue has the job. Interrupted, the command can be repeated: what is on its way is not sent again. Dead letters of the same job go together. A dead letter is kept for longer than the ledger remembers its job (--dead-age, --ledger-age): the events of a job that it has forgotten say possible_duplicate, and the output says so.
 

@@ -38,7 +38,7 @@ func (showCmd) Help() string {
   chartpost dead show lab-2026-000123
   chartpost dead show --sequence 17 --json
   chartpost dead show lab-2026-000123 --show-content \
-      --reason "to mend it" > job.json
+      --reason "to correct it" > job.json
 
 Without --show-content no word of the message, and no key or title of a file, is shown. With it the newest dead letter of the job is printed: into a file or pipe byte for byte, on a terminal with all that the terminal would obey made visible. Corrected, it can be sent by "chartpost send job.json". The line of a backfill run is counted for its run when it is sent with --class backfill. Exit code 5 when there is no such dead letter.`
 }
@@ -78,6 +78,10 @@ func (c *showCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals
 		}
 		return c.content(ctx, std, desk, letters[len(letters)-1])
 	}
+	since, err := deadletter.AcceptedSince(ctx, desk.ledger, letters)
+	if err != nil {
+		return err
+	}
 	counted := told.Counted(ctx, desk.Conn)
 	for i, l := range letters {
 		data, err := desk.Content(ctx, l)
@@ -87,19 +91,33 @@ func (c *showCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			err = cli.JSONLines(std.Out).Encode(letterWithJob{deadletter.Summarize(l), jobOf(data), counted(l.Job())})
-		} else {
-			if i > 0 {
-				fmt.Fprintln(std.Out)
-			}
-			err = show.Pairs(std.Out, append(letterPairs(l, jobOf(data), time.Now()), [2]string{"redox logs", counted(l.Job())}))
+		if i > 0 && !c.JSON {
+			fmt.Fprintln(std.Out)
 		}
+		err = c.tell(std, letterWithJob{summaryOf(l, since[i]), jobOf(data), counted(l.Job())}, l)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tell prints one letter.
+func (c *showCmd) tell(std cli.Streams, told letterWithJob, l natsq.Letter) error {
+	if c.JSON {
+		return cli.JSONLines(std.Out).Encode(told)
+	}
+	pairs := append(letterPairs(l, told.Job, time.Now()), [2]string{"redox logs", told.RedoxLogs})
+	if told.AcceptedSince {
+		pairs = append(pairs, [2]string{"since", "the job was accepted since; `dead drop --accepted-since` removes this letter"})
+	}
+	return show.Pairs(std.Out, pairs)
+}
+
+func summaryOf(l natsq.Letter, acceptedSince bool) deadletter.Summary {
+	s := deadletter.Summarize(l)
+	s.AcceptedSince = acceptedSince
+	return s
 }
 
 // content prints a job once the audit has taken who reads it.

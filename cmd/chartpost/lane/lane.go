@@ -125,6 +125,20 @@ func (e edit) run(ctx context.Context, std cli.Streams, globals *cli.Globals) er
 			return err
 		}
 	}
+	return e.noteAllPaused(ctx, std, control)
+}
+
+// noteAllPaused says that a lane that was resumed stands still with all others, where that
+// is so.
+func (e edit) noteAllPaused(ctx context.Context, std cli.Streams, control *natsq.Control) error {
+	if e.action != schemas.LaneResume {
+		return nil
+	}
+	all, err := control.PausedAll(ctx, time.Now())
+	if err != nil || all == nil {
+		return err
+	}
+	fmt.Fprintln(std.Err, allPaused(all)+"; `chartpost lane resume --all` ends that")
 	return nil
 }
 

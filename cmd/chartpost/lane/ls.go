@@ -65,7 +65,7 @@ func (c *lsCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Globals) 
 // fleetNotes are what concerns all lanes.
 func fleetNotes(seen overview.Lanes) (notes []string) {
 	if p := seen.Paused; p != nil {
-		notes = append(notes, show.Clean(fmt.Sprintf("note: all lanes are paused until %s by %s: %s", cli.When(p.Until), p.By, p.Reason)))
+		notes = append(notes, allPaused(p))
 	}
 	if len(seen.Lanes) == 0 {
 		return notes
@@ -82,6 +82,11 @@ func fleetNotes(seen overview.Lanes) (notes []string) {
 		}
 	}
 	return notes
+}
+
+// allPaused says who holds all lanes, and until when.
+func allPaused(p *worker.Pause) string {
+	return show.Clean(fmt.Sprintf("note: all lanes are paused until %s by %s: %s", cli.When(p.Until), p.By, p.Reason))
 }
 
 // laneJSON is a lane in JSON.
@@ -139,14 +144,8 @@ func laneRow(l overview.Lane) show.Lane {
 
 // stateWord is a cause in the table; empty leaves the lane open.
 func stateWord(c diagnosis.Cause) (state, reason string) {
-	switch c.State {
-	case diagnosis.NoWorker, diagnosis.Unserved, diagnosis.GatesShut:
-		return "unserved", c.Code
-	case diagnosis.Paused, diagnosis.Broken, diagnosis.Probing:
-		return string(c.State), c.Code
-	case diagnosis.LaterVersion:
-		return "paused", "this version cannot read the lane's record; update it"
-	case diagnosis.AtLimit, diagnosis.NoBudget, diagnosis.Queued, diagnosis.Scheduled, diagnosis.Predecessor:
+	if c.State == diagnosis.LaterVersion {
+		return c.Lane(), "this version cannot read the lane's record; update it"
 	}
-	return "", ""
+	return c.Lane(), c.Code
 }

@@ -84,5 +84,9 @@ func (c *setupCmd) Run(ctx context.Context, std cli.Streams, globals *cli.Global
 	if err != nil {
 		return err
 	}
-	return show.Table(std.Out, []string{"BUCKET", "RESULT"}, [][]string{{change.Name, change.Did}})
+	did := change.Did
+	if c.DryRun && did != "unchanged" {
+		did = "would be " + did
+	}
+	return show.Table(std.Out, []string{"BUCKET", "RESULT"}, [][]string{{change.Name, did}})
 }

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -93,9 +94,18 @@ func (c *CheckCmd) checkFiles(ctx context.Context, s app.Settings, r *results) {
 		case one.Fault.Kind == fault.Permanent && one.Fault.Code == "list_forbidden":
 			r.warn(what, one.Fault)
 		default:
-			r.line(what, one.Fault, cli.AdviceS3At(c.S3.Endpoint))
+			r.line(what, silent(ctx, one.Fault), cli.AdviceS3At(c.S3.Endpoint))
 		}
 	}
+}
+
+// silent says that S3 did not answer, where the check has waited for it to its end; err is
+// what came of that.
+func silent(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("S3 did not answer within %s", checkTime)
+	}
+	return err
 }
 
 func (c *CheckCmd) checkRedox(ctx context.Context, s app.Settings, r *results, log *slog.Logger) {

@@ -3,6 +3,7 @@ package top
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -85,8 +86,8 @@ func laneRows(lanes []overview.LaneLine) (rows [][]string) {
 	for _, l := range lanes {
 		why := diagnosis.Answer{Causes: l.Why}
 		state := "open"
-		if first := why.First().State; first != "" {
-			state = string(first)
+		if i := slices.IndexFunc(l.Why, func(c diagnosis.Cause) bool { return c.Lane() != "" }); i >= 0 {
+			state = l.Why[i].Lane()
 		}
 		rows = append(rows, []string{
 			string(l.Class), l.Destination, strconv.FormatUint(l.Waiting, 10), strconv.FormatUint(l.InHand, 10), span(l.OldestSeconds),

@@ -74,9 +74,13 @@ func (s Status) Word() string {
 	return string(word)
 }
 
-// FeederWord names the feeder, and how long ago it spoke where that is long.
+// FeederWord names the feeder, and how long ago it spoke where that is long. It is "none"
+// where lines wait for one, and "-" where none is needed.
 func (s Status) FeederWord(now time.Time) string {
-	if s.Feeder == "" {
+	switch {
+	case s.Feeder == "" && s.State == backfill.Running && s.Progress.Unfed > 0:
+		return "none"
+	case s.Feeder == "":
 		return "-"
 	}
 	if silent := now.Sub(s.FeederAt); silent > backfill.DefaultLease {
