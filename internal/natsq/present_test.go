@@ -65,6 +65,13 @@ func TestWhyAWorkerCannotAnnounceItself(t *testing.T) {
 	if denied, ok := errors.AsType[*Denied](poor.Announce(t.Context(), one)); !ok || !strings.Contains(denied.Error(), subject) {
 		t.Errorf("without the permission: %v", denied)
 	}
+	reload(subject, "$JS.API.STREAM.INFO.CHARTPOST_INDEX")
+	if _, err := poor.Index().Build(t.Context(), func() bool { return true }); err == nil {
+		t.Error("the index is read without the permission")
+	}
+	if troubles := poor.Troubles(); len(troubles) > 0 {
+		t.Errorf("a worker of an earlier version's role is not ready, although it delivers: %v", troubles)
+	}
 }
 
 // BenchmarkAnnounce says how much of a core one announcement costs, that of the client
