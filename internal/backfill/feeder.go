@@ -107,6 +107,9 @@ func (f *Feeder) Feed(ctx context.Context, wait bool, ready func(*Book)) (err er
 	if f.book, err = OpenBook(ctx, f.Bucket, f.Run); err != nil {
 		return err
 	}
+	if at := f.lease.record.Opens; !at.IsZero() && len(f.Windows.spans) == 0 {
+		f.Say("the last feeder kept to hours, and waited until " + at.UTC().Format("2006-01-02 15:04 MST") + "; this one has no --window, and feeds at any hour")
+	}
 	f.lookAtClock()
 	ctx, stop := context.WithCancelCause(ctx)
 	var all sync.WaitGroup

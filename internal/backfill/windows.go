@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // the image has no time zones, and a machine may have none
 )
 
 // Windows are the hours of a week in which a run is fed, by the clock of a time zone. The

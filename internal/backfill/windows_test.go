@@ -1,6 +1,7 @@
 package backfill_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -94,4 +95,39 @@ func TestFedInWindow(t *testing.T) {
 		t.Error(err)
 	}
 	h.once("r", l)
+}
+
+// TestTakenOverWithoutHours: a feeder that takes a run outside of the hours of the last one,
+// and has none itself, says that it feeds at any hour.
+func TestTakenOverWithoutHours(t *testing.T) {
+	t.Parallel()
+	w, l := newWorld(t), many(10, "x")
+	h := &hand{w: w, taken: map[string]int{}}
+	f := w.feeder("r", l)
+	monday := time.Date(2026, 11, 30, 18, 0, 0, 0, time.UTC)
+	f.Windows = windows(t, "UTC", "Mon 19:00-24:00").By(func() time.Time { return monday })
+	g := w.start(f, true)
+	w.until("the record says when it goes on", func() bool {
+		at, err := backfill.LoadCheckpoint(t.Context(), w.runs, "r")
+		return err == nil && !at.Opens.IsZero()
+	})
+	g.stop()
+	if err := g.end(); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	next := w.feeder("r", l)
+	var said atomic.Pointer[string]
+	next.Say = func(text string) {
+		if strings.Contains(text, "feeds at any hour") {
+			said.Store(&text)
+		}
+	}
+	g = w.start(next, true)
+	w.until("all jobs have ended", func() bool { h.drain("x", accepted); return g.book.Tally(next.Current()).Ended() == 10 })
+	if err := g.end(); err != nil {
+		t.Error(err)
+	}
+	if text := said.Load(); text == nil || !strings.Contains(*text, "2026-11-30 19:00 UTC") {
+		t.Error("it does not say so")
+	}
 }

@@ -209,6 +209,15 @@ func TestEveryPackageKeepsToItsFloor(t *testing.T) {
 	}
 }
 
+// TestTheProgramHasTimeZones: its image has none, and hours are told by their clocks.
+func TestTheProgramHasTimeZones(t *testing.T) {
+	for _, p := range list(t) {
+		if p.ImportPath == module+"/cmd/chartpost" && !slices.Contains(p.Deps, "time/tzdata") {
+			t.Error("chartpost does not link time/tzdata")
+		}
+	}
+}
+
 // TestTheHouseHasNoCircles makes sure that the table itself runs one way.
 func TestTheHouseHasNoCircles(t *testing.T) {
 	done := map[string]bool{}

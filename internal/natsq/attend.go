@@ -114,6 +114,9 @@ func (c *Conn) tried(what, id string, began time.Time, err error) {
 func (c *Conn) reported(err error) {
 	if verb, subject, ok := deniedBy(err); ok {
 		c.denials.add(&Denied{verb, subject})
+		if c.sparable(subject) {
+			return // who asked tells the log
+		}
 	}
 	if unsaid, say := c.troubles.reported(publicly(err), time.Now()); say {
 		c.log.Error("nats error", "error", reasonOf(err), "unsaid", unsaid)

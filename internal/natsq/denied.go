@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -73,4 +74,14 @@ func (d *denials) add(denied *Denied) {
 			w.end(denied)
 		}
 	}
+}
+
+// sparable reports whether delivery goes on without a right to the subject: to announce a
+// worker, or to add to the job index. A role of an earlier version lacks those, and such a
+// worker is fit for its jobs.
+func (c *Conn) sparable(subject string) bool {
+	store := segmentStore{c}
+	return subject == store.subject() || strings.HasPrefix(subject, c.control().subject(presentPrefix)) ||
+		strings.HasPrefix(subject, "$JS.API.") && slices.Contains(strings.Split(subject, "."), c.stream(index)) ||
+		slices.Contains([]string{"$JS.API.DIRECT.GET." + c.stream(events), "$JS.API.STREAM.MSG.GET." + c.stream(events)}, subject)
 }

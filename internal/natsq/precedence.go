@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -129,10 +130,10 @@ const mostOrdinary = 100
 
 // pick chooses which of the lanes that wait get a consumer; serving are those that have
 // one.
-func (r *roster) pick(waiting, serving []*place) []schemas.Lane {
+func (r *roster) pick(waiting, serving []*place, now time.Time) []schemas.Lane {
 	used, asked := len(serving), 0
 	for _, p := range serving {
-		if p.offered && p.jobs > 0 && p.precedence == ordinary {
+		if p.offered && p.jobs > 0 && p.precedence == ordinary && now.Sub(p.since) < r.turn {
 			asked++
 		}
 	}

@@ -36,8 +36,8 @@ type presentRecord struct {
 
 const presentVersion = 1
 
-// Announce writes the record of a worker. It fails where the control bucket is one of an
-// earlier setup, which has no TTLs.
+// Announce writes the record of a worker. ErrNoFleet is that of a control bucket of an
+// earlier setup, which has no TTLs, and a *Denied names a permission that is missing.
 func (c *Conn) Announce(ctx context.Context, w diagnosis.Worker) error {
 	value, err := json.Marshal(presentRecord{presentVersion, w})
 	if err != nil {
@@ -61,11 +61,20 @@ func (c *Conn) present(ctx context.Context, name string, value []byte, ttl time.
 	if operation != "" {
 		msg.Header.Set("KV-Operation", operation)
 	}
+	// The server does not answer what a user may not do.
+	ctx, done := c.denials.watch(ctx, msg.Subject)
+	defer done()
 	_, err := c.js.PublishMsg(ctx, msg, jetstream.WithMsgTTL(ttl), jetstream.WithExpectStream(bucketStream(c.stream(control))))
-	if err != nil {
-		return fmt.Errorf("telling the fleet of this worker: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if denied, ok := errors.AsType[*Denied](context.Cause(ctx)); ok {
+		err = denied
+	}
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == codeNoTTL {
+		err = ErrNoFleet
+	}
+	return fmt.Errorf("telling the fleet of this worker: %w", err)
 }
 
 // ErrNoFleet is the end of a Fleet where workers cannot announce themselves.

@@ -1,8 +1,10 @@
 package natsq
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +43,35 @@ func TestFleet(t *testing.T) {
 	}
 	must(t, w.present(t.Context(), "a.b *", []byte(`{"version":1,"name":"a.b *"}`), time.Second, ""))
 	devtest.Until(t, "the records end by themselves", time.Minute, func() bool { return alive() == "" })
+}
+
+// TestWhyAWorkerCannotAnnounceItself: a bucket of an earlier setup, and a permission that
+// is missing, are named at once.
+func TestWhyAWorkerCannotAnnounceItself(t *testing.T) {
+	t.Parallel()
+	one := diagnosis.Worker{Name: "one"}
+	w := newWorld(t)
+	name := bucketStream(w.stream(control))
+	must(t, w.js.DeleteStream(t.Context(), name))
+	old := bucketConfig(w.stream(control), "as it was", 0, 1)
+	_, err := w.js.CreateStream(t.Context(), old)
+	must(t, err)
+	if err := w.Announce(t.Context(), one); !errors.Is(err, ErrNoFleet) {
+		t.Errorf("without TTLs: %v", err)
+	}
+	_, poor, reload := divided(t)
+	subject := "$KV.CHARTPOST_CONTROL.worker.one"
+	reload(subject)
+	if denied, ok := errors.AsType[*Denied](poor.Announce(t.Context(), one)); !ok || !strings.Contains(denied.Error(), subject) {
+		t.Errorf("without the permission: %v", denied)
+	}
+	reload(subject, "$JS.API.STREAM.INFO.CHARTPOST_INDEX")
+	if _, err := poor.Index().Build(t.Context(), func() bool { return true }); err == nil {
+		t.Error("the index is read without the permission")
+	}
+	if troubles := poor.Troubles(); len(troubles) > 0 {
+		t.Errorf("a worker of an earlier version's role is not ready, although it delivers: %v", troubles)
+	}
 }
 
 // BenchmarkAnnounce says how much of a core one announcement costs, that of the client

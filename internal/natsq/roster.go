@@ -180,7 +180,7 @@ func (r *roster) plan(shut func(schemas.Lane) shutness, now time.Time) steps {
 		}
 	}
 	r.precede()
-	out := steps{make: r.pick(waiting, serving)}
+	out := steps{make: r.pick(waiting, serving, now)}
 	need := len(waiting) - len(out.make)
 	out.scarce = need > 0
 	slices.SortFunc(serving, bySince)

@@ -241,3 +241,24 @@ func TestLiveLanesFirst(t *testing.T) {
 		t.Errorf("%d of %d lanes are backfill's, want 2 of 10", backfills, w.served())
 	}
 }
+
+// TestHangingLanesKeepNoOtherFromItsTurn: while a few lanes wait and there are places for
+// them, lanes whose turn is over do not count among those that can be asked, although
+// their consumers stay with jobs in hand.
+func TestHangingLanesKeepNoOtherFromItsTurn(t *testing.T) {
+	const most = 500
+	w := newRosterWorld(most)
+	lanes := someLanes("d", 450)
+	w.listed(holding(20, lanes...), w.now)
+	served := map[schemas.Lane]bool{}
+	for range 4 * 30 { // half a minute, with a plan every quarter of a second
+		for _, lane := range w.plan(allOpen, w.now).make {
+			w.made(lane, w.now)
+			served[lane] = true
+		}
+		w.now = w.now.Add(250 * time.Millisecond)
+	}
+	if places := most - most/5; len(served) < places {
+		t.Errorf("%d lanes had a turn in half a minute, want %d: as many as there are places", len(served), places)
+	}
+}
