@@ -145,10 +145,41 @@ func mayHaveSent(r schemas.Reason) bool {
 	return r.Kind == "unknown_outcome" || r.Kind == "interrupted" || len(r.Code) > 6 && r.Code[:6] == "redox_"
 }
 
+// untimed reports whether the event tells of a message that may have been sent long before
+// it: a worker ended while it sent, and the job waited until another took it.
+func (e Event) untimed() bool {
+	r := e.Data.Reason
+	switch {
+	case r == nil || e.counts() != countsMuddled:
+		return false
+	case r.Kind == "unknown_outcome":
+		return !slices.Contains(slices.Concat(lost, answered), lostBy(*r))
+	}
+	return e.Data.Status == schemas.StatusUnknown
+}
+
+// muddle leaves the windows that began before an event without an answer: its message may
+// have made a log in any of them. To do it twice changes nothing.
+func muddle(waiting []*Window, e Event) (changed []*Window) {
+	for _, w := range waiting {
+		if w.Begun < e.Sequence {
+			w.Muddled++
+			w.Counts = nil
+			changed = append(changed, w)
+		}
+	}
+	return changed
+}
+
 // Fold counts an event in among the waiting windows of its destination, and gives those
 // that changed: first the one that has it now, which is new where none reaches to it.
-// An event that reaches into several leaves none of them to be counted.
+// An event that reaches into several leaves none of them to be counted, and one whose time
+// says nothing of when its message was sent leaves none that began before it.
 func Fold(waiting []*Window, destinationID string, e Event, t Times) (changed []*Window) {
+	if e.untimed() {
+		muddled := muddle(waiting, e)
+		defer func() { changed = union(changed, muddled) }()
+	}
 	counts := e.counts()
 	if counts == countsNothing {
 		return nil
@@ -175,6 +206,16 @@ func Fold(waiting []*Window, destinationID string, e Event, t Times) (changed []
 	}
 	changed[0].take(counts, e, at)
 	return changed
+}
+
+// union gives the windows of both lists, each once.
+func union(all, more []*Window) []*Window {
+	for _, w := range more {
+		if !slices.Contains(all, w) {
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 func (w *Window) take(counts kind, e Event, at time.Time) {
