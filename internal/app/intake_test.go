@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/telemetry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -366,6 +368,39 @@ func TestIntakeOverNATS(t *testing.T) {
 		if code != wantCode || !strings.Contains(body, wantBody) {
 			t.Errorf("%s: %s %s, want %s", c.subject, code, body, want)
 		}
+	}
+}
+
+// TestIntakeCountsRequestsOverNATS: a destination has no more requests in hand than any
+// other caller, so that the others' find a place.
+func TestIntakeCountsRequestsOverNATS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	settings := w.intakeSettings()
+	queue, err := Queue(settings.NATS, "test", (&devtest.Log{}).Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = queue.Close() })
+	parts, err := settings.parts(t.Context(), queue, (&devtest.Log{}).Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts.Meter = telemetry.NewIntake("test", func() []telemetry.Check { return nil })
+	door := natsDoor{Parts: parts}
+	for range settings.Limits.Requests {
+		if _, err := parts.Quotas.Request(door.grant("good-health").Caller); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lane, key := schemas.Lane{Class: schemas.Live, Destination: "good-health"}, schemas.JobKey{Destination: "good-health", ID: "a"}
+	for what, answer := range map[string]natsq.Answer{"a job": door.Submit(t.Context(), lane, []byte("{}")), "a question": door.Status(t.Context(), key)} {
+		if answer.Code != "too_many_requests" {
+			t.Errorf("%s beside as many requests as may: %d %s", what, answer.Status, answer.Code)
+		}
+	}
+	if answer := door.Status(t.Context(), schemas.JobKey{Destination: "other", ID: "a"}); answer.Code != "job_unknown" {
+		t.Errorf("another destination: %d %s", answer.Status, answer.Code)
 	}
 }
 

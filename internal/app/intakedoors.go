@@ -115,9 +115,11 @@ func (d natsDoor) Submit(ctx context.Context, lane schemas.Lane, data []byte) na
 }
 
 func (d natsDoor) submit(ctx context.Context, grant intake.Grant, lane schemas.Lane, data []byte) (intake.Receipt, error) {
-	if err := d.Quotas.Job(grant.Caller); err != nil {
+	done, err := d.enter(grant.Caller)
+	if err != nil {
 		return intake.Receipt{}, err
 	}
+	defer done()
 	if err := d.Quotas.Hold(grant.Caller, int64(len(data))); err != nil {
 		return intake.Receipt{}, err
 	}
@@ -125,13 +127,28 @@ func (d natsDoor) submit(ctx context.Context, grant intake.Grant, lane schemas.L
 	return d.Service.Submit(ctx, intake.Submission{Grant: grant, Lane: lane, Data: data})
 }
 
+// enter takes a place for a request, and the right to one job or question. done gives the
+// place back.
+func (d natsDoor) enter(caller string) (done func(), err error) {
+	done, err = d.Quotas.Request(caller)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Quotas.Job(caller); err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
+}
+
 // Status implements natsq.SubmitHandler.
 func (d natsDoor) Status(ctx context.Context, job schemas.JobKey) natsq.Answer {
 	began := time.Now()
 	grant := d.grant(job.Destination)
 	answer := natsq.Answer{Status: 200}
-	err := d.Quotas.Job(grant.Caller)
+	done, err := d.enter(grant.Caller)
 	if err == nil {
+		defer done()
 		answer.Body, err = d.Viewer.Status(ctx, grant, job)
 	}
 	if err != nil {
