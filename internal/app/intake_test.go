@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/intake/web"
 	"github.com/chartpost/chartpost/internal/natsq"
 	"github.com/chartpost/chartpost/internal/telemetry"
 	"github.com/chartpost/chartpost/schemas"
@@ -387,7 +388,8 @@ func TestIntakeCountsRequestsOverNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	parts.Meter = telemetry.NewIntake("test", func() []telemetry.Check { return nil })
-	door := natsDoor{Parts: parts}
+	log := &devtest.Log{}
+	door := natsDoor{Parts: parts, audit: web.NewAudit(log.Logger())}
 	for range settings.Limits.Requests {
 		if _, err := parts.Quotas.Request(door.grant("good-health").Caller); err != nil {
 			t.Fatal(err)
@@ -401,6 +403,12 @@ func TestIntakeCountsRequestsOverNATS(t *testing.T) {
 	}
 	if answer := door.Status(t.Context(), schemas.JobKey{Destination: "other", ID: "a"}); answer.Code != "job_unknown" {
 		t.Errorf("another destination: %d %s", answer.Status, answer.Code)
+	}
+	for range 1000 {
+		door.Submit(t.Context(), lane, []byte("{}"))
+	}
+	if n := strings.Count(log.String(), "refused"); n < 4 || n > 200 {
+		t.Errorf("a flood of refusals made %d lines of the log", n)
 	}
 }
 

@@ -86,6 +86,7 @@ func (e eventsOf) Follow(ctx context.Context, of web.Feed, started func(uint64) 
 type natsDoor struct {
 	web.Parts
 	files []string
+	audit *web.Audit
 }
 
 func (d natsDoor) grant(destination string) intake.Grant {
@@ -109,7 +110,7 @@ func (d natsDoor) Submit(ctx context.Context, lane schemas.Lane, data []byte) na
 	d.Meter.Job(lane.Class, result)
 	d.Meter.Request("nats submit", answer.Status, time.Since(began))
 	if err != nil {
-		d.Log.Info("refused", "route", "nats submit", "caller", grant.Caller, "status", answer.Status, "code", answer.Code)
+		d.audit.Refused("nats submit", grant.Caller, answer.Status, answer.Code)
 	}
 	return answer
 }
@@ -153,6 +154,7 @@ func (d natsDoor) Status(ctx context.Context, job schemas.JobKey) natsq.Answer {
 	}
 	if err != nil {
 		answer = natsRefusal(err)
+		d.audit.Refused("nats status", grant.Caller, answer.Status, answer.Code)
 	}
 	d.Meter.Request("nats status", answer.Status, time.Since(began))
 	return answer
