@@ -363,9 +363,17 @@ type tally struct {
 	source string
 	query  platform.Query
 	logs   map[string]platform.Log
+	// most is how many logs are kept: more are far too many for the window's messages, and
+	// none is read any more.
+	most int
 	// strange: a log is none of those that were asked for, so that the search means
 	// something else than is believed here.
 	strange bool
+}
+
+// tally counts the logs of a window.
+func (w *Window) tally(source string, t Times) *tally {
+	return &tally{source: source, query: w.query(source, t), logs: map[string]platform.Log{}, most: 2*(w.Accepted+w.Held+w.Muddled) + 1000}
 }
 
 func (c *tally) take(log platform.Log) bool {
@@ -376,7 +384,7 @@ func (c *tally) take(log platform.Log) bool {
 		return false
 	}
 	c.logs[log.ID] = log
-	return true
+	return c.most == 0 || len(c.logs) < c.most
 }
 
 func (c *tally) count(now time.Time) Count {

@@ -141,6 +141,28 @@ func TestAMessageOfUnknownTimeLeavesNoWindowToBeCounted(t *testing.T) {
 	}
 }
 
+// A search without end neither fills the memory nor shows anything.
+func TestFarMoreLogsThanMessagesAreNotKept(t *testing.T) {
+	w := windowsOf(acceptedAt(1, noon), heldAt(2, noon))[0]
+	for i := range 3 {
+		c := w.tally("", times)
+		kept := 0
+		for n := range 1_000_000 {
+			if !c.take(platform.Log{ID: fmt.Sprint("log-", n), Status: platform.Succeeded, CreatedAt: noon, DestinationID: labID}) {
+				break
+			}
+			kept = len(c.logs)
+		}
+		if kept > 2000 || c.strange {
+			t.Fatalf("%d logs of a window with two messages are kept", kept)
+		}
+		w.add(c.count(noon.Add(time.Duration(i) * time.Hour)))
+	}
+	if got := w.Conclude(times, noon.Add(4*time.Hour)); got != Open {
+		t.Errorf("it shows %q", got)
+	}
+}
+
 // Counts that differ from each other show nothing, and too few show nothing either.
 func TestCountsMustAgree(t *testing.T) {
 	for _, totals := range [][]int{{1}, {1, 1}, {0, 1, 1}, {1, 0, 1}, {1, 1, 0}} {
