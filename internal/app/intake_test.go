@@ -322,6 +322,23 @@ func TestIntakeTakesLines(t *testing.T) {
 	}
 }
 
+// TestIntakeReadsLinesMoreSlowly: a caller of more lines than it may send is not taken for a
+// slow one, since it is this process that does not read.
+func TestIntakeReadsLinesMoreSlowly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	d := w.intake(func(s *IntakeSettings) { s.Limits.Rate, s.FileStall = 8, 200*time.Millisecond })
+	file := w.put("a.pdf", document(1000, "a"))
+	var all bytes.Buffer
+	for i := range 40 {
+		all.Write(append(encoded(t, w.job(fmt.Sprintf("slow-%d", i), []schemas.File{file})), '\n'))
+	}
+	code, body := d.ask("POST", "/v1/jobs", all.Bytes(), "Content-Type", "application/x-ndjson")
+	if n := strings.Count(body, `"status":202`); code != 200 || n != 40 {
+		t.Errorf("%d of 40 jobs were taken: %d %.300s", n, code, body[max(0, len(body)-300):])
+	}
+}
+
 // TestIntakeOverNATS: one request is enough, and the service can be found.
 func TestIntakeOverNATS(t *testing.T) {
 	t.Parallel()
