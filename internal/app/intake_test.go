@@ -16,6 +16,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
+	"github.com/chartpost/chartpost/internal/intake/web"
+	"github.com/chartpost/chartpost/internal/natsq"
+	"github.com/chartpost/chartpost/internal/telemetry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -319,6 +322,23 @@ func TestIntakeTakesLines(t *testing.T) {
 	}
 }
 
+// TestIntakeReadsLinesMoreSlowly: a caller of more lines than it may send is not taken for a
+// slow one, since it is this process that does not read.
+func TestIntakeReadsLinesMoreSlowly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	d := w.intake(func(s *IntakeSettings) { s.Limits.Rate, s.FileStall = 8, 200*time.Millisecond })
+	file := w.put("a.pdf", document(1000, "a"))
+	var all bytes.Buffer
+	for i := range 40 {
+		all.Write(append(encoded(t, w.job(fmt.Sprintf("slow-%d", i), []schemas.File{file})), '\n'))
+	}
+	code, body := d.ask("POST", "/v1/jobs", all.Bytes(), "Content-Type", "application/x-ndjson")
+	if n := strings.Count(body, `"status":202`); code != 200 || n != 40 {
+		t.Errorf("%d of 40 jobs were taken: %d %.300s", n, code, body[max(0, len(body)-300):])
+	}
+}
+
 // TestIntakeOverNATS: one request is enough, and the service can be found.
 func TestIntakeOverNATS(t *testing.T) {
 	t.Parallel()
@@ -366,6 +386,46 @@ func TestIntakeOverNATS(t *testing.T) {
 		if code != wantCode || !strings.Contains(body, wantBody) {
 			t.Errorf("%s: %s %s, want %s", c.subject, code, body, want)
 		}
+	}
+}
+
+// TestIntakeCountsRequestsOverNATS: a destination has no more requests in hand than any
+// other caller, so that the others' find a place.
+func TestIntakeCountsRequestsOverNATS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	settings := w.intakeSettings()
+	queue, err := Queue(settings.NATS, "test", (&devtest.Log{}).Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = queue.Close() })
+	parts, err := settings.parts(t.Context(), queue, (&devtest.Log{}).Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts.Meter = telemetry.NewIntake("test", func() []telemetry.Check { return nil })
+	log := &devtest.Log{}
+	door := natsDoor{Parts: parts, audit: web.NewAudit(log.Logger())}
+	for range settings.Limits.Requests {
+		if _, err := parts.Quotas.Request(door.grant("good-health").Caller); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lane, key := schemas.Lane{Class: schemas.Live, Destination: "good-health"}, schemas.JobKey{Destination: "good-health", ID: "a"}
+	for what, answer := range map[string]natsq.Answer{"a job": door.Submit(t.Context(), lane, []byte("{}")), "a question": door.Status(t.Context(), key)} {
+		if answer.Code != "too_many_requests" {
+			t.Errorf("%s beside as many requests as may: %d %s", what, answer.Status, answer.Code)
+		}
+	}
+	if answer := door.Status(t.Context(), schemas.JobKey{Destination: "other", ID: "a"}); answer.Code != "job_unknown" {
+		t.Errorf("another destination: %d %s", answer.Status, answer.Code)
+	}
+	for range 1000 {
+		door.Submit(t.Context(), lane, []byte("{}"))
+	}
+	if n := strings.Count(log.String(), "refused"); n < 4 || n > 200 {
+		t.Errorf("a flood of refusals made %d lines of the log", n)
 	}
 }
 

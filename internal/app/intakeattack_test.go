@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -310,4 +313,34 @@ func TestIntakeReadsNoUnwantedBodies(t *testing.T) {
 			t.Errorf("%s: after %s: %s", name, time.Since(began), got)
 		}
 	}
+}
+
+// TestIntakeStaysReadyInAFlood: requests over NATS that no process takes are dropped, and
+// keep nobody out who comes over HTTP.
+func TestIntakeStaysReadyInAFlood(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	d := w.intake(func(s *IntakeSettings) { s.HTTP.Addr = "127.0.0.1:0" })
+	_, rest, _ := strings.Cut(d.log.String(), `"msg":"answering /healthz, /readyz and /metrics","http":"`)
+	about, _, _ := strings.Cut(rest, `"`)
+	nc, err := nats.Connect(w.settings.NATS.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	devtest.Until(t, "requests are dropped", patienceOfTests, func() bool {
+		for range 20_000 {
+			if err := nc.PublishRequest("chartpost.submit.live.a", nats.InboxPrefix+"nowhere", []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return strings.Contains(d.log.String(), "dropped")
+	})
+	if code, body := readiness(t, about); code != http.StatusOK {
+		t.Errorf("while a caller sends more than is taken: %d %s", code, body)
+	}
+	devtest.Until(t, "another is answered", patienceOfTests, func() bool {
+		_, err := nc.Request("chartpost.submit.status.b", []byte("x"), time.Second)
+		return err == nil
+	})
 }

@@ -296,6 +296,17 @@ func (a *authority) client(name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
 }
 
+// TestIntakeFollowsWhatIsNamedTwice: a claim or a query may name a destination two times.
+func TestIntakeFollowsWhatIsNamedTwice(t *testing.T) {
+	t.Parallel()
+	d := newWorld(t, "").intake()
+	resp := d.do("GET", "/v1/events?destination=a&destination=a&status=failed&status=failed&class=live&class=live", nil)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("the events of a destination that is named twice: %d", resp.StatusCode)
+	}
+}
+
 // TestIntakeWithCertificates: over TLS, HTTP/1.1 and 2, callers are who their certificates
 // say.
 func TestIntakeWithCertificates(t *testing.T) {

@@ -86,6 +86,7 @@ func (e eventsOf) Follow(ctx context.Context, of web.Feed, started func(uint64) 
 type natsDoor struct {
 	web.Parts
 	files []string
+	audit *web.Audit
 }
 
 func (d natsDoor) grant(destination string) intake.Grant {
@@ -109,15 +110,17 @@ func (d natsDoor) Submit(ctx context.Context, lane schemas.Lane, data []byte) na
 	d.Meter.Job(lane.Class, result)
 	d.Meter.Request("nats submit", answer.Status, time.Since(began))
 	if err != nil {
-		d.Log.Info("refused", "route", "nats submit", "caller", grant.Caller, "status", answer.Status, "code", answer.Code)
+		d.audit.Refused("nats submit", grant.Caller, answer.Status, answer.Code)
 	}
 	return answer
 }
 
 func (d natsDoor) submit(ctx context.Context, grant intake.Grant, lane schemas.Lane, data []byte) (intake.Receipt, error) {
-	if err := d.Quotas.Job(grant.Caller); err != nil {
+	done, err := d.enter(grant.Caller)
+	if err != nil {
 		return intake.Receipt{}, err
 	}
+	defer done()
 	if err := d.Quotas.Hold(grant.Caller, int64(len(data))); err != nil {
 		return intake.Receipt{}, err
 	}
@@ -125,17 +128,33 @@ func (d natsDoor) submit(ctx context.Context, grant intake.Grant, lane schemas.L
 	return d.Service.Submit(ctx, intake.Submission{Grant: grant, Lane: lane, Data: data})
 }
 
+// enter takes a place for a request, and the right to one job or question. done gives the
+// place back.
+func (d natsDoor) enter(caller string) (done func(), err error) {
+	done, err = d.Quotas.Request(caller)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Quotas.Job(caller); err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
+}
+
 // Status implements natsq.SubmitHandler.
 func (d natsDoor) Status(ctx context.Context, job schemas.JobKey) natsq.Answer {
 	began := time.Now()
 	grant := d.grant(job.Destination)
 	answer := natsq.Answer{Status: 200}
-	err := d.Quotas.Job(grant.Caller)
+	done, err := d.enter(grant.Caller)
 	if err == nil {
+		defer done()
 		answer.Body, err = d.Viewer.Status(ctx, grant, job)
 	}
 	if err != nil {
 		answer = natsRefusal(err)
+		d.audit.Refused("nats status", grant.Caller, answer.Status, answer.Code)
 	}
 	d.Meter.Request("nats status", answer.Status, time.Since(began))
 	return answer

@@ -194,7 +194,7 @@ func providerClient() *http.Client {
 }
 
 func (s IntakeSettings) serveNATS(queue *natsq.Conn, parts web.Parts, open *stack) error {
-	service, err := queue.ServeSubmit(natsDoor{parts, s.Doors.NATSFiles}, natsAtOnce, Version())
+	service, err := queue.ServeSubmit(natsDoor{parts, s.Doors.NATSFiles, web.NewAudit(parts.Log)}, natsAtOnce, Version())
 	if err != nil {
 		return err
 	}

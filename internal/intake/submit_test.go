@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -201,6 +202,29 @@ func TestHolds(t *testing.T) {
 	}
 	if n, err := q.Depth(t.Context(), live); n != 3 || err != nil {
 		t.Error(n, err)
+	}
+}
+
+// TestARepeatReadsLittle: a storm of repeats, as after an outage, does not read the lane once
+// for each.
+func TestARepeatReadsLittle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, nil)
+	for i := range 300 {
+		if got := w.submit(jobOf(fmt.Sprintf("a-%d", i))); got != "stored" {
+			t.Fatal(got)
+		}
+	}
+	nc := dial(t, w.url)
+	reads, err := nc.SubscribeSync("$JS.API.STREAM.MSG.GET.CHARTPOST_JOBS")
+	w.must(err)
+	w.must(nc.Flush())
+	if got := w.submit(jobOf("a-299")); got != "known" {
+		t.Error(got)
+	}
+	w.must(nc.Flush())
+	if n, _, err := reads.Pending(); err != nil || n < 1 || n > 20 {
+		t.Errorf("a repeat of the last of 300 jobs read %d, %v", n, err)
 	}
 }
 

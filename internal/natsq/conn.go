@@ -107,7 +107,11 @@ func (c *Conn) listening() []nats.Option {
 		nats.ReconnectHandler(func(nc *nats.Conn) { c.found(nc.ConnectedServerId()) }),
 		// A denied publish shows at the caller as a timeout; only here does the
 		// server's reason arrive.
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.reported(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			if !c.overrun(sub, err) {
+				c.reported(err)
+			}
+		}),
 	}
 }
 

@@ -57,15 +57,20 @@ func (c *Conn) FollowEvents(ctx context.Context, of EventFeed, started func(afte
 	return nil
 }
 
+// filters are subjects that do not overlap, which JetStream demands. Where there would be too
+// many, they name no status, and then nothing at all.
 func (f EventFeed) filters(prefix string) []string {
-	destinations := f.Destinations
-	if n := max(1, len(f.Classes)) * max(1, len(destinations)) * max(1, len(f.Statuses)); n > mostFilters {
+	classes, destinations, statuses := orAll(f.Classes), orAll(f.Destinations), orAll(f.Statuses)
+	if len(classes)*len(destinations)*len(statuses) > mostFilters {
+		statuses = orAll[schemas.Status](nil)
+	}
+	if len(classes)*len(destinations) > mostFilters {
 		return []string{prefix + ".events.>"}
 	}
 	var all []string
-	for _, class := range orEmpty(f.Classes) {
-		for _, destination := range orEmpty(destinations) {
-			for _, status := range orEmpty(f.Statuses) {
+	for _, class := range classes {
+		for _, destination := range destinations {
+			for _, status := range statuses {
 				all = append(all, prefix+".events."+orAny(string(class))+"."+orAny(schemas.Token(destination))+"."+orAny(string(status)))
 			}
 		}
@@ -73,12 +78,18 @@ func (f EventFeed) filters(prefix string) []string {
 	return all
 }
 
-// orEmpty is one empty value for none, which stands for any.
-func orEmpty[T any](list []T) []T {
-	if len(list) == 0 {
+// orAll gives each value once, and for none an empty one, which stands for any.
+func orAll[T comparable](list []T) (each []T) {
+	seen := map[T]bool{}
+	for _, one := range list {
+		if !seen[one] {
+			seen[one], each = true, append(each, one)
+		}
+	}
+	if len(each) == 0 {
 		return make([]T, 1)
 	}
-	return list
+	return each
 }
 
 // wants picks out what the filters let through.

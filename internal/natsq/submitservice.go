@@ -3,10 +3,12 @@ package natsq
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -66,6 +68,7 @@ func (c *Conn) ServeSubmit(handler SubmitHandler, atOnce int, version string) (*
 	service, err := micro.AddService(c.nc, micro.Config{
 		Name: SubmitName, Version: "1.0.0", Description: "Chartpost: takes jobs, and tells of them",
 		Metadata: map[string]string{"build": version, "prefix": c.prefix}, QueueGroup: SubmitName,
+		ErrorHandler: s.dropped(),
 	})
 	if err != nil {
 		cancel()
@@ -81,6 +84,27 @@ func (c *Conn) ServeSubmit(handler SubmitHandler, atOnce int, version string) (*
 		}
 	}
 	return s, nil
+}
+
+// overrun reports whether an error says that requests of callers were dropped, since more
+// came than wait in this process. That is what those limits are for, and no trouble of the
+// connection: it keeps no caller out who comes over HTTP.
+func (c *Conn) overrun(sub *nats.Subscription, err error) bool {
+	return errors.Is(err, nats.ErrSlowConsumer) && sub != nil && strings.HasPrefix(sub.Subject, c.prefix+".submit.")
+}
+
+// dropped tells the log of requests that were dropped, at most once every sayAgain.
+func (s *SubmitService) dropped() micro.ErrHandler {
+	var mu sync.Mutex
+	var said time.Time
+	return func(micro.Service, *micro.NATSError) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(said) >= sayAgain {
+			said = time.Now()
+			s.conn.log.Warn("more requests came over NATS than wait here: some were dropped, and their callers ask again")
+		}
+	}
 }
 
 func (c *Conn) submitSubject(endpoint string) string { return c.prefix + ".submit." + endpoint + ".*" }

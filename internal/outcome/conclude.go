@@ -24,6 +24,13 @@ func (f *Follower) conclude(ctx context.Context, w *Window, now time.Time) error
 		if !quiet {
 			return nil // counted again later
 		}
+		// What left the lanes meanwhile is told by events that were not read yet.
+		if err := f.intake(ctx); err != nil {
+			return err
+		}
+		if w.State != Waiting || w.Conclude(f.settings.Times, now) != state {
+			return nil // counted again later
+		}
 	}
 	if !f.parts.Mine() {
 		return ErrNotMine

@@ -226,7 +226,7 @@ func (f *Follower) dueWindow(now time.Time) *Window {
 // count counts the logs of a window in both modes.
 func (f *Follower) count(w *Window) searching {
 	begun := w.Sequence
-	c := tally{source: f.settings.SourceID, query: w.query(f.settings.SourceID, f.settings.Times), logs: map[string]platform.Log{}}
+	c := w.tally(f.settings.SourceID, f.settings.Times)
 	return func(ctx context.Context) func(context.Context) {
 		var err error
 		for _, mode := range platform.Modes() {
@@ -249,7 +249,7 @@ func (f *Follower) count(w *Window) searching {
 // codeNotNarrowed is that of a search which found what it did not ask for.
 const codeNotNarrowed = "not_narrowed"
 
-func (f *Follower) counted(ctx context.Context, w *Window, c tally, err error) {
+func (f *Follower) counted(ctx context.Context, w *Window, c *tally, err error) {
 	now := f.parts.Now()
 	f.note("search", err)
 	if err == nil {

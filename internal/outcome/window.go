@@ -145,10 +145,41 @@ func mayHaveSent(r schemas.Reason) bool {
 	return r.Kind == "unknown_outcome" || r.Kind == "interrupted" || len(r.Code) > 6 && r.Code[:6] == "redox_"
 }
 
+// untimed reports whether the event tells of a message that may have been sent long before
+// it: a worker ended while it sent, and the job waited until another took it.
+func (e Event) untimed() bool {
+	r := e.Data.Reason
+	switch {
+	case r == nil || e.counts() != countsMuddled:
+		return false
+	case r.Kind == "unknown_outcome":
+		return !slices.Contains(slices.Concat(lost, answered), lostBy(*r))
+	}
+	return e.Data.Status == schemas.StatusUnknown
+}
+
+// muddle leaves the windows that began before an event without an answer: its message may
+// have made a log in any of them. To do it twice changes nothing.
+func muddle(waiting []*Window, e Event) (changed []*Window) {
+	for _, w := range waiting {
+		if w.Begun < e.Sequence {
+			w.Muddled++
+			w.Counts = nil
+			changed = append(changed, w)
+		}
+	}
+	return changed
+}
+
 // Fold counts an event in among the waiting windows of its destination, and gives those
 // that changed: first the one that has it now, which is new where none reaches to it.
-// An event that reaches into several leaves none of them to be counted.
+// An event that reaches into several leaves none of them to be counted, and one whose time
+// says nothing of when its message was sent leaves none that began before it.
 func Fold(waiting []*Window, destinationID string, e Event, t Times) (changed []*Window) {
+	if e.untimed() {
+		muddled := muddle(waiting, e)
+		defer func() { changed = union(changed, muddled) }()
+	}
 	counts := e.counts()
 	if counts == countsNothing {
 		return nil
@@ -175,6 +206,16 @@ func Fold(waiting []*Window, destinationID string, e Event, t Times) (changed []
 	}
 	changed[0].take(counts, e, at)
 	return changed
+}
+
+// union gives the windows of both lists, each once.
+func union(all, more []*Window) []*Window {
+	for _, w := range more {
+		if !slices.Contains(all, w) {
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 func (w *Window) take(counts kind, e Event, at time.Time) {
@@ -322,9 +363,17 @@ type tally struct {
 	source string
 	query  platform.Query
 	logs   map[string]platform.Log
+	// most is how many logs are kept: more are far too many for the window's messages, and
+	// none is read any more.
+	most int
 	// strange: a log is none of those that were asked for, so that the search means
 	// something else than is believed here.
 	strange bool
+}
+
+// tally counts the logs of a window.
+func (w *Window) tally(source string, t Times) *tally {
+	return &tally{source: source, query: w.query(source, t), logs: map[string]platform.Log{}, most: 2*(w.Accepted+w.Held+w.Muddled) + 1000}
 }
 
 func (c *tally) take(log platform.Log) bool {
@@ -335,7 +384,7 @@ func (c *tally) take(log platform.Log) bool {
 		return false
 	}
 	c.logs[log.ID] = log
-	return true
+	return c.most == 0 || len(c.logs) < c.most
 }
 
 func (c *tally) count(now time.Time) Count {

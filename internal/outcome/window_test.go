@@ -118,6 +118,51 @@ func TestWhatAWindowShows(t *testing.T) {
 	}
 }
 
+// A worker that ended while it sent may have made a log of any window before the event that
+// tells of it: the job may have waited for hours in a lane that was paused.
+func TestAMessageOfUnknownTimeLeavesNoWindowToBeCounted(t *testing.T) {
+	for _, c := range []struct {
+		status schemas.Status
+		reason schemas.Reason
+		want   State
+	}{
+		{schemas.StatusUnknown, schemas.Reason{Kind: "unknown_outcome", Code: "interrupted_while_sending"}, Open},
+		{schemas.StatusRetrying, schemas.Reason{Kind: "unknown_outcome", Code: "interrupted_while_sending"}, Open},
+		{schemas.StatusUnknown, schemas.Reason{Kind: "permanent", Code: "ledger_unreadable"}, Open},
+		{schemas.StatusRetrying, schemas.Reason{Kind: "retryable", Code: "redox_status_503"}, Found},
+		{schemas.StatusRetrying, schemas.Reason{Kind: "unknown_outcome", Code: "redox_status_504"}, Found},
+	} {
+		late := heldAt(7, noon.Add(3*time.Hour))
+		late.Data.Status, late.Data.Reason = c.status, &c.reason
+		w := windowsOf(heldAt(2, noon), late)[0]
+		if got := counted(w, platform.Pending); got != c.want {
+			t.Errorf("%s for %s hours later: the window of a held job shows %q, want %q", c.status, c.reason.Code, got, c.want)
+		}
+	}
+}
+
+// A search without end neither fills the memory nor shows anything.
+func TestFarMoreLogsThanMessagesAreNotKept(t *testing.T) {
+	w := windowsOf(acceptedAt(1, noon), heldAt(2, noon))[0]
+	for i := range 3 {
+		c := w.tally("", times)
+		kept := 0
+		for n := range 1_000_000 {
+			if !c.take(platform.Log{ID: fmt.Sprint("log-", n), Status: platform.Succeeded, CreatedAt: noon, DestinationID: labID}) {
+				break
+			}
+			kept = len(c.logs)
+		}
+		if kept > 2000 || c.strange {
+			t.Fatalf("%d logs of a window with two messages are kept", kept)
+		}
+		w.add(c.count(noon.Add(time.Duration(i) * time.Hour)))
+	}
+	if got := w.Conclude(times, noon.Add(4*time.Hour)); got != Open {
+		t.Errorf("it shows %q", got)
+	}
+}
+
 // Counts that differ from each other show nothing, and too few show nothing either.
 func TestCountsMustAgree(t *testing.T) {
 	for _, totals := range [][]int{{1}, {1, 1}, {0, 1, 1}, {1, 0, 1}, {1, 1, 0}} {

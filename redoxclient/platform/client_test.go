@@ -116,6 +116,31 @@ func TestAFullPageWithoutACursor(t *testing.T) {
 	}
 }
 
+// An empty page that names a next one is not the end, and a short page is one only if a
+// next page would have been recognized. A cursor may stand on the last page too.
+func TestAPartOfASearchIsNotTheWhole(t *testing.T) {
+	for name, shape := range map[string]sim.Shape{
+		"empty pages between": {Gaps: true}, "pages shorter than asked for": {Short: 20}, "a cursor on the last page": {Trailing: true},
+	} {
+		w := newWorld(t, sim.Config{Shape: shape}, 0, false)
+		w.arrived(70)
+		if seen, err := w.found(t, platform.Query{}); err != nil || len(seen) != 70 {
+			t.Errorf("%s: found %d of 70 logs: %v", name, len(seen), err)
+		}
+	}
+	for shape, code := range map[sim.Shape]string{
+		{Short: 20, Cursor: "none"}: platform.CodeNoCursor, {Errors: "payload"}: platform.CodeErrors, {Errors: "meta"}: platform.CodeErrors,
+	} {
+		w := newWorld(t, sim.Config{Shape: shape, Note: "Jane Doe"}, 0, false)
+		w.arrived(30)
+		seen, err := w.found(t, platform.Query{})
+		e, ok := errors.AsType[*platform.Error](err)
+		if !ok || e.Code != code || e.Kind != platform.Unreadable || strings.Contains(err.Error(), "Jane") {
+			t.Errorf("%+v: found %d logs and %v, want the code %s", shape, len(seen), err, code)
+		}
+	}
+}
+
 func TestASearchIsNarrowedAndSeesOneMode(t *testing.T) {
 	w := newWorld(t, sim.Config{}, 0, false)
 	w.api.Script("bulk", sim.Script{Mode: sim.Backfill})

@@ -14,6 +14,29 @@ import (
 type envelope struct {
 	Meta    jsontext.Value `json:"meta"`
 	Payload jsontext.Value `json:"payload"`
+	Error   jsontext.Value `json:"error"`
+	Errors  jsontext.Value `json:"errors"`
+}
+
+// failed reports whether an answer with status 200 tells of errors beside its list. Redox
+// documents no such answer; a list that is empty for that reason would look like "none".
+func (e *envelope) failed() bool {
+	places := []members{{"error": e.Error, "errors": e.Errors}, object(e.Meta), object(e.Payload), object(object(e.Payload)["result"])}
+	return slices.ContainsFunc(places, func(m members) bool { return says(m["error"]) || says(m["errors"]) })
+}
+
+// says reports whether a member is there and holds anything.
+func says(raw jsontext.Value) bool {
+	switch raw.Kind() {
+	case '{':
+		return len(object(raw)) > 0
+	case '[':
+		list, ok := array(raw)
+		return !ok || len(list) > 0
+	case '"':
+		return text(raw) != ""
+	}
+	return raw.Kind() == 't' || raw.Kind() == '0' && text(raw) != "0"
 }
 
 type members = map[string]jsontext.Value

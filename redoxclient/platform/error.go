@@ -48,6 +48,8 @@ const (
 	CodeNoJSON       = "no_json"       // the answer is no JSON object
 	CodeNoLog        = "no_log"        // the answer has no log in a known shape
 	CodeNoList       = "no_list"       // the answer has no list of logs in a known shape
+	CodeErrors       = "errors"        // the answer of a search tells of errors
+	CodeEmptyPages   = "empty_pages"   // page after page was empty, and named a next one
 	CodeNoCursor     = "no_cursor"     // there is more, and no cursor was recognized
 	CodeCursorRepeat = "cursor_repeat" // a page names the cursor that led to it
 )

@@ -16,6 +16,10 @@ const PageSize = 50
 // mostPages bounds a search whose cursors never end.
 const mostPages = 20_000
 
+// mostEmpty is how many empty pages may follow each other: a search that passes over what
+// does not fit may give some, and a cursor with each.
+const mostEmpty = 20
+
 // Query is a search of the logs' metadata. Zero fields do not narrow it. Times are
 // inclusive and count in milliseconds.
 type Query struct {
@@ -59,11 +63,14 @@ func stamp(at time.Time) string {
 // until each returns false. A log may come twice, and in any order. nil means that
 // the search came to its end.
 func (c *Client) Search(ctx context.Context, q Query, each func(Log) (more bool)) error {
-	cursor := ""
+	cursor, empty := "", 0
 	for range mostPages {
 		page, err := c.page(ctx, q, cursor, PageSize)
 		if err != nil {
 			return err
+		}
+		if empty++; len(page.logs) > 0 {
+			empty = 0
 		}
 		for _, log := range page.logs {
 			if !each(log) {
@@ -71,8 +78,10 @@ func (c *Client) Search(ctx context.Context, q Query, each func(Log) (more bool)
 			}
 		}
 		switch {
-		case len(page.logs) == 0:
+		case len(page.logs) == 0 && (page.cursor == "" || page.cursor == cursor):
 			return nil
+		case empty > mostEmpty:
+			return unreadable(CodeEmptyPages)
 		case page.cursor == "":
 			return c.ended(ctx, q, cursor, len(page.logs))
 		case page.cursor == cursor:
@@ -84,10 +93,11 @@ func (c *Client) Search(ctx context.Context, q Query, each func(Log) (more bool)
 	return unreadable(CodeCursorRepeat)
 }
 
-// ended judges a page without a cursor. A full one is the end only if this client can
-// tell where cursors stand: it asks for less than there is, and must be given one.
+// ended judges a page without a cursor. It is the end only if this client can tell where
+// cursors stand: it asks for less than there is, and must be given one. A page that is not
+// full may be one too, since Redox states no least size of pages; of one log there is no less.
 func (c *Client) ended(ctx context.Context, q Query, cursor string, logs int) error {
-	if logs < PageSize || c.learned.Load() {
+	if logs < 2 || c.learned.Load() {
 		return nil
 	}
 	page, err := c.page(ctx, q, cursor, 1)
@@ -124,6 +134,9 @@ func (c *Client) page(ctx context.Context, q Query, cursor string, count int) (p
 	})
 	if err != nil {
 		return page{}, err
+	}
+	if e.failed() {
+		return page{}, unreadable(CodeErrors)
 	}
 	list, ok := e.list()
 	if !ok {

@@ -75,6 +75,12 @@ func (c Caller) check() error {
 	if (c.Certificate == "") == (len(c.Token) == 0) {
 		faults = append(faults, errors.New("give either certificate or token"))
 	}
+	for name, value := range c.Token {
+		if name == "" || value == "" {
+			faults = append(faults, errors.New("token: a claim has no value: a token without that claim would have it too"))
+			break
+		}
+	}
 	if len(c.Destinations) == 0 {
 		faults = append(faults, errors.New("destinations is empty: name some, or \"*\" for all"))
 	}

@@ -71,6 +71,8 @@ func TestAListWithFaults(t *testing.T) {
 		"callers:\n  - name: a b\n    certificate: x\n    destinations: [x]":                                           "entry 1: name must be",
 		"callers:\n  - name: a\n    destinations: [x]":                                                                 "either certificate or token",
 		"callers:\n  - name: a\n    certificate: x\n    token: {a: b}\n    destinations: [x]":                          "either certificate or token",
+		"callers:\n  - name: a\n    token: {azp: \"\"}\n    destinations: [x]":                                         "token: a claim has no value",
+		"callers:\n  - name: a\n    token: {azp: }\n    destinations: [x]":                                             "token: a claim has no value",
 		"callers:\n  - name: a\n    certificate: x":                                                                    "destinations is empty",
 		"callers:\n  - name: a\n    certificate: x\n    destinations: [\"a b\"]":                                       "no slug and no id",
 		"callers:\n  - name: a\n    certificate: x\n    destinations: [b]\n    classes: [fast]":                        "must be live or backfill",

@@ -99,7 +99,7 @@ func (k *keys) refresh(ctx context.Context) error {
 	tried, read := k.tried, k.read
 	k.mu.Unlock()
 	if !tried.IsZero() && now.Sub(tried) < keysPause {
-		if read.IsZero() {
+		if read.Before(tried) { // the last look failed
 			return providerAway(errors.New("the provider did not answer a moment ago"))
 		}
 		return nil

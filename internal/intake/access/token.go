@@ -107,13 +107,14 @@ func (t *Tokens) grant(c claims) intake.Grant {
 	return g
 }
 
-// subjectName names a caller by its subject. No name in a list of callers has a colon, so
-// that neither can pass for the other.
+// subjectName names a caller by its subject, a long one by its SHA-256. No name in a list of
+// callers has a colon, and no short subject gives that of a long one, so that none can pass
+// for another.
 func subjectName(subject string) string {
 	name := schemas.Token(subject)
 	if len(name) > 64 {
 		sum := sha256.Sum256([]byte(subject))
-		name = hex.EncodeToString(sum[:])
+		return "sub256:" + hex.EncodeToString(sum[:])
 	}
 	return "sub:" + name
 }

@@ -2,8 +2,10 @@ package access
 
 import (
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -48,6 +50,21 @@ func TestGoodTokens(t *testing.T) {
 	}
 	if n := p.asked.Load(); n != 1 {
 		t.Errorf("the provider was asked %d times", n)
+	}
+}
+
+// TestNoSubjectPassesForAnother: a caller's name is that of its quota and its folder.
+func TestNoSubjectPassesForAnother(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("s", 65)
+	sum := sha256.Sum256([]byte(long))
+	seen := map[string]string{}
+	for _, subject := range []string{long, hex.EncodeToString(sum[:]), "a_b", "a_5Fb", "a.b", "A.b", strings.Repeat("_", 64)} {
+		name := subjectName(subject)
+		if other, taken := seen[name]; taken {
+			t.Errorf("%q and %q are both %s", subject, other, name)
+		}
+		seen[name] = subject
 	}
 }
 
@@ -153,6 +170,9 @@ func TestKeysChange(t *testing.T) {
 	now = now.Add(2 * time.Minute)
 	if got := enters(renewed); got != "provider_unavailable" {
 		t.Errorf("after an hour: %s", got)
+	}
+	if got := enters(renewed); got != "provider_unavailable" {
+		t.Errorf("a moment later, without another look: %s", got)
 	}
 	p.down.Store(false)
 	p.publish(renewed, old)

@@ -68,7 +68,7 @@ type API struct {
 	settings Settings
 	places   chan struct{}
 	streams  chan struct{}
-	audit    *audit
+	audit    *Audit
 	// ending ends the event streams.
 	ending context.Context
 	end    context.CancelFunc
@@ -77,7 +77,7 @@ type API struct {
 
 // New makes the API.
 func New(p Parts, s Settings) *API {
-	a := &API{Parts: p, settings: s, places: make(chan struct{}, s.Requests), streams: make(chan struct{}, s.Streams), audit: newAudit(p.Log)}
+	a := &API{Parts: p, settings: s, places: make(chan struct{}, s.Requests), streams: make(chan struct{}, s.Streams), audit: NewAudit(p.Log)}
 	a.ending, a.end = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	for _, r := range a.table() {

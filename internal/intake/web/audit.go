@@ -11,18 +11,20 @@ import (
 // bury the rest; how many were left out is told with the next.
 const refusalsPerSecond = 20
 
-// audit writes refusals to the log: who, what, and the code; nothing of the request.
-type audit struct {
+// Audit writes refusals to the log: who, what, and the code; nothing of the request.
+type Audit struct {
 	log    *slog.Logger
 	limit  *rate.Limiter
 	unsaid atomic.Int64
 }
 
-func newAudit(log *slog.Logger) *audit {
-	return &audit{log: log, limit: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond)}
+// NewAudit makes one for a door.
+func NewAudit(log *slog.Logger) *Audit {
+	return &Audit{log: log, limit: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond)}
 }
 
-func (a *audit) refused(route, caller string, status int, code string) {
+// Refused notes a refusal, or counts it where there are too many.
+func (a *Audit) Refused(route, caller string, status int, code string) {
 	if !a.limit.Allow() {
 		a.unsaid.Add(1)
 		return

@@ -19,22 +19,24 @@ const slowest = 16 << 10
 // body reads a request's body in time: each read within stall, the whole before end, and
 // no slower than slowest. It keeps to the caller's bytes per second.
 type body struct {
-	ctx    context.Context
-	from   io.Reader
-	conn   *http.ResponseController
-	stall  time.Duration
-	end    time.Time
-	began  time.Time
+	ctx   context.Context
+	from  io.Reader
+	conn  *http.ResponseController
+	stall time.Duration
+	end   time.Time
+	// read is how many bytes came, and waited how long they were waited for. What this
+	// process takes to go on reading is no slowness of the caller's.
 	read   int64
+	waited time.Duration
 	caller string
 	quotas *access.Quotas
 }
 
 // body gives the reader of a call; within 0 is without an end.
 func (a *API) body(c *call, within time.Duration) *body {
-	b := &body{ctx: c.r.Context(), from: c.r.Body, conn: http.NewResponseController(c.w), stall: a.settings.Stall, began: time.Now(), caller: c.grant.Caller, quotas: a.Quotas}
+	b := &body{ctx: c.r.Context(), from: c.r.Body, conn: http.NewResponseController(c.w), stall: a.settings.Stall, caller: c.grant.Caller, quotas: a.Quotas}
 	if within > 0 {
-		b.end = b.began.Add(within)
+		b.end = time.Now().Add(within)
 	}
 	return b
 }
@@ -45,16 +47,14 @@ func (b *body) Read(p []byte) (int, error) {
 	if !b.end.IsZero() && b.end.Before(deadline) {
 		deadline = b.end
 	}
-	if took := now.Sub(b.began); b.slow(took) || !now.Before(deadline) {
+	if b.slow() || !now.Before(deadline) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	// A server under test may have no deadlines; the real one has.
 	_ = b.conn.SetReadDeadline(deadline)
 	n, err := b.from.Read(p)
-	b.read += int64(n)
+	b.read, b.waited = b.read+int64(n), b.waited+time.Since(now)
 	if wait := b.quotas.Bytes(b.caller, n); wait > 0 {
-		// What the caller may not send yet is no slowness of its own.
-		b.began = b.began.Add(wait)
 		if !b.end.IsZero() {
 			b.end = b.end.Add(wait)
 		}
@@ -67,8 +67,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *body) slow(took time.Duration) bool {
-	return b.stall > 0 && took > b.stall && float64(b.read) < slowest*(took-b.stall).Seconds()
+func (b *body) slow() bool {
+	return b.stall > 0 && b.waited > b.stall && float64(b.read) < slowest*(b.waited-b.stall).Seconds()
 }
 
 // done takes the deadline off a body that was read to its end: the server reads on to

@@ -94,7 +94,7 @@ func (a *API) after(c *call, r route, began time.Time, panicked any) {
 	}
 	a.Meter.Request(name, status, time.Since(began))
 	if status >= http.StatusBadRequest {
-		a.audit.refused(name, c.grant.Caller, status, c.code)
+		a.audit.Refused(name, c.grant.Caller, status, c.code)
 	}
 	if panicked != nil {
 		panic(http.ErrAbortHandler)

@@ -120,7 +120,7 @@ func (a *API) line(ctx context.Context, c *call, class schemas.Class, number int
 	r, err := a.store(ctx, intake.Submission{Grant: c.grant, Lane: schemas.Lane{Class: class}, Data: data})
 	if err != nil {
 		answer = failedLine(number, err)
-		a.audit.refused("POST /v1/jobs", c.grant.Caller, answer.Status, answer.Problem.Code)
+		a.audit.Refused("POST /v1/jobs", c.grant.Caller, answer.Status, answer.Problem.Code)
 		if r.Job.ID != "" {
 			answer.receipt = &receipt{ID: r.Job.ID, Destination: r.Job.Destination, Class: r.Class, Result: "refused"}
 		}

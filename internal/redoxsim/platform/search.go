@@ -24,6 +24,13 @@ type Shape struct {
 	// Cursor is where the next cursor stands: "payload" (default, payload.cursor),
 	// "meta" (meta.page.nextCursor), "link" (meta.page.links.next), or "none".
 	Cursor string
+	// Gaps puts an empty page before each page, and Trailing a cursor on the last one.
+	// Short pages have at most as many logs, whatever was asked for; 0 is no limit.
+	Gaps, Trailing bool
+	Short          int
+	// Errors gives no log, and a list of errors beside the empty list of logs, in "payload"
+	// or "meta".
+	Errors string
 }
 
 // Order is that of a search's results.
@@ -72,13 +79,20 @@ func (a *API) search(environment string, params url.Values, body []byte) (int, [
 	if !ok {
 		return refuse(http.StatusBadRequest, "date-time")
 	}
-	from, ok := offset(params.Get("_cursor"))
+	if a.cfg.Shape.Short > 0 {
+		count = min(count, a.cfg.Shape.Short)
+	}
+	cursor := params.Get("_cursor")
+	from, ok := offset(cursor)
 	if !ok {
 		return refuse(http.StatusBadRequest, "cursor")
 	}
 	found := a.found(q, times)
 	from = min(from, len(found))
 	until := min(from+count, len(found))
+	if a.cfg.Shape.Gaps && !strings.HasPrefix(cursor, gapPrefix) && from < len(found) {
+		return http.StatusOK, encode(object{"meta": object{}, "payload": object{"logs": []any{}, "cursor": gapPrefix + cursorOf(from)}}), ""
+	}
 	return http.StatusOK, encode(a.page(found[from:until], from, until, len(found))), ""
 }
 
@@ -174,11 +188,16 @@ func (a *API) page(views []view, from, until, total int) object {
 	if a.cfg.Shape.Result {
 		payload = object{"result": payload}
 	}
-	if until < total {
+	if a.cfg.Shape.Errors != "" {
+		payload[cmp.Or(a.cfg.Shape.List, "logs")] = []any{}
+		map[string]object{"payload": payload, "meta": meta}[a.cfg.Shape.Errors]["errors"] = []any{object{"detail": a.cfg.Note}}
+		return object{"meta": meta, "payload": payload}
+	}
+	if until < total || a.cfg.Shape.Trailing {
 		if a.cfg.Repeat && until-from > 1 {
 			until--
 		}
-		next := base64.RawURLEncoding.EncodeToString([]byte("from " + strconv.Itoa(until)))
+		next := cursorOf(until)
 		switch a.cfg.Shape.Cursor {
 		case "meta":
 			meta["page"] = object{"nextCursor": next}
@@ -192,8 +211,15 @@ func (a *API) page(views []view, from, until, total int) object {
 	return object{"meta": meta, "payload": payload}
 }
 
+// gapPrefix begins the cursors that empty pages have.
+const gapPrefix = "gap."
+
+func cursorOf(n int) string {
+	return base64.RawURLEncoding.EncodeToString([]byte("from " + strconv.Itoa(n)))
+}
+
 func offset(cursor string) (int, bool) {
-	if cursor == "" {
+	if cursor = strings.TrimPrefix(cursor, gapPrefix); cursor == "" {
 		return 0, true
 	}
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
