@@ -57,7 +57,7 @@ func (r *running) look(ctx context.Context, now time.Time) {
 		r.tell(Pass{}, err)
 		return
 	}
-	if now.Sub(r.surveyed) < r.pace.Survey && bounds.Last < r.covered+MostEvents && bounds.Last >= r.covered {
+	if now.Sub(r.surveyed) < r.pace.Survey && bounds.Last < r.covered+uint64(r.index.full) && bounds.Last >= r.covered {
 		return
 	}
 	pass, err := r.index.Build(ctx, func() bool { return ctx.Err() == nil && r.mine() })
