@@ -36,6 +36,8 @@ type intakeProcess struct {
 
 	mu      sync.Mutex
 	running *exec.Cmd
+	// ended is closed when running has ended.
+	ended chan struct{}
 }
 
 func (w *world) intakeProcess(t *testing.T, program string) *intakeProcess {
@@ -58,12 +60,18 @@ func (p *intakeProcess) start() {
 		p.t.Error(err)
 		return
 	}
-	p.running = cmd
+	ended := make(chan struct{})
+	p.running, p.ended = cmd, ended
+	go func() { defer close(ended); _ = cmd.Wait() }()
 }
 
-// listens waits until it takes requests.
+// listens waits until it takes requests. One that has ended by itself, since NATS was away
+// when it started, is started again, as a supervisor does.
 func (p *intakeProcess) listens() {
 	devtest.Until(p.t, "the intake listens", patienceOfTests, func() bool {
+		if p.hasEnded() {
+			p.start()
+		}
 		conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(p.port))
 		if err == nil {
 			conn.Close()
@@ -72,14 +80,25 @@ func (p *intakeProcess) listens() {
 	})
 }
 
+func (p *intakeProcess) hasEnded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // kill is kill -9.
 func (p *intakeProcess) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.running != nil {
 		_ = p.running.Process.Kill()
-		_ = p.running.Wait()
-		p.running = nil
+		<-p.ended
+		p.running, p.ended = nil, nil
 	}
 }
 
