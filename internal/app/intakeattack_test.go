@@ -316,7 +316,7 @@ func TestIntakeReadsNoUnwantedBodies(t *testing.T) {
 }
 
 // TestIntakeStaysReadyInAFlood: requests over NATS that no process takes are dropped, and
-// keep nobody out who comes over HTTP.
+// keep out no caller who comes over HTTP.
 func TestIntakeStaysReadyInAFlood(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

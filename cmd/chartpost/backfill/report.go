@@ -63,7 +63,7 @@ func (c *reportCmd) Check(*kong.Context) error {
 	return errors.Join(checkRunName(c.Name), input, c.Message.Check(), c.NATS.Check(), c.S3.Check())
 }
 
-// free tells whether the file of --out may be written.
+// free reports whether the file of --out may be written.
 func (c *reportCmd) free() error {
 	there, err := os.Stat(c.Out)
 	if c.Out == "-" || errors.Is(err, fs.ErrNotExist) {

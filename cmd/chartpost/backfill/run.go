@@ -206,7 +206,7 @@ func (c *runCmd) survey(ctx context.Context, std cli.Streams, m *storedManifest,
 }
 
 // accept refuses to start where lines are faulty. What --skip-faulty leaves out is
-// a line that is no job; which of two jobs with one id is meant, nobody knows.
+// a line that is no job; it is not known which of two jobs with one id is meant.
 func (c *runCmd) accept(std cli.Streams, plan *planning.Plan) error {
 	if plan.Lines == 0 {
 		return cli.Usage(errors.New("there is no line to deliver; nothing was sent"))
