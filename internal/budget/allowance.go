@@ -28,7 +28,7 @@ type exchange struct {
 	until time.Time
 }
 
-// left is what a exchange still leaves, in all and for backfill.
+// left is what an exchange still leaves, in all and for backfill.
 func (p *allowance) left(v exchange) (all, backfill int) {
 	all = v.grant.out - (p.taken[Live] - v.reported[Live]) - (p.taken[Backfill] - v.reported[Backfill])
 	backfill = v.grant.backfill - (p.taken[Backfill] - v.reported[Backfill])
@@ -57,8 +57,8 @@ func (p *allowance) unreported() (used [2]int, late int) {
 }
 
 // meet compares the allowance with what a settled record of a revision says of it.
-// lost tells that the record has forgotten a exchange which it had: it is an older
-// one come back, or was made anew.
+// lost tells that the record has forgotten an exchange which it had: it is an older
+// one come back, or was made again.
 func (p *allowance) meet(e entry, known bool, revision uint64, now time.Time) (lost bool) {
 	var open []exchange
 	for _, v := range p.doubtful {
@@ -77,7 +77,7 @@ func (p *allowance) meet(e entry, known bool, revision uint64, now time.Time) (l
 	return known || now.Before(p.told.until)
 }
 
-// ask is a exchange to be made with all that was spent. covered tells that the
+// ask is an exchange to be made with all that was spent. covered tells that the
 // record has counted what was not reported: with an entry that ran out, all
 // its permits are counted as spent.
 func (p *allowance) ask(covered bool, revision uint64, until time.Time) (v exchange, used [2]int, late int) {
@@ -89,7 +89,7 @@ func (p *allowance) ask(covered bool, revision uint64, until time.Time) (v excha
 	return exchange{seq: p.seq, reported: p.taken, late: p.late, over: revision, until: until}, used, late
 }
 
-// confirm makes a exchange the one that counts.
+// confirm makes an exchange the one that counts.
 func (p *allowance) confirm(v exchange) {
 	if v.grant.gone {
 		v.seq = 0
@@ -97,10 +97,10 @@ func (p *allowance) confirm(v exchange) {
 	p.told, p.doubtful = v, nil
 }
 
-// try notes a exchange that is about to be written.
+// try notes an exchange that is about to be written.
 func (p *allowance) try(v exchange) { p.doubtful = append(p.doubtful, v) }
 
-// failed takes back a exchange that was certainly not written.
+// failed takes back an exchange that was certainly not written.
 func (p *allowance) failed(seq uint64) {
 	for i, v := range p.doubtful {
 		if v.seq == seq {

@@ -12,7 +12,7 @@ import (
 
 var noon = time.Unix(1_000_000, 0)
 
-// granted is a allowance whose exchange 3 brought ten permits, four for backfill, of
+// granted is an allowance whose exchange 3 brought ten permits, four for backfill, of
 // which one live and two of backfill are spent.
 func granted() *allowance {
 	p := &allowance{taken: [2]int{Live: 5, Backfill: 7}, seq: 3}
@@ -39,9 +39,9 @@ func TestPermitsLastAsLongAsGranted(t *testing.T) {
 	wantHeld(t, p, noon.Add(time.Minute), 0, 0)
 }
 
-// TestADoubtfulVisitLeavesTheLess gives permits back in a exchange whose answer is
+// TestADoubtfulExchangeLeavesTheLess gives permits back in an exchange whose answer is
 // lost, and asks for more in another.
-func TestADoubtfulVisitLeavesTheLess(t *testing.T) {
+func TestADoubtfulExchangeLeavesTheLess(t *testing.T) {
 	p := granted()
 	less, _, _ := p.ask(false, 21, noon.Add(2*time.Minute))
 	less.grant = grant{out: 3, backfill: 1}
@@ -68,7 +68,7 @@ func TestADoubtfulVisitLeavesTheLess(t *testing.T) {
 	}
 }
 
-func TestADoubtfulVisitThatStandsIsTaken(t *testing.T) {
+func TestADoubtfulExchangeThatStandsIsTaken(t *testing.T) {
 	p := granted()
 	v, used, _ := p.ask(false, 21, noon.Add(2*time.Minute))
 	if used != [2]int{1, 2} || v.seq != 4 {
@@ -89,7 +89,7 @@ func TestADoubtfulVisitThatStandsIsTaken(t *testing.T) {
 	v.grant = grant{gone: true}
 	p.try(v)
 	if p.meet(entry{}, false, 24, noon) || p.told.seq != 0 {
-		t.Error("a visit that left no entry was not recognized")
+		t.Error("an exchange that left no entry was not recognized")
 	}
 }
 
@@ -101,7 +101,7 @@ func TestARecordThatForgot(t *testing.T) {
 		lost  bool
 	}{
 		"it remembers":                 {entry{Seq: 3}, true, noon, false},
-		"an older visit":               {entry{Seq: 2}, true, noon, true},
+		"an older exchange":            {entry{Seq: 2}, true, noon, true},
 		"none, though permits last":    {entry{}, false, noon, true},
 		"none, since they have lapsed": {entry{}, false, noon.Add(time.Minute), false},
 	} {
@@ -171,7 +171,7 @@ func TestWhoGivesUpHoldsNobodyUp(t *testing.T) {
 }
 
 // TestNewsThatComesDuringAVisitIsKept hears of refusals between the reading and
-// the end of a exchange.
+// the end of an exchange.
 func TestNewsThatComesDuringAVisitIsKept(t *testing.T) {
 	b := lone(t)
 	exchange := func(during func()) *record {
@@ -188,7 +188,7 @@ func TestNewsThatComesDuringAVisitIsKept(t *testing.T) {
 		t.Errorf("%+v", r.Estimate)
 	}
 	if r := exchange(func() {}); r.Estimate.Header != 6000 || r.Estimate.Hold == 0 {
-		t.Errorf("what came during a visit was lost: %+v", r.Estimate)
+		t.Errorf("what came during an exchange was lost: %+v", r.Estimate)
 	}
 	if b.waiters.news != (Answer{}) || b.waiters.pressing {
 		t.Errorf("what was told is still news: %+v", b.waiters.news)

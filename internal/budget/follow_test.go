@@ -52,7 +52,7 @@ func TestFollow(t *testing.T) {
 	if back := r.follow(rules, old-doubt); back != 0 || r.PacedAt != old || r.Spent.Base != made().Spent.Base {
 		t.Errorf("set back by %s", back)
 	}
-	// Not even a estimate that outlived its record holds anybody up for longer.
+	// Not even an estimate that outlived its record holds anybody up for longer.
 	r = opening(rules)
 	r.Estimate = estimate{Rise: 1, RiseAt: old, Cut: 1, CutAt: old, Quiet: old, Hold: old}
 	r.follow(rules, at0)

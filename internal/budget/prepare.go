@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// draft is a exchange that is about to be written.
+// draft is an exchange that is about to be written.
 type draft struct {
 	exchange exchange
 	next     *record
@@ -79,7 +79,7 @@ func (b *Budget) reopen(r *record, revision uint64, now time.Time) draft {
 	return draft{exchange: v, next: r, local: now, blind: true}
 }
 
-// took is called when a exchange stands in the record.
+// took is called when an exchange stands in the record.
 func (b *Budget) took(d draft) {
 	b.waiters.allowance.confirm(d.exchange)
 	if d.back > 0 {

@@ -12,7 +12,7 @@ import (
 const (
 	// tryTimeout bounds one exchange.
 	tryTimeout = 3 * time.Second
-	// mostTries is how often a exchange is begun anew because others were faster.
+	// mostTries is how often an exchange is begun again because others were faster.
 	mostTries = 8
 	// tryPause is before the second try, and doubles.
 	tryPause = 5 * time.Millisecond
@@ -20,7 +20,7 @@ const (
 	complainEvery = time.Minute
 )
 
-// errFaster is of a exchange during which another worker wrote the record.
+// errFaster is of an exchange during which another worker wrote the record.
 var errFaster = errors.New("other workers were faster")
 
 // Run exchanges the record whenever that is due, until ctx ends. Then it gives
@@ -107,7 +107,7 @@ func (b *Budget) tell(now time.Time) {
 	}
 }
 
-// insist tries a exchange until nobody was faster. A worker that does not know
+// insist tries an exchange until no other worker was faster. A worker that does not know
 // what time it is at the store, and got too little, exchanges once more: its own
 // write has told it.
 func (b *Budget) insist(ctx context.Context) error {

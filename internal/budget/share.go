@@ -1,6 +1,6 @@
 package budget
 
-// call is what a worker brings to a exchange of the record.
+// call is what a worker brings to an exchange of the record.
 type call struct {
 	worker string
 	seq    uint64

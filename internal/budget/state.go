@@ -17,7 +17,7 @@ type State struct {
 	// workers hold.
 	Live, Backfill, Out int
 	// Assumed is how many more count as spent although nobody is known to have
-	// spent them: those of the window before a record that was made anew.
+	// spent them: those of the window before a record that was made again.
 	// AssumedFor is until when any of them count, from now on.
 	Assumed    int
 	AssumedFor time.Duration

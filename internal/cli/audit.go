@@ -58,7 +58,7 @@ func (f AuditFlags) Trail(ctx context.Context, queue *natsq.Conn, prefix string,
 	return trail
 }
 
-// printable tells whether text is one line of 1 to most characters.
+// printable reports whether text is one line of 1 to most characters.
 func printable(text string, most int) bool {
 	if n := utf8.RuneCountInString(text); n < 1 || n > most || !utf8.ValidString(text) {
 		return false
