@@ -37,7 +37,7 @@ type world struct {
 }
 
 // segment is how many events a segment of these tests stands for.
-const segment = 128
+const segment = 512
 
 // Index is that of the queue, with small segments.
 func (w *world) Index() *jobindex.Index { return w.Conn.Index().WithSegmentsOf(segment) }
