@@ -248,7 +248,7 @@ func asFault(err error) error {
 // of which it has shown its own patience.
 const receiptTries = 20
 
-// saveReceipt writes down that Redox has the message. It insists longer than
+// saveReceipt writes down that Redox has the message. It retries longer than
 // any other write, until the worker is stopped: without it the message is sent
 // a second time, and while the ledger is away no other job could go on anyhow.
 func (d *delivery) saveReceipt(ctx context.Context) error {

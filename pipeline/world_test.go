@@ -26,7 +26,7 @@ import (
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger"
-	"github.com/chartpost/chartpost/internal/redoxgate"
+	"github.com/chartpost/chartpost/internal/redoxport"
 	"github.com/chartpost/chartpost/internal/redoxsim"
 	"github.com/chartpost/chartpost/internal/s3source"
 	"github.com/chartpost/chartpost/pipeline"
@@ -58,7 +58,7 @@ type world struct {
 	bucket jetstream.KeyValue
 	js     jetstream.JetStream
 	ledger *ledger.Ledger
-	gate   *redoxgate.Gate
+	gate   *redoxport.Gate
 	line   *pipeline.Pipeline
 
 	mu sync.Mutex
@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	if w.source, err = s3source.New(t.Context(), s3source.Config{Endpoint: storeURL(t), PathStyle: true}); err != nil {
 		t.Fatal(err)
 	}
-	w.gate = redoxgate.New(w.startRedox(), nil)
+	w.gate = redoxport.New(w.startRedox(), nil)
 	w.line = w.through(w.gate)
 	return w
 }

@@ -17,7 +17,7 @@ import (
 // of each in an event.
 var sources = map[string]string{
 	"worker": "", "pipeline": "", "pipeline/compose": "", "pipeline/guard": "",
-	"internal/fault": "", "internal/s3source": "", "internal/redoxgate": "", "internal/ledger": "",
+	"internal/fault": "", "internal/s3source": "", "internal/redoxport": "", "internal/ledger": "",
 	"internal/backfill": "", "internal/manifest": "", "redoxclient": "redox_", "schemas": "job_",
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/budget"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/internal/redoxgate"
+	"github.com/chartpost/chartpost/internal/redoxport"
 	"github.com/chartpost/chartpost/redoxclient"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -85,7 +85,7 @@ type requests struct {
 var (
 	_ worker.Budget        = (*requests)(nil)
 	_ redoxclient.Throttle = (*requests)(nil)
-	_ redoxgate.Budget     = (*requests)(nil)
+	_ redoxport.Budget     = (*requests)(nil)
 )
 
 // open starts the shared count. run is a name that no other run has.
@@ -145,12 +145,12 @@ func (r *requests) Heard(said redoxclient.LimitSaid) redoxclient.Ruling {
 	}))
 }
 
-// Admit implements redoxgate.Budget.
+// Admit implements redoxport.Budget.
 func (r *requests) Admit(ctx context.Context, class schemas.Class) error {
 	return r.Budget.Take(ctx, classOf(class), 1)
 }
 
-// TryAdmit implements redoxgate.Budget.
+// TryAdmit implements redoxport.Budget.
 func (r *requests) TryAdmit(class schemas.Class) bool { return r.TryTake(classOf(class), 1) }
 
 func classOf(class schemas.Class) budget.Class {

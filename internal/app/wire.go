@@ -16,7 +16,7 @@ import (
 	"github.com/chartpost/chartpost/internal/health"
 	"github.com/chartpost/chartpost/internal/ledger"
 	"github.com/chartpost/chartpost/internal/natsq"
-	"github.com/chartpost/chartpost/internal/redoxgate"
+	"github.com/chartpost/chartpost/internal/redoxport"
 	"github.com/chartpost/chartpost/internal/s3source"
 	"github.com/chartpost/chartpost/internal/telemetry"
 	"github.com/chartpost/chartpost/pipeline"
@@ -217,7 +217,7 @@ func runWorker(ctx context.Context, name string, s Settings, log *slog.Logger, r
 	delivery := s.Delivery.settings(name, s.NATS.Prefix)
 	delivery.Telemetry = watching
 	w := worker.New(delivery, worker.Queue{Intake: intake, Outbox: queue.Outbox(), Control: control, Budget: requests, Clock: queue},
-		ledger.New(bucket, ledger.Patience), Pipeline(watching.Source(source), redoxgate.New(client, requests), s.Redox, s.Files, s.Message, s.Delivery), log)
+		ledger.New(bucket, ledger.Patience), Pipeline(watching.Source(source), redoxport.New(client, requests), s.Redox, s.Files, s.Message, s.Delivery), log)
 
 	log.Info("worker ready", "version", Version(), "environment", s.Redox.Environment, "nats", queue.Server(), "concurrency", s.Delivery.Concurrency)
 	about.Live("dispatch", health.Turning(w.Turned, turnWithin))

@@ -46,7 +46,10 @@ const patienceOfTests = 2 * time.Minute
 // world is the servers of one test and a worker's settings that reach them: a
 // NATS server, an S3 server in a process of its own, the simulator of Redox.
 type world struct {
-	t        testing.TB
+	t testing.TB
+	// began is when every job of this world was asked for: a job that is built twice has
+	// the same bytes.
+	began    time.Time
 	sim      *redoxsim.Server
 	api      *platform.API
 	queue    *natsq.Conn
@@ -66,7 +69,7 @@ const testBucket = "reports"
 // the test runs itself.
 func newWorld(t testing.TB, natsURL string) *world {
 	t.Helper()
-	w := &world{t: t, log: &devtest.Log{}}
+	w := &world{t: t, log: &devtest.Log{}, began: time.Now().UTC().Truncate(time.Second)}
 	if natsURL == "" {
 		natsURL = devtest.NATS(t, devstack.NATSOptions{LazySync: true}).URL()
 	}
@@ -215,7 +218,7 @@ func (w *world) job(id string, files []schemas.File, changes ...func(*schemas.Jo
 		ID: id, Operation: "documentreference-create", Files: files,
 		Destination: schemas.Destination{Slug: "good-health", Environment: schemas.Development},
 		Message:     json.RawMessage(`{"patient":` + patientJSON + `,"resource":` + documentJSON + `}`),
-		RequestedAt: time.Now().UTC().Truncate(time.Second),
+		RequestedAt: w.began,
 	}
 	for _, change := range changes {
 		change(&job)

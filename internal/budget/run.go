@@ -73,7 +73,7 @@ func (b *Budget) close(ctx context.Context) {
 func (b *Budget) call(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	err := b.insist(ctx)
+	err := b.retry(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
@@ -107,10 +107,10 @@ func (b *Budget) tell(now time.Time) {
 	}
 }
 
-// insist tries an exchange until no other worker was faster. A worker that does not know
+// retry tries an exchange until no other worker was faster. A worker that does not know
 // what time it is at the store, and got too little, exchanges once more: its own
 // write has told it.
-func (b *Budget) insist(ctx context.Context) error {
+func (b *Budget) retry(ctx context.Context) error {
 	again := true
 	for try := range mostTries {
 		blind, err := b.exchange(ctx)

@@ -92,12 +92,15 @@ func (r records) Find(ctx context.Context, job schemas.JobKey) (intake.Known, bo
 	return intake.Known{Digest: record.Digest, Phase: string(record.Phase), Final: record.Phase.Final()}, found, err
 }
 
+// requestedAt is the same for all jobs: a job that is built twice has the same bytes.
+var requestedAt = time.Now().UTC().Truncate(time.Second)
+
 func jobOf(id string, changes ...func(*schemas.Job)) []byte {
 	j := schemas.Job{
 		ID: id, Operation: "documentreference-create", Files: []schemas.File{{Bucket: "reports", Key: "a.pdf"}},
 		Destination: schemas.Destination{Slug: "good-health", Environment: schemas.Development},
 		Message:     json.RawMessage(`{"patient":{"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.3","value":"MRN-1"}],"name":[{"family":"Example"}],"gender":"female","birthDate":"1970-01-01"},"resource":{"resourceType":"DocumentReference","status":"current"}}`),
-		RequestedAt: time.Now().UTC().Truncate(time.Hour),
+		RequestedAt: requestedAt,
 	}
 	for _, change := range changes {
 		change(&j)

@@ -16,9 +16,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/internal/job"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -109,7 +109,7 @@ func (l *Ledger) Open(ctx context.Context, job schemas.JobKey, fresh job.Record)
 		return nil, false, unavailable(err)
 	}
 	created := false
-	err = l.insist(ctx, func(ctx context.Context, again bool) error {
+	err = l.retry(ctx, func(ctx context.Context, again bool) error {
 		revision, err := l.create(ctx, p.key, value, fresh.Phase)
 		if err == nil {
 			p.record, p.revision, created = fresh, revision, true
@@ -164,7 +164,7 @@ func (l *Ledger) recall(ctx context.Context, p *page, created *bool) error {
 // ledger knows nothing of the job.
 func (l *Ledger) Find(ctx context.Context, job schemas.JobKey) (record job.Record, ok bool, err error) {
 	p := &page{ledger: l, key: job.Tokens()}
-	err = l.insist(ctx, func(ctx context.Context, _ bool) error {
+	err = l.retry(ctx, func(ctx context.Context, _ bool) error {
 		_, err := l.read(ctx, p)
 		ok = err == nil
 		if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -214,7 +214,7 @@ func (p *page) Save(ctx context.Context, record job.Record) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	return p.ledger.insist(ctx, func(ctx context.Context, _ bool) error {
+	return p.ledger.retry(ctx, func(ctx context.Context, _ bool) error {
 		revision, err := p.ledger.update(ctx, p.key, value, record.Phase, p.revision)
 		if err == nil {
 			p.record, p.revision = record, revision
@@ -247,13 +247,13 @@ func (p *page) contested(ctx context.Context, value []byte, lost error) error {
 		Text: "another worker owns the job now", Cause: lost}
 }
 
-// insist tries op until it succeeds, fails for good, or patience or ctx ends.
+// retry tries op until it succeeds, fails for good, or patience or ctx ends.
 // again is true from the second try on.
-func (l *Ledger) insist(ctx context.Context, op func(ctx context.Context, again bool) error) error {
+func (l *Ledger) retry(ctx context.Context, op func(ctx context.Context, again bool) error) error {
 	ctx, cancel := context.WithTimeout(ctx, l.patience)
 	defer cancel()
 	again := false
-	err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err := retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		defer func() { again = true }()
 		return op(ctx, again)
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -40,7 +40,7 @@ func (c *Conn) Audit(ctx context.Context, record schemas.Audit) error {
 	ctx, cancel := context.WithTimeout(ctx, auditTime)
 	defer cancel()
 	final := func(err error) bool { return errors.Is(err, ErrNoAudit) || hopeless(err) }
-	return insist.Do(ctx, final, func(ctx context.Context) error {
+	return retry.Do(ctx, final, func(ctx context.Context) error {
 		began := time.Now()
 		// Another stream that happens to take the subject is no audit.
 		_, err := c.js.PublishMsg(ctx, msg, jetstream.WithMsgID(record.ID), jetstream.WithExpectStream(c.stream(audit)))

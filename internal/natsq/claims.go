@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/internal/intake"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 )
@@ -73,7 +73,7 @@ func (c Claims) write(ctx context.Context, job schemas.JobKey, over uint64, clai
 	if err != nil {
 		return intake.Claim{}, false, err
 	}
-	err = insist.Do(ctx, claimHopeless, func(ctx context.Context) error {
+	err = retry.Do(ctx, claimHopeless, func(ctx context.Context) error {
 		for {
 			began := time.Now()
 			msg := nats.NewMsg(c.subject(job))
@@ -115,7 +115,7 @@ func errIf(wrong bool, text string) error {
 
 // Find implements intake.Claims.
 func (c Claims) Find(ctx context.Context, job schemas.JobKey) (claim intake.Claim, there bool, err error) {
-	err = insist.Do(ctx, claimHopeless, func(ctx context.Context) error {
+	err = retry.Do(ctx, claimHopeless, func(ctx context.Context) error {
 		f, err := c.read(ctx, job)
 		claim, there = f.claim, f.there
 		return err
@@ -190,7 +190,7 @@ func (c *Conn) VerifyClaims(ctx context.Context) error {
 // Named adds the jobs of an id that have a claim.
 func (c Claims) Named(ctx context.Context, id string, keys []schemas.JobKey) ([]schemas.JobKey, error) {
 	before := "$KV." + c.conn.stream(claims) + "."
-	err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err := retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		stream, err := c.conn.js.Stream(ctx, c.stream())
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/internal/versioned"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
@@ -60,7 +60,7 @@ var errStray = errors.New("a lane of misaddressed jobs has no state")
 
 // Get reads the state of one lane. One nobody has written of is empty.
 func (c *Control) Get(ctx context.Context, lane schemas.Lane) (state worker.LaneState, err error) {
-	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err = retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		state, err = c.read(ctx, lane)
 		return err
 	})
@@ -91,7 +91,7 @@ func (c *Control) Put(ctx context.Context, state worker.LaneState) (worker.LaneS
 		}
 	}
 	w := &laneWrite{control: c, lane: state.Lane, value: value, expected: state.Revision}
-	if err := insist.Do(ctx, refused, w.try); err != nil {
+	if err := retry.Do(ctx, refused, w.try); err != nil {
 		return state, err
 	}
 	state.Revision = w.revision

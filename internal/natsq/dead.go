@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -119,7 +119,7 @@ var ErrNoLetter = errors.New("the dead letter is not there any more")
 
 // Content reads the job of a dead letter as it came.
 func (c *Conn) Content(ctx context.Context, letter Letter) (data []byte, err error) {
-	err = insist.Do(ctx, unburied, func(ctx context.Context) error {
+	err = retry.Do(ctx, unburied, func(ctx context.Context) error {
 		msg, err := c.fromLeader(ctx, c.stream(dead), leaderGet{Sequence: letter.Sequence})
 		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && !msg.Time.Equal(letter.Buried) {
 			return ErrNoLetter
@@ -134,7 +134,7 @@ func (c *Conn) Content(ctx context.Context, letter Letter) (data []byte, err err
 
 // Remove deletes a dead letter. One that is gone is as good.
 func (c *Conn) Remove(ctx context.Context, letter Letter) error {
-	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	return retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		return c.removeStored(ctx, c.stream(dead), letter.Sequence, letter.Buried)
 	})
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -64,7 +64,7 @@ const ackPatience = 15 * time.Second
 func (d *delivery) Ack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ackPatience)
 	defer cancel()
-	return insist.Do(ctx, hopeless, func(ctx context.Context) error { return d.msg.AckSync(nats.Context(ctx)) })
+	return retry.Do(ctx, hopeless, func(ctx context.Context) error { return d.msg.AckSync(nats.Context(ctx)) })
 }
 
 // GiveBack is not confirmed: when it is lost, the lease ends by itself.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -128,7 +128,7 @@ var errNoEvent = errors.New("the message is no event")
 func (c *Conn) event(ctx context.Context, sequence uint64) (e StoredEvent, err error) {
 	gone := func(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) || hopeless(err) }
 	var msg *jetstream.RawStreamMsg
-	err = insist.Do(ctx, gone, func(ctx context.Context) error {
+	err = retry.Do(ctx, gone, func(ctx context.Context) error {
 		msg, err = c.fromLeader(ctx, c.stream(events), leaderGet{Sequence: sequence})
 		return err
 	})

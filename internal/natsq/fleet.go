@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/internal/versioned"
 )
 
@@ -105,7 +105,7 @@ func (c *Conn) SetLease(ctx context.Context, lease time.Duration) error {
 		return err
 	}
 	refused := func(err error) bool { return errors.Is(err, errFleet) || hopeless(err) }
-	return insist.Do(ctx, refused, func(ctx context.Context) error {
+	return retry.Do(ctx, refused, func(ctx context.Context) error {
 		entry, err := kv.Get(ctx, fleetKey)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
 			return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -36,7 +36,7 @@ func (c *Control) Follow(ctx context.Context, changed func(worker.LaneState)) {
 func (c *Control) follow(ctx context.Context, changed func(worker.LaneState), listed func()) {
 	f := &following{control: c, changed: changed, listed: func() bool { listed(); return true }}
 	// The first try may find the server away too.
-	_ = insist.Do(ctx, hopeless, func(try context.Context) error {
+	_ = retry.Do(ctx, hopeless, func(try context.Context) error {
 		return f.run(ctx)
 	})
 }
@@ -116,14 +116,14 @@ func (f *following) run(ctx context.Context) error {
 // asking lets the following ask the leader until ctx ends.
 func (f *following) asking(ctx context.Context) {
 	f.stands = func(lane schemas.Lane) (r record, err error) {
-		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		err = retry.Do(ctx, hopeless, func(ctx context.Context) error {
 			r, err = f.control.fetch(ctx, lane)
 			return err
 		})
 		return r, err
 	}
 	f.madeAt = func() (at time.Time, err error) {
-		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		err = retry.Do(ctx, hopeless, func(ctx context.Context) error {
 			stream, err := f.control.conn.js.Stream(ctx, f.control.stream())
 			if err == nil {
 				at = stream.CachedInfo().Created

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -87,7 +87,7 @@ func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
 	setLine(msg.Header, s.Line)
 	msg.Data = s.Data
 	at := s.At.Add(time.Second - 1).Truncate(time.Second)
-	return o.insist(ctx, "publishing schedules", s.Key().String(), func(ctx context.Context) error {
+	return o.retry(ctx, "publishing schedules", s.Key().String(), func(ctx context.Context) error {
 		return o.store(ctx, msg, dueJobs,
 			jetstream.WithScheduleAt(at),
 			jetstream.WithScheduleTarget(schemas.DueSubject(o.conn.prefix, s.Lane)),
@@ -97,7 +97,7 @@ func (o *Outbox) Later(ctx context.Context, s worker.Schedule) error {
 
 // Holds implements worker.Outbox.
 func (o *Outbox) Holds(ctx context.Context, sequence uint64, stored time.Time, key schemas.JobKey) (held bool, err error) {
-	err = o.insist(ctx, "looking for a copy", key.String(), func(ctx context.Context) error {
+	err = o.retry(ctx, "looking for a copy", key.String(), func(ctx context.Context) error {
 		held, err = o.holds(ctx, sequence, stored, key)
 		return err
 	})
@@ -138,7 +138,7 @@ func (o *Outbox) Submit(ctx context.Context, lane schemas.Lane, jobID string, da
 	msg.Header.Set(jetstream.MsgIDHeader, rand.Text())
 	msg.Data = data
 	tried := false
-	return o.insist(ctx, "publishing jobs", schemas.KeyOf(lane, jobID).String(), func(ctx context.Context) error {
+	return o.retry(ctx, "publishing jobs", schemas.KeyOf(lane, jobID).String(), func(ctx context.Context) error {
 		ack, err := o.conn.js.PublishMsg(ctx, msg)
 		if err == nil && ack.Duplicate && !tried {
 			err = errDropped
@@ -172,7 +172,7 @@ func (o *Outbox) publish(ctx context.Context, what, stream, id string, msg *nats
 	if id != "" {
 		options = append(options, jetstream.WithMsgID(id))
 	}
-	return o.insist(ctx, what, id, func(ctx context.Context) error { return o.store(ctx, msg, stream, options...) })
+	return o.retry(ctx, what, id, func(ctx context.Context) error { return o.store(ctx, msg, stream, options...) })
 }
 
 // store publishes once. An answer of "duplicate" says that the message is there:
@@ -198,12 +198,12 @@ func (c *Conn) tookIt(ack *jetstream.PubAck, stream string) error {
 // errOtherStream is that of a message that another stream has taken.
 var errOtherStream = errors.New("another stream takes the subject; run chartpost setup")
 
-// insist tries op for as long as ctx allows, and says so when that takes long. The
+// retry tries op for as long as ctx allows, and says so when that takes long. The
 // error is a *fault.Fault: that of the last try, or where the end of ctx cut that one
 // off, of the last that says more.
-func (o *Outbox) insist(ctx context.Context, what, id string, op func(context.Context) error) error {
+func (o *Outbox) retry(ctx context.Context, what, id string, op func(context.Context) error) error {
 	var telling error
-	err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err := retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		began := time.Now()
 		err := op(ctx)
 		o.conn.tried(what, id, began, err)

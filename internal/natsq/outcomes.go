@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -85,7 +85,7 @@ func (b *OutcomeBucket) Get(ctx context.Context, key string) (value []byte, ok b
 func (b *OutcomeBucket) Write(ctx context.Context, key string, value []byte, revision uint64) (next uint64, done bool, err error) {
 	record := cell{bucket: b.bucket, key: key}
 	tried := false
-	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err = retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		var err error
 		if next, done, err = record.Write(ctx, value, revision); err != nil || done || !tried {
 			tried = tried || err != nil
@@ -104,7 +104,7 @@ func (b *OutcomeBucket) Write(ctx context.Context, key string, value []byte, rev
 // bucket costs the server memory, and a mark as much as a record.
 func (b *OutcomeBucket) Remove(ctx context.Context, revision uint64) error {
 	name := bucketStream(b.bucket.Bucket())
-	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	return retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		_, err := b.conn.fromLeader(ctx, name, leaderGet{Sequence: revision})
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -241,7 +241,7 @@ func TestTheLedgerOnAFullStore(t *testing.T) {
 	defer cancel()
 	wrote := make(chan error, 1)
 	go func() {
-		wrote <- insist.Do(ctx, hopeless, func(ctx context.Context) error { _, err := bucket.Create(ctx, "job-canary", []byte("x")); return err })
+		wrote <- retry.Do(ctx, hopeless, func(ctx context.Context) error { _, err := bucket.Create(ctx, "job-canary", []byte("x")); return err })
 	}()
 	until(t, "the trouble is known", func() bool {
 		return strings.Contains(fmt.Sprint(r.Troubles()), "writing the ledger: JetStream error 10023: insufficient resources")

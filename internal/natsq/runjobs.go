@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/backfill"
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -87,7 +87,7 @@ func (q *RunJobs) stored(ctx context.Context, ack jetstream.PubAckFuture, patien
 
 func (q *RunJobs) again(ctx context.Context, msg *nats.Msg, job backfill.Job, proceed func() error) error {
 	refused := error(nil)
-	err := insist.Do(ctx, func(err error) bool { return refused != nil || hopeless(err) }, func(ctx context.Context) error {
+	err := retry.Do(ctx, func(err error) bool { return refused != nil || hopeless(err) }, func(ctx context.Context) error {
 		if refused = proceed(); refused != nil {
 			return refused
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/backfill"
-	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/internal/ledger/archive"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -63,7 +63,7 @@ func (l *RunLedger) fromAny(ctx context.Context, jobs []schemas.JobKey, records 
 	for len(jobs) > 0 {
 		some := jobs[:min(len(jobs), mostAtOnce)]
 		jobs = jobs[len(some):]
-		err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		err := retry.Do(ctx, hopeless, func(ctx context.Context) error {
 			began := time.Now()
 			err := l.many(ctx, some, records)
 			l.conn.tried(readingLedger, some[0].String(), began, err)
@@ -126,7 +126,7 @@ func (l *RunLedger) many(ctx context.Context, jobs []schemas.JobKey, records map
 // fromLeader asks the leader for each record.
 func (l *RunLedger) fromLeader(ctx context.Context, jobs []schemas.JobKey, records map[schemas.JobKey][]byte) error {
 	return l.each(jobs, records, func(key schemas.JobKey) (value []byte, err error) {
-		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		err = retry.Do(ctx, hopeless, func(ctx context.Context) error {
 			began := time.Now()
 			msg, err := l.conn.fromLeader(ctx, l.stream(), leaderGet{LastOf: l.subject(key.Tokens())})
 			if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -147,7 +147,7 @@ func (l *RunLedger) fromLeader(ctx context.Context, jobs []schemas.JobKey, recor
 func (l *RunLedger) fromArchive(ctx context.Context, jobs []schemas.JobKey, records map[schemas.JobKey][]byte) error {
 	final := func(err error) bool { return unreadable(err) || hopeless(err) }
 	return l.each(jobs, records, func(key schemas.JobKey) (value []byte, err error) {
-		err = insist.Do(ctx, final, func(ctx context.Context) error {
+		err = retry.Do(ctx, final, func(ctx context.Context) error {
 			var err error
 			value, _, err = l.conn.lookUp(ctx, l.archive, key.Tokens())
 			return err

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/backfill"
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -24,7 +24,7 @@ import (
 func (c *Control) FollowRuns(ctx context.Context, changed func(run string, cancelled bool), listed func()) {
 	f := &runMarks{control: c, changed: changed, listed: listed}
 	// The first try may find the server away too.
-	_ = insist.Do(ctx, hopeless, func(context.Context) error {
+	_ = retry.Do(ctx, hopeless, func(context.Context) error {
 		t := &tail{
 			conn: c.conn, stream: c.stream(), what: "the backfill runs", heartbeat: followHeartbeat,
 			config: func() jetstream.ConsumerConfig {
@@ -147,7 +147,7 @@ func (q *RunJobs) Recall(ctx context.Context, run string) (recalled int, err err
 
 // recall replaces a schedule by one that is due.
 func (q *RunJobs) recall(ctx context.Context, schedule *jetstream.RawStreamMsg) (done bool, err error) {
-	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err = retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		done, err = q.conn.reschedule(ctx, schedule, time.Now())
 		return err
 	})
@@ -159,7 +159,7 @@ func (q *RunJobs) recall(ctx context.Context, schedule *jetstream.RawStreamMsg) 
 func (q *RunJobs) each(ctx context.Context, stream, subject string, each func(*jetstream.RawStreamMsg) error) error {
 	for next := uint64(1); ; {
 		var msg *jetstream.RawStreamMsg
-		err := insist.Do(ctx, missing, func(ctx context.Context) (err error) {
+		err := retry.Do(ctx, missing, func(ctx context.Context) (err error) {
 			msg, err = q.conn.fromLeader(ctx, q.conn.stream(stream), leaderGet{Sequence: next, NextOf: subject})
 			return err
 		})

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/backfill"
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 )
 
 // Runs keeps the records of backfill runs in the control bucket. Records are read
@@ -35,7 +35,7 @@ func (c *Conn) Runs(ctx context.Context) (*Runs, error) {
 
 // Remove implements backfill.Shelf.
 func (r *Runs) Remove(ctx context.Context, key string) error {
-	return r.insist(ctx, writingRuns, key, hopeless, func(ctx context.Context) error { return r.bucket.Purge(ctx, key) })
+	return r.retry(ctx, writingRuns, key, hopeless, func(ctx context.Context) error { return r.bucket.Purge(ctx, key) })
 }
 
 // What is tried, to the log and to Troubles.
@@ -44,10 +44,10 @@ const (
 	readingRuns = "reading the run's records"
 )
 
-// insist tries op for as long as ctx allows, and says so when that takes long. A
+// retry tries op for as long as ctx allows, and says so when that takes long. A
 // race that was lost is an answer.
-func (r *Runs) insist(ctx context.Context, what, key string, settled func(error) bool, op func(context.Context) error) error {
-	return insist.Do(ctx, settled, func(ctx context.Context) error {
+func (r *Runs) retry(ctx context.Context, what, key string, settled func(error) bool, op func(context.Context) error) error {
+	return retry.Do(ctx, settled, func(ctx context.Context) error {
 		began := time.Now()
 		err := op(ctx)
 		if errors.Is(err, backfill.ErrChanged) {
@@ -78,7 +78,7 @@ func (r *Runs) Keys(ctx context.Context, filter string) ([]string, error) {
 
 // Read implements backfill.Bucket.
 func (r *Runs) Read(ctx context.Context, key string) (value []byte, revision uint64, err error) {
-	err = r.insist(ctx, readingRuns, key, hopeless, func(ctx context.Context) error {
+	err = r.retry(ctx, readingRuns, key, hopeless, func(ctx context.Context) error {
 		value, revision, err = r.read(ctx, key)
 		return err
 	})
@@ -101,7 +101,7 @@ func (r *Runs) read(ctx context.Context, key string) ([]byte, uint64, error) {
 // ends: a write that seemed to fail may have been stored, and then the record is
 // the one given.
 func (r *Runs) Write(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error) {
-	err = r.insist(ctx, writingRuns, key, settledRace, func(ctx context.Context) error {
+	err = r.retry(ctx, writingRuns, key, settledRace, func(ctx context.Context) error {
 		msg := &nats.Msg{Subject: r.conn.control().subject(key), Data: value}
 		ack, err := r.conn.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
 		if err == nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -53,7 +53,7 @@ func (s *stray) Ack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ackPatience)
 	defer cancel()
 	conn := s.held.conn
-	return insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	return retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		return conn.removeStored(ctx, conn.stream(jobs), s.msg.Sequence, s.msg.Time)
 	})
 }

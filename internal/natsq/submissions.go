@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/chartpost/chartpost/internal/fault"
-	"github.com/chartpost/chartpost/internal/insist"
 	"github.com/chartpost/chartpost/internal/intake"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -107,7 +107,7 @@ func (s Submissions) among(ctx context.Context, lane schemas.Lane, claim intake.
 // Depth implements intake.Queue.
 func (s Submissions) Depth(ctx context.Context, lane schemas.Lane) (waiting uint64, err error) {
 	subject := schemas.JobSubject(s.conn.prefix, lane)
-	err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+	err = retry.Do(ctx, hopeless, func(ctx context.Context) error {
 		stream, err := s.conn.js.Stream(ctx, s.conn.stream(jobs))
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 )
 
 // Subscription is a durable pull consumer of the events, which an operator made for a
@@ -88,7 +88,7 @@ func (c *Conn) Subscribe(ctx context.Context, name string, of EventSelection, at
 	final := func(err error) bool {
 		return errors.Is(err, ErrOtherSubscription) || errors.Is(err, jetstream.ErrStreamNotFound) || hopeless(err)
 	}
-	err = insist.Do(ctx, final, func(ctx context.Context) error {
+	err = retry.Do(ctx, final, func(ctx context.Context) error {
 		found, err := c.js.Consumer(ctx, c.stream(events), name)
 		if err == nil { // made before, or by an earlier try whose answer was lost
 			return sameSubscription(found.CachedInfo(), config.FilterSubjects)
@@ -126,7 +126,7 @@ func filtersOf(info *jetstream.ConsumerInfo) []string {
 func (c *Conn) Subscriptions(ctx context.Context) ([]Subscription, error) {
 	var all []Subscription
 	final := func(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) || hopeless(err) }
-	err := insist.Do(ctx, final, func(ctx context.Context) error {
+	err := retry.Do(ctx, final, func(ctx context.Context) error {
 		stream, err := c.js.Stream(ctx, c.stream(events))
 		if err != nil {
 			return err
@@ -165,7 +165,7 @@ func (c *Conn) Unsubscribe(ctx context.Context, name string) error {
 		return errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) || hopeless(err)
 	}
 	tried := false
-	err := insist.Do(ctx, final, func(ctx context.Context) error {
+	err := retry.Do(ctx, final, func(ctx context.Context) error {
 		err := c.js.DeleteConsumer(ctx, c.stream(events), name)
 		if tried && errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil // an earlier try removed it, and its answer was lost

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 )
 
 // tailIdle is after how long the server removes the consumer of a tail that
@@ -85,7 +85,7 @@ func (t *tail) run(ctx context.Context, started func() error) error {
 		if _, denied := errors.AsType[*Denied](err); denied {
 			t.pause(ctx)
 		}
-		err = insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		err = retry.Do(ctx, hopeless, func(ctx context.Context) error {
 			consumer, err = t.open(ctx)
 			return err
 		})

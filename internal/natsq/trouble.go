@@ -26,7 +26,7 @@ const (
 	troubleStays = time.Minute
 	// sayAgain is how often trouble that goes on is told to the log.
 	sayAgain = time.Minute
-	// triedAgain is more than lies between two tries of insist.Do: what failed
+	// triedAgain is more than lies between two tries of retry.Do: what failed
 	// longer ago than this has been given up.
 	triedAgain = 10 * time.Second
 )

@@ -7,7 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -50,7 +50,7 @@ func (c *coordinator) noteUnserved(ctx context.Context) {
 
 // unserved reads the record. One that is old is of a worker that is no more.
 func (c *Control) unserved(ctx context.Context) (record unservedRecord, err error) {
-	err = insist.Do(ctx, missing, func(ctx context.Context) error {
+	err = retry.Do(ctx, missing, func(ctx context.Context) error {
 		msg, err := c.conn.fromLeader(ctx, c.stream(), leaderGet{LastOf: c.subject(unservedKey)})
 		if err != nil {
 			return err

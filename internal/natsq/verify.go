@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -47,7 +47,7 @@ func (c *Conn) await(ctx context.Context, about string, patience time.Duration, 
 	defer cancel()
 	waiting, done := c.denials.watch(waiting, about)
 	defer done()
-	err := insist.Do(waiting, final, op)
+	err := retry.Do(waiting, final, op)
 	if denied, ok := errors.AsType[*Denied](context.Cause(waiting)); ok && err != nil {
 		return denied
 	}

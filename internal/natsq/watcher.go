@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -80,7 +80,7 @@ func (c *Conn) ReadSubscription(ctx context.Context, name string, each func(sche
 		if first { // what is refused is told at once
 			err = open(ctx)
 		} else {
-			err = insist.Do(ctx, gone, open)
+			err = retry.Do(ctx, gone, open)
 		}
 		enough := false
 		if err == nil {

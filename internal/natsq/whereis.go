@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -96,7 +96,7 @@ func idOfJob(msg *jetstream.RawStreamMsg) string {
 // find reads a message of a stream; nil where there is none.
 func (c *Conn) find(ctx context.Context, stream string, get leaderGet) (msg *jetstream.RawStreamMsg, err error) {
 	none := func(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) || hopeless(err) }
-	err = insist.Do(ctx, none, func(ctx context.Context) error {
+	err = retry.Do(ctx, none, func(ctx context.Context) error {
 		msg, err = c.fromLeader(ctx, c.stream(stream), get)
 		return err
 	})
@@ -138,7 +138,7 @@ func (c *Conn) KeysOf(ctx context.Context, id string) ([]schemas.JobKey, error) 
 		{bucketStream(c.stream(ledger)), "$KV." + c.stream(ledger) + "."},
 		{c.stream(dueJobs), c.prefix + ".later."},
 	} {
-		err := insist.Do(ctx, hopeless, func(ctx context.Context) error {
+		err := retry.Do(ctx, hopeless, func(ctx context.Context) error {
 			stream, err := c.js.Stream(ctx, in.stream)
 			if err != nil {
 				return err

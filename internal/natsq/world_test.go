@@ -12,7 +12,7 @@ import (
 
 	"github.com/chartpost/chartpost/internal/devstack"
 	"github.com/chartpost/chartpost/internal/devstack/devtest"
-	"github.com/chartpost/chartpost/internal/insist"
+	"github.com/chartpost/chartpost/internal/retry"
 	"github.com/chartpost/chartpost/schemas"
 	"github.com/chartpost/chartpost/worker"
 )
@@ -146,7 +146,7 @@ func (w *world) send(msg *nats.Msg) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
 	defer cancel()
-	if err := insist.Do(ctx, hopeless, func(ctx context.Context) error { _, err := w.js.PublishMsg(ctx, msg); return err }); err != nil {
+	if err := retry.Do(ctx, hopeless, func(ctx context.Context) error { _, err := w.js.PublishMsg(ctx, msg); return err }); err != nil {
 		w.t.Fatal(err)
 	}
 }

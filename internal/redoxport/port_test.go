@@ -1,4 +1,4 @@
-package redoxgate
+package redoxport
 
 import (
 	"bytes"

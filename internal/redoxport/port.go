@@ -1,7 +1,7 @@
-// Package redoxgate lets the pipeline speak to Redox through redoxclient: it
-// passes requests on and turns the client's errors into faults. It judges
-// nothing anew but for whose fault a failure is.
-package redoxgate
+// Package redoxport lets the pipeline speak to Redox through redoxclient: it
+// passes requests on and turns the client's errors into faults. Its only decision
+// is whose fault a failure is.
+package redoxport
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
-// Package insist tries something against a server that may be away for a
+// Package retry tries something against a server that may be away for a
 // while: an election of a new leader takes 4-9 s, a restart as long.
-package insist
+package retry
 
 import (
 	"context"
