@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -90,7 +91,7 @@ type natsDoor struct {
 }
 
 func (d natsDoor) grant(destination string) intake.Grant {
-	g := intake.Grant{Caller: "nats:" + schemas.Token(destination), Destinations: []string{destination}, Classes: []schemas.Class{schemas.Live, schemas.Backfill}}
+	g := intake.Grant{Caller: callerOf(destination), Destinations: []string{destination}, Classes: []schemas.Class{schemas.Live, schemas.Backfill}}
 	for _, place := range d.files {
 		g.Files = append(g.Files, strings.ReplaceAll(place, "{destination}", destination))
 	}
@@ -116,7 +117,7 @@ func (d natsDoor) Submit(ctx context.Context, lane schemas.Lane, data []byte) na
 }
 
 func (d natsDoor) submit(ctx context.Context, grant intake.Grant, lane schemas.Lane, data []byte) (intake.Receipt, error) {
-	done, err := d.enter(grant.Caller)
+	done, err := d.Quotas.Request(grant.Caller)
 	if err != nil {
 		return intake.Receipt{}, err
 	}
@@ -128,26 +129,24 @@ func (d natsDoor) submit(ctx context.Context, grant intake.Grant, lane schemas.L
 	return d.Service.Submit(ctx, intake.Submission{Grant: grant, Lane: lane, Data: data})
 }
 
-// enter takes a place for a request, and the right to one job or question. done gives the
-// place back.
-func (d natsDoor) enter(caller string) (done func(), err error) {
-	done, err = d.Quotas.Request(caller)
-	if err != nil {
-		return nil, err
+// Admit implements natsq.SubmitHandler.
+func (d natsDoor) Admit(destination string) bool {
+	if d.Quotas.Job(callerOf(destination)) == nil {
+		return true
 	}
-	if err := d.Quotas.Job(caller); err != nil {
-		done()
-		return nil, err
-	}
-	return done, nil
+	d.Meter.Request("nats", http.StatusTooManyRequests, 0)
+	d.audit.Refused("nats", callerOf(destination), http.StatusTooManyRequests, "rate")
+	return false
 }
+
+func callerOf(destination string) string { return "nats:" + schemas.Token(destination) }
 
 // Status implements natsq.SubmitHandler.
 func (d natsDoor) Status(ctx context.Context, job schemas.JobKey) natsq.Answer {
 	began := time.Now()
 	grant := d.grant(job.Destination)
 	answer := natsq.Answer{Status: 200}
-	done, err := d.enter(grant.Caller)
+	done, err := d.Quotas.Request(grant.Caller)
 	if err == nil {
 		defer done()
 		answer.Body, err = d.Viewer.Status(ctx, grant, job)

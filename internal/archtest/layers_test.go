@@ -45,6 +45,7 @@ var layers = map[string]layer{
 	"internal/fault":     {shut: network},
 	"internal/retry":     {shut: network},
 	"internal/versioned": {shut: network},
+	"internal/fairqueue": {shut: network},
 	"internal/budget":    {may: []string{"internal/versioned"}, shut: network},
 	"internal/redoxsim":  {may: []string{"internal/redoxsim/platform"}},
 	"internal/samples":   ground,
@@ -79,7 +80,7 @@ var layers = map[string]layer{
 	// The edges implement the ports; none knows another.
 	"internal/s3source":  {may: []string{"internal/job", "schemas", "internal/fault", "pipeline"}},
 	"internal/redoxport": {may: []string{"schemas", "internal/fault", "pipeline", "redoxclient"}},
-	"internal/natsq":     {may: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/intake", "internal/diagnosis", "internal/fault", "internal/retry", "internal/jobindex", "internal/versioned", "internal/ledger/archive"}},
+	"internal/natsq":     {may: []string{"schemas", "worker", "worker/lanes", "internal/backfill", "internal/intake", "internal/diagnosis", "internal/fairqueue", "internal/fault", "internal/retry", "internal/jobindex", "internal/versioned", "internal/ledger/archive"}},
 	"internal/ledger":    {may: []string{"internal/job", "schemas", "internal/fault", "internal/retry", "internal/versioned", "internal/ledger/archive", "pipeline", "worker"}},
 	// Where the events of a job are, and which jobs there are.
 	"internal/jobindex": {may: []string{"schemas"}, shut: network},

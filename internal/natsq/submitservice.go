@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"golang.org/x/time/rate"
 
+	"github.com/chartpost/chartpost/internal/fairqueue"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -32,6 +35,9 @@ type Answer struct {
 
 // SubmitHandler answers the requests that come over NATS.
 type SubmitHandler interface {
+	// Admit takes the right to one request for a destination, and reports whether there
+	// is one. It does not wait: it is asked for every request that comes.
+	Admit(destination string) bool
 	// Submit takes a job for a lane.
 	Submit(ctx context.Context, lane schemas.Lane, data []byte) Answer
 	// Status tells of a job.
@@ -50,25 +56,39 @@ type SubmitService struct {
 	handler SubmitHandler
 	ctx     context.Context
 	cancel  context.CancelFunc
-	places  chan struct{}
-	inHand  sync.WaitGroup
+	waiting *fairqueue.Queue[micro.Request]
+	open    sync.WaitGroup
+	log     *saidSeldom
+	// refusals bounds how many are told that they come too fast, in a second.
+	refusals *rate.Limiter
 }
 
 // Requests that wait in this process are bounded, in number and bytes: more would only
-// be answered after its caller has given up.
+// be answered after its caller has given up. Each destination has its turn, so that a
+// flood of jobs for one delays no other.
 const (
 	mostWaitingRequests = 512
 	mostWaitingBytes    = 4 << 20
+	// The same for what the library has read and not handed over yet, of one endpoint:
+	// what is more is dropped whosever it is, so it is only for a process that stands still.
+	mostUnreadRequests = 1 << 16
+	mostUnreadBytes    = 16 << 20
+	refusalsPerSecond  = 500
 )
 
 // ServeSubmit begins to answer, atOnce requests at a time. version is this build's.
 func (c *Conn) ServeSubmit(handler SubmitHandler, atOnce int, version string) (*SubmitService, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &SubmitService{conn: c, handler: handler, ctx: ctx, cancel: cancel, places: make(chan struct{}, atOnce)}
+	s := &SubmitService{
+		conn: c, handler: handler, ctx: ctx, cancel: cancel, log: &saidSeldom{log: c.log}, refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),
+		waiting: fairqueue.New[micro.Request](fairqueue.Limits{Places: atOnce, Waiting: mostWaitingRequests, Bytes: mostWaitingBytes}),
+	}
 	service, err := micro.AddService(c.nc, micro.Config{
 		Name: SubmitName, Version: "1.0.0", Description: "Chartpost: takes jobs, and tells of them",
 		Metadata: map[string]string{"build": version, "prefix": c.prefix}, QueueGroup: SubmitName,
-		ErrorHandler: s.dropped(),
+		ErrorHandler: func(micro.Service, *micro.NATSError) {
+			s.log.warn("more requests came over NATS than this process reads: some were dropped, and their callers ask again")
+		},
 	})
 	if err != nil {
 		cancel()
@@ -77,7 +97,7 @@ func (c *Conn) ServeSubmit(handler SubmitHandler, atOnce int, version string) (*
 	s.service = service
 	for _, name := range []string{string(schemas.Live), string(schemas.Backfill), statusEndpoint} {
 		err := service.AddEndpoint(name, micro.HandlerFunc(s.handle),
-			micro.WithEndpointSubject(c.submitSubject(name)), micro.WithEndpointPendingLimits(mostWaitingRequests, mostWaitingBytes))
+			micro.WithEndpointSubject(c.submitSubject(name)), micro.WithEndpointPendingLimits(mostUnreadRequests, mostUnreadBytes))
 		if err != nil {
 			cancel()
 			return nil, fmt.Errorf("serving on NATS: %w", err)
@@ -93,37 +113,69 @@ func (c *Conn) overrun(sub *nats.Subscription, err error) bool {
 	return errors.Is(err, nats.ErrSlowConsumer) && sub != nil && strings.HasPrefix(sub.Subject, c.prefix+".submit.")
 }
 
-// dropped tells the log of requests that were dropped, at most once every sayAgain.
-func (s *SubmitService) dropped() micro.ErrHandler {
-	var mu sync.Mutex
-	var said time.Time
-	return func(micro.Service, *micro.NATSError) {
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Since(said) >= sayAgain {
-			said = time.Now()
-			s.conn.log.Warn("more requests came over NATS than wait here: some were dropped, and their callers ask again")
-		}
+// saidSeldom writes warnings, at most one every sayAgain.
+type saidSeldom struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	said time.Time
+}
+
+func (s *saidSeldom) warn(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.said) >= sayAgain {
+		s.said = time.Now()
+		s.log.Warn(text)
 	}
 }
 
 func (c *Conn) submitSubject(endpoint string) string { return c.prefix + ".submit." + endpoint + ".*" }
 
-// handle takes a request. It waits for a place, and so lets others wait in the
-// subscription, whose limits drop what is too much: a caller without an answer asks again.
+// handle lets a request wait for its destination's turn.
 func (s *SubmitService) handle(r micro.Request) {
 	if !answerable(r.Reply()) {
 		return
 	}
-	select {
-	case s.places <- struct{}{}:
-	case <-s.ctx.Done():
+	token := r.Subject()[strings.LastIndexByte(r.Subject(), '.')+1:]
+	if destination, err := schemas.ParseToken(token); err == nil && schemas.ValidAddress(destination) && !s.handler.Admit(destination) {
+		s.refuse(r, "rate", "requests for this destination come faster than they may; send it again in a second")
 		return
 	}
-	s.inHand.Go(func() {
-		defer func() { <-s.places }()
-		s.respond(r, s.answer(r))
-	})
+	s.open.Add(1)
+	evicted, ok := s.waiting.Push(token, r, len(r.Data()))
+	if !ok {
+		evicted = append(evicted, r)
+	}
+	for _, one := range evicted {
+		s.refuse(one, "too_many_requests", "more requests for this destination wait here than may; send it again in a second")
+		s.open.Done()
+	}
+	s.work()
+}
+
+// refuse answers a request for which there is no room. In a flood most get no answer:
+// answers would take the time that others need.
+func (s *SubmitService) refuse(r micro.Request, code, detail string) {
+	if s.refusals.Allow() {
+		s.log.warn("requests for a destination come over NATS faster than they are taken: some were refused")
+		s.respond(r, problemAnswer(429, code, detail))
+	}
+}
+
+// work begins with as many requests as have a place.
+func (s *SubmitService) work() {
+	for {
+		destination, r, ok := s.waiting.Next()
+		if !ok {
+			return
+		}
+		go func() {
+			defer s.open.Done()
+			s.respond(r, s.answer(r))
+			s.waiting.Done(destination)
+			s.work()
+		}()
+	}
 }
 
 // answerable reports whether a reply subject is an inbox, or the server's own for a
@@ -173,7 +225,7 @@ func (s *SubmitService) respond(r micro.Request, a Answer) {
 func (s *SubmitService) Stop(ctx context.Context) {
 	_ = s.service.Stop() // its subscriptions drain
 	done := make(chan struct{})
-	go func() { s.inHand.Wait(); close(done) }()
+	go func() { s.open.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-ctx.Done():
