@@ -155,6 +155,7 @@ func TestSlowDestinations(t *testing.T) {
 func TestAnOperatorPausesALane(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
+	w.settings.HTTP.Addr = "127.0.0.1:0"
 	w.worker()
 	file := w.put("a.pdf", document(2000, "a"))
 	w.publish(w.job("before", []schemas.File{file}))
@@ -172,9 +173,16 @@ func TestAnOperatorPausesALane(t *testing.T) {
 		}
 	}
 	put(&worker.Pause{By: "ann", Reason: "maintenance", Since: time.Now(), Until: time.Now().Add(time.Hour)})
+	devtest.Until(t, "the worker knows of the pause", patienceOfTests, func() bool {
+		return strings.Contains(w.scrape().text, `chartpost_lane_paused{class="live",destination="good-health"} 1`)
+	})
 	w.publish(w.job("paused", []schemas.File{file}))
 	w.publish(w.job("other", []schemas.File{file}, to("other")))
 	w.final("other")
+	devtest.Until(t, "/readyz counts the lane", patienceOfTests, func() bool {
+		status, body := readiness(t, w.address())
+		return status == http.StatusOK && strings.Contains(body, "lanes that hold jobs and do not move: 1 paused")
+	})
 	if got := w.statuses("paused"); got != "" {
 		t.Errorf("a job of a paused lane was worked on: %s", got)
 	}

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -198,26 +197,35 @@ func (g *gauges) worker(s sink) {
 // heldStates are what a worker can know of a lane by itself.
 var heldStates = []diagnosis.State{diagnosis.LaterVersion, diagnosis.Paused, diagnosis.Broken, diagnosis.Probing, diagnosis.GatesShut}
 
-// held counts the lanes that hold jobs by what holds them most.
-func (g *gauges) held(all []worker.LaneLook, now time.Time) map[string]int {
-	counts := map[string]int{"none": 0}
-	for _, state := range heldStates {
-		counts[string(state)] = 0
-	}
+// Held counts the lanes that hold jobs by what holds them most, as far as a worker knows
+// by itself. The empty state is that nothing does. shut is nil where its gate is open.
+func Held(all []worker.LaneLook, shut *worker.Shut, now time.Time) map[diagnosis.State]int {
+	counts := map[diagnosis.State]int{}
 	self := diagnosis.Worker{}
-	if g.parts.Shut != nil {
-		if shut := g.parts.Shut(); shut != nil {
-			self.Gate = &diagnosis.Gate{Until: shut.Until, Code: shut.Reason.Code}
-		}
+	if shut != nil {
+		self.Gate = &diagnosis.Gate{Until: shut.Until, Code: shut.Reason.Code}
 	}
+	fleet := &diagnosis.Fleet{Workers: []diagnosis.Worker{self}}
 	for _, l := range all {
-		if l.Jobs == 0 {
-			continue
+		if l.Jobs > 0 {
+			counts[diagnosis.Why(diagnosis.Facts{Now: now, Fleet: fleet, Lane: &diagnosis.Lane{State: l.State}}).First().State]++
 		}
-		why := diagnosis.Why(diagnosis.Facts{Now: now, Fleet: &diagnosis.Fleet{Workers: []diagnosis.Worker{self}}, Lane: &diagnosis.Lane{State: l.State}})
-		counts[cmp.Or(string(why.First().State), "none")]++
 	}
 	return counts
+}
+
+// held is Held with a name for each state, also those without a lane.
+func (g *gauges) held(all []worker.LaneLook, now time.Time) map[string]int {
+	var shut *worker.Shut
+	if g.parts.Shut != nil {
+		shut = g.parts.Shut()
+	}
+	counts := Held(all, shut, now)
+	named := map[string]int{"none": counts[""]}
+	for _, state := range heldStates {
+		named[string(state)] = counts[state]
+	}
+	return named
 }
 
 // laneSum is what is told of a lane, or of all others of its class together.
