@@ -127,7 +127,11 @@ func TestEveryVariableIsRead(t *testing.T) {
 
 // TestHelp reads all help as on a terminal of 80 columns.
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"setup"}, {"worker"}, {"send"}, {"preview"}, {"backfill"}, {"backfill", "plan"}, {"backfill", "run"}, {"backfill", "status"}, {"backfill", "pause"}, {"backfill", "resume"}, {"backfill", "cancel"}, {"backfill", "report"}, {"backfill", "forget"}, {"lane"}, {"lane", "ls"}, {"lane", "pause"}, {"lane", "resume"}, {"lane", "limit"}, {"lane", "budget"}, {"dead"}, {"dead", "ls"}, {"dead", "show"}, {"dead", "replay"}, {"dead", "resolve"}, {"dead", "drop"}, {"status"}, {"watch"}, {"top"}, {"events"}, {"events", "export"}, {"audit"}, {"audit", "ls"}, {"check"}, {"schema"}, {"completion"}, {"version"}} {
+	parser, _, err := new(CLI).commandLine().Parser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range commandsOf(parser.Model.Node, []string{}) {
 		var out, errs bytes.Buffer
 		t.Setenv("COLUMNS", "80")
 		if code := run(t.Context(), append(args, "--help"), cli.Streams{Out: &out, Err: &errs}); code != 0 || errs.Len() > 0 {
@@ -144,6 +148,17 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// commandsOf gives a command and all below it that are not hidden.
+func commandsOf(node *kong.Node, path []string) [][]string {
+	all := [][]string{path}
+	for _, child := range node.Children {
+		if !child.Hidden {
+			all = append(all, commandsOf(child, append(slices.Clone(path), child.Name))...)
+		}
+	}
+	return all
 }
 
 func TestEveryFlagHasHelp(t *testing.T) {

@@ -47,7 +47,7 @@ type subscribeCmd struct {
 func (subscribeCmd) Help() string {
 	return `Examples:
 
-  chartpost events subscribe journal --final --reason "the billing team's journal"
+  chartpost events subscribe journal --final --reason "for billing"
   chartpost events subscribe clinic --destination good-health --new
   chartpost events subscribe alarms --class live --status failed,unknown
 

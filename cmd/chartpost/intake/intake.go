@@ -28,8 +28,10 @@ func (Cmd) Help() string {
 	return `Examples:
 
   chartpost intake --redox-environment Development --nats-files '*'
-  chartpost intake --intake-addr :8443 --intake-tls-cert tls.crt --intake-tls-key tls.key \
-      --oidc-issuer https://id.example.org --oidc-audience chartpost --uploads incoming/
+  chartpost intake --intake-addr :8443 \
+      --intake-tls-cert tls.crt --intake-tls-key tls.key \
+      --oidc-issuer https://id.example.org --oidc-audience chartpost \
+      --uploads incoming/
 
 Takes jobs from programs that have no right on the queue: over HTTP, and over NATS as a micro service on PREFIX.submit.CLASS.DESTINATION. A job is checked as a worker checks it. It is answered when the queue has confirmed it; the same job sent again is known, and is not delivered twice. Run as many as you like.
 

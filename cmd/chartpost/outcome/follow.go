@@ -30,7 +30,8 @@ Of several followers one works, and another takes over when it ends. It tells ea
 Examples:
 
   chartpost outcome setup
-  chartpost outcome follow --outcome-organization 4711 --outcome-client-id … --outcome-key-file user.pem
+  chartpost outcome follow --outcome-organization 4711 \
+      --outcome-client-id … --outcome-key-file user.pem
   chartpost events export --status undelivered,filtered --since 1d`
 }
 

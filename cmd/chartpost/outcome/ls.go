@@ -33,7 +33,7 @@ func (lsCmd) Help() string {
 	return `Examples:
 
   chartpost outcome ls --not delivered
-  chartpost outcome ls --not delivered --destination good-health --json | jq .job_id
+  chartpost outcome ls --not delivered --json | jq .job_id
 
 Lists what the follower waits for (waiting, stalled), what failed at Redox (undelivered), and what else was told: filtered, unconfirmed and, without --not delivered, delivered. Messages that are counted in windows of several have no outcome of their own: chartpost outcome lanes sums them up.`
 }
