@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -103,8 +104,8 @@ func TestAnOldServerIsRefused(t *testing.T) {
 	}
 }
 
-// posingAs passes connections on to a server, which says in its first line that it is
-// of another version.
+// posingAs passes connections on to a server, which says whenever it tells of itself that
+// it is of another version.
 func posingAs(t *testing.T, target, version string) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,12 +121,20 @@ func posingAs(t *testing.T, target, version string) (address string) {
 		defer server.Close()
 		go func() { io.Copy(server, client); server.Close() }()
 		lines := bufio.NewReader(server)
-		first, err := lines.ReadString('\n')
-		if err != nil {
-			return
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if strings.HasPrefix(line, "INFO ") {
+				line = own.ReplaceAllString(line, `"version":"`+version+`"`)
+			}
+			io.WriteString(client, line)
+			if words := strings.Fields(line); strings.HasPrefix(line, "MSG ") || strings.HasPrefix(line, "HMSG ") {
+				size, _ := strconv.ParseInt(words[len(words)-1], 10, 64)
+				io.CopyN(client, lines, size+2)
+			}
 		}
-		io.WriteString(client, own.ReplaceAllString(first, `"version":"`+version+`"`))
-		io.Copy(client, lines)
 	}
 	go func() {
 		for client, err := listener.Accept(); err == nil; client, err = listener.Accept() {
