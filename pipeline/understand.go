@@ -14,12 +14,19 @@ import (
 // its size, and the waits in between may be long: a larger one is parsed again instead.
 const keptMessage = 16 << 10
 
+// Document names what a job makes and changes.
+type Document = compose.Document
+
 // Understood is a job that can be composed.
 type Understood struct {
 	schemas.Job
 	// draft is the message without its files; nil where it is not kept.
-	draft *compose.Draft
+	draft    *compose.Draft
+	document Document
 }
+
+// Document names what a job with document_order makes and changes.
+func (u Understood) Document() Document { return u.document }
 
 // Understand turns the bytes that came over lane into a job that can be
 // composed, or says what is wrong with them, before any I/O. The job it gives
@@ -44,7 +51,11 @@ func (p *Pipeline) understand(lane schemas.Lane, data []byte) (Understood, error
 		job.SourceID = p.settings.SourceID
 	}
 	draft, err := p.settings.Composer.Draft(job)
-	return Understood{job, keptDraft(job, draft)}, err
+	understood := Understood{Job: job, draft: keptDraft(job, draft)}
+	if draft != nil {
+		understood.document = draft.Document()
+	}
+	return understood, err
 }
 
 // keptDraft is the draft of a job if it is kept, and nil otherwise.

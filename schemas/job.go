@@ -23,8 +23,11 @@ type Job struct {
 	ExpiresAt   time.Time       `json:"expires_at,omitzero"`
 	// After is the id of a job of the same destination that must have been accepted
 	// before this one is sent; empty waits for none.
-	After       string            `json:"after,omitempty"`
-	Correlation map[string]string `json:"correlation,omitempty"`
+	After string `json:"after,omitempty"`
+	// DocumentOrder asks that the job is sent after the one that made the document which
+	// it replaces or amends, and that it is remembered for those that change its own.
+	DocumentOrder bool              `json:"document_order,omitempty"`
+	Correlation   map[string]string `json:"correlation,omitempty"`
 }
 
 // Labels of the correlation by which the events of a backfill run are known. Events

@@ -1,12 +1,14 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 
 	"github.com/chartpost/chartpost/internal/fault"
 	"github.com/chartpost/chartpost/internal/job"
+	"github.com/chartpost/chartpost/pipeline"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -105,21 +107,53 @@ func (r *jobRun) backfillRun(ctx context.Context) job.Run {
 // precede looks for the job that this one comes after. The fault says that this one
 // waits for it or ends; it is nil where the job goes on.
 func (r *jobRun) precede(ctx context.Context) (*fault.Fault, error) {
-	if !r.record.Follows(r.job.After) {
+	document := r.job.Document()
+	byDocument := r.job.After == "" && document.Changes != ""
+	if r.job.After == "" && document.Makes == "" {
+		r.record.Follows("", false)
 		return nil, nil
 	}
 	// The destination is the lane's: no other job can be learned of.
 	var found *job.Record
+	follows := false
 	err := r.step(StepPrecede, func() error {
-		record, known, err := r.services.ledger.Find(ctx, schemas.KeyOf(r.delivery.Lane(), r.job.After))
+		after, err := r.inDocumentOrder(ctx, document)
+		if err != nil {
+			return err
+		}
+		if follows = r.record.Follows(cmp.Or(r.job.After, after), byDocument); !follows || r.record.ComesAfter() == "" {
+			return nil
+		}
+		record, known, err := r.services.ledger.Find(ctx, schemas.KeyOf(r.delivery.Lane(), r.record.ComesAfter()))
 		if known {
 			found = &record
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil || !follows {
 		return nil, err
 	}
 	now, _ := r.services.queueNow()
 	return r.record.Await(found, now, r.services.policy, r.services.jitter()), nil
+}
+
+// inDocumentOrder remembers the job as one that makes its document, and gives the job that
+// made the document which it changes; empty where it changes none, or none is known.
+func (r *jobRun) inDocumentOrder(ctx context.Context, d pipeline.Document) (before string, err error) {
+	if d.Makes == "" {
+		return "", nil
+	}
+	amends := d.Changes == d.Makes
+	made, err := r.services.ledger.Makes(ctx, r.documentKey(d.Makes), job.Maker{ID: r.job.ID, Amends: amends, Sequence: r.copy.Sequence})
+	if err != nil || d.Changes == "" {
+		return "", err
+	}
+	if !amends {
+		made, err = r.services.ledger.Makers(ctx, r.documentKey(d.Changes))
+	}
+	return made.Before(r.job.ID), err
+}
+
+func (r *jobRun) documentKey(document string) DocumentKey {
+	return DocumentKey{Destination: r.delivery.Lane().Destination, Digest: sha256.Sum256([]byte(document))}
 }

@@ -14,7 +14,19 @@ import (
 )
 
 // openBook is a ledger that knows no job yet; save is what its pages do.
+// noDocuments knows no document.
+type noDocuments struct{}
+
+func (noDocuments) Makes(context.Context, DocumentKey, job.Maker) (job.Makers, error) {
+	return job.Makers{}, nil
+}
+
+func (noDocuments) Makers(context.Context, DocumentKey) (job.Makers, error) {
+	return job.Makers{}, nil
+}
+
 type openBook struct {
+	noDocuments
 	save func(ctx context.Context, r job.Record) error
 }
 
@@ -146,7 +158,7 @@ func TestTheEndIsBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				in := &oneLane{answers: make(chan Answer)}
-				stop := run(t, Queue{Intake: in, Outbox: mute{}, Control: deaf{}, Budget: plenty{}}, openBook{c.save}, slow{deliver: c.deliver}, 5*time.Second)
+				stop := run(t, Queue{Intake: in, Outbox: mute{}, Control: deaf{}, Budget: plenty{}}, openBook{save: c.save}, slow{deliver: c.deliver}, 5*time.Second)
 				d := &copyInHand{lane: liveLane("a")}
 				in.answers <- Answer{Lane: d.lane, Delivery: d}
 				synctest.Wait()
@@ -210,7 +222,7 @@ func TestOnlyAWaitFreesTheSlot(t *testing.T) {
 					time.Sleep(time.Minute)
 					return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted"}
 				}
-				stop := run(t, Queue{Intake: in, Control: deaf{}, Budget: plenty{}}, openBook{saved}, slow{deliver: deliver}, time.Hour)
+				stop := run(t, Queue{Intake: in, Control: deaf{}, Budget: plenty{}}, openBook{save: saved}, slow{deliver: deliver}, time.Hour)
 				time.Sleep(2 * lookPeriod) // the runs are listed
 				taken := uint64(0)
 				take := func(class schemas.Class, destination string) {
@@ -245,7 +257,7 @@ func TestOnlyWhoCanProbeClaims(t *testing.T) {
 			<-free
 			return &fault.Fault{Kind: fault.Interrupted, Scope: fault.Job, Code: "interrupted"}
 		}
-		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{saved}, slow{deliver: deliver}, time.Hour)
+		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{save: saved}, slow{deliver: deliver}, time.Hour)
 		synctest.Wait()
 		now := time.Now()
 		control.changed <- LaneState{Lane: liveLane("a"), Revision: 1, Breaker: &Breaker{Since: now, Until: now.Add(time.Second), Opened: 1}}
@@ -290,7 +302,7 @@ func (stubborn) Deliver(ctx context.Context, _ schemas.Class, _ pipeline.Underst
 func TestTheEndDoesNotWaitForTheRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := &oneLane{answers: make(chan Answer)}
-		book := openBook{func(ctx context.Context, r job.Record) error {
+		book := openBook{save: func(ctx context.Context, r job.Record) error {
 			if r.Phase == job.Sending && ctx.Err() == nil {
 				t.Error("the message may leave although its run may be cancelled")
 			}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"github.com/chartpost/chartpost/internal/job"
@@ -142,6 +143,17 @@ type Ledger interface {
 	// Find reads the record of a job without touching it; ok is false where the
 	// ledger knows nothing of the job.
 	Find(ctx context.Context, key schemas.JobKey) (record job.Record, ok bool, err error)
+	// Makes remembers a job as one that makes a document, and gives all that do.
+	Makes(ctx context.Context, document DocumentKey, one job.Maker) (job.Makers, error)
+	// Makers gives the jobs that make a document.
+	Makers(ctx context.Context, document DocumentKey) (job.Makers, error)
+}
+
+// DocumentKey names a document of a destination without saying anything of it.
+type DocumentKey struct {
+	Destination string
+	// Digest is the SHA-256 of the document's identifier.
+	Digest [sha256.Size]byte
 }
 
 // Deliverer is the pipeline.

@@ -184,6 +184,7 @@ func (i *oneLane) Stop()                  { i.stopped.Store(true) }
 
 // noBook is a ledger that fails as told.
 type noBook struct {
+	noDocuments
 	open func(ctx context.Context) error
 }
 
@@ -237,7 +238,7 @@ func TestAPanicOutsideThePipeline(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			workerOn(in, &noBook{func(context.Context) error { panic("a defect") }}, time.Minute).Run(ctx)
+			workerOn(in, &noBook{open: func(context.Context) error { panic("a defect") }}, time.Minute).Run(ctx)
 		}()
 		var copies []*copyInHand
 		for range 5 { // more than there are slots
@@ -265,7 +266,7 @@ func TestRunEnds(t *testing.T) {
 		in := &oneLane{answers: make(chan Answer)}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		book := &noBook{func(ctx context.Context) error {
+		book := &noBook{open: func(ctx context.Context) error {
 			<-ctx.Done()
 			return &fault.Fault{Kind: fault.Retryable, Scope: fault.Ledger, Code: "ledger_unavailable"}
 		}}
@@ -309,7 +310,7 @@ func TestARefusalIsNotAskedInCircles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := &oneLane{answers: make(chan Answer), jobs: 10, refuse: true}
 		ctx, cancel := context.WithCancel(t.Context())
-		book := &noBook{func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		book := &noBook{open: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 		ended := make(chan struct{})
 		go func() { defer close(ended); workerOn(in, book, 0).Run(ctx) }()
 		c := &copyInHand{lane: liveLane("a")}

@@ -84,7 +84,7 @@ func TestTheQueuesClockDecides(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				in, out := &oneLane{answers: make(chan Answer)}, &notes{}
 				queue := Queue{Intake: in, Outbox: out, Control: deaf{}, Budget: plenty{}, Clock: &askew{ahead: c.ahead}}
-				stop := run(t, queue, openBook{saved}, endingAt(time.Now().Add(c.left)), time.Minute)
+				stop := run(t, queue, openBook{save: saved}, endingAt(time.Now().Add(c.left)), time.Minute)
 				d := &copyInHand{lane: liveLane("a")}
 				in.answers <- Answer{Lane: d.lane, Delivery: d}
 				synctest.Wait()
@@ -112,7 +112,7 @@ func TestNoClockNoDecision(t *testing.T) {
 		in, out, clock := &oneLane{answers: make(chan Answer)}, &notes{}, &askew{}
 		clock.unknown.Store(true)
 		queue := Queue{Intake: in, Outbox: out, Control: deaf{}, Budget: plenty{}, Clock: clock}
-		stop := run(t, queue, openBook{saved}, endingAt(time.Now().Add(-time.Hour)), time.Minute)
+		stop := run(t, queue, openBook{save: saved}, endingAt(time.Now().Add(-time.Hour)), time.Minute)
 		take := func(sequence uint64) *copyInHand {
 			d := &copyInHand{lane: liveLane("a"), sequence: sequence}
 			in.answers <- Answer{Lane: d.lane, Delivery: d}

@@ -60,7 +60,7 @@ func (c counted) Deliver(_ context.Context, class schemas.Class, job pipeline.Un
 func TestRunsThatAreNotListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, control, jobs := &oneLane{answers: make(chan Answer)}, unlisted{now: make(chan struct{})}, newCounted()
-		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{saved}, jobs, time.Minute)
+		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{save: saved}, jobs, time.Minute)
 		take := func(d Delivery) {
 			in.answers <- Answer{Lane: d.Lane(), Delivery: d}
 			synctest.Wait()
@@ -95,7 +95,7 @@ func TestNoBackfillBeforeTheRunsAreListed(t *testing.T) {
 		live, backfill := liveLane("a"), schemas.Lane{Class: schemas.Backfill, Destination: "a"}
 		in := &crowd{lanes: []Depth{{Lane: live, Jobs: 1000, Served: true}, {Lane: backfill, Jobs: 1000, Served: true}}, answers: make(chan Answer), end: make(chan struct{})}
 		control, jobs := unlisted{now: make(chan struct{})}, newCounted()
-		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{saved}, jobs, time.Hour)
+		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{save: saved}, jobs, time.Hour)
 		time.Sleep(time.Minute)
 		if jobs.of(live) < 30 || jobs.of(backfill) != 0 {
 			t.Errorf("in a minute %d live jobs and %d of backfills began", jobs.of(live), jobs.of(backfill))

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func (r *jobRun) publish(ctx context.Context) error {
 // removed, must not be taken for one.
 func (r *jobRun) bury(ctx context.Context, status schemas.Status, reason schemas.Reason) error {
 	err := r.services.outbox.Bury(ctx, DeadLetter{
-		Lane: r.delivery.Lane(), Data: r.delivery.Data(), JobID: r.job.ID, After: r.job.After, Status: status, Reason: reason, Line: r.delivery.Line(),
+		Lane: r.delivery.Lane(), Data: r.delivery.Data(), JobID: r.job.ID, After: cmp.Or(r.job.After, r.record.ComesAfter()), Status: status, Reason: reason, Line: r.delivery.Line(),
 		Key:               fmt.Sprintf("dead/%d/%s/%d/%s", r.copy.Sequence, r.copy.Digest[:16], r.record.Attempt, status),
 		PossibleDuplicate: r.record.PossibleDuplicate,
 	})

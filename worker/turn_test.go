@@ -75,7 +75,7 @@ func TestABusyWorkerProbes(t *testing.T) {
 		in := &crowd{lanes: []Depth{{Lane: liveLane("busy"), Jobs: 1000, Served: true}, {Lane: liveLane("shut"), Jobs: 5, Served: true}}, answers: make(chan Answer), end: make(chan struct{})}
 		control := &told{changed: make(chan LaneState)}
 		var probes atomic.Int32
-		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{saved}, brisk{&probes}, time.Hour)
+		stop := run(t, Queue{Intake: in, Control: control, Budget: plenty{}}, openBook{save: saved}, brisk{&probes}, time.Hour)
 		now := time.Now()
 		control.changed <- LaneState{Lane: liveLane("shut"), Revision: 1, Breaker: &Breaker{Since: now, Until: now.Add(time.Hour), Opened: 1}}
 		time.Sleep(10 * time.Second) // the slots are the busy lane's
@@ -124,7 +124,7 @@ func TestABackfillThatWasShutIsProbed(t *testing.T) {
 		in := &crowd{lanes: []Depth{{Lane: shut, Jobs: 5, Served: true}}, answers: make(chan Answer), end: make(chan struct{})}
 		control, budget := &told{changed: make(chan LaneState)}, &stingy{changed: make(chan struct{}, 1)}
 		var probes atomic.Int32
-		stop := run(t, Queue{Intake: in, Control: control, Budget: budget}, openBook{saved}, brisk{&probes}, time.Hour)
+		stop := run(t, Queue{Intake: in, Control: control, Budget: budget}, openBook{save: saved}, brisk{&probes}, time.Hour)
 		now := time.Now()
 		control.changed <- LaneState{Lane: shut, Revision: 1, Breaker: &Breaker{Since: now, Until: now.Add(30 * time.Second), Opened: 4}}
 		time.Sleep(20 * time.Second)

@@ -62,7 +62,7 @@ var stillAbove = map[string]int{
 	"files of internal/bench":                      24,
 	"files of internal/natsq":                      69,
 	"files of internal/redoxsim":                   27,
-	"files of pipeline/compose":                    26,
+	"files of pipeline/compose":                    27,
 	"files of pipeline/guard":                      27,
 	"files of redoxclient":                         29,
 	"methods of pipeline.Progress":                 9,

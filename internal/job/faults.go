@@ -55,16 +55,16 @@ func CutOff() *fault.Fault {
 }
 
 // predecessorOpen is the fault of a job whose predecessor has not been accepted yet.
-func predecessorOpen() *fault.Fault {
-	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: CodePredecessorOpen, Path: "/after",
+func predecessorOpen(path string) *fault.Fault {
+	return &fault.Fault{Kind: fault.Retryable, Scope: fault.Job, Code: CodePredecessorOpen, Path: path,
 		Text: "the job that it comes after has not been accepted yet"}
 }
 
 // predecessorFailed is the fault of a job whose predecessor will not be accepted.
-func predecessorFailed(found *Record) *fault.Fault {
+func predecessorFailed(path string, found *Record) *fault.Fault {
 	text := "the ledger does not know the job that it comes after"
 	if found != nil {
 		text = "the job that it comes after ended as " + string(found.Phase.Status())
 	}
-	return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codePredecessorFailed, Path: "/after", Text: text + "; its message was not sent"}
+	return &fault.Fault{Kind: fault.Permanent, Scope: fault.Job, Code: codePredecessorFailed, Path: path, Text: text + "; its message was not sent"}
 }

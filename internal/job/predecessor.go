@@ -21,8 +21,11 @@ const (
 
 // Predecessor is the part of a Record about the job that must be accepted first.
 type Predecessor struct {
-	// ID is what the job says in after. The destination is the job's own.
+	// ID is what the job says in after, or what was found by the document. It is empty
+	// while the document is not known. The destination is the job's own.
 	ID string `json:"id"`
+	// Document says that it is looked for by the document which the job changes.
+	Document bool `json:"document,omitempty"`
 	// Accepted is final: the job is not looked for again.
 	Accepted bool `json:"accepted,omitempty"`
 	// Waits counts the times that this job was put off for it.
@@ -38,30 +41,44 @@ type Predecessor struct {
 func (r *Record) Open() bool { return !r.Phase.Final() || !r.Resent.IsZero() && r.Phase != Accepted }
 
 // Follows reports whether the job must look for the job that it comes after, whose id
-// is after. It notes the predecessor.
-func (r *Record) Follows(after string) bool {
-	if after == "" {
+// is after. It notes the predecessor. byDocument says that the id was found by the
+// document that the job changes: it is empty where none is known of it, and may change.
+func (r *Record) Follows(after string, byDocument bool) bool {
+	if after == "" && !byDocument {
 		r.Predecessor = nil
 		return false
 	}
-	p := Predecessor{ID: after}
-	if was := r.Predecessor; was != nil && was.ID == after {
+	p := Predecessor{ID: after, Document: byDocument}
+	if was := r.Predecessor; was != nil && was.Document == byDocument && (was.ID == after || byDocument) {
 		p = *was
+		p.ID, p.Accepted = after, was.Accepted && was.ID == after
 	}
 	r.Predecessor = &p
 	return !p.Accepted
+}
+
+// ComesAfter is the id of the job that must be accepted first; empty where none is known.
+func (r *Record) ComesAfter() string {
+	if r.Predecessor == nil {
+		return ""
+	}
+	return r.Predecessor.ID
 }
 
 // Await notes what the ledger says of the predecessor; found is nil where it knows
 // nothing. The fault is nil where the job may go on. Otherwise it says how long the job
 // waits, or that it ends.
 func (r *Record) Await(found *Record, now time.Time, p Policy, jitter float64) *fault.Fault {
+	path := "/after"
+	if r.Predecessor.Document {
+		path = "/document_order"
+	}
 	switch r.Predecessor.look(found, now, p.Unseen) {
 	case giveUp:
-		return predecessorFailed(found)
+		return predecessorFailed(path, found)
 	case putOff:
 		r.Predecessor.Waits++
-		f := predecessorOpen()
+		f := predecessorOpen(path)
 		f.RetryAfter = p.comesBack(r.Predecessor.Waits, found, now, jitter).Sub(now)
 		return f
 	case goOn:

@@ -109,8 +109,9 @@ func (d *Draft) Admits(file int, a Attachment) error {
 // Draft is the message of a job that lacks only its files.
 type Draft struct {
 	draft
-	op   Operation
-	used bool
+	op       Operation
+	document Document
+	used     bool
 }
 
 // draft is what a builder makes.
@@ -169,11 +170,13 @@ func (c Composer) Draft(job schemas.Job) (*Draft, error) {
 		p.poison(codeMessage, at("message"), "the message must be a JSON object")
 		return nil, p.err()
 	}
-	d := op.build(request{op: op, job: job, settings: c, message: message, p: &p})
+	r := request{op: op, job: job, settings: c, message: message, p: &p}
+	d := op.build(r)
+	document := documentOf(r)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	return &Draft{draft: d, op: op}, nil
+	return &Draft{draft: d, op: op, document: document}, nil
 }
 
 // checkEnvelope looks at what every message takes from the job around it. The

@@ -95,6 +95,9 @@ func (c *PreviewCmd) print(ctx context.Context, std cli.Streams, job schemas.Job
 	if job.After != "" {
 		fmt.Fprintf(std.Err, "(sent once job %s is accepted)\n", schemas.JobKey{Destination: job.Destination.Address(), ID: job.After})
 	}
+	if job.After == "" && job.DocumentOrder {
+		fmt.Fprintln(std.Err, "(sent once the job that made the document which it replaces or amends is accepted)")
+	}
 	body, err := letter.Open(ctx)
 	if err != nil {
 		return err
