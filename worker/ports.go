@@ -135,14 +135,24 @@ type Entry interface {
 	Save(ctx context.Context, record job.Record) error
 }
 
-// Ledger remembers jobs.
+// Ledger remembers jobs, and who makes which document.
 type Ledger interface {
+	Records
+	Documents
+}
+
+// Records remembers jobs.
+type Records interface {
 	// Open makes a record for the job if there is none, and says whether it
 	// did; otherwise the entry holds what was found.
 	Open(ctx context.Context, key schemas.JobKey, fresh job.Record) (entry Entry, created bool, err error)
 	// Find reads the record of a job without touching it; ok is false where the
 	// ledger knows nothing of the job.
 	Find(ctx context.Context, key schemas.JobKey) (record job.Record, ok bool, err error)
+}
+
+// Documents remembers which jobs make a document.
+type Documents interface {
 	// Makes remembers a job as one that makes a document, and gives all that do.
 	Makes(ctx context.Context, document DocumentKey, one job.Maker) (job.Makers, error)
 	// Makers gives the jobs that make a document.

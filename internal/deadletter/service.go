@@ -38,7 +38,7 @@ type Publisher interface {
 
 // Ledger is the worker's, and can be looked into.
 type Ledger interface {
-	worker.Ledger
+	worker.Records
 }
 
 // Service is where an operator decides.
