@@ -148,10 +148,12 @@ func (r *jobRun) inDocumentOrder(ctx context.Context, d pipeline.Document) (befo
 	if err != nil || d.Changes == "" {
 		return "", err
 	}
-	if !amends {
-		made, err = r.services.ledger.Makers(ctx, r.documentKey(d.Changes))
+	if amends {
+		// The list forgets the oldest jobs. What this job came after, it still comes after.
+		return cmp.Or(made.Before(r.job.ID), r.record.ComesAfter()), nil
 	}
-	return made.Before(r.job.ID), err
+	made, err = r.services.ledger.Makers(ctx, r.documentKey(d.Changes))
+	return made.Last(r.job.ID), err
 }
 
 func (r *jobRun) documentKey(document string) DocumentKey {

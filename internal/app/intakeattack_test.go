@@ -354,8 +354,8 @@ func (w *world) connect() *nats.Conn {
 	return nc
 }
 
-// flood sends 20,000 requests a second, a hundred times what a caller may, until the test
-// ends, and counts those that are refused as too many.
+// flood sends 4,000 requests a second, twenty times what a caller may, until the test ends,
+// and counts those that are refused as too many.
 func (w *world) flood(subject string) (refused *atomic.Int64) {
 	w.t.Helper()
 	nc, refused := w.connect(), &atomic.Int64{}
@@ -371,7 +371,7 @@ func (w *world) flood(subject string) (refused *atomic.Int64) {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			for range 1000 {
+			for range 200 {
 				if nc.PublishRequest(subject, inbox, []byte("{}")) != nil {
 					return
 				}

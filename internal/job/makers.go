@@ -41,8 +41,12 @@ func (m *Makers) Add(one Maker) bool {
 	slices.SortStableFunc(m.Jobs, func(a, b Maker) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Sequence, b.Sequence))
 	})
-	m.Jobs = m.Jobs[max(0, len(m.Jobs)-mostMakers):]
-	return true
+	if len(m.Jobs) <= mostMakers {
+		return true
+	}
+	oldest := m.Jobs[0].ID
+	m.Jobs = m.Jobs[1:]
+	return oldest != one.ID
 }
 
 func rank(m Maker) int {
@@ -52,15 +56,22 @@ func rank(m Maker) int {
 	return 0
 }
 
-// Before is the job that must be accepted before that of an id is sent: the one in front
-// of it, or the last where it makes another document. It is empty where there is none.
+// Before is the job in front of that of an id, which must be accepted before it is sent. It
+// is empty where there is none, or where the id has left the list.
 func (m *Makers) Before(id string) string {
 	at := slices.IndexFunc(m.Jobs, func(j Maker) bool { return j.ID == id })
-	switch {
-	case at > 0:
-		return m.Jobs[at-1].ID
-	case at < 0 && len(m.Jobs) > 0:
-		return m.Jobs[len(m.Jobs)-1].ID
+	if at < 1 {
+		return ""
+	}
+	return m.Jobs[at-1].ID
+}
+
+// Last is the last job with another id: a job that replaces the document comes after it.
+func (m *Makers) Last(id string) string {
+	for _, j := range slices.Backward(m.Jobs) {
+		if j.ID != id {
+			return j.ID
+		}
 	}
 	return ""
 }

@@ -57,7 +57,7 @@ type SubmitService struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	waiting *fairqueue.Queue[micro.Request]
-	open    sync.WaitGroup
+	open    inHand
 	log     *saidSeldom
 	// refusals bounds how many are told that they come too fast, in a second.
 	refusals *rate.Limiter
@@ -113,6 +113,46 @@ func (c *Conn) overrun(sub *nats.Subscription, err error) bool {
 	return errors.Is(err, nats.ErrSlowConsumer) && sub != nil && strings.HasPrefix(sub.Subject, c.prefix+".submit.")
 }
 
+// inHand counts the requests that were taken and not answered yet. A sync.WaitGroup would
+// not do: requests still come while Stop waits for the last ones.
+type inHand struct {
+	mu     sync.Mutex
+	count  int
+	waiter chan struct{} // closed when count is 0; nil while none waits
+}
+
+func (h *inHand) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.count++
+}
+
+func (h *inHand) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.count--
+	h.release()
+}
+
+// none returns a channel that is closed once no request is in hand.
+func (h *inHand) none() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiter == nil {
+		h.waiter = make(chan struct{})
+	}
+	waiter := h.waiter
+	h.release()
+	return waiter
+}
+
+func (h *inHand) release() {
+	if h.count == 0 && h.waiter != nil {
+		close(h.waiter)
+		h.waiter = nil
+	}
+}
+
 // saidSeldom writes warnings, at most one every sayAgain.
 type saidSeldom struct {
 	log  *slog.Logger
@@ -141,14 +181,14 @@ func (s *SubmitService) handle(r micro.Request) {
 		s.refuse(r, "rate", "requests for this destination come faster than they may; send it again in a second")
 		return
 	}
-	s.open.Add(1)
+	s.open.begin()
 	evicted, ok := s.waiting.Push(token, r, len(r.Data()))
 	if !ok {
 		evicted = append(evicted, r)
 	}
 	for _, one := range evicted {
 		s.refuse(one, "too_many_requests", "more requests for this destination wait here than may; send it again in a second")
-		s.open.Done()
+		s.open.end()
 	}
 	s.work()
 }
@@ -170,7 +210,7 @@ func (s *SubmitService) work() {
 			return
 		}
 		go func() {
-			defer s.open.Done()
+			defer s.open.end()
 			s.respond(r, s.answer(r))
 			s.waiting.Done(destination)
 			s.work()
@@ -224,10 +264,8 @@ func (s *SubmitService) respond(r micro.Request, a Answer) {
 // Stop takes no more requests, and waits for those in hand until ctx ends.
 func (s *SubmitService) Stop(ctx context.Context) {
 	_ = s.service.Stop() // its subscriptions drain
-	done := make(chan struct{})
-	go func() { s.open.Wait(); close(done) }()
 	select {
-	case <-done:
+	case <-s.open.none():
 	case <-ctx.Done():
 	}
 	s.cancel()
