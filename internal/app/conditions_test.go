@@ -189,7 +189,7 @@ var conditions = map[string]condition{
 		w.until("it is refused", 3, "chartpost_token_requests_total", "result=error")
 		return before, w.until("the gate is shut", 1, "chartpost_gate_shut")
 	}},
-	"the object store is away": {fires: []string{"ChartpostStoreFailing"}, also: []string{"ChartpostGateShut", "ChartpostWorkerNotReady", "ChartpostJobTooOld"}, cause: func(w *world, _ func()) (before, after metrics) {
+	"the object store is away": {fires: []string{"ChartpostStoreFailing"}, also: []string{"ChartpostGateShut", "ChartpostWorkerNotReady", "ChartpostJobTooOld", "ChartpostAnswersSlow"}, cause: func(w *world, _ func()) (before, after metrics) {
 		jobs := w.files("job", 1)
 		w.settings.S3.Endpoint = "http://127.0.0.1:1"
 		w.worker()
