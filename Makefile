@@ -27,6 +27,7 @@ test: build ## Run every test with the race detector, and the messages against a
 	cd internal/devstack/s3server && $(STATIC) $(GO) test ./...
 	$(GO) test -race -p 4 -parallel 8 -timeout 15m $$($(GO) list ./... | grep -v '/deploy$$') # most tests wait: for servers, leases, schedules
 	$(GO) test -race -timeout 15m ./deploy # it measures delays, and so runs alone
+	$(STATIC) $(GO) test -run 'TestAttacksSlowNoOther|TestAFloodOverNATS' ./internal/app # so do these, without the race detector
 	cd testdata/fhircheck && $(GO) test -count=1 ./...
 
 test-nats: ## Test the queue against another nats-server: make test-nats NATS_SERVER=/path/to/nats-server

@@ -14,8 +14,8 @@ import (
 	"github.com/chartpost/chartpost/schemas"
 )
 
-// beside is a worker with live jobs, and a follower that has a backlog to search.
-type beside struct {
+// liveLoad is a worker with live jobs, and a follower that has a backlog to search.
+type liveLoad struct {
 	*world
 	t        *testing.T
 	file     schemas.File
@@ -26,14 +26,14 @@ type beside struct {
 // perSecond is the budget of these tests, as Redox's own is.
 const perSecond = 25
 
-func newBeside(t *testing.T) *beside {
+func newLiveLoad(t *testing.T) *liveLoad {
 	t.Helper()
 	if !*longOutcomes {
 		t.Skip("it takes minutes: -outcomes.long")
 	}
 	w := newWorld(t, "")
 	w.settings.Budget = Budget{Requests: perSecond * 10, Window: 10 * time.Second, Scope: "test", Reserve: 0.2}
-	b := &beside{world: w, t: t, file: w.put("a.pdf", document(1000, "a"))}
+	b := &liveLoad{world: w, t: t, file: w.put("a.pdf", document(1000, "a"))}
 	w.worker()
 	for i := range 500 {
 		w.accept(sent{id: fmt.Sprint("old-", i), destination: uuid.NewString(), at: time.Now().Add(-24 * time.Hour)})
@@ -47,7 +47,7 @@ func newBeside(t *testing.T) *beside {
 }
 
 // deliver publishes jobs at a rate, and gives how long each took and when the last was accepted.
-func (b *beside) deliver(rate int, length time.Duration) (took []time.Duration, last time.Time) {
+func (b *liveLoad) deliver(rate int, length time.Duration) (took []time.Duration, last time.Time) {
 	b.t.Helper()
 	b.runs++
 	published := map[string]time.Time{}
@@ -70,7 +70,7 @@ func (b *beside) deliver(rate int, length time.Duration) (took []time.Duration, 
 }
 
 // follow starts a follower, and waits for its first search.
-func (b *beside) follow() (stop func()) {
+func (b *liveLoad) follow() (stop func()) {
 	b.t.Helper()
 	before := b.countPlatform()
 	stop = b.follower(b.settings)
@@ -79,7 +79,7 @@ func (b *beside) follow() (stop func()) {
 }
 
 // searches are those since began, and the most that its share allows.
-func (b *beside) searches(began time.Time) (made int, most float64) {
+func (b *liveLoad) searches(began time.Time) (made int, most float64) {
 	for _, r := range b.sim.Requests() {
 		if strings.HasPrefix(r.Path, "/platform/") && r.Start.After(began) {
 			made++
@@ -96,7 +96,7 @@ func p99(all []time.Duration) time.Duration {
 // TestFollowingDelaysNoJob compares live jobs at four fifths of what Redox takes, without a
 // follower and beside one, in turns. The times are worth something on a quiet machine only.
 func TestFollowingDelaysNoJob(t *testing.T) {
-	b := newBeside(t)
+	b := newLiveLoad(t)
 	var without, with []time.Duration
 	for range 6 {
 		took, _ := b.deliver(20, 20*time.Second)
@@ -110,17 +110,17 @@ func TestFollowingDelaysNoJob(t *testing.T) {
 		}
 		stop()
 	}
-	before, beside := p99(without), p99(with)
-	t.Logf("p99 of %d live jobs %s without a follower, of %d beside one %s (%.3f)", len(without), before, len(with), beside, float64(beside)/float64(before))
-	if beside > before*103/100 {
-		t.Errorf("the p99 of live jobs was %s, and is %s", before, beside)
+	before, during := p99(without), p99(with)
+	t.Logf("p99 of %d live jobs %s without a follower, of %d beside one %s (%.3f)", len(without), before, len(with), during, float64(during)/float64(before))
+	if during > before*103/100 {
+		t.Errorf("the p99 of live jobs was %s, and is %s", before, during)
 	}
 }
 
 // TestFollowingTakesNoTurn: where live jobs wait for the whole of what Redox takes, as many
 // are accepted beside a follower as without one.
 func TestFollowingTakesNoTurn(t *testing.T) {
-	b := newBeside(t)
+	b := newLiveLoad(t)
 	accepted := func() float64 {
 		began := time.Now()
 		took, last := b.deliver(perSecond+5, 40*time.Second)

@@ -10,13 +10,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -316,34 +314,6 @@ func TestIntakeReadsNoUnwantedBodies(t *testing.T) {
 	}
 }
 
-// TestAFloodOverNATSDelaysNoOther: one that sends more than is taken is told so, and delays
-// no caller of another destination, over NATS or HTTP.
-func TestAFloodOverNATSDelaysNoOther(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "")
-	d := w.intake(func(s *IntakeSettings) { s.HTTP.Addr, s.Limits.Rate = "127.0.0.1:0", 200 })
-	_, rest, _ := strings.Cut(d.log.String(), `"msg":"answering /healthz, /readyz and /metrics","http":"`)
-	about, _, _ := strings.Cut(rest, `"`)
-	refused := w.flood("chartpost.submit.live.a")
-	devtest.Until(t, "the flood is refused", patienceOfTests, func() bool { return refused.Load() > 100 })
-	nc := w.connect()
-	for i := range 50 {
-		began := time.Now()
-		if _, err := nc.Request("chartpost.submit.live.b", []byte("{}"), 5*time.Second); err != nil {
-			t.Fatalf("request %d of another: %v after %s; %d\n%s", i, err, time.Since(began), refused.Load(), d.log.String())
-		}
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("request %d of another was answered after %s", i, took)
-		}
-	}
-	if code, body := readiness(t, about); code != http.StatusOK {
-		t.Errorf("while a caller sends more than is taken: %d %s", code, body)
-	}
-	if !strings.Contains(d.log.String(), "some were refused") {
-		t.Error("the log says nothing of it")
-	}
-}
-
 func (w *world) connect() *nats.Conn {
 	w.t.Helper()
 	nc, err := nats.Connect(w.settings.NATS.URL)
@@ -352,36 +322,4 @@ func (w *world) connect() *nats.Conn {
 	}
 	w.t.Cleanup(nc.Close)
 	return nc
-}
-
-// flood sends 4,000 requests a second, twenty times what a caller may, until the test ends,
-// and counts those that are refused as too many.
-func (w *world) flood(subject string) (refused *atomic.Int64) {
-	w.t.Helper()
-	nc, refused := w.connect(), &atomic.Int64{}
-	inbox := nc.NewInbox()
-	if _, err := nc.Subscribe(inbox, func(m *nats.Msg) {
-		if m.Header.Get("Nats-Service-Error-Code") == "429" {
-			refused.Add(1)
-		}
-	}); err != nil {
-		w.t.Fatal(err)
-	}
-	go func() {
-		tick := time.NewTicker(50 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			for range 200 {
-				if nc.PublishRequest(subject, inbox, []byte("{}")) != nil {
-					return
-				}
-			}
-			select {
-			case <-tick.C:
-			case <-w.t.Context().Done():
-				return
-			}
-		}
-	}()
-	return refused
 }

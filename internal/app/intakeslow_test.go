@@ -1,3 +1,8 @@
+//go:build !race
+
+// These tests measure delays. So they run alone, and without the race detector, which makes
+// this process ten times as slow as an intake is: see make test.
+
 package app
 
 import (
@@ -9,9 +14,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/chartpost/chartpost/internal/devstack/devtest"
 	"github.com/chartpost/chartpost/schemas"
 )
 
@@ -19,10 +28,8 @@ import (
 const attacksPerSecond = 400
 
 // TestAttacksSlowNoOther measures how long the jobs of a caller take alone and beside each
-// attack, in turns. The bound here is for a machine that runs other tests as well;
-// docs/intake.md has the figures of a quiet one.
+// attack, in turns. docs/intake.md has the figures of a quiet machine.
 func TestAttacksSlowNoOther(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, "")
 	p := newProvider(t)
 	d := w.intake(func(s *IntakeSettings) { s.askWho(p); s.Limits.Rate = 200 })
@@ -100,7 +107,7 @@ func TestAttacksSlowNoOther(t *testing.T) {
 		slices.Sort(beside)
 		before, during := alone[len(alone)/2], beside[len(beside)/2]
 		t.Logf("%s: a job of another takes %s alone, %s beside it (%.2f)", name, before, during, float64(during)/float64(before))
-		if during > 10*before+time.Second {
+		if during > 5*before+50*time.Millisecond {
 			t.Errorf("%s: a job of another takes %s alone, %s beside it", name, before, during)
 		}
 	}
@@ -125,4 +132,63 @@ func attackers(send func()) (stop func()) {
 		})
 	}
 	return func() { close(done); all.Wait() }
+}
+
+// TestAFloodOverNATSDelaysNoOther: one that sends more than is taken is told so, and delays
+// no caller of another destination, over NATS or HTTP.
+func TestAFloodOverNATSDelaysNoOther(t *testing.T) {
+	w := newWorld(t, "")
+	d := w.intake(func(s *IntakeSettings) { s.HTTP.Addr, s.Limits.Rate = "127.0.0.1:0", 200 })
+	_, rest, _ := strings.Cut(d.log.String(), `"msg":"answering /healthz, /readyz and /metrics","http":"`)
+	about, _, _ := strings.Cut(rest, `"`)
+	refused := w.flood("chartpost.submit.live.a")
+	devtest.Until(t, "the flood is refused", patienceOfTests, func() bool { return refused.Load() > 100 })
+	nc := w.connect()
+	for i := range 50 {
+		began := time.Now()
+		if _, err := nc.Request("chartpost.submit.live.b", []byte("{}"), 5*time.Second); err != nil {
+			t.Fatalf("request %d of another: %v after %s; %d\n%s", i, err, time.Since(began), refused.Load(), d.log.String())
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("request %d of another was answered after %s", i, took)
+		}
+	}
+	if code, body := readiness(t, about); code != http.StatusOK {
+		t.Errorf("while a caller sends more than is taken: %d %s", code, body)
+	}
+	if !strings.Contains(d.log.String(), "some were refused") {
+		t.Error("the log says nothing of it")
+	}
+}
+
+// flood sends 20,000 requests a second, a hundred times what a caller may, until the test
+// ends, and counts those that are refused as too many.
+func (w *world) flood(subject string) (refused *atomic.Int64) {
+	w.t.Helper()
+	nc, refused := w.connect(), &atomic.Int64{}
+	inbox := nc.NewInbox()
+	if _, err := nc.Subscribe(inbox, func(m *nats.Msg) {
+		if m.Header.Get("Nats-Service-Error-Code") == "429" {
+			refused.Add(1)
+		}
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			for range 1000 {
+				if nc.PublishRequest(subject, inbox, []byte("{}")) != nil {
+					return
+				}
+			}
+			select {
+			case <-tick.C:
+			case <-w.t.Context().Done():
+				return
+			}
+		}
+	}()
+	return refused
 }

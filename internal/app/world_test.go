@@ -61,6 +61,8 @@ type world struct {
 	following FollowSettings
 	log       *devtest.Log
 	events    *eventLog
+	// jobsStand says that jobs of this world wait for an answer all the time.
+	jobsStand bool
 }
 
 const testBucket = "reports"

@@ -18,7 +18,7 @@ type Worker struct {
 	// Since is when it began to take jobs.
 	Since time.Time `json:"since"`
 	// Slots is how many jobs it may have in hand, InHand how many it has, and
-	// AwaitingAnswer how many wait for Redox and keep no slot.
+	// AwaitingAnswer how many wait for an answer, or hardly move, and keep no slot.
 	Slots          int `json:"slots"`
 	InHand         int `json:"in_hand"`
 	AwaitingAnswer int `json:"awaiting_answer"`

@@ -22,6 +22,7 @@ type Queue[T any] struct {
 	turns  []*line[T] // the keys with something that waits, the next one first
 	total  load
 	inHand int
+	empty  chan struct{} // of Empty; nil while none waits for it
 }
 
 // load is how much waits.
@@ -111,6 +112,27 @@ func (q *Queue[T]) Done(key string) {
 	l.inHand--
 	q.inHand--
 	q.forget(l)
+	q.tellEmpty()
+}
+
+// Empty returns a channel that is closed once nothing waits and no place is taken. Items
+// may still be pushed meanwhile.
+func (q *Queue[T]) Empty() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.empty == nil {
+		q.empty = make(chan struct{})
+	}
+	empty := q.empty
+	q.tellEmpty()
+	return empty
+}
+
+func (q *Queue[T]) tellEmpty() {
+	if q.empty != nil && len(q.keys) == 0 {
+		close(q.empty)
+		q.empty = nil
+	}
 }
 
 // largest is the key that has most of what waits; nil where none waits.

@@ -103,3 +103,34 @@ func TestNothingIsLostOrForgotten(t *testing.T) {
 		t.Errorf("%d keys and %d turns are left; %d were evicted", len(q.keys), len(q.turns), gone)
 	}
 }
+
+func TestEmpty(t *testing.T) {
+	closed := func(c <-chan struct{}) bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+	q := New[int](Limits{Places: 2, Waiting: 8, Bytes: 8})
+	if !closed(q.Empty()) {
+		t.Error("a new queue is not empty")
+	}
+	q.Push("a", 1, 1)
+	empty := q.Empty()
+	key, _, _ := q.Next()
+	q.Push("b", 1, 1)
+	q.Done(key)
+	if closed(empty) {
+		t.Error("it is empty while an item waits")
+	}
+	key, _, _ = q.Next()
+	if closed(empty) {
+		t.Error("it is empty while an item is in hand")
+	}
+	q.Done(key)
+	if !closed(empty) || !closed(q.Empty()) {
+		t.Error("it does not say that it is empty")
+	}
+}

@@ -32,7 +32,7 @@ type Maker struct {
 }
 
 // Add puts a job in its place, and reports whether that changes anything. One that is there
-// already keeps its place.
+// already keeps its place. The oldest leaves a full list, and does not come back.
 func (m *Makers) Add(one Maker) bool {
 	if slices.ContainsFunc(m.Jobs, func(j Maker) bool { return j.ID == one.ID }) {
 		return false

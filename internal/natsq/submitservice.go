@@ -57,7 +57,6 @@ type SubmitService struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	waiting *fairqueue.Queue[micro.Request]
-	open    inHand
 	log     *saidSeldom
 	// refusals bounds how many are told that they come too fast, in a second.
 	refusals *rate.Limiter
@@ -113,46 +112,6 @@ func (c *Conn) overrun(sub *nats.Subscription, err error) bool {
 	return errors.Is(err, nats.ErrSlowConsumer) && sub != nil && strings.HasPrefix(sub.Subject, c.prefix+".submit.")
 }
 
-// inHand counts the requests that were taken and not answered yet. A sync.WaitGroup would
-// not do: requests still come while Stop waits for the last ones.
-type inHand struct {
-	mu     sync.Mutex
-	count  int
-	waiter chan struct{} // closed when count is 0; nil while none waits
-}
-
-func (h *inHand) begin() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.count++
-}
-
-func (h *inHand) end() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.count--
-	h.release()
-}
-
-// none returns a channel that is closed once no request is in hand.
-func (h *inHand) none() <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.waiter == nil {
-		h.waiter = make(chan struct{})
-	}
-	waiter := h.waiter
-	h.release()
-	return waiter
-}
-
-func (h *inHand) release() {
-	if h.count == 0 && h.waiter != nil {
-		close(h.waiter)
-		h.waiter = nil
-	}
-}
-
 // saidSeldom writes warnings, at most one every sayAgain.
 type saidSeldom struct {
 	log  *slog.Logger
@@ -181,14 +140,12 @@ func (s *SubmitService) handle(r micro.Request) {
 		s.refuse(r, "rate", "requests for this destination come faster than they may; send it again in a second")
 		return
 	}
-	s.open.begin()
 	evicted, ok := s.waiting.Push(token, r, len(r.Data()))
 	if !ok {
 		evicted = append(evicted, r)
 	}
 	for _, one := range evicted {
 		s.refuse(one, "too_many_requests", "more requests for this destination wait here than may; send it again in a second")
-		s.open.end()
 	}
 	s.work()
 }
@@ -210,7 +167,6 @@ func (s *SubmitService) work() {
 			return
 		}
 		go func() {
-			defer s.open.end()
 			s.respond(r, s.answer(r))
 			s.waiting.Done(destination)
 			s.work()
@@ -247,14 +203,17 @@ func problemAnswer(status int, code, detail string) Answer {
 	return Answer{Status: status, Code: code, Body: map[string]any{"status": status, "code": code, "detail": detail}}
 }
 
+// respond answers a request in the form of the library. The library's own way would be a
+// race: it looks at the request once the handler has returned.
 func (s *SubmitService) respond(r micro.Request, a Answer) {
-	data, err := json.Marshal(a.Body)
-	if err == nil {
-		if a.Status/100 == 2 {
-			err = r.Respond(data)
-		} else {
-			err = r.Error(strconv.Itoa(a.Status), a.Code, data)
-		}
+	answer := nats.NewMsg(r.Reply())
+	if a.Status/100 != 2 {
+		answer.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(a.Status))
+		answer.Header.Set(micro.ErrorHeader, a.Code)
+	}
+	var err error
+	if answer.Data, err = json.Marshal(a.Body); err == nil {
+		err = s.conn.nc.PublishMsg(answer)
 	}
 	if err != nil {
 		s.conn.log.Debug("an answer over NATS was not sent; the caller asks again", "error", reasonOf(err))
@@ -265,7 +224,7 @@ func (s *SubmitService) respond(r micro.Request, a Answer) {
 func (s *SubmitService) Stop(ctx context.Context) {
 	_ = s.service.Stop() // its subscriptions drain
 	select {
-	case <-s.open.none():
+	case <-s.waiting.Empty():
 	case <-ctx.Done():
 	}
 	s.cancel()

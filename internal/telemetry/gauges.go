@@ -104,7 +104,7 @@ func lone(name, help string, labels ...string) *prometheus.Desc {
 var (
 	slotsDesc  = lone("chartpost_worker_slots", "Jobs this worker may have in hand at once.")
 	inHandDesc = lone("chartpost_worker_jobs_in_hand", "Slots of this worker in use.")
-	parkedDesc = lone("chartpost_worker_jobs_parked", "Jobs of this worker that wait for the answer to their message and keep no slot.")
+	parkedDesc = lone("chartpost_worker_jobs_parked", "Jobs of this worker that wait for an answer, or hardly move, and keep no slot.")
 	gateDesc   = lone("chartpost_gate_shut", "1 while this worker takes no job because something that all of them need has failed.")
 	checkDesc  = lone("chartpost_check_ok", "The checks of /readyz: 1 is well. The worker is ready when all are.", "check")
 
