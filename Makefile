@@ -25,8 +25,8 @@ dev: ## Run the whole world here: NATS, S3, a simulator of Redox, a worker, samp
 test: build ## Run every test with the race detector, and the messages against an independent FHIR checker
 	cd deploy/prometheus/check && $(STATIC) $(GO) test ./...
 	cd internal/devstack/s3server && $(STATIC) $(GO) test ./...
-	$(GO) test -race -p 4 -parallel 8 -timeout 15m $$($(GO) list ./... | grep -v '/deploy$$') # most tests wait: for servers, leases, schedules
-	$(GO) test -race -timeout 15m ./deploy # it measures delays, and so runs alone
+	$(GO) test -race -p 4 -parallel 8 -timeout 15m $$($(GO) list ./... | grep -vE '/(deploy|faultlab)$$') # most tests wait: for servers, leases, schedules
+	$(GO) test -race -p 1 -timeout 15m ./deploy ./internal/faultlab # they measure delays, and so run alone
 	$(STATIC) $(GO) test -run 'TestAttacksSlowNoOther|TestAFloodOverNATS' ./internal/app # so do these, without the race detector
 	cd testdata/fhircheck && $(GO) test -count=1 ./...
 
